@@ -1,0 +1,200 @@
+//! Figures beside their limits: on the terminal, as JSON, and as a table for a page.
+//!
+//! A figure has one value per round. A limit that was measured has one per round too, taken in the same minute, and the
+//! ratio is the median of the rounds' ratios, so that a machine that slows down in between does not pass for a result.
+
+use comfy_table::{CellAlignment, Table, TableStyle, presets};
+use serde::Serialize;
+
+/// What a figure must reach.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Target {
+    /// The figure is at most this.
+    AtMost(f64),
+    /// The figure is at least this many times its limit.
+    TimesLimit(f64),
+    /// The figure is at most this many times its limit.
+    AtMostTimesLimit(f64),
+}
+
+/// What a figure stands beside.
+#[derive(Clone, Serialize)]
+pub(crate) struct Limit {
+    pub(crate) what: &'static str,
+    pub(crate) values: Vec<f64>,
+}
+
+/// One line of the report.
+#[derive(Clone, Serialize)]
+pub(crate) struct Figure {
+    /// The row of the table of numbers that it belongs to.
+    pub(crate) row: &'static str,
+    pub(crate) what: String,
+    pub(crate) unit: &'static str,
+    pub(crate) values: Vec<f64>,
+    pub(crate) limit: Option<Limit>,
+    pub(crate) target: Option<Target>,
+}
+
+impl Figure {
+    pub(crate) fn new(
+        row: &'static str,
+        what: impl Into<String>,
+        unit: &'static str,
+        values: Vec<f64>,
+    ) -> Self {
+        Self { row, what: what.into(), unit, values, limit: None, target: None }
+    }
+
+    /// Sets it beside what was measured as its limit, in the same unit and the same rounds.
+    pub(crate) fn beside(mut self, what: &'static str, values: Vec<f64>) -> Self {
+        self.limit = Some(Limit { what, values });
+        self
+    }
+
+    pub(crate) fn must(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
+    pub(crate) fn median(&self) -> f64 {
+        median(&self.values)
+    }
+
+    /// The median of the rounds' ratios to the limit.
+    pub(crate) fn ratio(&self) -> Option<f64> {
+        let limit = self.limit.as_ref()?;
+        let ratios: Vec<_> =
+            self.values.iter().zip(&limit.values).map(|(value, limit)| value / limit).collect();
+        (!ratios.is_empty()).then(|| median(&ratios))
+    }
+
+    /// Whether it reaches what it must; none when nothing is asked, or the limit could not be measured.
+    pub(crate) fn is_met(&self) -> Option<bool> {
+        Some(match self.target? {
+            Target::AtMost(most) => self.median() <= most,
+            Target::TimesLimit(times) => self.ratio()? >= times,
+            Target::AtMostTimesLimit(times) => self.ratio()? <= times,
+        })
+    }
+
+    fn cells(&self) -> [String; 7] {
+        let limit = self.limit.as_ref().map_or_else(String::new, |limit| {
+            format!("{} {}: {}", number(median(&limit.values)), self.unit, limit.what)
+        });
+        let target = self.target.map_or_else(String::new, |target| match target {
+            Target::AtMost(most) => format!("≤ {} {}", number(most), self.unit),
+            Target::TimesLimit(times) => format!("≥ {times} × limit"),
+            Target::AtMostTimesLimit(times) => format!("≤ {times} × limit"),
+        });
+        let met = match (self.target, self.is_met()) {
+            (None, _) => "",
+            (Some(_), Some(true)) => "yes",
+            (Some(_), Some(false)) => "NO",
+            (Some(_), None) => "not measured",
+        };
+        [
+            self.row.to_owned(),
+            self.what.clone(),
+            format!("{} {}", number(self.median()), self.unit),
+            limit,
+            self.ratio().map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+            target,
+            met.to_owned(),
+        ]
+    }
+}
+
+const TITLES: [&str; 7] = ["row", "what", "measured", "limit", "ratio", "must reach", "met"];
+
+/// What one run measured.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    /// The machine's kind.
+    pub(crate) machine: String,
+    /// What the companions did.
+    pub(crate) companions: &'static str,
+    pub(crate) rounds: usize,
+    /// A quick run is for a look, not for a page.
+    pub(crate) quick: bool,
+    pub(crate) figures: Vec<Figure>,
+    /// What could not be measured here, and why.
+    pub(crate) left_out: Vec<String>,
+}
+
+impl Report {
+    /// The table for a terminal.
+    pub(crate) fn table(&self) -> String {
+        self.laid_out(presets::UTF8_HORIZONTAL_ONLY)
+    }
+
+    /// The table for a page.
+    pub(crate) fn markdown(&self) -> String {
+        self.laid_out(presets::ASCII_MARKDOWN)
+    }
+
+    fn laid_out(&self, style: TableStyle) -> String {
+        let mut table = Table::new();
+        table.load_style(style).set_header(TITLES);
+        for figure in &self.figures {
+            table.add_row(figure.cells());
+        }
+        for column in [2, 4] {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table.to_string()
+    }
+}
+
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = |at: usize| sorted.get(at).copied().unwrap_or(f64::NAN);
+    match sorted.len() {
+        0 => f64::NAN,
+        length if length % 2 == 1 => middle(length / 2),
+        length => f64::midpoint(middle(length / 2 - 1), middle(length / 2)),
+    }
+}
+
+/// Three digits that mean something.
+fn number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(values: &[f64]) -> Figure {
+        Figure::new("accept", "32 clients", "batches/s", values.to_vec())
+    }
+
+    #[test]
+    fn the_median_is_the_middle_or_the_mean_of_the_two_in_the_middle() {
+        assert!((median(&[9.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!((median(&[4.0, 1.0, 2.0, 9.0]) - 3.0).abs() < f64::EPSILON);
+        assert!(median(&[]).is_nan());
+    }
+
+    #[test]
+    fn a_machine_that_slows_down_changes_the_figures_and_not_the_ratio() {
+        let figure = figure(&[600.0, 300.0, 500.0]).beside("a bare loop", vec![1_000.0, 500.0, 1_000.0]);
+        assert!((figure.ratio().unwrap() - 0.6).abs() < 1e-9);
+        assert_eq!(figure.clone().must(Target::TimesLimit(0.5)).is_met(), Some(true));
+        assert_eq!(figure.must(Target::AtMostTimesLimit(0.5)).is_met(), Some(false));
+    }
+
+    #[test]
+    fn without_its_limit_a_figure_is_neither_met_nor_missed() {
+        assert_eq!(figure(&[600.0]).must(Target::TimesLimit(0.5)).is_met(), None);
+        assert_eq!(figure(&[600.0]).must(Target::AtMost(700.0)).is_met(), Some(true));
+    }
+}

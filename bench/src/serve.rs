@@ -1,0 +1,77 @@
+//! The measured side, in a process of its own: the service with instant companions, or the bare HTTP stack.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use anyhow::{Context, Result};
+use axum::{Json, Router, routing::get};
+use bos::{
+    config::{Config, Flag, Sources},
+    run::{self, Extras},
+    serve,
+    tasks::Tasks,
+    telemetry,
+};
+use tokio::{net::TcpListener, signal::unix, signal::unix::SignalKind};
+use tokio_util::sync::CancellationToken;
+
+/// Where to serve what.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[arg(long)]
+    port: u16,
+    #[arg(long)]
+    data_dir: PathBuf,
+}
+
+impl Args {
+    fn config(&self) -> Result<Config> {
+        let flag = |key: &str, value: String| Flag { flag: format!("--{key}"), key: key.to_owned(), value };
+        let data_dir = self.data_dir.to_str().context("the data folder's name is not UTF-8")?;
+        let flags = vec![flag("port", self.port.to_string()), flag("data_dir", data_dir.to_owned())];
+        Ok(Config::load(&Sources { flags, ..Sources::default() })?.config)
+    }
+}
+
+/// `bos serve`, except that the companions answer at once.
+pub(crate) fn instant(args: &Args) -> Result<()> {
+    let config = args.config()?;
+    block_on(async {
+        telemetry::init_log(config.log_level, config.log_format)?;
+        let (listener, shutdown) = (listen(&config).await?, shutdown()?);
+        let extras = Extras { instant_companions: true, ..Extras::default() };
+        Ok(Box::pin(run::run(config, listener, extras, shutdown, |_| {})).await?)
+    })
+}
+
+/// One route that answers with a constant, behind the service's own accept loop.
+pub(crate) fn hello(args: &Args) -> Result<()> {
+    let config = args.config()?;
+    block_on(async {
+        let (listener, shutdown) = (listen(&config).await?, shutdown()?);
+        let hello = || async { Json(serde_json::json!({ "status": "ok" })) };
+        let router = Router::new().route("/readyz", get(hello));
+        serve::serve(listener, router, serve::Limits::from(&config), shutdown, Tasks::new()).await;
+        Ok(())
+    })
+}
+
+fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+async fn listen(config: &Config) -> Result<TcpListener> {
+    let address = SocketAddr::new(config.host, config.port);
+    TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))
+}
+
+/// Cancelled by SIGTERM.
+fn shutdown() -> Result<CancellationToken> {
+    let mut terminate = unix::signal(SignalKind::terminate()).context("watching for SIGTERM")?;
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    Tasks::new().spawn("stop signal", async move {
+        terminate.recv().await;
+        cancelled.cancel();
+    });
+    Ok(token)
+}

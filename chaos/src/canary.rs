@@ -1,0 +1,56 @@
+//! Words that occur nowhere in the world but in what a run hands in, so that each place where they turn up is known.
+
+/// The canaries of one run. They are numbers: no spell checker has an opinion about them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Canary {
+    /// Stands in every essay.
+    pub(crate) text: String,
+    /// Stands in the name of every class.
+    pub(crate) name: String,
+}
+
+impl Canary {
+    /// The canaries of a seed.
+    pub(crate) fn of(seed: u64) -> Self {
+        let number = |salt| fastrand::Rng::with_seed(seed ^ salt).u64(10_u64.pow(17)..10_u64.pow(18));
+        Self { text: number(0x7e_97).to_string(), name: number(0x4a_3e).to_string() }
+    }
+
+    /// Which of the two stand in these bytes, by what they came in with.
+    pub(crate) fn found_in(&self, bytes: &[u8]) -> impl Iterator<Item = Secret> {
+        let holds = |word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+        let text = holds(&self.text).then_some(Secret::Text);
+        let name = holds(&self.name).then_some(Secret::Name);
+        text.into_iter().chain(name)
+    }
+}
+
+/// What must not be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Secret {
+    /// Of an essay.
+    Text,
+    /// Of a class.
+    Name,
+}
+
+/// A place where a canary turned up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sighting {
+    pub(crate) place: String,
+    pub(crate) secret: Secret,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canary_is_found_inside_other_bytes_and_no_other_runs_canary_is() {
+        let (mine, other) = (Canary::of(1), Canary::of(2));
+        let bytes = format!("\u{0}…{}!", mine.text).into_bytes();
+        assert_eq!(mine.found_in(&bytes).collect::<Vec<_>>(), [Secret::Text]);
+        assert_eq!(other.found_in(&bytes).count(), 0);
+        assert_ne!(mine.text, mine.name);
+    }
+}

@@ -1,0 +1,265 @@
+//! What the stopped service has in its database file, read through SQLite alone.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rusqlite::{Connection, OpenFlags, Row, types::ValueRef};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    canary::{Canary, Secret, Sighting},
+    essays::hash,
+};
+
+/// The two services that this program's own events come from; its neighbours sign with names of their own.
+const OUR_SOURCES: [&str; 2] = ["batch-service", "batch-orchestrator-service"];
+
+/// Tables where the texts wait until the Content Service has them, and where the names of classes live.
+const KEEPS_TEXTS: &str = "staged_texts";
+const KEEPS_NAMES: &str = "batches";
+
+/// The rows that the checker looks at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Database {
+    pub(crate) batches: Vec<Batch>,
+    pub(crate) essays: Vec<Essay>,
+    pub(crate) results: Vec<EssayPhase>,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) log: Vec<Event>,
+    /// Rows of the outbox: event id and whether it is parked.
+    pub(crate) outbox: Vec<(Uuid, bool)>,
+    pub(crate) staged_texts: usize,
+    pub(crate) dead_letters: usize,
+    /// Cells that were searched for canaries, and where they were where they must not be.
+    pub(crate) searched: usize,
+    pub(crate) sightings: Vec<Sighting>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Batch {
+    pub(crate) id: Uuid,
+    pub(crate) is_class: bool,
+    pub(crate) run: i64,
+    /// The number that its next message would take.
+    pub(crate) next_key_seq: i64,
+    pub(crate) ended: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Essay {
+    pub(crate) id: Uuid,
+    pub(crate) batch: Uuid,
+    pub(crate) client_ref: Option<String>,
+}
+
+/// A finished phase of an essay.
+#[derive(Debug, Clone)]
+pub(crate) struct EssayPhase {
+    pub(crate) essay: Uuid,
+    pub(crate) phase: String,
+    pub(crate) attempt: i64,
+    pub(crate) succeeded: bool,
+}
+
+/// What was answered under an Idempotency-Key.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) key: String,
+    pub(crate) batch: Option<Uuid>,
+    pub(crate) answer_hash: Option<String>,
+}
+
+/// A record on the embedded bus.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) topic: String,
+    pub(crate) key: String,
+    pub(crate) id: Uuid,
+    pub(crate) value: Vec<u8>,
+    /// Whether the orchestrator wrote it, not one of its neighbours.
+    pub(crate) ours: bool,
+    pub(crate) key_seq: Option<i64>,
+    pub(crate) attempt: Option<i64>,
+    /// The essays that it asks a phase for.
+    pub(crate) essays: Vec<Uuid>,
+}
+
+impl Event {
+    /// The phase that it asks for.
+    pub(crate) fn phase(&self) -> Option<&'static str> {
+        match self.topic.as_str() {
+            "huleedu.essay.spellcheck.requested.v1" | "huleedu.els.spellcheck.initiate.command.v1" => {
+                Some("spellcheck")
+            }
+            "huleedu.batch.nlp.initiate.command.v1" | "huleedu.batch.nlp.initiate.command.v2" => Some("nlp"),
+            _ => None,
+        }
+    }
+}
+
+impl Database {
+    /// Reads the file of a service that has stopped.
+    pub(crate) fn read(path: &Path, canary: &Canary) -> Result<Self> {
+        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .with_context(|| format!("opening {}", path.display()))?;
+        let (searched, sightings) = search(&db, canary)?;
+        Ok(Self {
+            batches: rows(&db, "SELECT batch_id, kind, run, next_key_seq, ended_at FROM batches", |row| {
+                Ok(Batch {
+                    id: id(row, 0)?,
+                    is_class: row.get::<_, String>(1)? == "class",
+                    run: row.get(2)?,
+                    next_key_seq: row.get(3)?,
+                    ended: row.get::<_, Option<String>>(4)?.is_some(),
+                })
+            })?,
+            essays: rows(&db, "SELECT essay_id, batch_id, client_ref FROM essays", |row| {
+                Ok(Essay { id: id(row, 0)?, batch: id(row, 1)?, client_ref: row.get(2)? })
+            })?,
+            results: rows(&db, "SELECT essay_id, phase, attempt, state FROM essay_phases", |row| {
+                Ok(EssayPhase {
+                    essay: id(row, 0)?,
+                    phase: row.get(1)?,
+                    attempt: row.get(2)?,
+                    succeeded: row.get::<_, String>(3)? == "succeeded",
+                })
+            })?,
+            keys: rows(&db, "SELECT idem_key, batch_id, body FROM idempotency", |row| {
+                let body: Option<Vec<u8>> = row.get(2)?;
+                let batch: Option<[u8; 16]> = row.get(1)?;
+                Ok(Key {
+                    key: row.get(0)?,
+                    batch: batch.map(Uuid::from_bytes),
+                    answer_hash: body.map(|body| hash(&body)),
+                })
+            })?,
+            log: rows(&db, "SELECT topic, key, event_id, value, headers FROM local_log ORDER BY id", event)?,
+            outbox: rows(&db, "SELECT event_id, state FROM outbox", |row| {
+                Ok((id(row, 0)?, row.get::<_, i64>(1)? != 0))
+            })?,
+            staged_texts: count(&db, "SELECT count(*) FROM staged_texts")?,
+            dead_letters: count(&db, "SELECT count(*) FROM dead_letters")?,
+            searched,
+            sightings,
+        })
+    }
+}
+
+fn rows<T>(db: &Connection, sql: &str, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>> {
+    let mut statement = db.prepare(sql).with_context(|| format!("`{sql}`"))?;
+    let rows = statement.query_map([], read)?.collect::<rusqlite::Result<_>>();
+    rows.with_context(|| format!("`{sql}`"))
+}
+
+fn count(db: &Connection, sql: &str) -> Result<usize> {
+    db.query_one(sql, [], |row| row.get(0)).with_context(|| format!("`{sql}`"))
+}
+
+fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+    row.get(column).map(Uuid::from_bytes)
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let value: Vec<u8> = row.get(3)?;
+    let headers: Value = serde_json::from_str(&row.get::<_, String>(4)?).unwrap_or_default();
+    let header = |name: &str| headers.get(name).and_then(Value::as_str);
+    let number = |name: &str| header(name).and_then(|text| text.parse().ok());
+    let payload: Value = serde_json::from_slice(&value).unwrap_or_default();
+    let topic: String = row.get(0)?;
+    Ok(Event {
+        key: row.get(1)?,
+        id: id(row, 2)?,
+        ours: header("source_service").is_some_and(|source| OUR_SOURCES.contains(&source)),
+        key_seq: number("key_seq"),
+        attempt: number("attempt"),
+        essays: essays_of(&payload),
+        topic,
+        value,
+    })
+}
+
+/// The essays of a command, or the one of a request.
+fn essays_of(payload: &Value) -> Vec<Uuid> {
+    let uuid = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
+    match payload.pointer("/data/essays_to_process").and_then(Value::as_array) {
+        Some(essays) => essays.iter().filter_map(|essay| uuid(essay.get("essay_id")?)).collect(),
+        None => payload.pointer("/data/entity_id").and_then(uuid).into_iter().collect(),
+    }
+}
+
+/// Looks for the canaries in every cell of every table: how many cells, and where they are where they must not be.
+fn search(db: &Connection, canary: &Canary) -> Result<(usize, Vec<Sighting>)> {
+    let tables = rows(db, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name", |row| {
+        row.get::<_, String>(0)
+    })?;
+    let (mut searched, mut sightings) = (0, Vec::new());
+    for table in tables {
+        let mut statement = db.prepare(&format!("SELECT * FROM \"{table}\""))?;
+        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            for (at, column) in columns.iter().enumerate() {
+                let (ValueRef::Text(bytes) | ValueRef::Blob(bytes)) = row.get_ref(at)? else { continue };
+                searched += 1;
+                let out_of_place = canary.found_in(bytes).filter(|secret| match secret {
+                    Secret::Text => table != KEEPS_TEXTS,
+                    Secret::Name => table != KEEPS_NAMES,
+                });
+                for secret in out_of_place {
+                    let sighting = Sighting { place: format!("bos.db, {table}.{column}"), secret };
+                    if !sightings.contains(&sighting) {
+                        sightings.push(sighting);
+                    }
+                }
+            }
+        }
+    }
+    Ok((searched, sightings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = include_str!("../../crates/store/migrations/sqlite/0001_base.sql");
+
+    #[test]
+    fn a_file_with_the_tables_of_the_store_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bos.db");
+        let canary = Canary::of(1);
+        let db = Connection::open(&path).unwrap();
+        db.execute_batch(SCHEMA).unwrap();
+        let (batch, essay, event) = (Uuid::from_u128(16), Uuid::from_u128(17), Uuid::from_u128(99));
+        db.execute(
+            "INSERT INTO batches VALUES (?1, 0, 'local', NULL, 'class', ?2, 'ready', 0, 3, 1, 2, '{}', '{}', 't', 't', NULL)",
+            (batch.as_bytes(), format!("9B {}", canary.name)),
+        )
+        .unwrap();
+        db.execute(
+            "INSERT INTO local_log (topic, key, event_id, value, headers, at) VALUES (?1, 'k', ?2, ?3, ?4, 't')",
+            (
+                "huleedu.batch.nlp.initiate.command.v2",
+                event.as_bytes(),
+                format!(r#"{{"data":{{"essays_to_process":[{{"essay_id":"{essay}"}}]}}}}"#).into_bytes(),
+                r#"{"source_service":"batch-orchestrator-service","key_seq":"7","attempt":"1"}"#,
+            ),
+        )
+        .unwrap();
+        db.execute("INSERT INTO meta VALUES ('note', ?1)", [format!("{} {}", canary.text, canary.name)]).unwrap();
+        drop(db);
+
+        let read = Database::read(&path, &canary).unwrap();
+        assert_eq!((read.batches[0].id, read.batches[0].next_key_seq, read.batches[0].ended), (batch, 2, false));
+        let found = &read.log[0];
+        assert_eq!((found.id, found.phase(), found.ours), (event, Some("nlp"), true));
+        assert_eq!((found.key_seq, found.attempt, found.essays.as_slice()), (Some(7), Some(1), &[essay][..]));
+        let place = "bos.db, meta.value".to_owned();
+        assert_eq!(
+            read.sightings,
+            [Secret::Text, Secret::Name].map(|secret| Sighting { place: place.clone(), secret }),
+            "the name in `batches` is at home"
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! What was asked and what was answered, kept by the askers.
+//!
+//! One JSON object a line, on the disk before a request leaves and again before its answer is used, so that the file knows
+//! no less than anybody who was told something. A request that got no answer is `info`: it may have been done or not.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::Write as _,
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Op {
+    /// A class was handed in.
+    SubmitClass,
+    /// A single essay was handed in.
+    SubmitEssay,
+    /// Something was handed in that must be refused.
+    SubmitInvalid,
+    /// A body was handed in under the key of another one, which must be refused.
+    SubmitUnderUsedKey,
+    /// The status of a batch was read.
+    ReadBatch,
+    /// An essay was read.
+    ReadEssay,
+    /// The process was killed.
+    Kill,
+    /// The process was started; it ends when it is ready.
+    Start,
+}
+
+impl Op {
+    /// Whether it asks for something to be stored.
+    pub(crate) const fn is_write(self) -> bool {
+        matches!(self, Self::SubmitClass | Self::SubmitEssay | Self::SubmitInvalid | Self::SubmitUnderUsedKey)
+    }
+}
+
+/// What is known of the effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// Under way.
+    Begun,
+    /// It was done.
+    Ok,
+    /// It was not done: refused for good, or never sent.
+    Fail,
+    /// Nobody knows: no answer, or one that does not say.
+    Info,
+}
+
+/// What one answer said about where a batch or a single essay is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Seen {
+    pub(crate) run: i64,
+    pub(crate) revision: i64,
+    pub(crate) status: String,
+    /// How many things are counted, and the sum of the counts beside it: the essays, then each phase.
+    pub(crate) counts: Vec<(i64, i64)>,
+}
+
+/// What is recorded about a call beside its time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Facts {
+    /// The Idempotency-Key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
+    /// The hash of the request's body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) body_hash: Option<String>,
+    /// The word that begins the `client_ref` of every essay in the body, and of no other essay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tag: Option<String>,
+    /// Essays in the body.
+    pub(crate) essays: usize,
+    /// The HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u16>,
+    /// The batch or the single essay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<Uuid>,
+    /// The hash of the answer's body, of an answer to a write that was accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) answer_hash: Option<String>,
+    /// The service said that it had answered this before.
+    pub(crate) replayed: bool,
+    /// Where a batch or an essay was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seen: Option<Seen>,
+    /// The body of an answer that was an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
+}
+
+/// A call from its begin to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// Microseconds since the history was opened.
+    pub(crate) began_us: u64,
+    /// None: it has not ended.
+    pub(crate) ended_us: Option<u64>,
+    pub(crate) worker: usize,
+    pub(crate) op: Op,
+    pub(crate) outcome: Outcome,
+    pub(crate) facts: Facts,
+}
+
+impl Call {
+    /// Whether it had ended before the other began.
+    pub(crate) fn is_before(&self, other: &Self) -> bool {
+        self.ended_us.is_some_and(|ended| ended <= other.began_us)
+    }
+
+    /// Whether it was under way when the other began.
+    pub(crate) fn is_open_at(&self, other: &Self) -> bool {
+        self.began_us < other.began_us && !self.is_before(other)
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    t_mono_us: u64,
+    call: u64,
+    worker: usize,
+    op: Op,
+    outcome: Outcome,
+    #[serde(flatten)]
+    facts: &'a Facts,
+}
+
+/// The number of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CallId(u64);
+
+/// The history of a run; workers share it.
+pub(crate) struct History {
+    opened: Instant,
+    next: AtomicU64,
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    file: File,
+    calls: BTreeMap<CallId, Call>,
+}
+
+impl History {
+    /// An empty history in a new file.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let file = File::create_new(path).with_context(|| format!("making {}", path.display()))?;
+        let kept = Mutex::new(Kept { file, calls: BTreeMap::new() });
+        Ok(Self { opened: Instant::now(), next: AtomicU64::new(1), kept })
+    }
+
+    /// Records that a call begins. The line is on the disk when this returns.
+    pub(crate) fn begin(&self, worker: usize, op: Op, facts: Facts) -> Result<CallId> {
+        let id = CallId(self.next.fetch_add(1, Ordering::Relaxed));
+        let call = Call { began_us: 0, ended_us: None, worker, op, outcome: Outcome::Begun, facts };
+        self.keep(id, call, |call, now| call.began_us = now)?;
+        Ok(id)
+    }
+
+    /// Records how a call ended. The line is on the disk when this returns.
+    pub(crate) fn end(&self, id: CallId, outcome: Outcome, facts: Facts) -> Result<()> {
+        let begun = self.lock().calls.get(&id).cloned().context("a call that never began")?;
+        self.keep(id, Call { outcome, facts, ..begun }, |call, now| call.ended_us = Some(now))
+    }
+
+    /// Every call, in the order in which they began.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.lock().calls.values().cloned().collect()
+    }
+
+    fn keep(&self, id: CallId, mut call: Call, stamp: impl FnOnce(&mut Call, u64)) -> Result<()> {
+        let mut kept = self.lock();
+        let now = u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX);
+        stamp(&mut call, now);
+        let Call { worker, op, outcome, .. } = call;
+        let line = Line { t_mono_us: now, call: id.0, worker, op, outcome, facts: &call.facts };
+        let mut bytes = serde_json::to_vec(&line)?;
+        bytes.push(b'\n');
+        kept.file.write_all(&bytes).and_then(|()| kept.file.sync_data()).context("writing the history")?;
+        kept.calls.insert(id, call);
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_on_the_disk_when_it_begins_and_again_when_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.jsonl");
+        let history = History::create(&path).unwrap();
+        let facts = Facts { key: Some("k".to_owned()), essays: 2, ..Facts::default() };
+        let id = history.begin(3, Op::SubmitClass, facts.clone()).unwrap();
+        let begun = std::fs::read_to_string(&path).unwrap();
+        assert!(begun.contains(r#""worker":3,"op":"submit_class","outcome":"begun","key":"k","essays":2"#), "{begun}");
+        history.end(id, Outcome::Info, facts).unwrap();
+        let ended = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(ended.lines().count(), 2);
+        assert!(ended.contains(r#""outcome":"info""#), "{ended}");
+        let calls = history.calls();
+        assert_eq!((calls.len(), calls[0].outcome), (1, Outcome::Info));
+        assert!(calls[0].ended_us.unwrap() >= calls[0].began_us);
+    }
+}

@@ -1,0 +1,168 @@
+//! A client that never hides what became of a request: answered, never sent, or nobody knows.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+const MOST_HEADERS: usize = 32;
+
+/// An answer.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The header `Idempotency-Replayed`.
+    pub(crate) replayed: bool,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON; null when it is none.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// Nothing was sent.
+    Unsent,
+    /// Something was sent; it may have been done or not.
+    Unknown,
+}
+
+/// A client with one connection, which it keeps while it works.
+pub(crate) struct Client {
+    address: SocketAddr,
+    connection: Option<TcpStream>,
+}
+
+impl Client {
+    pub(crate) const fn new(address: SocketAddr) -> Self {
+        Self { address, connection: None }
+    }
+
+    /// Asks for a document.
+    pub(crate) fn get(&mut self, path: &str) -> Result<Answer, Lost> {
+        self.exchange(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
+    }
+
+    /// Hands something in under an Idempotency-Key.
+    pub(crate) fn post(&mut self, path: &str, media_type: &str, key: &str, body: &[u8]) -> Result<Answer, Lost> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: \"{key}\"\r\n\
+             Content-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.exchange(&[head.as_bytes(), body].concat())
+    }
+
+    fn exchange(&mut self, request: &[u8]) -> Result<Answer, Lost> {
+        let mut stream = match self.connection.take() {
+            Some(stream) => stream,
+            None => self.connect().map_err(|_| Lost::Unsent)?,
+        };
+        stream.write_all(request).map_err(|_| Lost::Unknown)?;
+        let answer = read_answer(&mut stream).map_err(|_| Lost::Unknown)?;
+        self.connection = Some(stream);
+        Ok(answer)
+    }
+
+    fn connect(&self) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect_timeout(&self.address, CONNECT_TIMEOUT)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+        Ok(stream)
+    }
+}
+
+fn read_answer(stream: &mut TcpStream) -> Result<Answer> {
+    let mut bytes = Vec::with_capacity(8 * 1024);
+    let mut chunk = [0; 8 * 1024];
+    let mut head = None;
+    loop {
+        if head.is_none() {
+            head = Head::parse(&bytes)?;
+        }
+        if let Some(Head { status, replayed, begins, length }) = head
+            && let Some(body) = bytes.get(begins..begins + length)
+        {
+            return Ok(Answer { status, replayed, body: body.to_vec() });
+        }
+        match stream.read(&mut chunk)? {
+            0 => bail!("the connection ended within an answer"),
+            read => bytes.extend(chunk.iter().take(read)),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Head {
+    status: u16,
+    replayed: bool,
+    /// Where the body begins, and how long it is.
+    begins: usize,
+    length: usize,
+}
+
+impl Head {
+    /// None while it is not complete.
+    fn parse(bytes: &[u8]) -> Result<Option<Self>> {
+        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut response = httparse::Response::new(&mut headers);
+        let httparse::Status::Complete(begins) = response.parse(bytes)? else { return Ok(None) };
+        let header = |name: &str| {
+            let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+            str::from_utf8(found.value).ok()
+        };
+        Ok(Some(Self {
+            status: response.code.context("an answer without a status")?,
+            replayed: header("idempotency-replayed") == Some("true"),
+            begins,
+            length: header("content-length").context("an answer of unknown length")?.parse()?,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write as _, net::TcpListener, thread};
+
+    use super::*;
+
+    /// A server of one connection that answers with these bytes and closes.
+    fn answering(bytes: &'static [u8]) -> Client {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Client::new(listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).unwrap();
+            stream.write_all(bytes).unwrap();
+        });
+        client
+    }
+
+    #[test]
+    fn an_answer_cut_short_may_have_been_done() {
+        let mut whole = answering(b"HTTP/1.1 202 Accepted\r\nIdempotency-Replayed: true\r\nContent-Length: 2\r\n\r\n{}");
+        let answer = whole.post("/v1/batch", "application/json", "k", b"{}").unwrap();
+        assert_eq!((answer.status, answer.replayed, answer.body.as_slice()), (202, true, &b"{}"[..]));
+        for cut in [&b""[..], b"HTTP/1.1 202 Acc", b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{"] {
+            assert!(matches!(answering(cut).get("/"), Err(Lost::Unknown)));
+        }
+    }
+
+    #[test]
+    fn a_request_to_nobody_was_not_sent() {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(matches!(Client::new(address).get("/"), Err(Lost::Unsent)));
+    }
+}

@@ -1,0 +1,216 @@
+//! The command line: one file per subcommand below, this one for what they share.
+//!
+//! To add a subcommand: a file with its `Args` and `run`, a variant of [`Command`], an arm in `run`.
+
+pub mod batch;
+mod client;
+pub mod completions;
+pub mod config;
+mod corrections;
+pub mod essay;
+mod files;
+mod follow;
+pub mod output;
+mod progress;
+mod rows;
+mod shapes;
+mod submission;
+
+use std::future::Future;
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tokio::runtime::Builder;
+
+use client::{Client, Failure};
+use output::{Color, Format, Output};
+
+/// How a command ends, for scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Failed.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// What was asked about does not exist.
+    NotFound = 3,
+    /// Some items failed, the others are done.
+    SomeFailed = 4,
+    /// The time given to it ran out.
+    TimedOut = 5,
+    /// No server answers there.
+    Unreachable = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Sees essays through spell checking, language measures, feedback and assessment.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bos",
+    version,
+    after_help = "Examples:\n  bos demo                                      a class of essays from start to end\n  \
+        bos serve                                     the service on http://127.0.0.1:5000\n  \
+        bos batch submit essays/ --course ENG5 --wait\n\n\
+        Every flag has a twin in the environment: --server is BATCH_ORCHESTRATOR_SERVICE_SERVER.\n\
+        Exit: 0 ok · 1 failed · 2 usage or configuration · 3 not found · 4 some items failed\n      \
+        5 timed out · 6 server unreachable",
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Server that client commands talk to
+    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:5000")]
+    #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_SERVER", hide_env = true)]
+    pub server: String,
+    /// Shape of the output: table, json or jsonl
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(value_name = "FORMAT", hide_possible_values = true)]
+    #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_OUTPUT", hide_env = true)]
+    pub output: Format,
+    /// When to colour: auto, always or never
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    #[arg(value_name = "WHEN", hide_possible_values = true)]
+    #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_COLOR", hide_env = true)]
+    pub color: Color,
+    /// Say nothing but the result
+    #[arg(short, long, global = true)]
+    #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_QUIET", hide_env = true)]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_VERBOSE", hide_env = true)]
+    pub verbose: bool,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Hand in batches and look at them
+    Batch(batch::BatchCommand),
+    /// Send single essays to the spell checker and look at them
+    Essay(essay::EssayCommand),
+    /// Show or check the configuration
+    Config(config::ConfigCommand),
+    /// Print completions for a shell
+    Completions(completions::CompletionsCommand),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let output = Output::new(&cli.global);
+    match run(cli, &output) {
+        Ok(exit) => exit.into(),
+        // Whoever read our output has seen enough.
+        Err(error) if is_broken_pipe(&error) => Exit::Ok.into(),
+        Err(error) => {
+            output.error(&error);
+            exit_of(&error).into()
+        }
+    }
+}
+
+fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Batch(command) => {
+            let client = Client::new(&global.server)?;
+            on(&mut Builder::new_current_thread(), command.run(&client, output))
+        }
+        Command::Essay(command) => {
+            let client = Client::new(&global.server)?;
+            on(&mut Builder::new_current_thread(), command.run(&client, output))
+        }
+        Command::Config(command) => command.run(output),
+        Command::Completions(command) => command.run(),
+    }
+}
+
+fn on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    runtime.enable_all().build().context("the system gives no threads")?.block_on(work)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// How a command that failed ends.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    let is_usage = error.is::<crate::config::Error>() || error.is::<files::Error>();
+    match error.downcast_ref::<Failure>() {
+        Some(failure) => failure.exit(),
+        None if is_usage => Exit::Usage,
+        None => Exit::Failed,
+    }
+}
+
+/// Reads a duration with its unit, such as `30s` or `5m`.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_| "a duration with its unit is expected, such as 30s or 5m")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+    use crate::config::layers::{FLAG_TWINS, PREFIX};
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_screen_and_shows_an_example() {
+        let help = Cli::command().render_help().to_string();
+        assert!(help.lines().count() <= 24, "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 90), "{help}");
+        assert!(help.contains("Example:"));
+    }
+
+    #[test]
+    fn every_flag_has_a_twin_that_the_configuration_lets_pass() {
+        let mut commands = vec![Cli::command()];
+        while let Some(mut command) = commands.pop() {
+            command.build();
+            for flag in command.get_arguments().filter(|flag| flag.get_long().is_some()) {
+                if matches!(flag.get_id().as_str(), "help" | "version" | "origin" | "set") {
+                    continue;
+                }
+                let twin = flag.get_env().and_then(|name| name.to_str()).map(|name| name.replace(PREFIX, ""));
+                let twin = twin.unwrap_or_else(|| flag.get_id().as_str().to_uppercase());
+                let of_setting = crate::config::KEYS.iter().any(|key| key.name.to_uppercase() == twin);
+                assert!(FLAG_TWINS.contains(&twin.as_str()) || of_setting, "{twin}");
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! `bos openapi`: the description of the API.
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+
+use super::Exit;
+use crate::http;
+
+/// Print the API's description (OpenAPI 3.1).
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  bos openapi > openapi.json")]
+pub struct OpenapiCommand {}
+
+impl OpenapiCommand {
+    #[expect(clippy::unused_self, reason = "every command is run alike")]
+    pub(super) fn run(self) -> anyhow::Result<Exit> {
+        writeln!(io::stdout().lock(), "{}", http::openapi::json())?;
+        Ok(Exit::Ok)
+    }
+}

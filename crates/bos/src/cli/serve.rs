@@ -1,0 +1,164 @@
+//! `bos serve`: runs the service in the foreground.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::process;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::Exit;
+use super::config::SettingsArgs;
+use super::output::Output;
+use crate::config::words::{Auth, Companion};
+use crate::config::{Config, Error, Loaded};
+use crate::run::{self, Extras, Ready};
+use crate::telemetry;
+
+/// Run the service.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bos serve                         nothing configured: everything embedded, data in ./bos-data\n  \
+    bos serve --port 8080 --data-dir /var/lib/bos\n\n\
+    Stops on Ctrl-C or SIGTERM after the work in flight; a second one stops at once.")]
+pub struct ServeCommand {
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+impl ServeCommand {
+    pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
+        let Loaded { config, ignored, warnings, .. } = self.settings.load()?;
+        let missing = config.not_in_this_release();
+        if !missing.is_empty() {
+            return Err(Error(missing).into());
+        }
+        telemetry::init_log(config.log_level, config.log_format).context("cannot log")?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        for variable in ignored {
+            tracing::debug!(variable, "passed over: Kubernetes made it for a Service of our name");
+        }
+        let listener = bind(config.host, config.port).await?;
+        let shutdown = CancellationToken::new();
+        let banner = {
+            let (config, output) = (config.clone(), output.clone());
+            move |ready: Ready| {
+                if !output.is_quiet() {
+                    // A closed standard output is no reason to stop serving.
+                    let _ = output.say(&banner(&config, &ready));
+                }
+            }
+        };
+        let service = Box::pin(run::run(config, listener, Extras::default(), shutdown.clone(), banner));
+        tokio::select! {
+            ended = service => ended?,
+            never = obey_signals(shutdown, output) => match never {},
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// Takes the address, or says how to choose another.
+async fn bind(host: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(host, port);
+    TcpListener::bind(address).await.map_err(|error| {
+        let next_step = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "something listens there already; choose another port with --port, or --port 0 for any free one"
+            }
+            std::io::ErrorKind::PermissionDenied => "the system does not allow it; choose a port above 1023 with --port",
+            std::io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose another with --host",
+            _ => "the system refuses it",
+        };
+        anyhow::anyhow!("cannot listen on {address}: {next_step}")
+    })
+}
+
+/// Ends `shutdown` at the first Ctrl-C or SIGTERM, and the process at the second.
+pub(super) async fn obey_signals(shutdown: CancellationToken, output: &Output) -> Infallible {
+    signal().await;
+    output.note("Stopping after the work in flight; once more to stop at once.");
+    shutdown.cancel();
+    signal().await;
+    process::exit(Exit::Failed as i32)
+}
+
+/// Waits for the next word to stop. Where the system offers no signals there is none.
+async fn signal() {
+    #[cfg(unix)]
+    let terminate = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<Option<()>>();
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        _ = terminate => {}
+        () = interrupt => {}
+    }
+}
+
+/// What runs and where, in at most eight lines.
+fn banner(config: &Config, ready: &Ready) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let base = format!("http://{}", ready.address);
+    let mut text = format!("bos {version} ready in {:.1} s\n", ready.took.as_secs_f64());
+    let companions: Vec<&str> = config.companions.iter().map(Companion::as_str).collect();
+    let companions = if companions.is_empty() { "none".to_owned() } else { companions.join(", ") };
+    let auth = match config.auth {
+        Auth::Off if ready.address.ip().is_loopback() => "off (loopback only)",
+        Auth::Off => "off: everybody who reaches this address may do everything",
+        Auth::Token => "token",
+        Auth::Gateway => "gateway",
+    };
+    let lines = [
+        ("API", format!("{base}/v1      docs {base}/docs")),
+        ("Data", format!("{} (SQLite, kept across restarts)", config.data_dir.join("bos.db").display())),
+        ("Events", format!("embedded log (no Kafka); companions: {companions}")),
+        ("Auth", auth.to_owned()),
+    ];
+    for (name, value) in lines {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {name:<11}{value}");
+    }
+    text + "Try: bos demo     Stop: Ctrl-C"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::banner;
+    use crate::config::{Config, Sources};
+    use crate::run::Ready;
+
+    #[test]
+    fn the_banner_is_at_most_eight_lines() {
+        let config = Config::load(&Sources::default()).unwrap().config;
+        let ready =
+            Ready { address: "127.0.0.1:5000".parse().unwrap(), took: Duration::from_millis(180) };
+        let banner = banner(&config, &ready);
+        assert!(banner.lines().count() <= 8);
+        insta::assert_snapshot!(banner, @r"
+        bos 0.1.0 ready in 0.2 s
+          API        http://127.0.0.1:5000/v1      docs http://127.0.0.1:5000/docs
+          Data       ./bos-data/bos.db (SQLite, kept across restarts)
+          Events     embedded log (no Kafka); companions: content, lifecycle, spellcheck, nlp
+          Auth       off (loopback only)
+        Try: bos demo     Stop: Ctrl-C
+        ");
+    }
+}

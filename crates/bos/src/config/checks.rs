@@ -1,0 +1,191 @@
+//! Settings that are fine alone and wrong together.
+
+use std::time::Duration;
+
+use super::error::Fault;
+use super::layers::{PREFIX, subject};
+use super::words::{Auth, Environment};
+use super::{Config, Shown};
+
+/// Most essays that a batch may ever hold: one command must list them all within a broker's message size.
+pub const ESSAYS_CEILING: u32 = 3_000;
+
+/// What the checks found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What refuses the start.
+    pub faults: Vec<Fault>,
+    /// What is said and then allowed.
+    pub warnings: Vec<Fault>,
+}
+
+/// Checks the settings against each other.
+pub fn check(config: &Config, shown: &[Shown]) -> Findings {
+    let mut checks = Checks { config, shown, findings: Findings::default() };
+    checks.neighbours();
+    checks.numbers();
+    checks.exposure();
+    checks.production();
+    checks.findings
+}
+
+impl Config {
+    /// The neighbours and callers that were chosen but that `bos serve` of this release cannot serve yet.
+    pub fn not_in_this_release(&self) -> Vec<Fault> {
+        let chosen = [
+            (self.database_url.is_some(), "database_url", "PostgreSQL is", "the embedded SQLite"),
+            (
+                self.kafka_bootstrap_servers.is_some(),
+                "kafka_bootstrap_servers",
+                "Kafka is",
+                "the embedded log",
+            ),
+            (self.auth != Auth::Off, "auth", "authentication is", "auth = \"off\" on a loopback address"),
+        ];
+        chosen
+            .into_iter()
+            .filter(|(chosen, ..)| *chosen)
+            .map(|(_, key, what, instead)| {
+                Fault::new(
+                    key,
+                    format!("is set, but {what} not in this release"),
+                    format!("leave it out and use {instead}"),
+                )
+            })
+            .collect()
+    }
+}
+
+struct Checks<'a> {
+    config: &'a Config,
+    shown: &'a [Shown],
+    findings: Findings,
+}
+
+impl Checks<'_> {
+    fn neighbours(&mut self) {
+        let config = self.config;
+        if config.database_url.is_some() && config.kafka_bootstrap_servers.is_none() {
+            self.refuse(
+                "database_url",
+                "chooses PostgreSQL, which needs Kafka: the embedded log lives in SQLite",
+                format!("set {PREFIX}KAFKA_BOOTSTRAP_SERVERS, or leave the database embedded"),
+            );
+        }
+        if config.content_service_url.as_ref().is_some_and(super::setting::ContentServiceUrl::is_link_local)
+            && !config.allow_link_local_content
+        {
+            self.refuse(
+                "content_service_url",
+                "names a link-local address, where clouds keep their machines' secrets",
+                format!("name another host, or set {PREFIX}ALLOW_LINK_LOCAL_CONTENT=true"),
+            );
+        }
+        if config.auth == Auth::Gateway && config.gateway_token.is_none() {
+            self.refuse("auth", "is gateway, which needs a token", format!("set {PREFIX}GATEWAY_TOKEN_FILE"));
+        }
+    }
+
+    fn numbers(&mut self) {
+        let config = self.config;
+        if config.max_essays.get() > ESSAYS_CEILING {
+            self.refuse("max_essays", "is out of range", format!("choose 1 to {ESSAYS_CEILING}"));
+        }
+        if !(1..=100).contains(&config.backlog_resume_percent) {
+            self.refuse("backlog_resume_percent", "is out of range", "choose 1 to 100");
+        }
+        if !(1..=2).contains(&config.nlp_command_version) {
+            self.refuse("nlp_command_version", "is out of range", "choose 1 or 2");
+        }
+        if config.max_text_size > config.max_body_size {
+            self.refuse("max_text_size", "is larger than max_body_size", "let a body hold at least one text");
+        }
+        if config.max_body_size > config.max_bodies_in_flight {
+            self.refuse("max_body_size", "is larger than max_bodies_in_flight", "let at least one body in");
+        }
+        // A message may be acknowledged as late as its time-out; by then the next owner must not have the lease.
+        let last_ack = config.kafka_message_timeout.saturating_add(config.lease_renewal);
+        if last_ack.saturating_add(Duration::from_secs(1)) > config.lease_ttl {
+            let next_step = "keep kafka_message_timeout + lease_renewal at least 1s below it";
+            self.refuse("lease_ttl", "is too short for its renewal and the messages under it", next_step);
+        }
+        if config.retry_first_delay > config.retry_max_delay {
+            self.refuse(
+                "retry_first_delay",
+                "is longer than retry_max_delay",
+                "begin with the shorter pause",
+            );
+        }
+    }
+
+    /// A port that others can reach and that asks nobody who they are.
+    fn exposure(&mut self) {
+        let config = self.config;
+        if config.host.is_loopback() || config.auth != Auth::Off {
+            return;
+        }
+        let problem = "listens beyond this machine without authentication";
+        let next_step = format!("listen on 127.0.0.1, or set {PREFIX}ALLOW_OPEN_BIND=true");
+        match config.environment {
+            Environment::Production if !config.allow_open_bind => self.refuse("host", problem, next_step),
+            Environment::Production | Environment::Development => self.warn("host", problem, next_step),
+        }
+    }
+
+    fn production(&mut self) {
+        let config = self.config;
+        if config.environment != Environment::Production {
+            return;
+        }
+        let bus = config.kafka_bootstrap_servers.as_ref();
+        let embedded = [
+            (
+                "database_url",
+                config.database_url.is_none(),
+                config.allow_embedded_database,
+                "ALLOW_EMBEDDED_DATABASE",
+            ),
+            ("kafka_bootstrap_servers", bus.is_none(), config.allow_embedded_bus, "ALLOW_EMBEDDED_BUS"),
+            (
+                "content_service_url",
+                config.content_service_url.is_none(),
+                config.allow_embedded_content,
+                "ALLOW_EMBEDDED_CONTENT",
+            ),
+        ];
+        for (key, embedded, allowed, name) in embedded {
+            if embedded && !allowed {
+                self.refuse(
+                    key,
+                    "is unset, and production does not take the embedded part silently",
+                    format!("set {PREFIX}{}, or {PREFIX}{name}=true", key.to_ascii_uppercase()),
+                );
+            }
+        }
+        let open =
+            bus.is_some_and(|bus| !bus.are_loopback()) && config.kafka_security_protocol.is_plaintext();
+        if open && !config.allow_plaintext_kafka {
+            self.refuse(
+                "kafka_security_protocol",
+                "leaves Kafka beyond this machine unencrypted",
+                format!("choose sasl_ssl, or set {PREFIX}ALLOW_PLAINTEXT_KAFKA=true"),
+            );
+        }
+    }
+
+    fn refuse(&mut self, key: &str, problem: &str, next_step: impl Into<String>) {
+        let fault = Fault::new(self.subject(key), problem, next_step);
+        self.findings.faults.push(fault);
+    }
+
+    fn warn(&mut self, key: &str, problem: &str, next_step: impl Into<String>) {
+        let fault = Fault::new(self.subject(key), problem, next_step);
+        self.findings.warnings.push(fault);
+    }
+
+    /// Names the setting by the place where it was written.
+    fn subject(&self, key: &str) -> String {
+        let origin = self.shown.iter().find(|shown| shown.key == key).and_then(|shown| shown.origin.as_ref());
+        origin.map_or_else(|| key.to_owned(), |origin| subject(key, origin))
+    }
+}

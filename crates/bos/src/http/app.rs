@@ -1,0 +1,118 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use companions::ContentService;
+use engine::Engine;
+use tokio_util::sync::CancellationToken;
+
+use super::body::{BodyLimits, Bodies};
+use super::status::Cache;
+use super::submission::{Bounds, Fixed};
+use crate::config::Config;
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+
+/// The handlers' state; clones share it.
+#[derive(Clone)]
+pub struct App {
+    shared: Arc<Shared>,
+    metrics: Option<Metrics>,
+    ending: CancellationToken,
+}
+
+struct Shared {
+    config: Arc<Config>,
+    engine: Arc<Engine>,
+    content: Arc<ContentService>,
+    tasks: Tasks,
+    bodies: Bodies,
+    statuses: Cache,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("App")
+    }
+}
+
+impl App {
+    /// The state of one server.
+    pub fn new(config: Arc<Config>, engine: Arc<Engine>, content: Arc<ContentService>, tasks: Tasks) -> Self {
+        let bodies = Bodies::new(BodyLimits::from(&*config));
+        let shared = Shared { config, engine, content, tasks, bodies, statuses: Cache::default() };
+        Self { shared: Arc::new(shared), metrics: None, ending: CancellationToken::new() }
+    }
+
+    /// With the figures that `/metrics` shows; without, it shows none.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// With the signal on which requests that wait for a change are answered at once.
+    #[must_use]
+    pub fn ending_on(mut self, ending: CancellationToken) -> Self {
+        self.ending = ending;
+        self
+    }
+
+    pub(super) fn ending(&self) -> &CancellationToken {
+        &self.ending
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.shared.engine
+    }
+
+    pub(super) fn content(&self) -> &ContentService {
+        &self.shared.content
+    }
+
+    pub(super) fn tasks(&self) -> &Tasks {
+        &self.shared.tasks
+    }
+
+    pub(super) fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_ref()
+    }
+
+    pub(super) fn bodies(&self) -> &Bodies {
+        &self.shared.bodies
+    }
+
+    pub(super) fn statuses(&self) -> &Cache {
+        &self.shared.statuses
+    }
+
+    /// What a batch may hold.
+    pub(super) fn bounds(&self) -> Bounds {
+        let config = self.config();
+        let number = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        Bounds {
+            essays: number(config.max_essays.get()),
+            text: usize::try_from(config.max_text_size.as_u64()).unwrap_or(usize::MAX),
+            labels: number(config.max_labels),
+            label_key: number(config.max_label_key.get()),
+            label_value: number(config.max_label_value.get()),
+        }
+    }
+
+    /// What is settled for every batch.
+    pub(super) fn fixed(&self) -> Fixed {
+        let settings = self.engine().settings();
+        Fixed { served: settings.rules.served, default_language: settings.default_language }
+    }
+}
+
+impl FromRef<App> for Bodies {
+    fn from_ref(app: &App) -> Self {
+        app.bodies().clone()
+    }
+}

@@ -1,0 +1,91 @@
+//! `/healthz`, `/readyz`, `/metrics`: for whoever watches the process.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::app::App;
+use super::problem::Problem;
+use super::reply;
+
+/// Whether the service can do its work.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Readiness {
+    /// `ready` or `not_ready`.
+    status: &'static str,
+    /// `ok`, `unavailable`, or `unfit` where the tables are not this program's.
+    store: &'static str,
+    /// The background tasks with how many of each are alive; 0 means that one has died.
+    tasks: Vec<Alive>,
+}
+
+/// A background task.
+#[derive(Debug, Serialize, ToSchema)]
+struct Alive {
+    name: &'static str,
+    alive: usize,
+}
+
+/// Alive
+#[utoipa::path(
+    get, path = "/healthz", tag = "operation", operation_id = "health",
+    responses((status = 200, description = "The process answers.", body = serde_json::Value, example = json!({"status": "ok"}))),
+)]
+pub(super) async fn alive() -> Response {
+    reply::json(Bytes::from_static(br#"{"status":"ok"}"#))
+}
+
+/// Ready
+///
+/// Looks at the store and at every background task.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operation", operation_id = "readiness",
+    responses(
+        (status = 200, description = "The service can do its work.", body = Readiness),
+        (status = 503, description = "It cannot; `store` and `tasks` say why.", body = Readiness),
+    ),
+)]
+pub(super) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
+    let store = match app.engine().store().schema().await {
+        Ok(Some((_, min_reader))) if min_reader <= store::SCHEMA => reachable(&app).await,
+        Ok(_) => "unfit",
+        Err(_) => "unavailable",
+    };
+    let tasks: Vec<Alive> =
+        app.tasks().report().into_iter().map(|(name, alive)| Alive { name, alive }).collect();
+    let ready = store == "ok" && tasks.iter().all(|task| task.alive > 0) && !app.ending().is_cancelled();
+    let status = if ready { "ready" } else { "not_ready" };
+    let mut response = reply::document(&Readiness { status, store, tasks })?;
+    if !ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Ok(response)
+}
+
+async fn reachable(app: &App) -> &'static str {
+    let read = app.engine().store().read(|tx| Box::pin(async move { tx.staged_depth().await })).await;
+    match read {
+        Ok(_) => "ok",
+        Err(error) => {
+            let error: store::Error = error;
+            tracing::warn!(%error, "the store does not answer");
+            "unavailable"
+        }
+    }
+}
+
+/// Figures
+///
+/// In Prometheus' text format.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation", operation_id = "metrics",
+    responses((status = 200, description = "The figures.", body = String, content_type = "text/plain")),
+)]
+pub(super) async fn figures(State(app): State<App>) -> Response {
+    let text = app.metrics().map(crate::telemetry::Metrics::render).unwrap_or_default();
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}

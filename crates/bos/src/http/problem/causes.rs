@@ -1,0 +1,96 @@
+//! From the errors of the floors below to what a caller can do about them.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use domain::Refusal;
+
+use super::{Code, Problem};
+
+impl From<Refusal> for Problem {
+    /// The rules' codes are problem codes; their sentences name the state and what is possible in it.
+    fn from(refusal: Refusal) -> Self {
+        let code = refusal.code().parse().unwrap_or(Code::WrongStage);
+        let mut detail = refusal.to_string();
+        if let Some(first) = detail.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        Self::new(code, format!("{detail}."))
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        let cause = error.source().map(ToString::to_string);
+        match &error {
+            store::Error::Conflict { .. } => {
+                tracing::info!(%error, "a request met another change");
+                let detail = "Another change was in the way for too long; send the same request again.";
+                Self::new(Code::IdempotencyInProgress, detail)
+            }
+            _ if error.is_transient() => {
+                tracing::warn!(%error, cause, "the store cannot serve a request");
+                let detail = "The database cannot serve now; nothing was stored. Send the same request again.";
+                Self::new(Code::Unavailable, detail).with_retry_after(Duration::from_secs(2))
+            }
+            _ => {
+                tracing::error!(%error, cause, "the store failed a request");
+                Self::new(Code::Internal, "The service made a mistake; its log has more.")
+            }
+        }
+    }
+}
+
+impl From<engine::Error> for Problem {
+    fn from(error: engine::Error) -> Self {
+        match error {
+            engine::Error::NotFound => {
+                Self::new(Code::UnknownBatch, "There is no such batch; GET /v1/batch lists those there are.")
+            }
+            engine::Error::Refused(refusal) => refusal.into(),
+            engine::Error::KeyReused => {
+                let detail = "The Idempotency-Key was used for another request; use a new key for a new request.";
+                Self::new(Code::IdempotencyKeyReused, detail)
+            }
+            engine::Error::BacklogFull { what } => {
+                let detail = format!("There are too many {what} on their way; nothing was stored.");
+                Self::new(Code::BacklogFull, detail)
+            }
+            engine::Error::Store(error) => error.into(),
+            engine::Error::Unwritable | engine::Error::Crashed => {
+                tracing::error!(%error, "the engine failed a request");
+                Self::new(Code::Internal, "The service made a mistake; its log has more.")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Phase, PhaseSet};
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_a_problem_of_its_own_code() {
+        let refusals = [
+            Refusal::UnknownBatch,
+            Refusal::AlreadyExists,
+            Refusal::NoEssays,
+            Refusal::NoPhases,
+            Refusal::DuplicatePhase { phase: Phase::Nlp },
+            Refusal::PhaseNotServed { phase: Phase::Nlp, served: PhaseSet::ALL },
+            Refusal::SingleEssay { phase: Phase::Nlp },
+            Refusal::AlreadyDone { phases: vec![Phase::Nlp] },
+            Refusal::NeighbourCannotRetry { phase: Phase::Nlp },
+            Refusal::NothingToRetry { phase: Phase::Nlp },
+        ];
+        for refusal in refusals {
+            let code = refusal.code();
+            assert_eq!(Problem::from(refusal).code().as_str(), code);
+        }
+        for code in ["already_running", "batch_ended", "not_open", "wrong_stage"] {
+            assert!(code.parse::<Code>().is_ok(), "{code}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Query strings, read strictly: a parameter that nobody knows is refused, not passed over.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde_html_form::Deserializer;
+use url::form_urlencoded;
+
+use super::problem::{Code, Item, Problem};
+use super::shape;
+
+/// The parameters of a request. `T` says `#[serde(deny_unknown_fields)]`; a `Vec` field takes repetitions.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
+
+impl<S, T> FromRequestParts<S> for Query<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parse(parts.uri.query().unwrap_or_default()).map(Self)
+    }
+}
+
+/// Reads a query string.
+///
+/// # Errors
+/// A problem whose one item names the parameter; never a value.
+pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    serde_path_to_error::deserialize(Deserializer::new(pairs)).map_err(|error| {
+        let fault = shape::read(&error.inner().to_string());
+        let is_unknown = fault.code == Code::UnknownField;
+        let code = if is_unknown { Code::UnknownParameter } else { Code::InvalidParameter };
+        let in_path = error.path().to_string();
+        let parameter = fault.field.or_else(|| shape::printable(&in_path).filter(|name| name != "."));
+        let item = Item::new(code, fault.detail);
+        Problem::of_item(match parameter {
+            Some(name) => item.of_parameter(name),
+            None => item,
+        })
+    })
+}
+
+/// No parameter at all.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}

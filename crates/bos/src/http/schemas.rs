@@ -1,0 +1,63 @@
+//! Closed sets of words in the API's description: the very lists that the rules use.
+
+use domain::{
+    AttentionCode, BatchStatus, EssayState, FailureCode, Kind, Language, Phase, PhaseStatus, WaitingCode,
+};
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
+
+use super::problem::Code;
+
+fn words(words: impl Iterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
+}
+
+macro_rules! sets {
+    ($($name:ident: $set:ty;)+) => {$(
+        pub(super) fn $name() -> Object {
+            words(<$set>::ALL.iter().map(|word| word.as_str()))
+        }
+    )+};
+}
+
+sets! {
+    attention_code: AttentionCode;
+    batch_status: BatchStatus;
+    essay_state: EssayState;
+    failure_code: FailureCode;
+    kind: Kind;
+    language: Language;
+    phase: Phase;
+    phase_status: PhaseStatus;
+    problem_code: Code;
+    waiting_code: WaitingCode;
+}
+
+/// Any of the statuses.
+pub(super) fn batch_statuses() -> Array {
+    ArrayBuilder::new().items(batch_status()).build()
+}
+
+/// The orders of a list.
+pub(super) fn sort() -> Object {
+    words(["-created_at", "created_at"].into_iter())
+}
+
+/// What a list can have beside its page.
+pub(super) fn include() -> Object {
+    words(["counts"].into_iter())
+}
+
+/// The ends of essays that results can be asked by.
+pub(super) fn outcome() -> Object {
+    words(["succeeded", "failed"].into_iter())
+}
+
+/// The courses of the platform.
+pub(super) fn course_code() -> Object {
+    words(contract::CourseCode::ALL.iter().map(|code| code.as_str()))
+}
+
+/// A list of phases.
+pub(super) fn phases() -> Array {
+    ArrayBuilder::new().items(phase()).build()
+}

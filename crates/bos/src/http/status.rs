@@ -1,0 +1,31 @@
+//! The status of a batch as its owner sees it: one document, its words, and the cache that makes polling cheap.
+
+mod cache;
+mod document;
+mod sentence;
+
+pub(super) use cache::{Cache, Rendered};
+use document::Counts;
+pub(super) use document::StatusDocument;
+
+use domain::BatchId;
+use store::{Answer, StatusRow};
+
+use super::revision::etag;
+
+/// The status document as the answer to a command, 202.
+pub(super) fn accepted(row: &StatusRow) -> Answer {
+    let document = StatusDocument::of(row);
+    Answer {
+        status: 202,
+        // Strings, numbers and lists of them always serialise.
+        body: serde_json::to_vec(&document).unwrap_or_default(),
+        location: Some(path(row.row.batch.id)),
+        etag: Some(etag(row.row.batch.revision)),
+    }
+}
+
+/// Where the status of a batch is.
+pub(super) fn path(batch: BatchId) -> String {
+    format!("/v1/batch/{batch}/status")
+}

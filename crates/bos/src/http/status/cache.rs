@@ -1,0 +1,84 @@
+//! Status documents as bytes. A document is a function of (batch, revision), so an unchanged batch costs one look-up of its
+//! revision and nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{BatchId, BatchStatus};
+use quick_cache::Weighter;
+use store::StatusRow;
+
+use super::StatusDocument;
+use crate::http::problem::Problem;
+use crate::http::reply::to_json;
+
+/// Bytes of all documents together.
+const CAPACITY: u64 = 32 << 20;
+
+/// Bytes of a usual document with its place in the cache.
+const USUAL: u64 = 2 << 10;
+
+/// The latest document of each batch that was asked for lately.
+#[derive(Debug)]
+pub(in crate::http) struct Cache(quick_cache::sync::Cache<BatchId, Arc<Rendered>, BySize>);
+
+/// A status document ready to be sent.
+#[derive(Debug)]
+pub(in crate::http) struct Rendered {
+    /// The revision that it shows.
+    pub(in crate::http) revision: i64,
+    /// The JSON.
+    pub(in crate::http) body: Bytes,
+    /// When to ask again; never, once nothing changes by itself.
+    pub(in crate::http) retry_after: Option<Duration>,
+}
+
+#[derive(Debug, Clone)]
+struct BySize;
+
+impl Weighter<BatchId, Arc<Rendered>> for BySize {
+    fn weight(&self, _: &BatchId, rendered: &Arc<Rendered>) -> u64 {
+        rendered.body.len() as u64 + 128
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        let items = usize::try_from(CAPACITY / USUAL).unwrap_or(usize::MAX);
+        Self(quick_cache::sync::Cache::with_weighter(items, CAPACITY, BySize))
+    }
+}
+
+impl Cache {
+    /// The document of this very revision, if it is here.
+    pub(in crate::http) fn get(&self, batch: BatchId, revision: i64) -> Option<Arc<Rendered>> {
+        self.0.get(&batch).filter(|rendered| rendered.revision == revision)
+    }
+
+    /// Renders a document and keeps it in the place of the batch's earlier one.
+    pub(in crate::http) fn render(&self, status: &StatusRow) -> Result<Arc<Rendered>, Problem> {
+        let batch = &status.row.batch;
+        let rendered = Arc::new(Rendered {
+            revision: batch.revision,
+            body: to_json(&StatusDocument::of(status))?.into(),
+            retry_after: match batch.status() {
+                BatchStatus::PendingContent => Some(Duration::from_secs(1)),
+                BatchStatus::Ready | BatchStatus::Processing => Some(Duration::from_secs(3)),
+                BatchStatus::CompletedSuccessfully
+                | BatchStatus::CompletedWithFailures
+                | BatchStatus::Failed
+                | BatchStatus::Cancelled => None,
+            },
+        });
+        self.0.insert(batch.id, Arc::clone(&rendered));
+        Ok(rendered)
+    }
+}
+
+impl Rendered {
+    /// Whether the batch's run is over.
+    pub(in crate::http) const fn is_ended(&self) -> bool {
+        self.retry_after.is_none()
+    }
+}

@@ -1,0 +1,215 @@
+//! A batch as a caller hands it in: read from JSON, NDJSON or files, then checked as a whole, so that all its errors are told
+//! at once and nothing of it is stored before.
+
+mod check;
+mod faults;
+mod header;
+pub(super) mod json;
+mod multipart;
+mod ndjson;
+mod object;
+mod text;
+
+use bytes::Bytes;
+use domain::{Language, Phase};
+use engine::SubmittedEssay;
+use serde::Serialize;
+use store::{Details, Labels, Private};
+use utoipa::ToSchema;
+
+use self::check::OnInvalid;
+pub(super) use self::check::{Fixed, language};
+pub(super) use self::faults::{Faults, Place};
+use self::header::Header;
+pub(super) use self::multipart::Part;
+pub(super) use self::object::{members, one_object, phases_of};
+pub(super) use self::text::{check as check_text, decode, repair};
+use super::problem::{Code, Item, Problem};
+
+/// What the installation takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Essays of a batch.
+    pub(super) essays: usize,
+    /// Bytes of an essay's text.
+    pub(super) text: usize,
+    /// Labels of a batch.
+    pub(super) labels: usize,
+    /// Characters of a label's key.
+    pub(super) label_key: usize,
+    /// Characters of a label's value.
+    pub(super) label_value: usize,
+}
+
+/// How a batch is written.
+#[derive(Debug)]
+pub(super) enum Written {
+    /// One JSON object.
+    Json(Bytes),
+    /// A line for the batch and one for each essay.
+    Ndjson(Bytes),
+    /// The parts of a form: fields and files.
+    Form(Vec<Part>),
+}
+
+/// A batch that was read, with nothing decided about it.
+#[derive(Debug, Default)]
+struct Draft {
+    header: Header,
+    essays: Vec<DraftEssay>,
+    /// Essays written; more than are kept where there are far too many.
+    count: usize,
+}
+
+/// An essay as it was written.
+#[derive(Debug, Default)]
+struct DraftEssay {
+    client_ref: Option<String>,
+    text: Option<String>,
+    text_storage_id: Option<String>,
+}
+
+/// A batch that may be stored.
+#[derive(Debug)]
+pub(super) struct Acceptable {
+    pub(super) name: Option<Private<String>>,
+    pub(super) language: Language,
+    pub(super) details: Details,
+    pub(super) labels: Labels,
+    pub(super) phases: Vec<Phase>,
+    pub(super) essays: Vec<SubmittedEssay>,
+    pub(super) rejections: Vec<Rejection>,
+    pub(super) rejected: usize,
+}
+
+/// An essay that was left out of a batch, and why.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct Rejection {
+    /// Its place in the request, counted from 0.
+    index: usize,
+    /// The caller's own name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ref: Option<String>,
+    /// Why, as a stable code.
+    #[schema(value_type = String)]
+    code: Code,
+    /// Where in the request.
+    pointer: String,
+    /// Why, in words.
+    detail: String,
+}
+
+/// Reads and checks a batch.
+pub(super) fn read(written: Written, bounds: Bounds, fixed: Fixed) -> Result<Acceptable, Problem> {
+    let mut faults = Faults::default();
+    let mut draft = match written {
+        Written::Json(body) => header::read_json(&mut faults, &repair(&body))?,
+        Written::Ndjson(body) => ndjson::read(&mut faults, &repair(&body))?,
+        Written::Form(parts) => multipart::read(&mut faults, parts),
+    };
+    let header = check::header(&mut faults, std::mem::take(&mut draft.header), bounds, fixed);
+    let essays = check::essays(&mut faults, &mut draft, bounds);
+    let (written, at_fault) = (draft.count, faults.essays());
+    let skip = header.on_invalid == OnInvalid::Skip;
+    if faults.has_request_faults() || (!faults.is_empty() && !skip) || essays.is_empty() {
+        return Err(refusal(faults, &draft, written));
+    }
+    let (items, _) = faults.into_items(|index| draft.client_ref(index));
+    Ok(Acceptable {
+        name: header.name,
+        language: header.language,
+        details: header.details,
+        labels: header.labels,
+        phases: header.phases,
+        essays,
+        rejections: items.into_iter().filter_map(Rejection::from_item).collect(),
+        rejected: at_fault,
+    })
+}
+
+fn refusal(faults: Faults, draft: &Draft, written: usize) -> Problem {
+    let refused = faults.essays();
+    let (items, untold) = faults.into_items(|index| draft.client_ref(index));
+    let mut detail = match (refused, written) {
+        (0, _) => "The batch is not acceptable; nothing was stored.".to_owned(),
+        (1, 1) => "The only essay was refused; nothing was stored.".to_owned(),
+        (refused, written) => format!("{refused} of {written} essays were refused; nothing was stored."),
+    };
+    if untold > 0 {
+        detail = format!("{detail} {untold} more errors are not listed.");
+    }
+    Problem::new(code_of(&items, refused), detail).with_errors(items)
+}
+
+/// What the whole is called: a batch that is too large or empty is that before it is anything else; one whose essays are fine
+/// and that has one kind of fault is called by it.
+fn code_of(items: &[Item], refused: usize) -> Code {
+    let codes = items.iter().map(|item| item.code);
+    let size = codes.clone().find(|code| matches!(code, Code::TooManyEssays | Code::NoEssays));
+    let first = codes.clone().next().filter(|first| refused == 0 && codes.clone().all(|code| code == *first));
+    size.or(first).unwrap_or(Code::Invalid)
+}
+
+impl Draft {
+    fn client_ref(&self, index: usize) -> Option<String> {
+        self.essays.get(index).and_then(|essay| essay.client_ref.clone())
+    }
+}
+
+impl Rejection {
+    fn from_item(item: Item) -> Option<Self> {
+        let Item { pointer, client_ref, index, code, detail, parameter: _ } = item;
+        Some(Self { index: index?, client_ref, code, pointer: pointer.unwrap_or_default(), detail })
+    }
+}
+
+/// A batch
+///
+/// The shape of a batch in JSON, for the API's description; the reader takes it member by member (see [`header`]).
+#[expect(dead_code, reason = "only its shape is of use; a test compares it with what the reader knows")]
+#[derive(ToSchema)]
+pub(super) struct BatchRequest {
+    /// A name for people, at most 200 characters.
+    name: Option<String>,
+    /// The course; it settles the language.
+    #[schema(schema_with = super::schemas::course_code)]
+    course_code: Option<String>,
+    /// The language, where no course is named.
+    #[schema(schema_with = super::schemas::language)]
+    language: Option<String>,
+    /// Up to 16 labels to find the batch by.
+    labels: Option<std::collections::BTreeMap<String, String>>,
+    /// The phases to run once the texts are stored, in any order; missing prerequisites are added. None: start later.
+    #[schema(schema_with = super::schemas::phases)]
+    phases: Option<Vec<Phase>>,
+    /// `reject_batch` (the default): one unacceptable essay refuses all. `skip`: the others are accepted.
+    on_invalid: Option<String>,
+    /// Only `true` is taken yet: all essays come at once.
+    close: Option<bool>,
+    /// The class, for later phases.
+    class_designation: Option<String>,
+    /// What the essays were to be about, for later phases.
+    essay_instructions: Option<String>,
+    /// The assignment, for comparative judgement.
+    assignment_id: Option<String>,
+    /// Not taken yet: store the prompt and give its `prompt_storage_id`.
+    prompt: Option<String>,
+    /// Where the Content Service has the prompt.
+    prompt_storage_id: Option<String>,
+    /// At least one, at most 2,000.
+    essays: Vec<EssayRequest>,
+}
+
+/// An essay
+///
+/// Exactly one of `text` and `text_storage_id` is given.
+#[expect(dead_code, reason = "only its shape is of use; a test compares it with what the reader knows")]
+#[derive(ToSchema)]
+pub(super) struct EssayRequest {
+    /// The caller's own name for it.
+    client_ref: Option<String>,
+    /// At most 200 kB of UTF-8, not blank, without U+0000; line ends are kept as sent.
+    text: Option<String>,
+    /// Where the Content Service has the text already.
+    text_storage_id: Option<String>,
+}

@@ -1,0 +1,23 @@
+//! The names of the edge's metrics, in one place. Labels come from closed sets and are never ids.
+
+use metrics::{Unit, describe_counter, describe_histogram};
+
+/// Requests answered, by `method`, `route` (the pattern that matched, or `unmatched`) and `status`.
+pub const HTTP_REQUESTS: &str = "bos_http_requests_total";
+
+/// Seconds from a request's header to its answer's header, by `method` and `route`.
+pub const HTTP_REQUEST_SECONDS: &str = "bos_http_request_duration_seconds";
+
+/// Bounds of the duration histograms, in seconds.
+pub(crate) const SECONDS_BUCKETS: [f64; 12] =
+    [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Tells the recorder what the names mean.
+pub(crate) fn describe() {
+    describe_counter!(HTTP_REQUESTS, "Requests answered");
+    describe_histogram!(
+        HTTP_REQUEST_SECONDS,
+        Unit::Seconds,
+        "Time from a request's header to its answer's header"
+    );
+}

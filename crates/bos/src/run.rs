@@ -1,0 +1,195 @@
+//! The wiring: a configuration, a socket and a stop signal make a running service.
+//!
+//! Tests, the demo and production start alike: [`run`] takes what it needs and owns nothing global.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use companions::{CompanionSettings, Companions};
+use engine::ports::{Broker, Clock, ContentStore, SystemClock};
+use engine::{Crash, Engine, LocalBroker, Shards};
+use store::Store;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::words::Companion;
+use crate::config::{Config, Language};
+use crate::content_client::ContentClient;
+use crate::http::{self, App};
+use crate::serve;
+use crate::tasks::Tasks;
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data folder cannot be used.
+    #[error("the data folder {} cannot be used: {}", folder.display(), source.kind())]
+    DataFolder {
+        /// Which.
+        folder: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database cannot be used.
+    #[error("{0}")]
+    Store(#[from] store::Error),
+    /// The engine cannot start.
+    #[error("the engine cannot start")]
+    Engine(#[from] engine::Error),
+    /// The companions cannot start.
+    #[error("{0}")]
+    Companions(#[from] companions::Error),
+    /// The client of the Content Service cannot be made.
+    #[error("the client of the Content Service cannot be made")]
+    Content(#[from] reqwest::Error),
+}
+
+/// What runs, for whoever announces it.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    /// Where the API listens.
+    pub address: std::net::SocketAddr,
+    /// From the start of [`run`] to readiness.
+    pub took: Duration,
+}
+
+/// Extras that only tests and benchmarks ask for.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// The companions answer at once, without language work.
+    pub instant_companions: bool,
+    /// Where to stop dead.
+    pub crash: Crash,
+}
+
+/// Runs the service until `shutdown`, then stops it within the drain time. `ready` is called once everything works.
+///
+/// # Errors
+/// When something cannot start; nothing is listening then.
+pub async fn run(
+    config: Config,
+    listener: TcpListener,
+    extras: Extras,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(Ready) + Send,
+) -> Result<(), Error> {
+    let started = Instant::now();
+    let config = Arc::new(config);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let folder = &config.data_dir;
+    std::fs::create_dir_all(folder).map_err(|source| Error::DataFolder { folder: folder.clone(), source })?;
+
+    let now = Arc::clone(&clock);
+    let store = Store::open_sqlite(&folder.join("bos.db"), Arc::new(move || now.now()))?;
+    let broker = LocalBroker::open(store.clone()).await?;
+    let bus: Arc<dyn Broker> = Arc::new(broker.clone());
+    let engine = Engine::open(store.clone(), engine_settings(&config), Arc::clone(&clock), extras.crash).await?;
+    let companions = Companions::open(
+        &folder.join("companions.db"),
+        CompanionSettings { instant: extras.instant_companions, hunspell_dir: config.hunspell_dir.clone() },
+    )?;
+    let content: Arc<dyn ContentStore> = match &config.content_service_url {
+        Some(url) => Arc::new(ContentClient::new(url.as_url().clone(), config.ingest_concurrency)?),
+        None => companions.content(),
+    };
+
+    let tasks = Tasks::new();
+    let end = tasks.stop_signal();
+    let replica = format!("{}-{}", std::process::id(), engine.clock().now().timestamp_micros());
+    let (shards, leases) =
+        Shards::lease(store.clone(), replica, engine.settings(), Arc::clone(&clock), end.clone());
+    tasks.spawn("leases", leases);
+    tasks.spawn("ingest", engine::ingest::run(Arc::clone(&engine), Arc::clone(&content), shards.clone(), end.clone()));
+    tasks.spawn("relay", engine::relay::run(Arc::clone(&engine), broker, end.clone()));
+    tasks.spawn("consumer", engine::consumer::run(Arc::clone(&engine), Arc::clone(&bus), end.clone()));
+    tasks.spawn("timers", engine::timers::run(Arc::clone(&engine), shards, end.clone()));
+    tasks.spawn("prune", engine::prune::run(Arc::clone(&engine), end.clone()));
+    tasks.spawn("backlog", engine::backlog::run(Arc::clone(&engine), end.clone()));
+    let wanted = |name: &str| config.companions.iter().any(|companion| companion.as_str() == name);
+    for (name, work) in companions.tasks(bus, content, clock, end.clone()) {
+        if wanted(name) {
+            tasks.spawn(name, work);
+        }
+    }
+
+    let address = listener.local_addr().unwrap_or_else(|_| (config.host, config.port).into());
+    let app = App::new(Arc::clone(&config), Arc::clone(&engine), companions.content(), tasks.clone());
+    let router = http::router(app);
+    ready(Ready { address, took: started.elapsed() });
+    serve::serve(listener, router, serve_limits(&config), shutdown, &tasks).await;
+
+    let stuck = tasks.shutdown(config.drain_timeout).await;
+    if !stuck.is_empty() {
+        tracing::warn!(tasks = stuck.join(", "), "stopped before these had ended; the next start goes on where they were");
+    }
+    drop(engine);
+    companions.close();
+    store.close().await;
+    Ok(())
+}
+
+fn serve_limits(config: &Config) -> serve::Limits {
+    serve::Limits {
+        max_connections: config.max_connections,
+        header_timeout: config.header_timeout,
+        max_header_size: config.max_header_size,
+        max_header_fields: config.max_header_fields,
+        drain_timeout: config.drain_timeout,
+    }
+}
+
+/// The engine's part of the configuration.
+fn engine_settings(config: &Config) -> engine::Settings {
+    let rules = domain::Settings {
+        start_timeout: domain::PerPhase::all(config.start_timeout),
+        phase_timeout: domain::PerPhase {
+            spellcheck: config.phase_timeout_spellcheck.unwrap_or(config.phase_timeout),
+            nlp: config.phase_timeout_nlp.unwrap_or(config.phase_timeout),
+            ai_feedback: config.phase_timeout_ai_feedback.unwrap_or(config.phase_timeout),
+            cj_assessment: config.phase_timeout_cj_assessment.unwrap_or(config.phase_timeout),
+        },
+        registration_timeout: config.start_timeout,
+        outcome_grace: config.outcome_grace,
+        served: served(config),
+        registration: config.els_registration,
+        // The embedded lifecycle service takes failed essays again.
+        els_retries: true,
+    };
+    engine::Settings {
+        default_language: match config.default_language {
+            Language::En => domain::Language::En,
+            Language::Sv => domain::Language::Sv,
+        },
+        default_course_en: config.default_course_en.clone(),
+        default_course_sv: config.default_course_sv.clone(),
+        nlp_command_version: u8::try_from(config.nlp_command_version).unwrap_or(2),
+        relay_period: config.relay_period,
+        timer_period: config.timer_period,
+        retry_first: config.retry_first_delay,
+        retry_longest: config.retry_max_delay,
+        staged_bytes_cap: config.max_staged_size.as_u64(),
+        outbox_rows_cap: u64::from(config.max_outbox_rows.get()),
+        lease: config.lease_ttl,
+        lease_renewal: config.lease_renewal,
+        keep_batches: config.ended_batch_retention,
+        keep_sent: config.sent_event_retention,
+        keep_inbox: config.inbox_retention,
+        keep_answers: config.idempotency_retention,
+        ..engine::Settings::with_rules(rules)
+    }
+}
+
+/// The phases that some companion of this process serves.
+fn served(config: &Config) -> domain::PhaseSet {
+    config
+        .companions
+        .iter()
+        .filter_map(|companion| match companion {
+            Companion::Spellcheck => Some(domain::Phase::Spellcheck),
+            Companion::Nlp => Some(domain::Phase::Nlp),
+            Companion::Content | Companion::Lifecycle => None,
+        })
+        .collect()
+}

@@ -1,0 +1,38 @@
+//! The platform's contract of the Content Service.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+
+use super::Api;
+
+#[tokio::test]
+async fn a_text_is_stored_fetched_and_erased_by_the_platforms_contract() {
+    let api = Api::open().await;
+    let answer = api.post("/v1/content", "application/octet-stream", "A text.\r\n").await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+    let id = answer.json()["storage_id"].as_str().unwrap().to_owned();
+    assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let again = api.post("/v1/content", "application/octet-stream", "A text.\r\n").await;
+    assert_ne!(again.json()["storage_id"], id, "each call makes a new id");
+
+    let path = format!("/v1/content/{id}");
+    let fetched = api.get(&path).await;
+    assert_eq!((fetched.status, fetched.body.as_str()), (StatusCode::OK, "A text.\r\n"));
+    let erase = || Request::delete(&path).body(Body::empty()).unwrap();
+    assert_eq!(api.send(erase()).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(api.get(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(api.send(erase()).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_the_contract_refuses_is_refused_in_its_words() {
+    let api = Api::open().await;
+    let empty = api.post("/v1/content", "application/octet-stream", "").await;
+    assert_eq!(empty.status, StatusCode::BAD_REQUEST);
+    assert!(empty.json()["error"].is_string());
+    for bad in ["17", "zz23456789abcdef0123456789abcdef", "0197aa00-0000-7000-8000-000000000000"] {
+        assert_eq!(api.get(&format!("/v1/content/{bad}")).await.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let unknown = api.get(&format!("/v1/content/{}", "0".repeat(32))).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}

@@ -1,0 +1,9 @@
+//! Tests of the edge through its front door: the configuration's layers, real sockets, the problem pages.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod api;
+mod config;
+mod json;
+mod problems;
+mod query;
+mod serving;

@@ -1,0 +1,119 @@
+//! What the workers do with a text: correct its spelling and measure it.
+//!
+//! Everything here is synchronous, deterministic and CPU-bound; callers on an async runtime move it to a blocking thread.
+//! A dictionary is read at its first use and kept for the life of the process, so a process that corrects nothing pays
+//! nothing. English is part of the binary; Swedish comes from the system's Hunspell dictionaries (see
+//! `docs/decisions/0003-english-spelling.md`).
+//!
+//! ```
+//! use companions::language::{Language, correct, measure};
+//!
+//! let corrected = correct("I recieve alot of mail.", Language::English)?;
+//! assert_eq!(corrected.text, "I receive a lot of mail.");
+//! assert_eq!(measure(&corrected.text, Language::English).words, 6);
+//! # Ok::<(), companions::language::LanguageError>(())
+//! ```
+
+mod common;
+mod dictionaries;
+mod edits;
+mod lexicon;
+mod measures;
+mod spelling;
+mod syllables;
+mod words;
+
+use std::{path::PathBuf, str::FromStr};
+
+pub use dictionaries::Dictionaries;
+pub use measures::{Measures, measure};
+pub use spelling::{Corrected, Correction};
+
+/// A language that essays are written in, by the platform's codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// `en`: American and British spelling side by side.
+    English,
+    /// `sv`.
+    Swedish,
+}
+
+impl Language {
+    /// The platform's code: `en` or `sv`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Swedish => "sv",
+        }
+    }
+}
+
+impl FromStr for Language {
+    type Err = LanguageError;
+
+    /// Reads the platform's code; exact, as course codes are.
+    fn from_str(code: &str) -> Result<Self, LanguageError> {
+        match code {
+            "en" => Ok(Self::English),
+            "sv" => Ok(Self::Swedish),
+            _ => Err(LanguageError::Unknown),
+        }
+    }
+}
+
+/// Why a text could not be corrected. None of these is the text's fault, and none mends itself.
+#[derive(Debug, thiserror::Error)]
+pub enum LanguageError {
+    /// The system has no dictionary for the language. Installing it is enough: the next text finds it.
+    #[error(
+        "no {} dictionary {file} in {}: install the package {package} (Debian: apt-get install {package})",
+        language.code(), list(searched)
+    )]
+    DictionaryMissing {
+        /// The language that has no dictionary.
+        language: Language,
+        /// The file that was looked for; its `.dic` is expected beside it.
+        file: &'static str,
+        /// The Debian package that brings it.
+        package: &'static str,
+        /// The directories that were looked into, in this order.
+        searched: Vec<PathBuf>,
+    },
+    /// A dictionary is there but cannot be read or understood.
+    #[error("the {} dictionary {} cannot be used: reinstall the package {package}", language.code(), path.display())]
+    DictionaryUnusable {
+        /// The language of the dictionary.
+        language: Language,
+        /// The `.aff` file.
+        path: PathBuf,
+        /// The Debian package that brings it.
+        package: &'static str,
+        /// What went wrong.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A language code other than `en` and `sv`.
+    #[error("unknown language code: use en or sv")]
+    Unknown,
+}
+
+impl LanguageError {
+    /// The stable code that travels in events and answers.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DictionaryMissing { .. } => "dictionary_missing",
+            Self::DictionaryUnusable { .. } => "dictionary_unusable",
+            Self::Unknown => "unknown_language",
+        }
+    }
+}
+
+fn list(directories: &[PathBuf]) -> String {
+    directories.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Corrects `text` with the dictionaries of the system: [`Dictionaries::correct`] without a directory of one's own.
+pub fn correct(text: &str, language: Language) -> Result<Corrected, LanguageError> {
+    static SYSTEM: Dictionaries = Dictionaries::system();
+    SYSTEM.correct(text, language)
+}

@@ -1,0 +1,58 @@
+//! A reply of the lifecycle service as records.
+
+use contract::{
+    BatchContentProvisioningCompleted, BatchNlpProcessingRequestedV2, ElsBatchPhaseOutcome, EssayRef,
+    Language, PhaseName, Source, SpellcheckRequested, Topic,
+};
+use engine::ports::Record;
+use uuid::Uuid;
+
+use super::batch::Reply;
+use crate::wire::{Address, Cause, record};
+
+/// Appends what is to be said. Ids and times follow from what moved the service to speak, so the same reply made again gives
+/// the same bytes.
+pub(super) fn announce(batch_id: Uuid, reply: Reply, cause: &Cause, out: &mut Vec<Record>) {
+    match reply {
+        Reply::Silence => {}
+        Reply::ContentComplete { registered_by, expected, course_code, user_id, essays } => {
+            let to = address(Topic::BatchContentProvisioningCompleted, batch_id);
+            let (correlation_id, at) = (registered_by.correlation_id, registered_by.at);
+            let event = BatchContentProvisioningCompleted::new(
+                batch_id,
+                &essays,
+                expected,
+                course_code,
+                &user_id,
+                correlation_id,
+                at,
+            );
+            out.push(record(to, &registered_by, "", at, event));
+        }
+        Reply::Requests { phase: PhaseName::Spellcheck, language, essays } => {
+            out.extend(essays.iter().map(|essay| spellcheck_request(batch_id, essay, language, cause)));
+        }
+        Reply::Requests { essays, language, .. } => {
+            let to = address(Topic::BatchNlpProcessingRequestedV2, batch_id);
+            let event = BatchNlpProcessingRequestedV2::new(batch_id, &essays, language, None, cause.at);
+            out.push(record(to, cause, "", cause.at, event));
+        }
+        Reply::Outcome { commanded_by, phase, processed, failed } => {
+            let to = address(Topic::BatchPhaseOutcome, batch_id);
+            let correlation_id = commanded_by.correlation_id;
+            let event = ElsBatchPhaseOutcome::new(batch_id, phase, &processed, &failed, correlation_id);
+            out.push(record(to, &commanded_by, "", commanded_by.at, event));
+        }
+    }
+}
+
+fn spellcheck_request(batch_id: Uuid, essay: &EssayRef, language: Language, cause: &Cause) -> Record {
+    let to = address(Topic::EssaySpellcheckRequested, batch_id);
+    let event =
+        SpellcheckRequested::new(essay.essay_id, Some(batch_id), &essay.text_storage_id, language, cause.at);
+    record(to, cause, &essay.essay_id.to_string(), cause.at, event)
+}
+
+const fn address(topic: Topic, batch_id: Uuid) -> Address {
+    Address { topic, source: Source::EssayLifecycleService, key: batch_id }
+}

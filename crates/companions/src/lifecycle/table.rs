@@ -1,0 +1,167 @@
+//! The lifecycle service's tables: `els_batches`, `els_essays`, `els_phases`.
+
+use std::str::FromStr;
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use uuid::Uuid;
+
+use super::batch::{Batch, Changes, Command, Essay, Registration, UnderWay};
+
+/// Reads a batch with its essays and commands; a batch that was never heard of is an empty one.
+pub(super) fn load(conn: &Connection, id: Uuid) -> rusqlite::Result<Batch> {
+    let mut batch = Batch::new(id);
+    batch.registration = conn
+        .prepare_cached(
+            "SELECT event_id, correlation_id, expected, course_code, user_id, complete FROM els_batches \
+             WHERE batch_id = ?1",
+        )?
+        .query_row([id.as_bytes()], registration)
+        .optional()?;
+    batch.essays = conn
+        .prepare_cached(
+            "SELECT essay_id, position, text_storage_id, status FROM els_essays WHERE batch_id = ?1",
+        )?
+        .query_map([id.as_bytes()], essay)?
+        .collect::<rusqlite::Result<_>>()?;
+    batch.commands = conn
+        .prepare_cached(
+            "SELECT phase, correlation_id, event_id, essays FROM els_phases WHERE batch_id = ?1 ORDER BY essays IS NOT NULL",
+        )?
+        .query_map([id.as_bytes()], |row| command(row, &batch))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(batch)
+}
+
+fn registration(row: &Row<'_>) -> rusqlite::Result<Registration> {
+    Ok(Registration {
+        event_id: uuid(row, 0)?,
+        correlation_id: uuid(row, 1)?,
+        expected: row.get(2)?,
+        course_code: word(row, 3)?,
+        user_id: row.get(4)?,
+        complete: row.get(5)?,
+    })
+}
+
+fn essay(row: &Row<'_>) -> rusqlite::Result<(Uuid, Essay)> {
+    let status: Option<String> = row.get(3)?;
+    let essay = Essay {
+        position: row.get(1)?,
+        text_storage_id: row.get(2)?,
+        status: status.map(|_| word(row, 3)).transpose()?,
+    };
+    Ok((uuid(row, 0)?, essay))
+}
+
+fn command(row: &Row<'_>, batch: &Batch) -> rusqlite::Result<Command> {
+    let mut command = Command {
+        phase: word(row, 0)?,
+        correlation_id: uuid(row, 1)?,
+        event_id: uuid(row, 2)?,
+        under_way: None,
+    };
+    let essays: Option<Vec<u8>> = row.get(3)?;
+    if let Some(bytes) = essays {
+        let (ids, _) = bytes.as_chunks();
+        let essays: Vec<Uuid> = ids.iter().map(|id| Uuid::from_bytes(*id)).collect();
+        let status = command.waiting_status();
+        let waits = |id: &&Uuid| batch.essays.get(*id).is_some_and(|essay| essay.status == status);
+        let waiting = essays.iter().filter(waits).count();
+        command.under_way = Some(UnderWay { essays, waiting });
+    }
+    Ok(command)
+}
+
+fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+    row.get(column).map(Uuid::from_bytes)
+}
+
+fn word<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    row.get::<_, String>(column)?
+        .parse()
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
+}
+
+/// The rows of one batch that are to be written.
+#[derive(Debug)]
+pub(super) struct Rows {
+    batch_id: Uuid,
+    registration: Option<Registration>,
+    essays: Vec<(Uuid, Essay)>,
+    commands: Vec<Command>,
+}
+
+impl Rows {
+    /// What has changed in a batch since this was last asked; none where nothing has.
+    pub(super) fn changed(batch: &mut Batch) -> Option<Self> {
+        let Changes { registration, essays, commands } = std::mem::take(&mut batch.changes);
+        if !registration && essays.is_empty() && commands.is_empty() {
+            return None;
+        }
+        let essays = essays.into_iter().filter_map(|id| Some((id, batch.essays.get(&id)?.clone())));
+        let commands = commands.into_iter().filter_map(|at| batch.commands.get(at).cloned());
+        Some(Self {
+            batch_id: batch.id,
+            registration: batch.registration.clone().filter(|_| registration),
+            essays: essays.collect(),
+            commands: commands.collect(),
+        })
+    }
+
+    /// Writes them.
+    pub(super) fn save(&self, conn: &Connection) -> rusqlite::Result<()> {
+        let batch_id = self.batch_id.as_bytes();
+        if let Some(batch) = &self.registration {
+            conn.prepare_cached(
+                "INSERT INTO els_batches (batch_id, event_id, correlation_id, expected, course_code, user_id, complete) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET complete = excluded.complete",
+            )?
+            .execute(params![
+                batch_id,
+                batch.event_id.as_bytes(),
+                batch.correlation_id.as_bytes(),
+                batch.expected,
+                batch.course_code.as_str(),
+                batch.user_id,
+                batch.complete,
+            ])?;
+        }
+        let mut save_essay = conn.prepare_cached(
+            "INSERT INTO els_essays (batch_id, essay_id, position, text_storage_id, status) \
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET position = excluded.position, \
+             text_storage_id = excluded.text_storage_id, status = excluded.status",
+        )?;
+        for (essay_id, essay) in &self.essays {
+            let status = essay.status.map(contract::EssayStatus::as_str);
+            save_essay.execute(params![
+                batch_id,
+                essay_id.as_bytes(),
+                essay.position,
+                essay.text_storage_id,
+                status
+            ])?;
+        }
+        let mut save_command = conn.prepare_cached(
+            "INSERT INTO els_phases (batch_id, phase, correlation_id, event_id, essays) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT DO UPDATE SET essays = excluded.essays",
+        )?;
+        for command in &self.commands {
+            let essays: Option<Vec<u8>> = command
+                .under_way
+                .as_ref()
+                .map(|under_way| under_way.essays.iter().flat_map(|id| *id.as_bytes()).collect());
+            save_command.execute(params![
+                batch_id,
+                command.phase.as_str(),
+                command.correlation_id.as_bytes(),
+                command.event_id.as_bytes(),
+                essays,
+            ])?;
+        }
+        Ok(())
+    }
+}

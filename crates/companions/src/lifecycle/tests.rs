@@ -1,0 +1,347 @@
+use std::path::Path;
+
+use contract::{BatchNlpAnalysisCompleted, Source, SpellcheckPhaseCompleted, SpellcheckReport};
+use serde_json::json;
+
+use super::*;
+use crate::testing::{
+    MemoryBus, data, deliveries, events, id, nlp, noon, provisioned, registered, spellcheck,
+};
+use crate::wire::{Address, record};
+
+const BATCH: u128 = 100;
+/// The correlation ids of two commands for one phase.
+const FIRST: u128 = 201;
+const SECOND: u128 = 202;
+
+/// A lifecycle service with its bus.
+struct Els {
+    dir: tempfile::TempDir,
+    bus: MemoryBus,
+    service: Lifecycle,
+}
+
+impl Els {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let bus = MemoryBus::default();
+        let service = open(dir.path(), &bus);
+        Self { dir, bus, service }
+    }
+
+    fn restart(&mut self) {
+        self.service = open(self.dir.path(), &self.bus);
+    }
+
+    /// One turn over these records; what is said.
+    async fn hears(&mut self, records: &[Record]) -> Vec<Record> {
+        self.service.turn(deliveries(records)).await.unwrap();
+        self.bus.drain()
+    }
+
+    /// With these essays registered and provisioned with the texts `t1`, `t2`, ….
+    async fn with(essays: &[u128]) -> Self {
+        let mut els = Self::new();
+        els.hears(&introduction(essays)).await;
+        els
+    }
+}
+
+fn open(dir: &Path, bus: &MemoryBus) -> Lifecycle {
+    Lifecycle::new(Arc::new(Database::open(&dir.join("companions.db")).unwrap()), bus.bus())
+}
+
+fn introduction(essays: &[u128]) -> Vec<Record> {
+    let ids: Vec<Uuid> = essays.iter().copied().map(id).collect();
+    let texts = essays.iter().map(|number| provisioned(id(BATCH), id(*number), &format!("t{number}")));
+    std::iter::once(registered(id(BATCH), &ids)).chain(texts).collect()
+}
+
+fn checked(correlation: u128, essay: u128, verdict: Verdict) -> Record {
+    let corrected = format!("c{essay}");
+    let report = SpellcheckReport {
+        essay_id: id(essay),
+        batch_id: id(BATCH),
+        correlation_id: id(correlation),
+        verdict,
+        original_text_storage_id: "t",
+        corrected_text_storage_id: (verdict == Verdict::Succeeded).then_some(&corrected),
+        corrections_made: 0,
+        word_count: 0,
+        processing_duration_ms: 0,
+        error_code: None,
+        processor_version: "test",
+    };
+    let to = Address {
+        topic: Topic::SpellcheckPhaseCompleted,
+        source: Source::SpellcheckerService,
+        key: id(BATCH),
+    };
+    let cause = Cause { event_id: id(essay), correlation_id: id(correlation), at: noon() };
+    record(to, &cause, "", noon(), SpellcheckPhaseCompleted::new(&report, noon()))
+}
+
+fn analysed(correlation: u128, succeeded: &[u128], failed: &[u128]) -> Record {
+    let ids = |numbers: &[u128]| numbers.iter().copied().map(id).collect::<Vec<_>>();
+    let to = Address { topic: Topic::BatchNlpAnalysisCompleted, source: Source::NlpService, key: id(BATCH) };
+    let cause = Cause { event_id: id(999), correlation_id: id(correlation), at: noon() };
+    let (succeeded, failed) = (ids(succeeded), ids(failed));
+    let event = BatchNlpAnalysisCompleted::new(id(BATCH), &succeeded, &failed, 0.0, noon());
+    record(to, &cause, "", noon(), event)
+}
+
+/// What was said, in short: topic, and the essays that it names.
+#[expect(clippy::wildcard_enum_match_arm, reason = "it speaks on four topics")]
+fn said(records: &[Record]) -> Vec<String> {
+    let number =
+        |value: &serde_json::Value| Uuid::try_parse(value.as_str().unwrap()).unwrap().as_u128().to_string();
+    let text = |essay: &serde_json::Value| {
+        format!("{}:{}", number(&essay["essay_id"]), essay["text_storage_id"].as_str().unwrap())
+    };
+    let list = |value: &serde_json::Value, word: &dyn Fn(&serde_json::Value) -> String| {
+        value.as_array().unwrap().iter().map(word).collect::<Vec<_>>().join(" ")
+    };
+    let sentence = |record: &Record| {
+        let data = data(record);
+        match record.topic {
+            Topic::BatchContentProvisioningCompleted => {
+                format!("complete {}", list(&data["essays_for_processing"], &text))
+            }
+            Topic::EssaySpellcheckRequested => {
+                format!("check {}:{}", number(&data["entity_id"]), data["text_storage_id"].as_str().unwrap())
+            }
+            Topic::BatchNlpProcessingRequestedV2 => {
+                format!("analyse {}", list(&data["essays_to_process"], &text))
+            }
+            Topic::BatchPhaseOutcome => format!(
+                "{} {}: processed {}, failed {}",
+                data["phase_name"].as_str().unwrap(),
+                data["phase_status"].as_str().unwrap(),
+                list(&data["processed_essays"], &text),
+                list(&data["failed_essay_ids"], &number),
+            ),
+            topic => panic!("the lifecycle service does not speak on {topic}"),
+        }
+    };
+    records.iter().map(sentence).collect()
+}
+
+#[tokio::test]
+async fn a_batch_goes_through_both_phases() {
+    let mut els = Els::new();
+    let complete = els.hears(&introduction(&[1, 2])).await;
+    assert_eq!(said(&complete), ["complete 1:t1 2:t2"]);
+    assert_eq!(data(&complete[0])["provisioned_count"], json!(2));
+
+    let requests = els.hears(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2")])]).await;
+    assert_eq!(said(&requests), ["check 1:t1", "check 2:t2"]);
+    assert_eq!(els.hears(&[checked(FIRST, 2, Verdict::Succeeded)]).await.len(), 0);
+    let outcome = els.hears(&[checked(FIRST, 1, Verdict::Succeeded)]).await;
+    assert_eq!(said(&outcome), ["spellcheck completed_successfully: processed 1:c1 2:c2, failed "]);
+    assert_eq!(data(&outcome[0])["correlation_id"], json!(id(FIRST)));
+
+    let request = els.hears(&[nlp(id(BATCH), id(FIRST), &[(id(1), "c1"), (id(2), "c2")])]).await;
+    assert_eq!(said(&request), ["analyse 1:c1 2:c2"]);
+    let outcome = els.hears(&[analysed(FIRST, &[1, 2], &[])]).await;
+    assert_eq!(said(&outcome), ["nlp completed_successfully: processed 1:c1 2:c2, failed "]);
+}
+
+#[tokio::test]
+async fn what_is_said_carries_the_correlation_id_of_the_command_and_the_batch_as_key() {
+    let mut els = Els::with(&[1]).await;
+    let requests = els.hears(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1")])]).await;
+    let outcome = els.hears(&[checked(FIRST, 1, Verdict::Succeeded)]).await;
+    for record in [&requests[0], &outcome[0]] {
+        let envelope: serde_json::Value = serde_json::from_slice(&record.value).unwrap();
+        assert_eq!(envelope["correlation_id"], json!(id(FIRST)));
+        assert_eq!(envelope["source_service"], json!("essay-lifecycle-service"));
+        assert_eq!(record.key, id(BATCH).to_string());
+    }
+}
+
+#[tokio::test]
+async fn unknown_and_unready_essays_are_passed_over_in_silence() {
+    // A batch that nobody registered.
+    let mut els = Els::new();
+    assert_eq!(said(&els.hears(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1")])]).await), [""; 0]);
+
+    // Registered, and the text has not come: also when it comes later, the command is gone.
+    let mut els = Els::new();
+    let early = [registered(id(BATCH), &[id(1)]), spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1")])];
+    assert_eq!(said(&els.hears(&early).await), [""; 0]);
+    assert_eq!(said(&els.hears(&[provisioned(id(BATCH), id(1), "t1")]).await), ["complete 1:t1"]);
+
+    // An essay of another batch, and one of none, beside one that moves.
+    let mut els = Els::with(&[1]).await;
+    els.hears(&[registered(id(BATCH + 1), &[id(50)]), provisioned(id(BATCH + 1), id(50), "t50")]).await;
+    let strangers = [(id(50), "t50"), (id(51), "t51")];
+    assert_eq!(said(&els.hears(&[spellcheck(id(BATCH), id(FIRST), &strangers)]).await), [""; 0]);
+    let mixed = [(id(50), "t50"), (id(1), "t1"), (id(1), "t1"), (id(51), "t51")];
+    assert_eq!(said(&els.hears(&[spellcheck(id(BATCH), id(FIRST), &mixed)]).await), ["check 1:t1"]);
+    let outcome = els.hears(&[checked(FIRST, 1, Verdict::Succeeded)]).await;
+    assert_eq!(said(&outcome), ["spellcheck completed_successfully: processed 1:c1, failed "]);
+}
+
+#[tokio::test]
+async fn a_text_that_has_no_place_in_the_batch_is_passed_over() {
+    let mut els = Els::new();
+    let stray = [
+        provisioned(id(BATCH), id(9), "t9"),
+        registered(id(BATCH), &[id(1)]),
+        provisioned(id(BATCH), id(8), "t8"),
+    ];
+    assert_eq!(said(&els.hears(&stray).await), [""; 0]);
+    assert_eq!(said(&els.hears(&[provisioned(id(BATCH), id(1), "t1")]).await), ["complete 1:t1"]);
+    let strays = [(id(8), "t8"), (id(9), "t9")];
+    assert_eq!(said(&els.hears(&[spellcheck(id(BATCH), id(FIRST), &strays)]).await), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_failed_essay_does_not_go_on_to_the_next_phase() {
+    let mut els = Els::with(&[1, 2]).await;
+    els.hears(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2")])]).await;
+    // Not while it is under way either.
+    assert_eq!(said(&els.hears(&[nlp(id(BATCH), id(FIRST), &[(id(1), "t1")])]).await), [""; 0]);
+    let results = [checked(FIRST, 1, Verdict::Failed), checked(FIRST, 2, Verdict::Succeeded)];
+    let outcome = els.hears(&results).await;
+    assert_eq!(said(&outcome), ["spellcheck completed_with_failures: processed 2:c2, failed 1"]);
+    let all = [(id(1), "t1"), (id(2), "c2")];
+    assert_eq!(said(&els.hears(&[nlp(id(BATCH), id(FIRST), &all)]).await), ["analyse 2:c2"]);
+}
+
+#[tokio::test]
+async fn an_essay_that_the_analysis_does_not_name_has_failed() {
+    let mut els = Els::with(&[1, 2, 3]).await;
+    els.hears(&[nlp(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2"), (id(3), "t3")])]).await;
+    let outcome = els.hears(&[analysed(FIRST, &[1], &[2])]).await;
+    assert_eq!(said(&outcome), ["nlp completed_with_failures: processed 1:t1, failed 2 3"]);
+}
+
+#[tokio::test]
+async fn a_text_that_overtakes_the_registration_waits_for_it() {
+    let mut els = Els::new();
+    let mut story = introduction(&[1, 2]);
+    story.rotate_left(1);
+    let registration = story.pop().unwrap();
+    assert_eq!(said(&els.hears(&story).await), [""; 0]);
+    els.restart();
+    assert_eq!(said(&els.hears(&[registration]).await), ["complete 1:t1 2:t2"]);
+}
+
+#[tokio::test]
+async fn a_failed_essay_may_be_commanded_again() {
+    let mut els = Els::with(&[1, 2]).await;
+    els.hears(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2")])]).await;
+    els.hears(&[checked(FIRST, 1, Verdict::Failed), checked(FIRST, 2, Verdict::Succeeded)]).await;
+    els.restart();
+    let again = els.hears(&[spellcheck(id(BATCH), id(SECOND), &[(id(1), "t1")])]).await;
+    assert_eq!(said(&again), ["check 1:t1"]);
+    // A late word of the first command is stale.
+    assert_eq!(said(&els.hears(&[checked(FIRST, 1, Verdict::Failed)]).await), [""; 0]);
+    let outcome = els.hears(&[checked(SECOND, 1, Verdict::Succeeded)]).await;
+    assert_eq!(said(&outcome), ["spellcheck completed_successfully: processed 1:c1, failed "]);
+    // It is mended here too: it goes on.
+    let all = [(id(1), "c1"), (id(2), "c2")];
+    assert_eq!(said(&els.hears(&[nlp(id(BATCH), id(FIRST), &all)]).await), ["analyse 1:c1 2:c2"]);
+}
+
+#[tokio::test]
+async fn another_command_takes_the_place_of_one_under_way() {
+    let mut els = Els::with(&[1, 2, 3]).await;
+    let all = [(id(1), "t1"), (id(2), "t2"), (id(3), "t3")];
+    els.hears(&[spellcheck(id(BATCH), id(FIRST), &all), checked(FIRST, 3, Verdict::Succeeded)]).await;
+    let again = els.hears(&[spellcheck(id(BATCH), id(SECOND), &[(id(1), "t1"), (id(3), "t3")])]).await;
+    assert_eq!(said(&again), ["check 1:t1", "check 3:t3"]);
+    let late = [checked(FIRST, 1, Verdict::Succeeded), checked(FIRST, 2, Verdict::Succeeded)];
+    assert_eq!(said(&els.hears(&late).await), [""; 0]);
+    els.restart();
+    let outcome =
+        els.hears(&[checked(SECOND, 1, Verdict::Succeeded), checked(SECOND, 3, Verdict::Failed)]).await;
+    assert_eq!(said(&outcome), ["spellcheck completed_with_failures: processed 1:c1, failed 3"]);
+}
+
+/// A whole story: both phases of three essays, one of which fails, with its retry.
+fn story() -> Vec<Record> {
+    let all = [(id(1), "t1"), (id(2), "t2"), (id(3), "t3")];
+    let mut story = introduction(&[1, 2, 3]);
+    story.extend([
+        spellcheck(id(BATCH), id(FIRST), &all),
+        checked(FIRST, 2, Verdict::Failed),
+        checked(FIRST, 1, Verdict::Succeeded),
+        checked(FIRST, 3, Verdict::Succeeded),
+        spellcheck(id(BATCH), id(SECOND), &all[1..2]),
+        checked(SECOND, 2, Verdict::Succeeded),
+        nlp(id(BATCH), id(FIRST), &[(id(1), "c1"), (id(2), "c2"), (id(3), "c3")]),
+        analysed(FIRST, &[1, 2], &[3]),
+    ]);
+    story
+}
+
+#[tokio::test]
+async fn the_cut_into_turns_and_a_restart_between_them_change_no_byte() {
+    let whole = events(&Els::new().hears(&story()).await);
+    assert_eq!(whole.len(), 1 + 3 + 1 + 1 + 1 + 1 + 1);
+    for size in 1..story().len() {
+        let mut els = Els::new();
+        let mut parts = Vec::new();
+        for turn in story().chunks(size) {
+            parts.extend(els.hears(turn).await);
+            els.restart();
+        }
+        assert_eq!(events(&parts), whole, "turns of {size}");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_between_publishing_and_saving_repeats_the_same_events() {
+    for size in 1..story().len() {
+        let mut els = Els::new();
+        for turn in story().chunks(size) {
+            els.bus.fail_publishes(1);
+            let failed = els.service.turn(deliveries(turn)).await;
+            els.bus.fail_publishes(0);
+            let first = els.bus.drain();
+            assert_eq!(failed.is_err(), !first.is_empty(), "a turn fails when it publishes");
+            if failed.is_err() {
+                els.restart();
+                assert_eq!(events(&els.hears(turn).await), events(&first), "turns of {size}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redelivered_turn_says_nothing_new() {
+    for size in 1..=story().len() {
+        let mut els = Els::new();
+        for turn in story().chunks(size) {
+            els.hears(turn).await;
+            els.restart();
+            assert_eq!(said(&els.hears(turn).await), [""; 0], "turns of {size}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unreadable_record_is_passed_over_and_the_next_one_counts() {
+    let mut els = Els::new();
+    let mut records = introduction(&[1]);
+    records.insert(0, Record { value: b"{".to_vec(), ..records[0].clone() });
+    records.insert(2, Record { value: b"{\"data\":{}}".to_vec(), ..records[0].clone() });
+    assert_eq!(said(&els.hears(&records).await), ["complete 1:t1"]);
+}
+
+#[tokio::test]
+async fn a_large_turn_is_published_in_parts_and_saved() {
+    let mut els = Els::new();
+    let essays: Vec<u128> = (1..=3_000).collect();
+    let commanded: Vec<_> = essays.iter().map(|number| (id(*number), "t")).collect();
+    let mut records = introduction(&essays);
+    records.push(spellcheck(id(BATCH), id(FIRST), &commanded));
+    records.extend(essays.iter().map(|number| checked(FIRST, *number, Verdict::Succeeded)));
+    let said = els.hears(&records).await;
+    assert_eq!(said.len(), 1 + 3_000 + 1);
+    assert_eq!(data(said.last().unwrap())["processed_essays"].as_array().unwrap().len(), 3_000);
+    els.restart();
+    assert_eq!(els.hears(&records).await.len(), 0);
+}

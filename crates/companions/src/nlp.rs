@@ -1,0 +1,144 @@
+//! The nlp worker: measures the texts of a batch and says each essay's figures, then which essays of the batch it has
+//! measured and which not. It keeps no state.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use contract::{
+    BatchNlpAnalysisCompleted, EssayNlpCompleted, EssayRef, Language, NeighbourBody, NlpFigures, NlpReport,
+    Source, Topic,
+};
+use engine::ports::{ContentError, ContentStore, Delivery, Record};
+use uuid::Uuid;
+
+use crate::language::{Measures, measure};
+use crate::texts::{FailureCode, fetch, on_all_cores, spoken};
+use crate::wire::{Address, Cause, passed_over, record};
+use crate::worker::{Bus, Reader, Trouble, Work};
+
+pub(crate) const READER: Reader =
+    Reader { consumer: "nlp-service", topics: &[Topic::BatchNlpProcessingRequestedV2], limit: 200 };
+
+/// Texts in memory at a time.
+const TEXTS: usize = 200;
+/// What is to be said is published when it is this much; what is said of one batch is never split.
+const PUBLISH_RECORDS: usize = 2_000;
+
+/// The worker.
+#[derive(Debug)]
+pub(crate) struct Nlp {
+    pub(crate) bus: Bus,
+    pub(crate) content: Arc<dyn ContentStore>,
+    /// Answers at once, with figures of zero.
+    pub(crate) instant: bool,
+}
+
+/// A request that has been read.
+#[derive(Debug)]
+struct Request {
+    cause: Cause,
+    batch_id: Uuid,
+    essays: Vec<EssayRef>,
+    language: Language,
+}
+
+/// The figures of a text, and how many milliseconds they took.
+#[derive(Debug, Clone, Copy, Default)]
+struct Measured {
+    figures: NlpFigures,
+    duration_ms: u64,
+}
+
+#[async_trait]
+impl Work for Nlp {
+    async fn turn(&mut self, deliveries: Vec<Delivery>) -> Result<(), Trouble> {
+        let mut said = Vec::new();
+        for request in deliveries.iter().filter_map(|delivery| self.read(delivery)) {
+            let started = Instant::now();
+            let measured = self.analyse(&request).await?;
+            said.extend(self.answers(&request, &measured, started.elapsed().as_secs_f64()));
+            if said.len() >= PUBLISH_RECORDS {
+                self.bus.publish(std::mem::take(&mut said)).await?;
+            }
+        }
+        Ok(self.bus.publish(said).await?)
+    }
+}
+
+impl Nlp {
+    fn read(&self, delivery: &Delivery) -> Option<Request> {
+        let incoming = contract::read_neighbour(delivery.topic, &delivery.value)
+            .inspect_err(|error| passed_over(delivery, error))
+            .ok()?;
+        let cause = Cause::of(&incoming, self.bus.clock.now());
+        let NeighbourBody::NlpRequested { batch_id, essays, language } = incoming.body else { return None };
+        Some(Request { cause, batch_id, essays, language })
+    }
+
+    async fn analyse(&self, request: &Request) -> Result<Vec<Result<Measured, FailureCode>>, ContentError> {
+        if self.instant {
+            return Ok(vec![Ok(Measured::default()); request.essays.len()]);
+        }
+        let mut measured = Vec::with_capacity(request.essays.len());
+        for essays in request.essays.chunks(TEXTS) {
+            let ids = essays.iter().map(|essay| essay.text_storage_id.clone()).collect();
+            let texts = fetch(self.content.as_ref(), ids).await?;
+            let language = request.language;
+            let done = on_all_cores(texts, move |text| text.map(|text| measure_text(&text, language))).await;
+            measured.extend(done.into_iter().map(|done| done.unwrap_or(Err("nlp_failed"))));
+        }
+        Ok(measured)
+    }
+
+    fn answers(
+        &self,
+        request: &Request,
+        measured: &[Result<Measured, FailureCode>],
+        seconds: f64,
+    ) -> Vec<Record> {
+        let now = self.bus.clock.now();
+        let to = |topic| Address { topic, source: Source::NlpService, key: request.batch_id };
+        let mut said = Vec::with_capacity(measured.len() + 1);
+        let (mut succeeded, mut failed) = (Vec::new(), Vec::new());
+        for (essay, measured) in request.essays.iter().zip(measured) {
+            let Ok(Measured { figures, duration_ms }) = *measured else {
+                failed.push(essay.essay_id);
+                continue;
+            };
+            succeeded.push(essay.essay_id);
+            let report = NlpReport {
+                essay_id: essay.essay_id,
+                batch_id: request.batch_id,
+                text_storage_id: &essay.text_storage_id,
+                language: request.language,
+                figures,
+                processing_time_ms: duration_ms,
+            };
+            let (to, part) = (to(Topic::EssayNlpCompleted), essay.essay_id.to_string());
+            said.push(record(to, &request.cause, &part, now, EssayNlpCompleted::new(&report, now)));
+        }
+        let seconds = if self.instant { 0.0 } else { seconds };
+        let done = BatchNlpAnalysisCompleted::new(request.batch_id, &succeeded, &failed, seconds, now);
+        said.push(record(to(Topic::BatchNlpAnalysisCompleted), &request.cause, "", now, done));
+        said
+    }
+}
+
+fn measure_text(text: &str, language: Language) -> Measured {
+    let started = Instant::now();
+    let Measures { words, sentences, mean_sentence_length, type_token_ratio, lix, flesch } =
+        measure(text, spoken(language));
+    let figures = NlpFigures {
+        words,
+        sentences: Some(sentences),
+        mean_sentence_length: Some(mean_sentence_length),
+        lix: Some(lix),
+        type_token_ratio: Some(type_token_ratio),
+        flesch,
+    };
+    Measured { figures, duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) }
+}
+
+#[cfg(test)]
+mod tests;

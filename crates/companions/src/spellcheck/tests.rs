@@ -1,0 +1,175 @@
+use std::path::Path;
+
+use serde_json::json;
+
+use super::*;
+use crate::ContentService;
+use crate::database::Database;
+use crate::testing::{Away, MemoryBus, data, deliveries, id, request};
+
+struct Checker {
+    dir: tempfile::TempDir,
+    bus: MemoryBus,
+    content: Arc<ContentService>,
+    work: Spellcheck,
+}
+
+fn checker(instant: bool) -> Checker {
+    let dir = tempfile::tempdir().unwrap();
+    let bus = MemoryBus::default();
+    let content = open(dir.path());
+    let work = Spellcheck {
+        bus: bus.bus(),
+        content: Arc::<ContentService>::clone(&content),
+        // A folder without dictionaries: English needs none.
+        dictionaries: Arc::new(Dictionaries::with_dir(dir.path())),
+        instant,
+    };
+    Checker { dir, bus, content, work }
+}
+
+fn open(dir: &Path) -> Arc<ContentService> {
+    Arc::new(ContentService::new(Arc::new(Database::open(&dir.join("companions.db")).unwrap())))
+}
+
+impl Checker {
+    async fn stored(&self, text: &'static str) -> String {
+        self.content.put(Bytes::from_static(text.as_bytes())).await.unwrap()
+    }
+
+    async fn hears(&mut self, records: &[Record]) -> Vec<Record> {
+        self.work.turn(deliveries(records)).await.unwrap();
+        self.bus.drain()
+    }
+
+    async fn text(&self, id: &serde_json::Value) -> Bytes {
+        self.content.get(id.as_str().unwrap()).await.unwrap().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_text_is_corrected_stored_and_answered_twice() {
+    let mut checker = checker(false);
+    let text = checker.stored("I recieve teh mail.\r\nÅsa’s mail.").await;
+    let said = checker.hears(&[request(id(1), Some(id(100)), &text, Language::English)]).await;
+    let [rich, thin] = said.as_slice() else { panic!("{} answers", said.len()) };
+    assert_eq!((rich.topic, thin.topic), (Topic::EssaySpellcheckResults, Topic::SpellcheckPhaseCompleted));
+    let (rich, thin) = (data(rich), data(thin));
+    assert_eq!(thin["status"], "completed");
+    assert_eq!(rich["status"], "spellchecked_success");
+    assert_eq!(rich["corrections_made"], 2);
+    assert_eq!(rich["correction_metrics"]["word_count"], 6);
+    assert_eq!(rich["corrected_text_storage_id"], thin["corrected_text_storage_id"]);
+    assert_ne!(thin["corrected_text_storage_id"], json!(text));
+    assert_eq!(thin["correlation_id"], json!(id(900)));
+    let corrected = checker.text(&thin["corrected_text_storage_id"]).await;
+    assert_eq!(corrected, "I receive the mail.\r\nÅsa’s mail.");
+}
+
+#[tokio::test]
+async fn each_failure_has_its_code_and_the_others_go_on() {
+    let mut checker = checker(false);
+    let (good, blank) = (checker.stored("All is well.").await, checker.stored(" \r\n\t").await);
+    let latin = checker.content.put(Bytes::from_static(b"\xc5sa")).await.unwrap();
+    let missing = "0".repeat(32);
+    let said = checker
+        .hears(&[
+            request(id(1), Some(id(100)), &blank, Language::English),
+            request(id(2), Some(id(100)), &missing, Language::English),
+            request(id(3), Some(id(100)), &good, Language::English),
+            request(id(4), Some(id(100)), &latin, Language::English),
+            request(id(5), Some(id(100)), &good, Language::Swedish),
+        ])
+        .await;
+    let thin: Vec<_> =
+        said.iter().filter(|record| record.topic == Topic::SpellcheckPhaseCompleted).map(data).collect();
+    let fates: Vec<_> =
+        thin.iter().map(|thin| (thin["entity_id"].clone(), thin["error_code"].clone())).collect();
+    let codes = [
+        json!("blank_text"),
+        json!("text_not_found"),
+        json!(null),
+        json!("text_not_utf8"),
+        json!("dictionary_missing"),
+    ];
+    let expected: Vec<_> = (1..=5).map(|number| json!(id(number))).zip(codes).collect();
+    assert_eq!(fates, expected);
+    assert_eq!(checker.text(&thin[2]["corrected_text_storage_id"]).await, "All is well.");
+    assert_eq!(thin[4]["corrected_text_storage_id"], json!(null));
+    assert_eq!(thin[4]["status"], "failed");
+}
+
+#[tokio::test]
+async fn a_content_service_that_is_away_fails_nobody_and_publishes_nothing() {
+    let mut checker = checker(false);
+    let text = checker.stored("All is well.").await;
+    checker.work.content = Arc::new(Away);
+    let records = [request(id(1), Some(id(100)), &text, Language::English)];
+    let trouble = checker.work.turn(deliveries(&records)).await.unwrap_err();
+    assert!(matches!(trouble, Trouble::Content(ContentError::Unavailable { .. })), "{trouble}");
+    assert!(checker.bus.log().is_empty());
+    checker.work.content = open(checker.dir.path());
+    assert_eq!(checker.hears(&records).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_redelivered_request_is_answered_under_the_same_ids() {
+    let mut checker = checker(false);
+    let text = checker.stored("I recieve mail.").await;
+    let records = [
+        request(id(1), Some(id(100)), &text, Language::English),
+        request(id(2), None, &text, Language::English),
+    ];
+    let ids = |said: Vec<Record>| said.iter().map(|record| record.event_id).collect::<Vec<_>>();
+    let first = ids(checker.hears(&records).await);
+    assert_eq!(first.len(), 3);
+    assert_eq!(ids(checker.hears(&records).await), first);
+}
+
+#[tokio::test]
+async fn an_essay_without_a_batch_is_answered_so_that_its_id_alone_tells_it() {
+    let mut checker = checker(false);
+    let (text, blank) = (checker.stored("I recieve mail.").await, checker.stored(" ").await);
+    let said = checker
+        .hears(&[
+            request(id(1), None, &text, Language::English),
+            request(id(2), None, &blank, Language::English),
+        ])
+        .await;
+    let read: Vec<_> = said
+        .iter()
+        .map(|record| {
+            assert_eq!(record.topic, Topic::EssaySpellcheckCompleted);
+            contract::read(record.topic, &record.value).unwrap()
+        })
+        .collect();
+    let contract::IncomingBody::EssaySpellchecked {
+        essay_id,
+        batch_id,
+        verdict,
+        corrected_text_storage_id,
+        figures,
+        ..
+    } = &read[0].body
+    else {
+        panic!("another body")
+    };
+    assert_eq!((*essay_id, *batch_id, *verdict), (id(1), None, Verdict::Succeeded));
+    assert_eq!(checker.text(&json!(corrected_text_storage_id)).await, "I receive mail.");
+    assert_eq!(figures.unwrap().corrections_made, Some(1));
+    assert_eq!(read[0].correlation_id, Some(id(900)));
+    let contract::IncomingBody::EssaySpellchecked { verdict, error_code, .. } = &read[1].body else {
+        panic!("another body")
+    };
+    assert_eq!((*verdict, error_code.as_deref()), (Verdict::Failed, Some("blank_text")));
+    assert_eq!(said[0].key, id(1).to_string());
+}
+
+#[tokio::test]
+async fn in_the_instant_mode_no_text_is_touched() {
+    let mut checker = checker(true);
+    checker.work.content = Arc::new(Away);
+    let said = checker.hears(&[request(id(1), Some(id(100)), "anything", Language::Swedish)]).await;
+    assert_eq!(data(&said[1])["corrected_text_storage_id"], "anything");
+    assert_eq!(data(&said[1])["status"], "completed");
+}

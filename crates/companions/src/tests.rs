@@ -1,0 +1,119 @@
+//! All companions together, with the real language engine.
+
+use bytes::Bytes;
+use contract::Topic;
+use engine::ports::Record;
+use serde_json::json;
+
+use super::*;
+use crate::testing::{MemoryBus, StillClock, data, id, nlp, provisioned, registered, spellcheck};
+
+const BATCH: u128 = 100;
+
+fn last(bus: &MemoryBus, topic: Topic) -> Record {
+    bus.log().into_iter().rfind(|record| record.topic == topic).unwrap()
+}
+
+/// Registers a batch of the two texts, commands both phases and answers what the outcomes and the figures say.
+async fn play(instant: bool, texts: [&'static str; 2]) -> (Arc<ContentService>, MemoryBus) {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = CompanionSettings { instant, hunspell_dir: None };
+    let companions = Companions::open(&dir.path().join("companions.db"), settings).unwrap();
+    let (bus, content, stop) = (MemoryBus::default(), companions.content(), CancellationToken::new());
+    let broker = Arc::new(bus.clone());
+    let tasks = companions.tasks(
+        broker,
+        Arc::<ContentService>::clone(&content),
+        Arc::new(StillClock::default()),
+        &stop,
+    );
+    let names: Vec<_> = tasks.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["lifecycle", "spellcheck", "nlp"]);
+
+    let story = async {
+        let stored = content.store(texts.map(|text| Bytes::from_static(text.as_bytes())).to_vec()).await;
+        let stored: Vec<String> = stored.into_iter().map(Result::unwrap).collect();
+        let essays = [(id(1), stored[0].as_str()), (id(2), stored[1].as_str())];
+        bus.append([registered(id(BATCH), &[id(1), id(2)])]);
+        bus.append(essays.map(|(essay, text)| provisioned(id(BATCH), essay, text)));
+        bus.wait_for(Topic::BatchContentProvisioningCompleted, 1).await;
+        bus.append([spellcheck(id(BATCH), id(200), &essays)]);
+        bus.wait_for(Topic::BatchPhaseOutcome, 1).await;
+        let outcome = data(&last(&bus, Topic::BatchPhaseOutcome));
+        let processed = outcome["processed_essays"].as_array().unwrap();
+        let next: Vec<_> = processed
+            .iter()
+            .map(|essay| {
+                (
+                    essay["essay_id"].as_str().unwrap().parse().unwrap(),
+                    essay["text_storage_id"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        bus.append([nlp(id(BATCH), id(200), &next)]);
+        bus.wait_for(Topic::BatchPhaseOutcome, 2).await;
+        stop.cancel();
+    };
+    futures::join!(story, futures::future::join_all(tasks.into_iter().map(|(_, task)| task)));
+    (content, bus)
+}
+
+#[tokio::test]
+async fn a_class_goes_through_both_phases_with_the_real_language_engine() {
+    let (content, bus) = play(false, ["I recieve teh mail.", "   "]).await;
+    let outcomes: Vec<_> =
+        bus.log().iter().filter(|record| record.topic == Topic::BatchPhaseOutcome).map(data).collect();
+    assert_eq!(outcomes[0]["phase_status"], "completed_with_failures");
+    assert_eq!(outcomes[0]["failed_essay_ids"], json!([id(2)]));
+    let corrected = outcomes[0]["processed_essays"][0]["text_storage_id"].as_str().unwrap();
+    assert_eq!(content.get(corrected).await.unwrap().unwrap(), "I receive the mail.");
+
+    assert_eq!(outcomes[1]["phase_name"], "nlp");
+    assert_eq!(outcomes[1]["phase_status"], "completed_successfully");
+    assert_eq!(outcomes[1]["processed_essays"][0]["essay_id"], json!(id(1)));
+    assert_eq!(data(&last(&bus, Topic::EssayNlpCompleted))["nlp_metrics"]["word_count"], 4);
+}
+
+#[tokio::test]
+async fn in_the_instant_mode_the_lifecycle_is_the_same_and_the_texts_stay() {
+    let (content, bus) = play(true, ["I recieve teh mail.", "   "]).await;
+    let outcomes: Vec<_> =
+        bus.log().iter().filter(|record| record.topic == Topic::BatchPhaseOutcome).map(data).collect();
+    assert_eq!(outcomes[1]["processed_essays"].as_array().unwrap().len(), 2);
+    let text = outcomes[1]["processed_essays"][0]["text_storage_id"].as_str().unwrap();
+    assert_eq!(content.get(text).await.unwrap().unwrap(), "I recieve teh mail.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zz_speed() {
+    let dir = tempfile::tempdir().unwrap();
+    let companions = Companions::open(&dir.path().join("companions.db"), CompanionSettings { instant: true, hunspell_dir: None }).unwrap();
+    let (bus, content, stop) = (MemoryBus::default(), companions.content(), CancellationToken::new());
+    let tasks = companions.tasks(Arc::new(bus.clone()), content, Arc::new(engine::ports::SystemClock), &stop);
+    let (batches, size) = (200u128, 30u128);
+    let started = std::time::Instant::now();
+    for b in 1..=batches {
+        let batch = id(b << 64);
+        let ids: Vec<_> = (1..=size).map(|n| id((b << 64) + n)).collect();
+        bus.append([registered(batch, &ids)]);
+        bus.append(ids.iter().map(|e| provisioned(batch, *e, "0123456789abcdef0123456789abcdef")));
+        let refs: Vec<_> = ids.iter().map(|e| (*e, "0123456789abcdef0123456789abcdef")).collect();
+        bus.append([spellcheck(batch, id(b << 32), &refs)]);
+    }
+    let prepared = started.elapsed();
+    let handles: Vec<_> = tasks.into_iter().map(|(_, t)| tokio::task::spawn(t)).collect();
+    let run = std::time::Instant::now();
+    bus.wait_for(Topic::BatchPhaseOutcome, batches as usize).await;
+    let one = run.elapsed();
+    for b in 1..=batches {
+        let batch = id(b << 64);
+        let refs: Vec<_> = (1..=size).map(|n| (id((b << 64) + n), "0123456789abcdef0123456789abcdef")).collect();
+        bus.append([nlp(batch, id(b << 32), &refs)]);
+    }
+    bus.wait_for(Topic::BatchPhaseOutcome, 2 * batches as usize).await;
+    eprintln!("SPEED prepared {prepared:?}, spellcheck {one:?}, both {:?}: {} essays", run.elapsed(), batches * size);
+    stop.cancel();
+    for h in handles { h.await.unwrap(); }
+    std::fs::create_dir_all("/tmp/comp_docs").unwrap();
+    for (n, r) in bus.log().iter().enumerate() { if n % 97 == 0 || n > bus.log().len() - 3 { std::fs::write(format!("/tmp/comp_docs/{}__{n}.json", r.topic), &r.value).unwrap(); } }
+}

@@ -1,0 +1,61 @@
+//! The lifecycle service has been told which essays the batch holds; no command may overtake its confirmation.
+
+use super::effect::Effect;
+use super::input::{Input, Timer, TimerKind};
+use super::reason::Reason;
+use super::refusal::{Refusal, Standing};
+use super::step::Step;
+use crate::batch::End;
+use crate::phase::{FailureCode, Phase};
+use crate::settings::after;
+use crate::status::{AttentionCode, Verb, WaitingCode};
+
+pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusal> {
+    match input {
+        Input::Accept(_) => Err(Refusal::AlreadyExists),
+        Input::Append { .. } => Err(Refusal::NotOpen { standing: Standing::from(&step.batch) }),
+        Input::Close => Ok(Reason::Unchanged),
+        Input::Registered => {
+            step.batch.attention = None;
+            step.emit(Effect::ClearTimer(TimerKind::Registration));
+            step.go_on();
+            Ok(Reason::Registered)
+        }
+        Input::Start { phases } => step.plan(&phases),
+        Input::DeadlinePassed(timer) => Ok(deadline_passed(step, timer)),
+        Input::Pause => Ok(step.pause()),
+        Input::Resume => Ok(step.resume()),
+        Input::Cancel { mode: _ } => Ok(step.cancel()),
+        Input::Retry { .. } => Err(Refusal::not_now(Verb::Retry, &step.batch)),
+        // Every text is accounted for.
+        Input::TextsStored { .. } | Input::StorageStalled { .. } => Ok(Reason::OldNews),
+        Input::EssaysReported { succeeded, failed, stale, .. } => {
+            Ok(step.late(succeeded.saturating_add(failed).saturating_add(stale)))
+        }
+        Input::PhaseConcluded { succeeded, failed, .. } => Ok(step.late(succeeded.saturating_add(failed))),
+    }
+}
+
+fn deadline_passed(step: &mut Step<'_>, timer: Timer) -> Reason {
+    let is_ours = timer.kind == TimerKind::Registration && timer.run == step.batch.run;
+    match timer.attempt {
+        1 if is_ours && step.batch.attention.is_none() => {
+            let waiting = step.batch.plan.first().copied().unwrap_or(Phase::Spellcheck);
+            let due = after(step.now, step.settings.phase_timeout.get(waiting));
+            step.attend(AttentionCode::RegistrationOverdue);
+            step.set_timer(TimerKind::Registration, None, 2, due);
+            step.wait(WaitingCode::Registration, String::new(), Some(due));
+            Reason::RegistrationOverdue
+        }
+        2 if is_ours => {
+            for phase in step.batch.plan.clone() {
+                step.batch
+                    .edit_record(phase, |record| record.error_code = Some(FailureCode::RegistrationTimeout));
+            }
+            step.finish(End::Failed);
+            step.attend(AttentionCode::RegistrationTimeout);
+            Reason::RegistrationTimedOut
+        }
+        _ => Reason::OldNews,
+    }
+}

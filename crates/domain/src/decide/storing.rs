@@ -1,0 +1,156 @@
+//! Texts are on their way to the Content Service.
+
+use chrono::{DateTime, Utc};
+
+use super::effect::{Effect, Message};
+use super::input::{Accept, Input, TimerKind};
+use super::reason::Reason;
+use super::refusal::{Refusal, Standing};
+use super::step::{Step, take};
+use crate::batch::{Batch, Kind, Stage};
+use crate::phase::Phase;
+use crate::settings::{Settings, after};
+use crate::status::{Verb, WaitingCode};
+use crate::words::counted;
+
+/// The first input of every batch.
+pub(super) fn accept(
+    accept: Accept,
+    now: DateTime<Utc>,
+    settings: &Settings,
+) -> Result<(Step<'_>, Reason), Refusal> {
+    let Accept { id, correlation_id, kind, language, essays, open, phases } = accept;
+    let (essays, open, phases) = match kind {
+        Kind::Class => (essays, open, phases),
+        Kind::Single if phases.is_empty() => (essays.min(1), false, vec![Phase::Spellcheck]),
+        Kind::Single => (essays.min(1), false, phases),
+    };
+    if essays == 0 {
+        return Err(Refusal::NoEssays);
+    }
+    let batch = Batch {
+        id,
+        correlation_id,
+        kind,
+        language,
+        revision: 0,
+        run: 1,
+        total: essays,
+        stored: 0,
+        waiting: essays,
+        succeeded: 0,
+        failed: 0,
+        paused: false,
+        plan: Vec::new(),
+        phases: Vec::new(),
+        stage: Stage::Storing { open, pending: essays },
+        waiting_on: None,
+        attention: None,
+        late_news: 0,
+        created_at: now,
+        updated_at: now,
+        ended_at: None,
+    };
+    let mut step = Step::new(batch, now, settings);
+    if !phases.is_empty() {
+        step.plan(&phases)?;
+    }
+    step.wait(WaitingCode::Texts, counted(essays, "text"), None);
+    Ok((step, Reason::Accepted { essays }))
+}
+
+pub(super) fn decide(step: &mut Step<'_>, open: bool, pending: u32, input: Input) -> Result<Reason, Refusal> {
+    match input {
+        Input::Accept(_) => Err(Refusal::AlreadyExists),
+        Input::Append { .. } if !open => Err(Refusal::NotOpen { standing: Standing::from(&step.batch) }),
+        Input::Append { essays: 0 } => Err(Refusal::NoEssays),
+        Input::Append { essays } => {
+            let essays = essays.min(u32::MAX - step.batch.total);
+            step.batch.total += essays;
+            step.batch.waiting += essays;
+            store_on(step, open, pending + essays);
+            Ok(Reason::Appended { essays })
+        }
+        Input::Close if !open => Ok(Reason::Unchanged),
+        Input::Close if pending > 0 => {
+            step.batch.stage = Stage::Storing { open: false, pending };
+            Ok(Reason::Closed)
+        }
+        Input::Close => {
+            leave(step);
+            Ok(Reason::Closed)
+        }
+        Input::TextsStored { stored, refused } => Ok(texts_stored(step, open, pending, stored, refused)),
+        Input::StorageStalled { code, next_check_at } => Ok(stalled(step, pending, code, next_check_at)),
+        Input::Start { phases } => step.plan(&phases),
+        Input::Pause => Ok(step.pause()),
+        Input::Resume => Ok(step.resume()),
+        Input::Cancel { mode: _ } => Ok(step.cancel()),
+        Input::Retry { .. } => Err(Refusal::not_now(Verb::Retry, &step.batch)),
+        // Nothing has been sent yet that could bring this, and no timer is set.
+        Input::Registered | Input::DeadlinePassed(_) => Ok(Reason::OldNews),
+        Input::EssaysReported { succeeded, failed, stale, .. } => {
+            Ok(step.late(succeeded.saturating_add(failed).saturating_add(stale)))
+        }
+        Input::PhaseConcluded { succeeded, failed, .. } => Ok(step.late(succeeded.saturating_add(failed))),
+    }
+}
+
+fn texts_stored(step: &mut Step<'_>, open: bool, mut pending: u32, stored: u32, refused: u32) -> Reason {
+    let stored = take(&mut pending, stored);
+    let refused = take(&mut pending, refused);
+    if stored + refused == 0 {
+        return Reason::OldNews;
+    }
+    step.batch.stored += stored;
+    step.batch.failed += refused;
+    step.batch.waiting = step.batch.waiting.saturating_sub(refused);
+    if pending > 0 || open {
+        store_on(step, open, pending);
+        return Reason::TextsStored { stored, refused, left: pending };
+    }
+    leave(step);
+    match step.batch.stored {
+        0 => Reason::NothingStored,
+        stored => Reason::AllTextsStored { stored, refused: step.batch.total.saturating_sub(stored) },
+    }
+}
+
+/// Stays, and waits for texts or for the word that no more essays come.
+fn store_on(step: &mut Step<'_>, open: bool, pending: u32) {
+    step.batch.stage = Stage::Storing { open, pending };
+    match pending {
+        0 => step.wait(WaitingCode::Close, String::new(), None),
+        _ => step.wait(WaitingCode::Texts, counted(pending, "text"), None),
+    }
+}
+
+/// Says why texts wait. Saying the same again is no change: a long outage must not be a long history.
+fn stalled(
+    step: &mut Step<'_>,
+    pending: u32,
+    code: WaitingCode,
+    next_check_at: Option<DateTime<Utc>>,
+) -> Reason {
+    if pending == 0 || step.batch.waiting_on.as_ref().is_some_and(|waiting_on| waiting_on.code == code) {
+        return Reason::Unchanged;
+    }
+    step.wait(code, counted(pending, "text"), next_check_at);
+    Reason::StorageStalled { code }
+}
+
+/// Every text is accounted for and no more come.
+fn leave(step: &mut Step<'_>) {
+    step.batch.stage = Stage::Storing { open: false, pending: 0 };
+    if step.batch.stored == 0 {
+        step.finish(step.end_by_counts());
+    } else if step.batch.kind == Kind::Class && step.settings.registration {
+        let due = after(step.now, step.settings.registration_timeout);
+        step.batch.stage = Stage::Registering;
+        step.emit(Effect::Send(Message::Registration));
+        step.set_timer(TimerKind::Registration, None, 1, due);
+        step.wait(WaitingCode::Registration, String::new(), Some(due));
+    } else {
+        step.go_on();
+    }
+}

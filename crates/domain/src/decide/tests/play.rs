@@ -1,0 +1,179 @@
+//! Plays inputs to a batch and tells what happened, line by line.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use crate::decide::{
+    Accept, CancelMode, Decision, Effect, Input, Message, OutcomeWord, Revive, Timer, TimerKind,
+};
+use crate::{Batch, BatchId, CorrelationId, Kind, Language, Phase, Settings, Slot, Stage, decide};
+
+pub(super) fn midnight() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+pub(super) fn handed_in(kind: Kind, essays: u32, open: bool, phases: &[Phase]) -> Input {
+    Input::Accept(Accept {
+        id: BatchId::new(midnight(), Slot::new(7), 42),
+        correlation_id: CorrelationId(Uuid::from_u128(1)),
+        kind,
+        language: Language::En,
+        essays,
+        open,
+        phases: phases.to_vec(),
+    })
+}
+
+pub(super) fn class(essays: u32, phases: &[Phase]) -> Input {
+    handed_in(Kind::Class, essays, false, phases)
+}
+
+pub(super) fn single() -> Input {
+    handed_in(Kind::Single, 1, false, &[])
+}
+
+pub(super) fn stored(stored: u32) -> Input {
+    Input::TextsStored { stored, refused: 0 }
+}
+
+pub(super) fn start(phases: &[Phase]) -> Input {
+    Input::Start { phases: phases.to_vec() }
+}
+
+pub(super) fn news(phase: Phase, attempt: u32, succeeded: u32, failed: u32) -> Input {
+    Input::EssaysReported { phase, attempt, succeeded, failed, stale: 0 }
+}
+
+pub(super) fn outcome(phase: Phase, attempt: u32, succeeded: u32, failed: u32) -> Input {
+    let word = match (succeeded, failed) {
+        (_, 0) => OutcomeWord::Succeeded,
+        (0, _) => OutcomeWord::FailedCritically,
+        _ => OutcomeWord::WithFailures,
+    };
+    Input::PhaseConcluded { phase, attempt, word, succeeded, failed }
+}
+
+pub(super) fn timer(kind: TimerKind, run: u32, phase: Option<Phase>, attempt: u32) -> Input {
+    Input::DeadlinePassed(Timer { kind, run, phase, attempt })
+}
+
+pub(super) fn cancel(mode: CancelMode) -> Input {
+    Input::Cancel { mode }
+}
+
+pub(super) fn retry(phase: Phase, essays: u32, downstream: bool) -> Input {
+    Input::Retry { phase, essays, downstream }
+}
+
+/// The story of a batch under the default settings.
+pub(super) fn play(inputs: impl IntoIterator<Item = Input>) -> String {
+    play_with(&Settings::default(), inputs).1
+}
+
+/// What brings a class to its first phase.
+pub(super) fn running(essays: u32, phases: &[Phase]) -> Vec<Input> {
+    vec![class(essays, phases), stored(essays), Input::Registered]
+}
+
+/// The story of `inputs` alone, after what is told elsewhere.
+pub(super) fn play_on(before: Vec<Input>, inputs: impl IntoIterator<Item = Input>) -> String {
+    let told = play(before.clone());
+    play(before.into_iter().chain(inputs)).split_off(told.len())
+}
+
+/// The batch after the inputs, one a second, and its story. A refused input is told and changes nothing.
+pub(super) fn play_with(
+    settings: &Settings,
+    inputs: impl IntoIterator<Item = Input>,
+) -> (Option<Batch>, String) {
+    let mut batch: Option<Batch> = None;
+    let mut story = String::new();
+    let mut now = midnight();
+    for input in inputs {
+        now += TimeDelta::seconds(1);
+        match decide(batch.clone(), input, now, settings) {
+            Err(refusal) => writeln!(story, "refused: {refusal}").unwrap(),
+            Ok(decision) => {
+                tell(&mut story, &decision, now);
+                batch = Some(decision.next);
+            }
+        }
+    }
+    (batch, story)
+}
+
+fn tell(story: &mut String, decision: &Decision, now: DateTime<Utc>) {
+    let Decision { next, effects, reason, changed } = decision;
+    writeln!(story, "{reason}").unwrap();
+    if !changed {
+        return;
+    }
+    for line in effects.iter().filter_map(|effect| effect_line(effect, now)) {
+        writeln!(story, "    {line}").unwrap();
+    }
+    writeln!(story, "  = {}", standing(next)).unwrap();
+}
+
+fn effect_line(effect: &Effect, now: DateTime<Utc>) -> Option<String> {
+    Some(match effect {
+        Effect::Send(Message::SpellcheckRequests { attempt }) => {
+            format!("send spellcheck requests #{attempt}")
+        }
+        Effect::Send(Message::Registration) => "send registration".to_owned(),
+        Effect::Send(Message::Command { phase, attempt }) => format!("send command {phase}#{attempt}"),
+        Effect::Send(Message::PipelineCompleted { run }) => format!("send pipeline completed, run {run}"),
+        Effect::SetTimer { timer, at } => {
+            let about = timer.phase.map_or_else(String::new, |phase| format!(" {phase}"));
+            format!("timer {}{about}#{} in {} s", timer.kind, timer.attempt, (*at - now).num_seconds())
+        }
+        Effect::ClearTimer(kind) => format!("clear timer {kind}"),
+        Effect::ClearTimers => "clear timers".to_owned(),
+        Effect::OpenEssays { phase, attempt } => format!("open essays {phase}#{attempt}"),
+        Effect::FailOpenEssays { phase, attempt, code } => {
+            format!("fail open essays {phase}#{attempt}: {code}")
+        }
+        Effect::CancelEssays => "cancel essays".to_owned(),
+        Effect::SkipEssays => "skip essays".to_owned(),
+        Effect::ReviveEssays(Revive::Succeeded) => "revive essays that succeeded".to_owned(),
+        Effect::ReviveEssays(Revive::FailedIn(phase)) => format!("revive essays that failed in {phase}"),
+        Effect::DropStagedTexts => "drop staged texts".to_owned(),
+        Effect::Note(_) => return None,
+    })
+}
+
+/// One line: status, what is awaited, counts, phases.
+pub(super) fn standing(batch: &Batch) -> String {
+    let mut line = batch.status().to_string();
+    if let Some(waiting_on) = &batch.waiting_on {
+        let blank = if waiting_on.detail.is_empty() { "" } else { " " };
+        write!(line, ", waits for {}{blank}{}", waiting_on.code, waiting_on.detail).unwrap();
+    }
+    if let Some(attention) = batch.attention {
+        write!(line, ", look: {}", attention.code).unwrap();
+    }
+    let open = match &batch.stage {
+        Stage::Running(running) => running.open,
+        Stage::Storing { .. } | Stage::Registering | Stage::Ready | Stage::Ended { .. } => 0,
+    };
+    write!(
+        line,
+        " | {} waiting, {open} open, {} ok, {} failed",
+        batch.waiting, batch.succeeded, batch.failed
+    )
+    .unwrap();
+    for record in &batch.phases {
+        write!(line, " | {}#{} {}", record.phase, record.attempt, record.status).unwrap();
+        if record.total > 0 {
+            write!(line, " {}+{}/{}", record.succeeded, record.failed, record.total).unwrap();
+        }
+        if record.outcome_missing {
+            line.push_str(" without outcome");
+        }
+        if let Some(code) = record.error_code {
+            write!(line, " ({code})").unwrap();
+        }
+    }
+    line
+}

@@ -1,0 +1,150 @@
+use super::play::{cancel, class, handed_in, midnight, news, outcome, play_with, retry, start, stored};
+use crate::Phase::{AiFeedback, Nlp, Spellcheck};
+use crate::decide::{CancelMode, Effect, Entry, Input, Refusal};
+use crate::{
+    AttemptMatch, Batch, BatchStatus, EssayState, Kind, Phase, PhaseSet, PhaseStatus, Settings, StateError,
+    Verb, decide,
+};
+
+fn after(inputs: impl IntoIterator<Item = Input>) -> Batch {
+    play_with(&Settings::default(), inputs).0.unwrap()
+}
+
+fn refuse(batch: Option<Batch>, input: Input) -> Refusal {
+    decide(batch, input, midnight(), &Settings::default()).unwrap_err()
+}
+
+fn running() -> Vec<Input> {
+    vec![class(2, &[Spellcheck, Nlp]), stored(2), Input::Registered]
+}
+
+#[test]
+fn nothing_can_happen_to_a_batch_that_does_not_exist() {
+    assert_eq!(refuse(None, Input::Registered), Refusal::UnknownBatch);
+}
+
+#[test]
+fn a_batch_is_accepted_once_and_never_empty() {
+    assert_eq!(refuse(Some(after(running())), class(2, &[])), Refusal::AlreadyExists);
+    assert_eq!(refuse(None, class(0, &[])), Refusal::NoEssays);
+    assert_eq!(refuse(None, handed_in(Kind::Single, 1, false, &[Nlp])), Refusal::SingleEssay { phase: Nlp });
+}
+
+#[test]
+fn a_phase_that_nobody_serves_is_refused_when_it_is_asked_for() {
+    let served: PhaseSet = [Spellcheck, Nlp].into_iter().collect();
+    let settings = Settings { served, ..Settings::default() };
+    let refusal = decide(None, class(1, &[AiFeedback]), midnight(), &settings).unwrap_err();
+    assert_eq!(refusal.code(), "phase_not_served");
+    assert_eq!(refusal.to_string(), "no service works on ai_feedback here; possible are: spellcheck, nlp");
+}
+
+#[test]
+fn a_refusal_names_the_state_and_what_is_possible() {
+    let refusal = refuse(Some(after(running())), start(&[Nlp]));
+    assert_eq!(
+        refusal.to_string(),
+        "spellcheck is running; the batch is processing, possible now: pause, cancel"
+    );
+    let refusal = refuse(Some(after(running())), retry(Spellcheck, 1, false));
+    assert_eq!(
+        refusal.to_string(),
+        "retry is not possible now; the batch is processing, possible now: pause, cancel"
+    );
+}
+
+#[test]
+fn an_ended_batch_refuses_everything_but_the_next_run() {
+    let ended = after(running().into_iter().chain([outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]));
+    assert_eq!(ended.allowed(), [Verb::Start, Verb::Retry]);
+    for input in [Input::Pause, Input::Resume, cancel(CancelMode::Abandon), Input::Append { essays: 1 }] {
+        assert_eq!(refuse(Some(ended.clone()), input).code(), "batch_ended");
+    }
+    assert_eq!(refuse(Some(ended), retry(Nlp, 1, false)), Refusal::NothingToRetry { phase: Nlp });
+}
+
+/// What is said to be allowed and what is refused come from two places; here they meet.
+#[test]
+fn what_is_allowed_is_never_refused_as_untimely() {
+    let ends: Vec<Input> = [running(), vec![outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]].concat();
+    let open = vec![handed_in(Kind::Class, 1, true, &[]), stored(1), Input::Close, Input::Registered];
+    let lives = [open, ends, vec![super::play::single(), stored(1), news(Spellcheck, 1, 0, 1)]];
+    for (life, length) in lives.iter().flat_map(|life| (1..=life.len()).map(move |length| (life, length))) {
+        let batch = after(life[..length].iter().cloned());
+        for verb in batch.allowed() {
+            let input = match verb {
+                Verb::Append => Input::Append { essays: 1 },
+                Verb::Close => Input::Close,
+                Verb::Start => start(&[AiFeedback]),
+                Verb::Pause => Input::Pause,
+                Verb::Resume => Input::Resume,
+                Verb::Cancel => cancel(CancelMode::Graceful),
+                Verb::Retry => retry(Spellcheck, 1, false),
+            };
+            let decided = decide(Some(batch.clone()), input, midnight(), &Settings::default());
+            assert!(decided.is_ok(), "{verb} of {batch:?}: {decided:?}");
+        }
+    }
+}
+
+#[test]
+fn news_is_matched_to_its_attempt_by_the_correlation_id() {
+    let failed = running().into_iter().chain([outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]);
+    let batch = after(failed.chain([retry(Spellcheck, 1, false)]));
+    let own = batch.correlation_id;
+    let second = own.for_attempt(2, Spellcheck, 2);
+    assert_eq!(batch.attempt_of(Spellcheck, second), AttemptMatch::Current(2));
+    assert_eq!(batch.attempt_of(Spellcheck, own), AttemptMatch::Older);
+    assert_eq!(batch.attempt_of(Spellcheck, second.for_attempt(9, Nlp, 9)), AttemptMatch::Current(2));
+    assert_eq!(batch.attempt_of(Nlp, own), AttemptMatch::NotRunning);
+}
+
+#[test]
+fn an_essay_is_done_when_no_phase_is_left() {
+    let batch = after(running());
+    assert_eq!(batch.essay_state_after_success(), EssayState::Waiting);
+    let batch = after(running().into_iter().chain([outcome(Spellcheck, 1, 2, 0)]));
+    assert_eq!((batch.current(), batch.essay_state_after_success()), (Some((Nlp, 1)), EssayState::Succeeded));
+}
+
+#[test]
+fn a_stored_batch_is_read_back_and_one_of_another_version_is_refused() {
+    let batch = after(running());
+    let json = batch.to_json().unwrap();
+    assert_eq!(Batch::from_json(&json).unwrap(), batch);
+    let newer = json.replacen("\"v\":1", "\"v\":2", 1);
+    assert!(matches!(Batch::from_json(&newer), Err(StateError::UnknownVersion(2))));
+    assert!(matches!(Batch::from_json("{}"), Err(StateError::Malformed(_))));
+}
+
+#[test]
+fn the_timeline_tells_what_changed_and_nothing_else() {
+    let decision =
+        decide(Some(after(running())), outcome(Spellcheck, 1, 0, 2), midnight(), &Settings::default())
+            .unwrap();
+    let notes = decision.effects.into_iter().filter_map(|effect| {
+        let Effect::Note(entry) = effect else { return None };
+        Some(entry)
+    });
+    let changed = |phase: Phase, attempt, status| Entry::PhaseChanged { run: 1, phase, attempt, status };
+    assert_eq!(
+        notes.collect::<Vec<_>>(),
+        [
+            changed(Spellcheck, 1, PhaseStatus::Failed),
+            changed(Nlp, 0, PhaseStatus::SkippedDueToDependencyFailure),
+            Entry::EssaysCounted { phase: Spellcheck, attempt: 1, total: 2, succeeded: 0, failed: 2 },
+            Entry::BatchChanged {
+                run: 1,
+                status: BatchStatus::Failed,
+                paused: false,
+                cancelling: false,
+                waiting_on: None,
+                attention: None,
+                total: 2,
+                stored: 2,
+                failed: 2,
+            },
+            Entry::BatchEnded { run: 1, status: BatchStatus::Failed, total: 2, succeeded: 0, failed: 2 },
+        ]
+    );
+}

@@ -1,0 +1,151 @@
+//! The essay rows and timers as the database would hold them, changed only by news and by effects.
+
+use std::collections::BTreeMap;
+
+use crate::decide::{Accept, Decision, Effect, Input, Message, Revive, Timer, TimerKind};
+use crate::{Batch, EssayState, Phase};
+
+/// An essay: its state, and the phase in which it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Row {
+    state: EssayState,
+    has_text: bool,
+    failed_in: Option<Phase>,
+}
+
+/// Everything that a decision's effects have done.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rows {
+    essays: Vec<Row>,
+    /// The failed essays that the latest retry named.
+    named: u32,
+    pub(super) timers: BTreeMap<TimerKind, Timer>,
+    pub(super) completed: Vec<u32>,
+    pub(super) commands: Vec<(Phase, u32)>,
+}
+
+impl Rows {
+    pub(super) fn count(&self, state: EssayState) -> u32 {
+        self.many(|row| row.state == state)
+    }
+
+    pub(super) fn total(&self) -> u32 {
+        self.many(|_| true)
+    }
+
+    fn many(&self, is: impl Fn(&Row) -> bool) -> u32 {
+        u32::try_from(self.essays.iter().filter(|row| is(row)).count()).unwrap()
+    }
+
+    fn change(&mut self, limit: u32, is: impl Fn(&Row) -> bool, change: impl Fn(&mut Row)) -> u32 {
+        let mut changed = 0;
+        for row in self.essays.iter_mut().filter(|row| is(row)).take(limit as usize) {
+            change(row);
+            changed += 1;
+        }
+        changed
+    }
+
+    /// An effect that has nothing to do is not wanted.
+    fn effect(&mut self, limit: u32, is: impl Fn(&Row) -> bool, change: impl Fn(&mut Row)) {
+        assert!(self.change(limit, is, change) > 0, "an effect on essays changed no essay");
+    }
+
+    fn add(&mut self, essays: u32) {
+        let row = Row { state: EssayState::Waiting, has_text: false, failed_in: None };
+        self.essays.extend(std::iter::repeat_n(row, essays as usize));
+    }
+
+    /// Compare-and-set: the rows that a piece of news changes, and the input with their numbers.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only some news changes rows")]
+    pub(super) fn resolve(&mut self, batch: &Batch, input: Input) -> Input {
+        match input {
+            Input::TextsStored { stored, refused } if !batch.is_ended() => {
+                let staged = |row: &Row| row.state == EssayState::Waiting && !row.has_text;
+                let stored = self.change(stored, staged, |row| row.has_text = true);
+                let refused = self.change(refused, staged, |row| row.state = EssayState::Failed);
+                Input::TextsStored { stored, refused }
+            }
+            Input::EssaysReported { phase, attempt, succeeded, failed, stale } => {
+                let (ok, bad) = self.terminal_words(batch, phase, attempt, succeeded, failed);
+                let stale = stale + (succeeded - ok) + (failed - bad);
+                Input::EssaysReported { phase, attempt, succeeded: ok, failed: bad, stale }
+            }
+            Input::PhaseConcluded { phase, attempt, word, succeeded, failed: _ } => {
+                let (succeeded, failed) = self.terminal_words(batch, phase, attempt, succeeded, u32::MAX);
+                Input::PhaseConcluded { phase, attempt, word, succeeded, failed }
+            }
+            Input::Retry { phase, essays, downstream } => {
+                let failed = |row: &Row| row.state == EssayState::Failed && row.failed_in == Some(phase);
+                let essays = self.many(failed).min(essays);
+                self.named = essays;
+                Input::Retry { phase, essays, downstream }
+            }
+            other => other,
+        }
+    }
+
+    fn terminal_words(&mut self, batch: &Batch, phase: Phase, attempt: u32, ok: u32, bad: u32) -> (u32, u32) {
+        if batch.current() != Some((phase, attempt)) {
+            return (0, 0);
+        }
+        let open = |row: &Row| row.state == EssayState::InProgress;
+        let then = batch.essay_state_after_success();
+        let succeeded = self.change(ok, open, |row| row.state = then);
+        let failed = self.change(bad, open, |row| {
+            row.state = EssayState::Failed;
+            row.failed_in = Some(phase);
+        });
+        (succeeded, failed)
+    }
+
+    /// What the decision's effects do.
+    pub(super) fn perform(&mut self, input: &Input, decision: &Decision) {
+        if let Input::Accept(Accept { essays, .. }) | Input::Append { essays } = input {
+            self.add(*essays);
+        }
+        for effect in &decision.effects {
+            self.perform_one(effect);
+        }
+    }
+
+    fn perform_one(&mut self, effect: &Effect) {
+        use EssayState::{Cancelled, Failed, InProgress, Skipped, Succeeded, Waiting};
+        match *effect {
+            Effect::Send(Message::PipelineCompleted { run }) => self.completed.push(run),
+            Effect::Send(Message::Command { phase, attempt }) => self.commands.push((phase, attempt)),
+            Effect::Send(Message::SpellcheckRequests { attempt }) => {
+                self.commands.push((Phase::Spellcheck, attempt));
+            }
+            Effect::Send(Message::Registration) | Effect::Note(_) | Effect::DropStagedTexts => {}
+            Effect::SetTimer { timer, .. } => {
+                self.timers.insert(timer.kind, timer);
+            }
+            Effect::ClearTimer(kind) => {
+                self.timers.remove(&kind);
+            }
+            Effect::ClearTimers => self.timers.clear(),
+            Effect::OpenEssays { .. } => {
+                self.effect(u32::MAX, |row| row.state == Waiting, |row| row.state = InProgress);
+            }
+            Effect::FailOpenEssays { phase, .. } => {
+                let fail = |row: &mut Row| (row.state, row.failed_in) = (Failed, Some(phase));
+                self.effect(u32::MAX, |row| row.state == InProgress, fail);
+            }
+            Effect::CancelEssays => {
+                let is_left = |row: &Row| matches!(row.state, Waiting | InProgress);
+                self.effect(u32::MAX, is_left, |row| row.state = Cancelled);
+            }
+            Effect::SkipEssays => {
+                self.effect(u32::MAX, |row| row.state == Waiting, |row| row.state = Skipped);
+            }
+            Effect::ReviveEssays(Revive::Succeeded) => {
+                self.effect(u32::MAX, |row| row.state == Succeeded, |row| row.state = Waiting);
+            }
+            Effect::ReviveEssays(Revive::FailedIn(phase)) => {
+                let is_named = |row: &Row| row.state == Failed && row.failed_in == Some(phase);
+                self.effect(self.named, is_named, |row| (row.state, row.failed_in) = (Waiting, None));
+            }
+        }
+    }
+}

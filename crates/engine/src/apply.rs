@@ -1,0 +1,330 @@
+//! The road: news → input → decision → one transaction.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::{BatchId, Decision, Entry, Reason, Refusal};
+use store::{BatchRow, InboxKey, NewBatch, Size, Store, Tx};
+use tokio::sync::watch;
+
+use crate::backlog::Backlog;
+use crate::consumer::CONSUMER;
+use crate::ports::Clock;
+use crate::signals::Signals;
+use crate::{Cause, Crash, CrashPoint, Error, Message, News, Origin, Settings, metrics, perform, resolve};
+
+/// Messages whose news share a transaction, at most: so many that the COMMIT is cheap for each, so few that nobody waits.
+const UNIT_MESSAGES: usize = 200;
+
+/// The road and what its tasks share. One per process.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) store: Store,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) shards: i64,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) signals: Signals,
+    pub(crate) backlog: Backlog,
+    pub(crate) crash: Crash,
+    pub(crate) fingerprints: crate::submit::Fingerprints,
+}
+
+/// What came of a piece of news.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// The batch is at this revision now.
+    Changed {
+        /// The new revision.
+        revision: i64,
+    },
+    /// Accepted, and nothing was to change: old news, or a wish that is granted already.
+    Unchanged,
+    /// This very message was applied before.
+    Duplicate,
+    /// We have no such batch: the news is somebody else's.
+    Foreign,
+    /// About our own, and impossible by the rules.
+    Refused(Refusal),
+}
+
+impl Applied {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Changed { .. } => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Duplicate => "duplicate",
+            Self::Foreign => "foreign",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+impl Engine {
+    /// An engine on this database. It does nothing by itself: spawn the tasks.
+    pub async fn open(
+        store: Store,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        crash: Crash,
+    ) -> Result<Arc<Self>, Error> {
+        let fingerprints = crate::submit::Fingerprints::load(&store).await?;
+        let shards = store.read(|tx| Box::pin(async move { tx.shards().await })).await?;
+        let settings = Arc::new(settings);
+        let backlog = Backlog::new(settings.staged_bytes_cap, settings.outbox_rows_cap);
+        Ok(Arc::new(Self { store, settings, shards, clock, signals: Signals::default(), backlog, crash, fingerprints }))
+    }
+
+    /// The database, for reads on behalf of callers.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// A bell that rings with the batch's new revision. A hint: on another replica nothing rings.
+    pub fn watch(&self, batch: BatchId) -> watch::Receiver<i64> {
+        self.signals.watch(batch)
+    }
+
+    /// Applies one piece of news.
+    pub async fn apply(&self, batch: BatchId, news: News, cause: Cause) -> Result<Applied, Error> {
+        let mut applied = self.apply_many(vec![(batch, news, cause)]).await?;
+        Ok(applied.pop().unwrap_or(Applied::Unchanged))
+    }
+
+    /// Applies a run of news in order; what is about one batch and in one transaction makes one revision.
+    pub async fn apply_many(&self, news: Vec<(BatchId, News, Cause)>) -> Result<Vec<Applied>, Error> {
+        let mut outcomes = Vec::with_capacity(news.len());
+        let mut rest = news;
+        while !rest.is_empty() {
+            let later = rest.split_off(rest.len().min(UNIT_MESSAGES));
+            outcomes.extend(self.apply_unit(std::mem::replace(&mut rest, later)).await?);
+        }
+        Ok(outcomes)
+    }
+
+    async fn apply_unit(&self, news: Vec<(BatchId, News, Cause)>) -> Result<Vec<Applied>, Error> {
+        let news = Arc::new(news);
+        let settings = Arc::clone(&self.settings);
+        let (outcomes, done) = self
+            .store
+            .unit(Size::Small, move |tx| {
+                let (news, settings) = (Arc::clone(&news), Arc::clone(&settings));
+                Box::pin(async move { apply_in(tx, &news, &settings).await })
+            })
+            .await?;
+        self.crash.at(CrashPoint::BeforeWake)?;
+        for outcome in &outcomes {
+            metrics::count(metrics::NEWS, Some(("outcome", outcome.label())), 1);
+        }
+        self.wake(&done);
+        Ok(outcomes)
+    }
+
+    /// Rings the bells of what was committed.
+    pub(crate) fn wake(&self, done: &[Done]) {
+        let mut sends = false;
+        let mut sets_timer = false;
+        for batch in done {
+            sends |= batch.sends;
+            sets_timer |= batch.sets_timer;
+            self.signals.changed(batch.batch, batch.revision);
+        }
+        if sends {
+            self.signals.relay.notify_one();
+        }
+        if sets_timer {
+            self.signals.timers.notify_one();
+        }
+    }
+}
+
+/// What a committed change of one batch gives others to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Done {
+    pub(crate) batch: BatchId,
+    pub(crate) revision: i64,
+    pub(crate) sends: bool,
+    pub(crate) sets_timer: bool,
+}
+
+async fn apply_in(
+    tx: &mut Tx,
+    news: &[(BatchId, News, Cause)],
+    settings: &Settings,
+) -> Result<(Vec<Applied>, Vec<Done>), Error> {
+    let mut batches: BTreeMap<BatchId, Vec<usize>> = BTreeMap::new();
+    for (at, (batch, ..)) in news.iter().enumerate() {
+        batches.entry(*batch).or_default().push(at);
+    }
+    // All batches are locked before any is touched, in one order for everybody.
+    let ids: Vec<BatchId> = batches.keys().copied().collect();
+    let mut rows: BTreeMap<BatchId, BatchRow> =
+        tx.batches_for_update(&ids).await?.into_iter().map(|row| (row.batch.id, row)).collect();
+
+    let mut outcomes = vec![Applied::Unchanged; news.len()];
+    let mut done = Vec::new();
+    for (batch, members) in batches {
+        let members: Vec<(usize, &News, &Cause)> = members
+            .into_iter()
+            .filter_map(|at| news.get(at).map(|(_, news, cause)| (at, news, cause)))
+            .collect();
+        let Some(row) = rows.remove(&batch) else {
+            settle(&mut outcomes, members.iter().map(|m| m.0), &Applied::Foreign);
+            continue;
+        };
+        let (fresh, duplicates) = sift(tx, batch, members).await?;
+        settle(&mut outcomes, duplicates.into_iter(), &Applied::Duplicate);
+        let (own, strangers): (Vec<_>, Vec<_>) =
+            fresh.into_iter().partition(|(_, _, cause)| may_speak(&row, cause));
+        settle(&mut outcomes, strangers.into_iter().map(|m| m.0), &Applied::Foreign);
+
+        let mut change = Change::of(row);
+        for piece in resolve::merge(&own) {
+            let outcome = match change.take_in(tx, &piece.news, settings).await {
+                Ok(true) => Applied::Changed { revision: change.row.batch.revision + 1 },
+                Ok(false) => Applied::Unchanged,
+                Err(Error::Refused(refusal)) => Applied::Refused(refusal),
+                Err(error) => return Err(error),
+            };
+            change.correlation = change.correlation.or(piece.correlation);
+            settle(&mut outcomes, piece.members.into_iter(), &outcome);
+        }
+        done.extend(change.save(tx).await?);
+    }
+    Ok((outcomes, done))
+}
+
+fn settle(outcomes: &mut [Applied], members: impl Iterator<Item = usize>, outcome: &Applied) {
+    for at in members {
+        if let Some(slot) = outcomes.get_mut(at) {
+            slot.clone_from(outcome);
+        }
+    }
+}
+
+/// A caller speaks for its own batches only.
+fn may_speak(row: &BatchRow, cause: &Cause) -> bool {
+    match &cause.origin {
+        Origin::Caller(owner) => row.owner == *owner,
+        Origin::Bus(_) | Origin::Task(_) => true,
+    }
+}
+
+type Member<'n> = (usize, &'n News, &'n Cause);
+
+/// Records the messages in the inbox, and tells the new ones from those that were applied before.
+async fn sift<'n>(
+    tx: &mut Tx,
+    batch: BatchId,
+    members: Vec<Member<'n>>,
+) -> Result<(Vec<Member<'n>>, Vec<usize>), Error> {
+    let keys: Vec<InboxKey> = members.iter().filter_map(|(_, _, cause)| inbox_key(cause)).collect();
+    if keys.is_empty() {
+        return Ok((members, Vec::new()));
+    }
+    let mut recorded = tx.record_inbox(batch, CONSUMER, &keys).await?.into_iter();
+    let mut duplicates = Vec::new();
+    let mut fresh = Vec::with_capacity(members.len());
+    for member in members {
+        let is_new = inbox_key(member.2).is_none() || recorded.next().unwrap_or(true);
+        if is_new { fresh.push(member) } else { duplicates.push(member.0) }
+    }
+    Ok((fresh, duplicates))
+}
+
+fn inbox_key(cause: &Cause) -> Option<InboxKey> {
+    match &cause.origin {
+        Origin::Bus(Message { event_id, topic, partition, offset }) => {
+            Some(InboxKey { event_id: *event_id, topic: (*topic).to_owned(), part: *partition, off: *offset })
+        }
+        Origin::Caller(_) | Origin::Task(_) => None,
+    }
+}
+
+/// A batch in the hands of one transaction: its row, and what is to be saved with it.
+pub(crate) struct Change {
+    pub(crate) row: BatchRow,
+    pub(crate) sends: bool,
+    pub(crate) sets_timer: bool,
+    pub(crate) entries: Vec<Entry>,
+    reason: Option<Reason>,
+    correlation: Option<uuid::Uuid>,
+}
+
+impl Change {
+    pub(crate) fn of(row: BatchRow) -> Self {
+        Self { row, sends: false, sets_timer: false, entries: Vec::new(), reason: None, correlation: None }
+    }
+
+    /// Takes one piece of news in; true when the batch is to change.
+    pub(crate) async fn take_in(&mut self, tx: &mut Tx, news: &News, settings: &Settings) -> Result<bool, Error> {
+        let Some(input) = resolve::resolve(tx, &self.row, news).await? else { return Ok(false) };
+        let decision = domain::decide(Some(self.row.batch.clone()), input, tx.now(), &settings.rules)?;
+        self.adopt(tx, decision, settings).await
+    }
+
+    /// Makes a decision the batch's state, and performs what it wants stored; true when the batch is to change.
+    pub(crate) async fn adopt(
+        &mut self,
+        tx: &mut Tx,
+        decision: Decision,
+        settings: &Settings,
+    ) -> Result<bool, Error> {
+        let before = self.row.batch.current();
+        self.row.batch = decision.next;
+        for effect in decision.effects {
+            perform::perform(tx, self, before, effect, settings).await?;
+        }
+        if decision.changed {
+            self.reason = Some(decision.reason);
+        }
+        Ok(decision.changed)
+    }
+
+    /// Writes the next revision with its line in the timeline, if anything changed.
+    pub(crate) async fn save(mut self, tx: &mut Tx) -> Result<Option<Done>, Error> {
+        let Some(reason) = self.reason.take() else { return Ok(None) };
+        let expected = self.row.batch.revision;
+        self.row.batch.revision = tx.save_batch(&self.row.batch, expected, self.row.next_key_seq).await?;
+        self.write_timeline(tx, &reason).await?;
+        Ok(Some(self.done()))
+    }
+
+    /// Writes the first revision.
+    pub(crate) async fn save_new(mut self, tx: &mut Tx, new: NewBatch) -> Result<Done, Error> {
+        let reason = self.reason.take();
+        self.row.batch.revision = 1;
+        let new = NewBatch { next_key_seq: self.row.next_key_seq, ..new };
+        tx.insert_batch(&self.row.batch, &new).await?;
+        if let Some(reason) = reason {
+            self.write_timeline(tx, &reason).await?;
+        }
+        Ok(self.done())
+    }
+
+    fn done(&self) -> Done {
+        Done {
+            batch: self.row.batch.id,
+            revision: self.row.batch.revision,
+            sends: self.sends,
+            sets_timer: self.sets_timer,
+        }
+    }
+
+    async fn write_timeline(&self, tx: &mut Tx, reason: &Reason) -> Result<(), Error> {
+        let entries = serde_json::to_string(&self.entries).map_err(|_| Error::Unwritable)?;
+        let (at, batch) = (tx.now(), &self.row.batch);
+        let sentence = reason.to_string();
+        tx.note(batch.id, batch.revision, at, &sentence, &entries, self.correlation).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! Bus → news.
+//!
+//! The position on the bus moves only after the database has everything. News about what we do not have is somebody else's
+//! (ours is always committed before its command leaves): counted, no row. What cannot be understood, or is impossible about
+//! our own, is set aside under its place on the bus, which is its own deduplication.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use contract::Topic;
+use sha2::{Digest as _, Sha256};
+use store::{DeadLetter, Size};
+use tokio_util::sync::CancellationToken;
+
+use crate::from_wire::{Read, read};
+use crate::ports::{Broker, BrokerError, Delivery, Subscription};
+use crate::{Applied, CrashPoint, Engine, Error, metrics};
+
+/// The consumer group; never the Python service's, so that both can run side by side.
+pub const CONSUMER: &str = "batch-orchestrator-service-rs";
+
+/// Messages taken in one turn.
+const TURN: usize = 500;
+
+/// Reads until `end`.
+pub async fn run(engine: Arc<Engine>, broker: Arc<dyn Broker>, end: CancellationToken) {
+    let mut pause = Duration::ZERO;
+    loop {
+        let work = follow(&engine, broker.as_ref(), &mut pause);
+        // Dropping the work at the end is safe: a unit under way runs on to its COMMIT, and the position lags behind.
+        tokio::select! {
+            failed = work => {
+                let Err(error) = failed;
+                pause = (pause * 2).clamp(Duration::from_millis(100), Duration::from_secs(5));
+                tracing::warn!(%error, pause_ms = pause.as_millis(), "reading the bus failed; going back to the last position");
+            }
+            () = end.cancelled() => return,
+        }
+        tokio::select! {
+            () = engine.clock().sleep(pause) => {}
+            () = end.cancelled() => return,
+        }
+    }
+}
+
+/// Why reading stopped.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error(transparent)]
+    Engine(#[from] Error),
+}
+
+async fn follow(
+    engine: &Arc<Engine>,
+    broker: &dyn Broker,
+    pause: &mut Duration,
+) -> Result<std::convert::Infallible, Stopped> {
+    let mut subscription = broker.subscribe(CONSUMER, Topic::READ.to_vec()).await?;
+    loop {
+        turn(engine, subscription.as_mut()).await?;
+        *pause = Duration::ZERO;
+    }
+}
+
+async fn turn(engine: &Arc<Engine>, subscription: &mut dyn Subscription) -> Result<(), Stopped> {
+    let deliveries = subscription.next(TURN).await?;
+    let started = Instant::now();
+    engine.crash.at(CrashPoint::Polled)?;
+    let mut news = Vec::with_capacity(deliveries.len());
+    let mut told = Vec::with_capacity(deliveries.len());
+    let mut aside = Vec::new();
+    for delivery in &deliveries {
+        match read(delivery) {
+            Read::News(piece) => {
+                news.push(*piece);
+                told.push(delivery);
+            }
+            Read::Foreign => count("foreign"),
+            Read::Undecodable { code } => aside.push(dead_letter(engine, delivery, code)),
+        }
+    }
+    let outcomes = engine.apply_many(news).await?;
+    for (outcome, delivery) in outcomes.into_iter().zip(told) {
+        match outcome {
+            Applied::Changed { .. } => count("applied"),
+            Applied::Unchanged => count("unchanged"),
+            Applied::Duplicate => count("duplicate"),
+            Applied::Foreign => count("foreign"),
+            Applied::Refused(refusal) => aside.push(dead_letter(engine, delivery, refusal.code())),
+        }
+    }
+    set_aside(engine, aside).await?;
+    engine.crash.at(CrashPoint::Consumed)?;
+    subscription.commit().await?;
+    metrics::turn("consumer", started.elapsed());
+    Ok(())
+}
+
+fn count(outcome: &'static str) {
+    metrics::count(metrics::CONSUMED, Some(("outcome", outcome)), 1);
+}
+
+/// A pointer, a hash and a reason: the payload stays on the bus.
+fn dead_letter(engine: &Engine, delivery: &Delivery, code: &'static str) -> DeadLetter {
+    count("dead_letter");
+    tracing::warn!(
+        topic = delivery.topic.as_str(),
+        partition = delivery.partition,
+        offset = delivery.offset,
+        code,
+        "a message is set aside"
+    );
+    DeadLetter {
+        consumer: CONSUMER.to_owned(),
+        topic: delivery.topic.as_str().to_owned(),
+        part: delivery.partition,
+        off: delivery.offset,
+        event_id: None,
+        batch_id: None,
+        error_code: code.to_owned(),
+        value_sha256: Sha256::digest(&delivery.value).to_vec(),
+        at: engine.clock.now(),
+    }
+}
+
+async fn set_aside(engine: &Engine, letters: Vec<DeadLetter>) -> Result<(), Error> {
+    if letters.is_empty() {
+        return Ok(());
+    }
+    let letters = Arc::new(letters);
+    engine
+        .store
+        .unit(Size::Small, move |tx| {
+            let letters = Arc::clone(&letters);
+            Box::pin(async move {
+                for letter in letters.iter() {
+                    tx.set_aside(letter).await?;
+                }
+                Ok::<_, Error>(())
+            })
+        })
+        .await?;
+    engine.crash.at(CrashPoint::SetAside)?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! The platform's words → ours. The only place, with [`crate::to_wire`], that knows both vocabularies.
+
+use contract::{Incoming, IncomingBody, NlpFigures, PhaseName, SpellcheckFigures, Verdict};
+use domain::{BatchId, CorrelationId, EssayId, OutcomeWord, Phase, StorageId};
+use store::EssayReport;
+use uuid::Uuid;
+
+use crate::ports::Delivery;
+use crate::{Cause, Message, News, Origin};
+
+/// What a message turns out to be.
+pub(crate) enum Read {
+    /// News about a batch whose id has our form; whether it is ours the database knows.
+    News(Box<(BatchId, News, Cause)>),
+    /// About something that is not ours: its id has not our form, or nobody here tells such news.
+    Foreign,
+    /// Not to be understood.
+    Undecodable {
+        /// Why, as a stable code.
+        code: &'static str,
+    },
+}
+
+/// Reads one message.
+pub(crate) fn read(delivery: &Delivery) -> Read {
+    let incoming = match contract::read(delivery.topic, &delivery.value) {
+        Ok(incoming) => incoming,
+        Err(error) if error.is_foreign() => return Read::Foreign,
+        Err(error) => return Read::Undecodable { code: error.code() },
+    };
+    let Incoming { event_id, correlation_id, body, .. } = incoming;
+    let Some((batch, news)) = news(body, correlation_id.map(CorrelationId)) else { return Read::Foreign };
+    let message = Message {
+        event_id,
+        topic: delivery.topic.as_str(),
+        partition: delivery.partition,
+        offset: delivery.offset,
+    };
+    Read::News(Box::new((batch, news, Cause { origin: Origin::Bus(message), correlation: correlation_id })))
+}
+
+fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(BatchId, News)> {
+    match body {
+        IncomingBody::EssaySpellchecked {
+            essay_id,
+            batch_id,
+            verdict,
+            corrected_text_storage_id,
+            error_code,
+            figures,
+        } => {
+            let essay = ours(essay_id, batch_id)?;
+            let report = EssayReport {
+                essay_id: essay,
+                succeeded: verdict == Verdict::Succeeded,
+                text_storage_id: corrected_text_storage_id.and_then(|id| StorageId::try_from(id).ok()),
+                error_code: (verdict == Verdict::Failed)
+                    .then(|| error_code.unwrap_or_else(|| "spellcheck_failed".to_owned())),
+                figures: figures.map(spelling),
+            };
+            Some((essay.batch(), News::EssaysReported { phase: Phase::Spellcheck, correlation, reports: vec![report] }))
+        }
+        IncomingBody::EssayNlpDone { essay_id, batch_id, figures } => {
+            let essay = ours(essay_id, batch_id)?;
+            let report = EssayReport {
+                essay_id: essay,
+                succeeded: true,
+                text_storage_id: None,
+                error_code: None,
+                figures: Some(measures(figures)),
+            };
+            Some((essay.batch(), News::EssaysReported { phase: Phase::Nlp, correlation, reports: vec![report] }))
+        }
+        IncomingBody::PhaseOutcome { batch_id, phase, outcome, processed, failed } => {
+            let batch = BatchId::from_uuid(batch_id).ok()?;
+            let own = |id: Uuid| EssayId::try_from(id).ok().filter(|essay| essay.batch() == batch);
+            let processed = processed
+                .into_iter()
+                .filter_map(|essay| Some((own(essay.essay_id)?, StorageId::try_from(essay.text_storage_id).ok()?)))
+                .collect();
+            let failed = failed.into_iter().filter_map(own).collect();
+            let word = match outcome {
+                contract::OutcomeWord::CompletedSuccessfully => OutcomeWord::Succeeded,
+                contract::OutcomeWord::CompletedWithFailures => OutcomeWord::WithFailures,
+                contract::OutcomeWord::FailedCritically => OutcomeWord::FailedCritically,
+            };
+            Some((batch, News::PhaseOutcome { phase: known(phase)?, correlation, word, processed, failed }))
+        }
+        IncomingBody::ContentProvisioned { batch_id } => {
+            Some((BatchId::from_uuid(batch_id).ok()?, News::Registered))
+        }
+    }
+}
+
+/// The essay, if its id has our form and the batch it is said to be of is the one its id names.
+fn ours(essay: Uuid, batch: Option<Uuid>) -> Option<EssayId> {
+    let essay = EssayId::try_from(essay).ok()?;
+    batch.is_none_or(|batch| batch == essay.batch().as_uuid()).then_some(essay)
+}
+
+/// A phase that BOS runs; others are other services' business.
+fn known(phase: PhaseName) -> Option<Phase> {
+    match phase {
+        PhaseName::Spellcheck => Some(Phase::Spellcheck),
+        PhaseName::Nlp => Some(Phase::Nlp),
+        PhaseName::AiFeedback => Some(Phase::AiFeedback),
+        PhaseName::CjAssessment => Some(Phase::CjAssessment),
+        PhaseName::StudentMatching => None,
+    }
+}
+
+fn spelling(figures: SpellcheckFigures) -> String {
+    let words = figures.metrics.map(|metrics| metrics.word_count);
+    let corrections = figures.corrections_made.or(figures.metrics.map(|metrics| metrics.total_corrections));
+    serde_json::json!({ "corrections": corrections, "words": words }).to_string()
+}
+
+fn measures(figures: NlpFigures) -> String {
+    serde_json::json!({
+        "words": figures.words,
+        "sentences": figures.sentences,
+        "mean_sentence_length": figures.mean_sentence_length,
+        "lix": figures.lix,
+        "type_token_ratio": figures.type_token_ratio,
+        "flesch": figures.flesch,
+    })
+    .to_string()
+}

@@ -1,0 +1,212 @@
+//! The embedded event bus: a log table in our own database, read by position.
+//!
+//! The relay's step is one transaction (outbox rows become log rows), so on this bus a message can neither be published twice
+//! by a crash nor be on the bus and in the outbox at once. Readers' positions ride along with the next write or the relay's
+//! next period instead of costing a COMMIT each: after a crash some messages come again, which every reader must bear anyway.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use contract::Topic;
+use store::{LogRow, Size, Store, Tx};
+use tokio::sync::watch;
+
+use crate::ports::{Broker, BrokerError, Delivery, Record, Subscription};
+
+/// Messages that move from the outbox in one transaction.
+const MOVE_ROWS: u32 = 2_000;
+/// Bytes a reader takes at once.
+const READ_BYTES: i64 = 8 << 20;
+
+/// The log, and the bell that tells readers of new records.
+#[derive(Debug, Clone)]
+pub struct LocalBroker {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    end: watch::Sender<i64>,
+    /// Positions handed in and not yet written: consumer → the last id that is dealt with.
+    unwritten: Mutex<HashMap<&'static str, i64>>,
+}
+
+/// What goes onto the log.
+#[derive(Debug)]
+enum Write {
+    Outbox,
+    Records(Vec<LogRow>),
+}
+
+impl LocalBroker {
+    /// A bus on the log of this database.
+    pub async fn open(store: Store) -> Result<Self, store::Error> {
+        let end = store.read(|tx| Box::pin(async move { tx.log_end().await })).await?;
+        Ok(Self { shared: Arc::new(Shared { store, end: watch::Sender::new(end), unwritten: Mutex::default() }) })
+    }
+
+    /// Moves pending outbox rows onto the log and writes the positions handed in; says how many rows moved.
+    pub async fn move_outbox(&self) -> Result<u64, store::Error> {
+        self.write(Write::Outbox).await
+    }
+
+    /// Writes to the log, with the positions handed in since the last write, and rings the bell.
+    async fn write(&self, write: Write) -> Result<u64, store::Error> {
+        let positions: Vec<_> = self.positions().drain().collect();
+        let (write, positions) = (Arc::new(write), Arc::new(positions));
+        let unit = (Arc::clone(&write), Arc::clone(&positions));
+        let outcome = self
+            .shared
+            .store
+            .unit(Size::Small, move |tx| {
+                let (write, positions) = unit.clone();
+                Box::pin(async move { write_in(tx, &write, &positions).await })
+            })
+            .await;
+        match outcome {
+            Ok((written, end)) => {
+                self.shared.end.send_if_modified(|old| {
+                    let newer = end > *old;
+                    *old = end.max(*old);
+                    newer
+                });
+                Ok(written)
+            }
+            Err(error) => {
+                for (consumer, position) in positions.iter() {
+                    self.positions().entry(consumer).or_insert(*position);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn positions(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, i64>> {
+        self.shared.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn write_in(tx: &mut Tx, write: &Write, positions: &[(&'static str, i64)]) -> Result<(u64, i64), store::Error> {
+    for (consumer, position) in positions {
+        tx.set_log_position(consumer, *position + 1).await?;
+    }
+    let written = match write {
+        Write::Outbox => tx.outbox_to_log(MOVE_ROWS).await?,
+        Write::Records(rows) => {
+            tx.append_log(rows).await?;
+            rows.len() as u64
+        }
+    };
+    Ok((written, if written == 0 { 0 } else { tx.log_end().await? }))
+}
+
+#[async_trait]
+impl Broker for LocalBroker {
+    async fn publish(&self, records: Vec<Record>) -> Result<(), BrokerError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let rows = records.into_iter().map(|record| LogRow {
+            topic: record.topic.as_str().to_owned(),
+            key: record.key,
+            event_id: record.event_id,
+            value: record.value,
+            headers: headers_json(&record.headers),
+        });
+        self.write(Write::Records(rows.collect())).await.map_err(cannot("publish"))?;
+        Ok(())
+    }
+
+    async fn subscribe(
+        &self,
+        consumer: &'static str,
+        topics: Vec<Topic>,
+    ) -> Result<Box<dyn Subscription>, BrokerError> {
+        let next = self
+            .shared
+            .store
+            .read(move |tx| Box::pin(async move { tx.log_position(consumer).await }))
+            .await
+            .map_err(cannot("find a reader's place"))?;
+        let position = next.map_or(0, |next| next - 1);
+        Ok(Box::new(LocalSubscription {
+            broker: self.clone(),
+            end: self.shared.end.subscribe(),
+            consumer,
+            topics: topics.iter().map(|topic| topic.as_str()).collect(),
+            position,
+            committed: position,
+        }))
+    }
+}
+
+/// One reader of the log.
+#[derive(Debug)]
+struct LocalSubscription {
+    broker: LocalBroker,
+    end: watch::Receiver<i64>,
+    consumer: &'static str,
+    topics: Arc<[&'static str]>,
+    /// The last id handed out or passed by.
+    position: i64,
+    committed: i64,
+}
+
+#[async_trait]
+impl Subscription for LocalSubscription {
+    async fn next(&mut self, limit: usize) -> Result<Vec<Delivery>, BrokerError> {
+        loop {
+            let after = self.position;
+            let _ = self.end.wait_for(|end| *end > after).await;
+            let topics = Arc::clone(&self.topics);
+            let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+            let read = self
+                .broker
+                .shared
+                .store
+                .read(move |tx| Box::pin(async move { tx.read_log(after, &topics, limit, READ_BYTES).await }))
+                .await
+                .map_err(cannot("read"))?;
+            self.position = read.scanned_to.max(after);
+            let deliveries: Vec<Delivery> = read
+                .records
+                .into_iter()
+                .filter_map(|record| {
+                    Some(Delivery {
+                        topic: record.row.topic.parse().ok()?,
+                        partition: 0,
+                        offset: record.id,
+                        key: record.row.key,
+                        value: record.row.value,
+                    })
+                })
+                .collect();
+            if !deliveries.is_empty() {
+                return Ok(deliveries);
+            }
+        }
+    }
+
+    async fn commit(&mut self) -> Result<(), BrokerError> {
+        self.committed = self.position;
+        self.broker.positions().insert(self.consumer, self.position);
+        Ok(())
+    }
+
+    async fn rewind(&mut self) -> Result<(), BrokerError> {
+        self.position = self.committed;
+        Ok(())
+    }
+}
+
+fn cannot(doing: &'static str) -> impl Fn(store::Error) -> BrokerError {
+    move |source| BrokerError { doing, source: Box::new(source) }
+}
+
+fn headers_json(headers: &[(String, String)]) -> String {
+    let map: serde_json::Map<String, serde_json::Value> =
+        headers.iter().map(|(name, value)| (name.clone(), serde_json::Value::from(value.as_str()))).collect();
+    serde_json::Value::Object(map).to_string()
+}

@@ -1,0 +1,100 @@
+//! What arrived, and why we believe it.
+
+use domain::{
+    CancelMode, CorrelationId, EssayId, OutcomeWord, Phase, StorageId, Timer, WaitingCode,
+};
+use store::EssayReport;
+use uuid::Uuid;
+
+/// Something that happened to a batch, in the past tense, or something somebody wants of it.
+///
+/// News is plural: everything of one kind that arrived for a batch in one turn travels together and makes one revision.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// Ingest has had these texts stored, and these refused for good.
+    TextsStored {
+        /// Essay, where its text is now, and its length in bytes.
+        stored: Vec<(EssayId, StorageId, i64)>,
+        /// Essay and stable code of the refusal.
+        refused: Vec<(EssayId, String)>,
+    },
+    /// Ingest cannot get texts stored just now.
+    StorageStalled {
+        /// What the batch waits for.
+        code: WaitingCode,
+        /// When ingest tries again.
+        next_check_at: chrono::DateTime<chrono::Utc>,
+    },
+    /// ELS knows the batch and has all its texts.
+    Registered,
+    /// A worker has spoken about essays of one phase.
+    EssaysReported {
+        /// The phase.
+        phase: Phase,
+        /// The correlation id the worker echoed: tells attempts apart.
+        correlation: Option<CorrelationId>,
+        /// One word per essay.
+        reports: Vec<EssayReport>,
+    },
+    /// ELS says that a phase has ended.
+    PhaseOutcome {
+        /// The phase.
+        phase: Phase,
+        /// The correlation id ELS echoed.
+        correlation: Option<CorrelationId>,
+        /// Its verdict.
+        word: OutcomeWord,
+        /// Essays that went through, with the text the next phase gets.
+        processed: Vec<(EssayId, StorageId)>,
+        /// Essays that did not.
+        failed: Vec<EssayId>,
+    },
+    /// A caller wants phases run.
+    StartRequested {
+        /// Which.
+        phases: Vec<Phase>,
+    },
+    /// A timer is due.
+    DeadlinePassed(Timer),
+    /// A caller wants no new phase to begin.
+    Pause,
+    /// A caller takes that back.
+    Resume,
+    /// A caller wants the batch ended.
+    Cancel(CancelMode),
+    /// A caller closes an open batch.
+    Close,
+}
+
+/// Why the news is believed and what it belongs to.
+#[derive(Debug, Clone)]
+pub struct Cause {
+    /// Where it came from.
+    pub origin: Origin,
+    /// The correlation id of the request or event.
+    pub correlation: Option<Uuid>,
+}
+
+/// Where news comes from.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// A message on the bus; its id goes into the inbox, so that it is applied once.
+    Bus(Message),
+    /// A caller.
+    Caller(crate::Owner),
+    /// One of our own tasks.
+    Task(&'static str),
+}
+
+/// The place of a message on the bus.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The event's id.
+    pub event_id: Uuid,
+    /// The topic's name.
+    pub topic: &'static str,
+    /// The partition.
+    pub partition: i64,
+    /// The offset.
+    pub offset: i64,
+}

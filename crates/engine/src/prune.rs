@@ -1,0 +1,53 @@
+//! What is past its time goes, in small chunks: ended batches by their state *and* age, log records that every reader has
+//! dealt with, ids in the inbox, answers to idempotency keys.
+
+use std::sync::Arc;
+
+use store::Size;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Engine, Error, metrics};
+
+/// Rows deleted in one unit, so that no writer waits long.
+const CHUNK: u32 = 500;
+
+/// Prunes until `end`.
+pub async fn run(engine: Arc<Engine>, end: CancellationToken) {
+    loop {
+        if let Err(error) = sweep(&engine).await {
+            tracing::warn!(%error, "pruning waits");
+        }
+        tokio::select! {
+            () = engine.clock.sleep(engine.settings.prune_period) => {}
+            () = end.cancelled() => return,
+        }
+    }
+}
+
+/// One pass over everything that may be past its time.
+pub async fn sweep(engine: &Engine) -> Result<(), Error> {
+    let settings = &engine.settings;
+    let (keep_batches, keep_sent) = (settings.keep_batches, settings.keep_sent);
+    let (keep_inbox, keep_answers) = (settings.keep_inbox, settings.keep_answers);
+    macro_rules! prune {
+        ($label:literal, $method:ident, $keep:expr) => {
+            loop {
+                let keep = $keep;
+                let gone = engine
+                    .store
+                    .unit(Size::Small, move |tx| Box::pin(async move { tx.$method(tx.now() - keep, CHUNK).await }))
+                    .await?;
+                metrics::count(metrics::PRUNED, Some(("table", $label)), gone);
+                if gone < u64::from(CHUNK) {
+                    break;
+                }
+            }
+        };
+    }
+    prune!("batches", prune_batches, keep_batches);
+    prune!("inbox", prune_inbox, keep_inbox);
+    prune!("idempotency", prune_idempotency, keep_answers);
+    prune!("outbox_sent", prune_sent, keep_sent);
+    prune!("local_log", prune_log, keep_sent);
+    Ok(())
+}

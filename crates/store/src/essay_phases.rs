@@ -1,0 +1,201 @@
+//! `essay_phases`: the terminal word on each (essay, phase, attempt). The first one stands; a row is written once and only
+//! its figures may still be filled in.
+
+use std::collections::HashSet;
+
+use domain::{BatchId, EssayId, EssayState, Phase, StorageId};
+
+use crate::error::Error;
+use crate::essays::count;
+use crate::param::{Json, Param, params};
+use crate::tx::{Sql, Tx};
+
+/// What somebody said about one essay in a phase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EssayReport {
+    /// The essay.
+    pub essay_id: EssayId,
+    /// Whether it came through.
+    pub succeeded: bool,
+    /// The text that the phase made, if it made one.
+    pub text_storage_id: Option<StorageId>,
+    /// Why it failed.
+    pub error_code: Option<String>,
+    /// The phase's figures about it, as JSON.
+    pub figures: Option<String>,
+}
+
+/// What reports changed, in essays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Concluded {
+    /// Now known to have succeeded.
+    pub succeeded: u32,
+    /// Now known to have failed.
+    pub failed: u32,
+    /// Reports about essays that were not at work in this attempt: late, repeated or contradicting.
+    pub stale: u32,
+}
+
+/// One finished (essay, phase, attempt).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EssayPhaseRow {
+    /// The essay.
+    pub essay_id: EssayId,
+    /// The phase.
+    pub phase: Phase,
+    /// The attempt, counted from 1.
+    pub attempt: u32,
+    /// How it ended: succeeded, failed or cancelled.
+    pub state: EssayState,
+    /// The text that the phase made.
+    pub text_storage_id: Option<StorageId>,
+    /// Why it failed.
+    pub error_code: Option<String>,
+    /// The phase's figures about it, as JSON.
+    pub figures: Option<String>,
+    /// When the word came.
+    pub ended_at: chrono::DateTime<chrono::Utc>,
+}
+
+/// PostgreSQL takes all reports as arrays; SQLite runs once per report.
+const CONCLUDE: Sql = Sql::each(
+    "essays",
+    "record results of essays",
+    "UPDATE essays e SET state = CASE WHEN n.succeeded = 1 THEN $1 ELSE 'failed' END, error_code = n.error_code, \
+     current_text_storage_id = COALESCE(n.text_storage_id, e.current_text_storage_id) \
+     FROM UNNEST($5::uuid[], $6::bigint[], $7::text[], $8::text[]) AS n (essay_id, succeeded, text_storage_id, error_code) \
+     WHERE e.batch_id = $2 AND e.essay_id = n.essay_id AND e.state = 'in_progress' AND e.phase = $3 AND e.attempt = $4 \
+     RETURNING e.essay_id",
+    "UPDATE essays SET state = CASE WHEN ?6 = 1 THEN ?1 ELSE 'failed' END, error_code = ?8, \
+     current_text_storage_id = COALESCE(?7, current_text_storage_id) \
+     WHERE batch_id = ?2 AND essay_id = ?5 AND state = 'in_progress' AND phase = ?3 AND attempt = ?4 \
+     RETURNING essay_id",
+);
+
+const INSERT: Sql = Sql::both(
+    "essay_phases",
+    "record results of essays",
+    "INSERT INTO essay_phases \
+     (batch_id, phase, attempt, essay_id, state, text_storage_id, error_code, figures, ended_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+);
+
+const FILL_FIGURES: Sql = Sql::each(
+    "essay_phases",
+    "fill in figures",
+    "UPDATE essay_phases p SET figures = n.figures::jsonb FROM UNNEST($4::uuid[], $5::text[]) AS n (essay_id, figures) \
+     WHERE p.batch_id = $1 AND p.phase = $2 AND p.attempt = $3 AND p.essay_id = n.essay_id AND p.figures IS NULL",
+    "UPDATE essay_phases SET figures = ?5 \
+     WHERE batch_id = ?1 AND phase = ?2 AND attempt = ?3 AND essay_id = ?4 AND figures IS NULL",
+);
+
+const CLOSE_OPEN: Sql = Sql::both(
+    "essay_phases",
+    "close the open essays of a phase",
+    "INSERT INTO essay_phases (batch_id, phase, attempt, essay_id, state, error_code, ended_at) \
+     SELECT batch_id, phase, attempt, essay_id, $1, $2, $3 FROM essays \
+     WHERE batch_id = $4 AND state = 'in_progress' AND phase = $5 AND attempt = $6",
+);
+
+const FAIL_OPEN: Sql = Sql::both(
+    "essays",
+    "fail the open essays of a phase",
+    "UPDATE essays SET state = 'failed', error_code = $1 \
+     WHERE batch_id = $2 AND state = 'in_progress' AND phase = $3 AND attempt = $4",
+);
+
+impl Tx {
+    /// Records what is said about essays that are at work in this attempt; those that succeeded go to `after_success`.
+    ///
+    /// Everything else said about them is stale, but figures still fill a row that has none: the rich form of a result may
+    /// come after the thin one.
+    pub async fn conclude_essays(
+        &mut self,
+        batch: BatchId,
+        phase: Phase,
+        attempt: u32,
+        after_success: EssayState,
+        reports: &[EssayReport],
+    ) -> Result<Concluded, Error> {
+        let mut named = HashSet::new();
+        let (first, again): (Vec<_>, Vec<_>) =
+            reports.iter().partition(|report| named.insert(report.essay_id));
+        let rows: Vec<_> = first.iter().map(|report| change(report)).collect();
+        let attempt_of_phase = params![after_success.as_str(), batch, phase.as_str(), attempt];
+        let changed = self.all_many(CONCLUDE, attempt_of_phase, &rows, |row| row.get(0)).await?;
+        let changed: HashSet<EssayId> = changed.into_iter().collect();
+
+        let (news, late): (Vec<_>, Vec<_>) = first.into_iter().partition(|r| changed.contains(&r.essay_id));
+        let now = self.now();
+        let ended = news.iter().map(|report| {
+            let [essay, _, text, code] = change(report);
+            let state = if report.succeeded { EssayState::Succeeded } else { EssayState::Failed };
+            let figures = Param::from(report.figures.as_deref().map(Json));
+            let attempt = Param::from(attempt);
+            [
+                batch.into(),
+                phase.as_str().into(),
+                attempt,
+                essay,
+                state.as_str().into(),
+                text,
+                code,
+                figures,
+                now.into(),
+            ]
+        });
+        self.insert_many(INSERT, "", ended).await?;
+
+        let figures: Vec<_> = late
+            .iter()
+            .chain(&again)
+            .filter_map(|report| Some([report.essay_id.into(), Json(report.figures.as_deref()?).into()]))
+            .collect();
+        self.exec_many(FILL_FIGURES, params![batch, phase.as_str(), attempt], &figures).await?;
+
+        let succeeded = count(news.iter().filter(|report| report.succeeded).count() as u64);
+        let failed = count(news.len() as u64) - succeeded;
+        Ok(Concluded { succeeded, failed, stale: count((late.len() + again.len()) as u64) })
+    }
+
+    /// Fails every essay that is still at work in this attempt. Says how many.
+    pub async fn fail_open_essays(
+        &mut self,
+        batch: BatchId,
+        phase: Phase,
+        attempt: u32,
+        code: &str,
+    ) -> Result<u32, Error> {
+        self.close_open(batch, phase, attempt, EssayState::Failed, Some(code)).await?;
+        self.exec(FAIL_OPEN, params![code, batch, phase.as_str(), attempt]).await.map(count)
+    }
+
+    /// Notes that the essays still at work in this attempt were cancelled. [`Tx::cancel_essays`] follows.
+    pub async fn cancel_open_essays(
+        &mut self,
+        batch: BatchId,
+        phase: Phase,
+        attempt: u32,
+    ) -> Result<(), Error> {
+        self.close_open(batch, phase, attempt, EssayState::Cancelled, None).await
+    }
+
+    async fn close_open(
+        &mut self,
+        batch: BatchId,
+        phase: Phase,
+        attempt: u32,
+        state: EssayState,
+        code: Option<&str>,
+    ) -> Result<(), Error> {
+        let now = self.now();
+        let values = params![state.as_str(), code, now, batch, phase.as_str(), attempt];
+        self.exec(CLOSE_OPEN, values).await.map(drop)
+    }
+}
+
+/// A report as the columns essay, succeeded, text, error code. A success has no error code.
+fn change(report: &EssayReport) -> [Param<'_>; 4] {
+    let code = report.error_code.as_deref().filter(|_| !report.succeeded);
+    [report.essay_id.into(), report.succeeded.into(), report.text_storage_id.as_ref().into(), code.into()]
+}

@@ -1,0 +1,54 @@
+//! `inbox`: the ids of events already applied, so that a redelivery changes nothing.
+
+use std::collections::HashSet;
+
+use domain::BatchId;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::param::{Param, params};
+use crate::tx::{Sql, Tx};
+
+/// An event as it was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxKey {
+    /// Its id.
+    pub event_id: Uuid,
+    /// The topic it came on.
+    pub topic: String,
+    /// The partition.
+    pub part: i64,
+    /// The offset.
+    pub off: i64,
+}
+
+/// A second consumer of the same event waits here for the first one's end.
+const RECORD: Sql = Sql::each(
+    "inbox",
+    "record events",
+    "INSERT INTO inbox (batch_id, consumer, event_id, topic, part, off, at) \
+     SELECT $1, $2, n.event_id, n.topic, n.part, n.off, $3 \
+     FROM UNNEST($4::uuid[], $5::text[], $6::bigint[], $7::bigint[]) AS n (event_id, topic, part, off) \
+     ON CONFLICT DO NOTHING RETURNING event_id",
+    "INSERT INTO inbox (batch_id, consumer, event_id, topic, part, off, at) \
+     VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?3) ON CONFLICT DO NOTHING RETURNING event_id",
+);
+
+impl Tx {
+    /// Records events about a batch. For each one: whether it is new to this consumer.
+    pub async fn record_inbox(
+        &mut self,
+        batch: BatchId,
+        consumer: &str,
+        events: &[InboxKey],
+    ) -> Result<Vec<bool>, Error> {
+        let now = self.now();
+        let rows: Vec<_> = events
+            .iter()
+            .map(|e| [e.event_id.into(), Param::from(&e.topic), e.part.into(), e.off.into()])
+            .collect();
+        let new = self.all_many(RECORD, params![batch, consumer, now], &rows, |row| row.get(0)).await?;
+        let mut new: HashSet<Uuid> = new.into_iter().collect();
+        Ok(events.iter().map(|event| new.remove(&event.event_id)).collect())
+    }
+}

@@ -1,0 +1,32 @@
+//! `labels`: what a caller sorts batches by, one row per label so that lists can filter on it.
+
+use std::collections::BTreeMap;
+
+use domain::BatchId;
+
+use crate::error::Error;
+use crate::param::{Param, params};
+use crate::private::Private;
+use crate::tx::{Sql, Tx};
+
+/// The labels of a batch, or those that a list asks for.
+pub type Labels = BTreeMap<String, Private<String>>;
+
+const INSERT: Sql =
+    Sql::both("labels", "insert labels", "INSERT INTO labels (batch_id, key, value) VALUES ($1, $2, $3)");
+
+const READ: Sql = Sql::both("labels", "read labels", "SELECT key, value FROM labels WHERE batch_id = $1");
+
+impl Tx {
+    /// Stores the labels of a new batch.
+    pub async fn insert_labels(&mut self, batch: BatchId, labels: &Labels) -> Result<(), Error> {
+        let rows = labels.iter().map(|(key, value)| [batch.into(), Param::from(key), Param::from(&value.0)]);
+        self.insert_many(INSERT, "", rows).await.map(drop)
+    }
+
+    /// The labels of a batch.
+    pub async fn labels(&mut self, batch: BatchId) -> Result<Labels, Error> {
+        let rows = self.all(READ, params![batch], |row| Ok((row.get(0)?, Private(row.get(1)?)))).await?;
+        Ok(rows.into_iter().collect())
+    }
+}

@@ -1,0 +1,155 @@
+//! The tables of the service, in PostgreSQL and SQLite: one unit of work, one file per table, one SQL text wherever both
+//! databases take it.
+//!
+//! [`Store::unit`] is the only way to write. It runs a closure in one transaction: on PostgreSQL in a task of its own, re-run
+//! after a serialisation failure; on SQLite in a savepoint of the writer's group. The caller is answered after the COMMIT.
+//! Nothing inside a unit awaits anything but its [`Tx`].
+//!
+//! Where the databases differ: row locks (`FOR UPDATE` against SQLite's one writer), leases, partitions of `outbox_sent`, the
+//! embedded log (SQLite only), and the strategy of bulk writes (multi-row statements against a prepared statement in a loop).
+
+mod batches;
+mod dead_letters;
+mod error;
+mod essay_phases;
+mod essays;
+mod idempotency;
+mod inbox;
+mod labels;
+mod leases;
+mod local_log;
+mod meta;
+mod migrate;
+mod outbox;
+mod param;
+mod postgres;
+mod private;
+mod prune;
+mod reads;
+mod sqlite;
+mod sqlx;
+mod staged_texts;
+mod timeline;
+mod timers;
+mod tx;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
+
+pub use batches::{BatchRow, Details, NewBatch, Owner};
+pub use dead_letters::DeadLetter;
+pub use error::{Cause, Error, UnitError};
+pub use essay_phases::{Concluded, EssayPhaseRow, EssayReport};
+pub use essays::{EssayCounts, EssayRow, EssayText, NewEssay, StoredEssay};
+pub use idempotency::{Answer, Claimed, KeyClaim, StoredAnswer};
+pub use inbox::InboxKey;
+pub use labels::Labels;
+pub use leases::Lease;
+pub use local_log::{LogPage, LogRecord, LogRow};
+pub use meta::Secret;
+pub use migrate::{MIN_READER, SCHEMA};
+pub use outbox::{OutboxDepth, OutboxRow, PendingRow, Sent};
+pub use private::Private;
+pub use reads::essays::EssayDetail;
+pub use reads::list::ListFilter;
+pub use reads::results::{PhaseResult, ResultRow};
+pub use reads::status::{AttemptCounts, StatusRow};
+pub use sqlite::Size;
+pub use staged_texts::{StagedDepth, StagedRow, StagedText};
+pub use timeline::TimelineRow;
+pub use timers::DueTimer;
+pub use tx::Tx;
+
+/// Where SQLite takes the time of a unit from.
+pub type Now = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// A database of the service. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Store {
+    backend: Arc<Backend>,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Sqlite(sqlite::Lite),
+    Postgres(postgres::Pg),
+}
+
+impl Store {
+    /// Opens (or makes) an SQLite file, brings its tables up to date and takes the lock of its folder for life.
+    pub fn open_sqlite(path: &Path, now: Now) -> Result<Self, Error> {
+        Ok(Self { backend: Arc::new(Backend::Sqlite(sqlite::Lite::open(path, now)?)) })
+    }
+
+    /// Connects to a PostgreSQL server and checks that it keeps what it acknowledges. The schema is not touched.
+    pub async fn connect_postgres(url: &str) -> Result<Self, Error> {
+        Ok(Self { backend: Arc::new(Backend::Postgres(postgres::Pg::connect(url).await?)) })
+    }
+
+    /// Brings PostgreSQL's tables up to date; SQLite's are, from the moment it is open.
+    pub async fn migrate_up(&self) -> Result<(), Error> {
+        match &*self.backend {
+            Backend::Sqlite(_) => Ok(()),
+            Backend::Postgres(pg) => pg.migrate_up().await,
+        }
+    }
+
+    /// The schema's version and the oldest reader it allows; none when there are no tables yet.
+    pub async fn schema(&self) -> Result<Option<(i64, i64)>, Error> {
+        match &*self.backend {
+            Backend::Sqlite(_) => Ok(Some((SCHEMA, MIN_READER))),
+            Backend::Postgres(pg) => pg.schema().await,
+        }
+    }
+
+    /// Runs `work` in one transaction and answers after its COMMIT. An error of `work` rolls everything back.
+    pub async fn unit<T, E, F>(&self, size: Size, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: UnitError,
+    {
+        match &*self.backend {
+            Backend::Sqlite(lite) => lite.unit(size, work).await,
+            Backend::Postgres(pg) => pg.unit(work).await,
+        }
+    }
+
+    /// Runs `work` in a read-only snapshot, away from the async threads.
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: UnitError,
+    {
+        match &*self.backend {
+            Backend::Sqlite(lite) => lite.read(work).await,
+            Backend::Postgres(pg) => pg.read(work).await,
+        }
+    }
+
+    /// As [`Store::read`], for a look-up by key that takes microseconds: on SQLite it runs right here, because a hop to
+    /// another thread would cost several times the look-up.
+    pub async fn peek<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: UnitError,
+    {
+        match &*self.backend {
+            Backend::Sqlite(lite) => lite.peek(work),
+            Backend::Postgres(pg) => pg.read(work).await,
+        }
+    }
+
+    /// Waits for the units under way and closes every connection.
+    pub async fn close(&self) {
+        match &*self.backend {
+            Backend::Sqlite(lite) => lite.close(),
+            Backend::Postgres(pg) => pg.close().await,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `local_log`: the embedded event bus. SQLite only: it has one writer, so the order of ids is the order of commits and a
+//! position says everything.
+
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::param::{Json, JsonText, Param, params};
+use crate::tx::{Sql, Tx};
+
+/// A record to append.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LogRow {
+    /// The topic.
+    pub topic: String,
+    /// The key.
+    pub key: String,
+    /// The id that receivers deduplicate by.
+    pub event_id: Uuid,
+    /// The envelope.
+    pub value: Vec<u8>,
+    /// The headers, as a JSON object.
+    pub headers: String,
+}
+
+impl std::fmt::Debug for LogRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LogRow({} in {}, {} bytes)", self.event_id, self.topic, self.value.len())
+    }
+}
+
+/// A record of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Its place in the log.
+    pub id: i64,
+    /// What was appended.
+    pub row: LogRow,
+}
+
+/// A turn of reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPage {
+    /// The records found, in order.
+    pub records: Vec<LogRecord>,
+    /// Everything up to this place has been looked at; the next turn reads after it.
+    pub scanned_to: i64,
+}
+
+const APPEND: Sql = Sql::both(
+    "local_log",
+    "append to the local log",
+    "INSERT INTO local_log (topic, key, event_id, value, headers, at) VALUES ($1, $2, $3, $4, $5, $6)",
+);
+
+/// The inner queries see ids and lengths only.
+const READ: Sql = Sql::both(
+    "local_log",
+    "read the local log",
+    "SELECT l.id, l.topic, l.key, l.event_id, l.value, l.headers FROM ( \
+       SELECT id, size, sum(size) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS so_far FROM ( \
+         SELECT id, length(value) AS size FROM local_log \
+         WHERE id > $1 AND topic IN (SELECT value FROM json_each($2)) ORDER BY id LIMIT $3)) AS next \
+     JOIN local_log l ON l.id = next.id \
+     WHERE next.so_far <= $4 OR next.so_far = next.size ORDER BY l.id",
+);
+
+/// One more than this is looked for, to see whether anything was left behind.
+const END: Sql = Sql::both(
+    "local_log",
+    "find the end of the local log",
+    "SELECT seq FROM sqlite_sequence WHERE name = 'local_log'",
+);
+
+const NEXT_OF_TOPICS: Sql = Sql::both(
+    "local_log",
+    "look on in the local log",
+    "SELECT id FROM local_log WHERE id > $1 AND topic IN (SELECT value FROM json_each($2)) ORDER BY id LIMIT 1",
+);
+
+const POSITION: Sql = Sql::both(
+    "local_log_positions",
+    "read a position in the local log",
+    "SELECT next_id FROM local_log_positions WHERE consumer = $1",
+);
+
+const SET_POSITION: Sql = Sql::both(
+    "local_log_positions",
+    "store a position in the local log",
+    "INSERT INTO local_log_positions (consumer, next_id) VALUES ($1, $2) \
+     ON CONFLICT (consumer) DO UPDATE SET next_id = excluded.next_id",
+);
+
+impl Tx {
+    /// Appends records and answers with the place of the last one.
+    pub async fn append_log(&mut self, rows: &[LogRow]) -> Result<i64, Error> {
+        let now = self.now();
+        let values = rows.iter().map(|row| {
+            [
+                Param::from(&row.topic),
+                Param::from(&row.key),
+                row.event_id.into(),
+                Param::from(&row.value),
+                Json(&row.headers).into(),
+                now.into(),
+            ]
+        });
+        self.insert_many(APPEND, "", values).await?;
+        self.log_end().await
+    }
+
+    /// Reads records of some topics after a place: at most `limit_rows`, and of those as many as fit into `limit_bytes`,
+    /// but at least one. What other topics hold is passed over once and not looked at again.
+    pub async fn read_log(
+        &mut self,
+        after_id: i64,
+        topics: &[&str],
+        limit_rows: u32,
+        limit_bytes: i64,
+    ) -> Result<LogPage, Error> {
+        let topics =
+            serde_json::to_string(topics).map_err(|_| Error::corrupt("local_log", "topic", after_id))?;
+        let topics = Json(&topics);
+        let records = self
+            .all(READ, params![after_id, topics, limit_rows, limit_bytes], |row| {
+                Ok(LogRecord {
+                    id: row.get(0)?,
+                    row: LogRow {
+                        topic: row.get(1)?,
+                        key: row.get(2)?,
+                        event_id: row.get(3)?,
+                        value: row.get(4)?,
+                        headers: row.get::<JsonText>(5)?.0,
+                    },
+                })
+            })
+            .await?;
+        let last = records.last().map_or(after_id, |record| record.id);
+        let left: Option<i64> = self.one(NEXT_OF_TOPICS, params![last, topics], |row| row.get(0)).await?;
+        let scanned_to = match left {
+            Some(next) => next - 1,
+            None => self.log_end().await?.max(after_id),
+        };
+        Ok(LogPage { records, scanned_to })
+    }
+
+    /// Where a consumer reads on, if it has stored a position.
+    pub async fn log_position(&mut self, consumer: &str) -> Result<Option<i64>, Error> {
+        self.one(POSITION, params![consumer], |row| row.get(0)).await
+    }
+
+    /// Stores where a consumer reads on.
+    pub async fn set_log_position(&mut self, consumer: &str, next_id: i64) -> Result<(), Error> {
+        self.exec(SET_POSITION, params![consumer, next_id]).await.map(drop)
+    }
+
+    /// The place of the last record ever appended; 0 before the first.
+    pub async fn log_end(&mut self) -> Result<i64, Error> {
+        Ok(self.one(END, &[], |row| row.get(0)).await?.unwrap_or(0))
+    }
+}

@@ -1,0 +1,132 @@
+//! The schema's versions. SQLite migrates itself after copying its file; on PostgreSQL `bos migrate up` does it.
+//!
+//! Migrations only add within a minor version. `meta` holds the current version and the oldest version of the program that
+//! may still read it (`min_reader`), so a rolling restart works.
+
+use std::path::Path;
+
+use crate::Now;
+use crate::error::Error;
+use crate::sqlx::{self, PgPool};
+use rusqlite::{Connection, OptionalExtension as _};
+
+struct Migration {
+    version: i64,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    sqlite: include_str!("../migrations/sqlite/0001_base.sql"),
+    postgres: include_str!("../migrations/postgres/0001_base.sql"),
+}];
+
+/// The schema that this program writes.
+pub const SCHEMA: i64 = 1;
+/// The oldest schema reader that can live beside it.
+pub const MIN_READER: i64 = 1;
+
+pub(crate) fn sqlite(conn: &Connection, path: &Path, now: &Now) -> Result<(), Error> {
+    let refused = |e| Error::sqlite("bring its tables up to date", e);
+    let current = sqlite_version(conn).map_err(refused)?;
+    if let Some((current, min_reader)) = current {
+        if min_reader > SCHEMA {
+            return Err(too_new(current, min_reader));
+        }
+        if current < SCHEMA {
+            let copy = path.with_extension(format!("db.bak-{current}"));
+            conn.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(refused)?;
+        }
+    }
+    let from = current.map_or(0, |(current, _)| current);
+    let pending = MIGRATIONS.iter().filter(|m| m.version > from);
+    for migration in pending {
+        let text = format!(
+            "BEGIN IMMEDIATE; {} \
+             INSERT INTO meta (key, value) VALUES ('schema', '{v}'), ('min_reader', '{MIN_READER}'), ('migrated_at', '{at}') \
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value; COMMIT;",
+            migration.sqlite,
+            v = migration.version,
+            at = crate::param::time_text(now()),
+        );
+        conn.execute_batch(&text).map_err(refused)?;
+    }
+    Ok(())
+}
+
+fn sqlite_version(conn: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
+    let known: Option<i64> = conn
+        .query_row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'meta'", [], |row| row.get(0))
+        .optional()?;
+    if known.is_none() {
+        return Ok(None);
+    }
+    let read = |key: &str| {
+        conn.query_row("SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?1", [key], |row| row.get(0))
+            .optional()
+    };
+    Ok(read("schema")?.zip(read("min_reader")?))
+}
+
+/// Migrations of several processes wait for each other on this advisory lock.
+const MIGRATION_LOCK: i64 = 0x0b05_0001;
+
+pub(crate) async fn postgres(pool: &PgPool) -> Result<(), Error> {
+    let refused = |e| Error::postgres("bring its tables up to date", e);
+    let mut tx = pool.begin().await.map_err(refused)?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(MIGRATION_LOCK)
+        .execute(&mut *tx)
+        .await
+        .map_err(refused)?;
+    let current = version(&mut tx).await.map_err(refused)?;
+    if let Some((current, min_reader)) = current
+        && min_reader > SCHEMA
+    {
+        return Err(too_new(current, min_reader));
+    }
+    let from = current.map_or(0, |(current, _)| current);
+    for migration in MIGRATIONS.iter().filter(|m| m.version > from) {
+        sqlx::raw_sql(migration.postgres).execute(&mut *tx).await.map_err(refused)?;
+        sqlx::query(
+            "INSERT INTO meta (key, value) VALUES ('schema', $1), ('min_reader', $2), ('migrated_at', clock_timestamp()::text) \
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )
+        .bind(migration.version.to_string())
+        .bind(MIN_READER.to_string())
+        .execute(&mut *tx)
+        .await
+        .map_err(refused)?;
+    }
+    tx.commit().await.map_err(refused)
+}
+
+pub(crate) async fn postgres_version(pool: &PgPool) -> Result<Option<(i64, i64)>, Error> {
+    let refused = |e| Error::postgres("read its schema version", e);
+    let mut tx = pool.begin().await.map_err(refused)?;
+    let found = version(&mut tx).await.map_err(refused)?;
+    tx.rollback().await.map_err(refused)?;
+    Ok(found)
+}
+
+async fn version(tx: &mut sqlx::PgConnection) -> sqlx::Result<Option<(i64, i64)>> {
+    let known: bool =
+        sqlx::query_scalar("SELECT to_regclass('meta') IS NOT NULL").fetch_one(&mut *tx).await?;
+    if !known {
+        return Ok(None);
+    }
+    sqlx::query_as(
+        "SELECT (SELECT value::bigint FROM meta WHERE key = 'schema'), (SELECT value::bigint FROM meta WHERE key = 'min_reader')",
+    )
+    .fetch_optional(tx)
+    .await
+}
+
+fn too_new(current: i64, min_reader: i64) -> Error {
+    Error::Unfit {
+        problem: format!(
+            "the database has schema {current}, which needs a program that reads schema {min_reader}; this one reads {SCHEMA}: install a newer bos"
+        ),
+    }
+}

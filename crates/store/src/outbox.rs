@@ -1,0 +1,247 @@
+//! `outbox` and `outbox_sent`: messages to send and messages sent.
+//!
+//! What is pending is a row, never a position: a row that commits late is seen late, but it is seen. Order within an
+//! ordering key holds because `key_seq` is taken under the batch's lock and a message comes up only when no earlier one of
+//! its key has a row. A parked row therefore holds back its key and nothing else.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::param::{Json, JsonText, Param, params};
+use crate::tx::{Sql, Tx};
+
+/// A message to send. Its bytes are final.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// The shard of the batch's slot.
+    pub shard: i64,
+    /// The id that receivers deduplicate by.
+    pub event_id: Uuid,
+    /// Messages with the same key are sent in the order of `key_seq`, one at a time.
+    pub ordering_key: String,
+    /// The place in that order, from the batch's `next_key_seq`.
+    pub key_seq: i64,
+    /// The Kafka topic.
+    pub topic: String,
+    /// The Kafka key.
+    pub kafka_key: String,
+    /// The envelope, at most 900,000 bytes.
+    pub payload: Vec<u8>,
+    /// The Kafka headers, as a JSON object.
+    pub headers: String,
+}
+
+impl std::fmt::Debug for OutboxRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OutboxRow({} to {}, {} bytes)", self.event_id, self.topic, self.payload.len())
+    }
+}
+
+/// A message that may be sent now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingRow {
+    /// The row's number within its shard.
+    pub id: i64,
+    /// How many sends have failed for a reason of its own.
+    pub attempts: u32,
+    /// The message.
+    pub message: OutboxRow,
+}
+
+/// A send that the broker has acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// The row's number.
+    pub id: i64,
+    /// The partition that took it.
+    pub partition: i64,
+    /// Its offset there.
+    pub offset: i64,
+}
+
+/// What the outbox holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutboxDepth {
+    /// Messages to send.
+    pub pending: i64,
+    /// Messages set aside, each holding back its key.
+    pub parked: i64,
+    /// When the oldest pending one was made.
+    pub oldest_at: Option<DateTime<Utc>>,
+}
+
+const ENQUEUE: Sql = Sql::both(
+    "outbox",
+    "enqueue messages",
+    "INSERT INTO outbox (shard, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, not_before, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+);
+
+/// Names the constraint: a second message under the same place in a key is a defect and not to be dropped in silence.
+const ENQUEUE_ONCE: &str = "ON CONFLICT (shard, event_id) DO NOTHING";
+
+const HEADS: Sql = Sql::both(
+    "outbox",
+    "list messages to send",
+    "SELECT id, attempts, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers FROM outbox o \
+     WHERE shard = $1 AND id >= $2 AND state = 0 AND not_before <= $3 AND NOT EXISTS ( \
+       SELECT 1 FROM outbox p WHERE p.shard = o.shard AND p.ordering_key = o.ordering_key AND p.key_seq < o.key_seq) \
+     ORDER BY shard, id LIMIT $4",
+);
+
+const LOW: Sql = Sql::both(
+    "outbox",
+    "find the first message to send",
+    "SELECT id FROM outbox WHERE shard = $1 AND id >= $2 AND state = 0 ORDER BY shard, id LIMIT 1",
+);
+
+/// The lock makes two relays with the same acknowledgement archive it once.
+const ARCHIVE: Sql = Sql::each(
+    "outbox_sent",
+    "archive sent messages",
+    "INSERT INTO outbox_sent (shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
+     kafka_partition, kafka_offset, sent_at) \
+     SELECT o.shard, o.id, o.event_id, o.ordering_key, o.key_seq, o.topic, o.kafka_key, o.payload, o.headers, o.created_at, \
+     n.kafka_partition, n.kafka_offset, $1 \
+     FROM outbox o JOIN UNNEST($3::bigint[], $4::bigint[], $5::bigint[]) AS n (id, kafka_partition, kafka_offset) \
+     ON o.id = n.id WHERE o.shard = $2 FOR UPDATE OF o",
+    "INSERT INTO outbox_sent (shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
+     kafka_partition, kafka_offset, sent_at) \
+     SELECT shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, ?4, ?5, ?1 \
+     FROM outbox WHERE id = ?3 AND shard = ?2",
+);
+
+const DELETE: Sql = Sql::each(
+    "outbox",
+    "delete sent messages",
+    "DELETE FROM outbox WHERE shard = $1 AND id IN (SELECT UNNEST($2::bigint[]))",
+    "DELETE FROM outbox WHERE shard = $1 AND id = $2",
+);
+
+const POSTPONE: Sql = Sql::both(
+    "outbox",
+    "postpone a message",
+    "UPDATE outbox SET not_before = $1, attempts = attempts + 1 WHERE shard = $2 AND id = $3 AND state = 0 RETURNING attempts",
+);
+
+const PARK: Sql = Sql::both(
+    "outbox",
+    "park a message",
+    "UPDATE outbox SET state = 2, error_code = $1 WHERE shard = $2 AND id = $3",
+);
+
+const TO_LOG: Sql = Sql::both(
+    "local_log",
+    "move messages to the local log",
+    "INSERT INTO local_log (topic, key, event_id, value, headers, at) \
+     SELECT topic, kafka_key, event_id, payload, headers, $1 FROM outbox WHERE state = 0 ORDER BY id LIMIT $2",
+);
+
+const DELETE_MOVED: Sql = Sql::both(
+    "outbox",
+    "delete moved messages",
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE state = 0 ORDER BY id LIMIT $1)",
+);
+
+const DEPTH: Sql = Sql::both(
+    "outbox",
+    "measure the outbox",
+    "SELECT CAST(count(*) FILTER (WHERE state = 0) AS BIGINT), CAST(count(*) FILTER (WHERE state = 2) AS BIGINT), \
+     min(created_at) FILTER (WHERE state = 0) FROM outbox",
+);
+
+impl Tx {
+    /// Puts messages into the outbox. One that is there already, by its event id, is left as it is. Says how many are new.
+    pub async fn enqueue(&mut self, messages: &[OutboxRow]) -> Result<u64, Error> {
+        let now = self.now();
+        let rows = messages.iter().map(|m| {
+            [
+                m.shard.into(),
+                m.event_id.into(),
+                Param::from(&m.ordering_key),
+                m.key_seq.into(),
+                Param::from(&m.topic),
+                Param::from(&m.kafka_key),
+                Param::from(&m.payload),
+                Json(&m.headers).into(),
+                now.into(),
+                now.into(),
+            ]
+        });
+        self.insert_many(ENQUEUE, ENQUEUE_ONCE, rows).await
+    }
+
+    /// The first pending message of each ordering key, from row `low` on, at most `limit`.
+    pub async fn outbox_heads(&mut self, shard: i64, low: i64, limit: u32) -> Result<Vec<PendingRow>, Error> {
+        let now = self.now();
+        self.all(HEADS, params![shard, low, now, limit], |row| {
+            Ok(PendingRow {
+                id: row.get(0)?,
+                attempts: row.get(1)?,
+                message: OutboxRow {
+                    shard,
+                    event_id: row.get(2)?,
+                    ordering_key: row.get(3)?,
+                    key_seq: row.get(4)?,
+                    topic: row.get(5)?,
+                    kafka_key: row.get(6)?,
+                    payload: row.get(7)?,
+                    headers: row.get::<JsonText>(8)?.0,
+                },
+            })
+        })
+        .await
+    }
+
+    /// The number of the first pending row from `low` on: the next low-water mark. A mark spares the scan of dead rows that
+    /// a long transaction elsewhere pins; start from 0 now and then, since a smaller number may commit late.
+    pub async fn outbox_low(&mut self, shard: i64, low: i64) -> Result<Option<i64>, Error> {
+        self.one(LOW, params![shard, low], |row| row.get(0)).await
+    }
+
+    /// Records that the broker has these messages: archives and deletes them. What is gone already is left out.
+    pub async fn outbox_sent(&mut self, shard: i64, sent: &[Sent]) -> Result<(), Error> {
+        let now = self.now();
+        let rows: Vec<_> = sent.iter().map(|s| [s.id, s.partition, s.offset].map(Param::from)).collect();
+        self.exec_many(ARCHIVE, params![now, shard], &rows).await?;
+        let ids: Vec<_> = sent.iter().map(|s| [Param::from(s.id)]).collect();
+        self.exec_many(DELETE, params![shard], &ids).await.map(drop)
+    }
+
+    /// Leaves a message alone until `not_before` and counts an attempt. Answers with the attempts so far, or nothing when
+    /// the message is not pending. Not for a broker that is away: that is nobody's attempt.
+    pub async fn postpone_outbox(
+        &mut self,
+        shard: i64,
+        id: i64,
+        not_before: DateTime<Utc>,
+    ) -> Result<Option<u32>, Error> {
+        self.one(POSTPONE, params![not_before, shard, id], |row| row.get(0)).await
+    }
+
+    /// Sets a message aside with the code of the reason. Its key waits for an operator; other keys do not.
+    pub async fn park_outbox(&mut self, shard: i64, id: i64, code: &str) -> Result<(), Error> {
+        self.exec(PARK, params![code, shard, id]).await.map(drop)
+    }
+
+    /// SQLite: moves the oldest pending messages to the local log, in order, and says how many. The log is its own archive.
+    pub async fn outbox_to_log(&mut self, limit: u32) -> Result<u64, Error> {
+        let now = self.now();
+        let moved = self.exec(TO_LOG, params![now, limit]).await?;
+        if moved > 0 {
+            self.exec(DELETE_MOVED, params![limit]).await?;
+        }
+        Ok(moved)
+    }
+
+    /// What the outbox holds, over all shards.
+    pub async fn outbox_depth(&mut self) -> Result<OutboxDepth, Error> {
+        let depth = self
+            .one(DEPTH, &[], |row| {
+                Ok(OutboxDepth { pending: row.get(0)?, parked: row.get(1)?, oldest_at: row.get(2)? })
+            })
+            .await?;
+        Ok(depth.unwrap_or_default())
+    }
+}

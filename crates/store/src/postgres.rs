@@ -1,0 +1,155 @@
+//! PostgreSQL: a pool for writing and one for reading. Deadlines are the server's.
+//!
+//! Every unit runs in a task of its own that the caller awaits, so a caller that goes away never cancels a `begin` or a
+//! `commit` half-way (sqlx 0.9.0 would hand the connection back inside an open transaction).
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio_util::task::TaskTracker;
+
+use crate::error::{Error, UnitError};
+use crate::migrate;
+use crate::sqlx;
+use crate::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use crate::tx::{Tx, TxInner};
+
+/// How often a unit is run again after a serialisation failure or a deadlock.
+const RERUNS: usize = 3;
+
+/// The PostgreSQL side of a [`crate::Store`].
+#[derive(Debug)]
+pub(crate) struct Pg {
+    writes: PgPool,
+    reads: PgPool,
+    units: TaskTracker,
+}
+
+impl Pg {
+    pub(crate) async fn connect(url: &str) -> Result<Self, Error> {
+        let options: PgConnectOptions = url
+            .parse()
+            .map_err(|_| Error::Unfit { problem: "the database URL is not a PostgreSQL URL".to_owned() })?;
+        let options = options.application_name("bos").options([
+            ("statement_timeout", "5s"),
+            ("lock_timeout", "2s"),
+            ("idle_in_transaction_session_timeout", "10s"),
+            ("synchronous_commit", "on"),
+            ("timezone", "UTC"),
+        ]);
+        let pool = |connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(Duration::from_secs(2))
+                .connect_lazy_with(options.clone())
+        };
+        let pg = Self { writes: pool(10), reads: pool(6), units: TaskTracker::new() };
+        pg.check().await?;
+        Ok(pg)
+    }
+
+    /// Refuses a server that would break the promise of durability.
+    async fn check(&self) -> Result<(), Error> {
+        for setting in ["fsync", "synchronous_commit"] {
+            let value: String = sqlx::query_scalar("SELECT current_setting($1)")
+                .bind(setting)
+                .fetch_one(&self.reads)
+                .await
+                .map_err(|e| Error::postgres("read its settings", e))?;
+            if value == "off" {
+                return Err(Error::Unfit {
+                    problem: format!(
+                        "PostgreSQL runs with {setting}=off and may lose what it acknowledged; turn it on"
+                    ),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn migrate_up(&self) -> Result<(), Error> {
+        migrate::postgres(&self.writes).await
+    }
+
+    pub(crate) async fn schema(&self) -> Result<Option<(i64, i64)>, Error> {
+        migrate::postgres_version(&self.reads).await
+    }
+
+    pub(crate) async fn unit<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: UnitError,
+    {
+        let pool = self.writes.clone();
+        self.units.spawn(run(pool, work)).await.unwrap_or_else(|_| Err(E::from(panicked())))
+    }
+
+    pub(crate) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: UnitError,
+    {
+        let pool = self.reads.clone();
+        let reading = async move {
+            let mut tx = begin(&pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            let outcome = work(&mut tx).await;
+            finish(tx, false).await?;
+            outcome
+        };
+        self.units.spawn(reading).await.unwrap_or_else(|_| Err(E::from(panicked())))
+    }
+
+    pub(crate) async fn close(&self) {
+        self.units.close();
+        self.units.wait().await;
+        self.writes.close().await;
+        self.reads.close().await;
+    }
+}
+
+fn panicked() -> Error {
+    Error::Refused {
+        doing: "run a unit",
+        source: std::sync::Arc::from(Box::<dyn std::error::Error + Send + Sync>::from("a unit panicked")),
+    }
+}
+
+async fn run<T, E, F>(pool: PgPool, mut work: F) -> Result<T, E>
+where
+    F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send,
+    E: UnitError,
+{
+    let mut reruns = RERUNS;
+    loop {
+        let mut tx = begin(&pool, "BEGIN").await?;
+        let outcome = work(&mut tx).await;
+        let committed = finish(tx, outcome.is_ok()).await;
+        let again = |e: Option<&Error>| matches!(e, Some(Error::Conflict { source: Some(_), .. }));
+        match (outcome, committed) {
+            (Err(error), _) if reruns > 0 && again(error.store()) => reruns -= 1,
+            (Ok(_), Err(error)) if reruns > 0 && again(Some(&error)) => reruns -= 1,
+            (Ok(value), Ok(())) => return Ok(value),
+            (Ok(_), Err(error)) => return Err(E::from(error)),
+            (Err(error), _) => return Err(error),
+        }
+    }
+}
+
+async fn begin(pool: &PgPool, text: &'static str) -> Result<Tx, Error> {
+    let mut tx = pool.begin_with(text).await.map_err(|e| Error::postgres("begin", e))?;
+    let now = sqlx::query_scalar("SELECT clock_timestamp()")
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(|e| Error::postgres("read its clock", e))?;
+    Ok(Tx { inner: TxInner::Postgres(tx), now })
+}
+
+async fn finish(tx: Tx, keep: bool) -> Result<(), Error> {
+    match tx.inner {
+        TxInner::Postgres(tx) if keep => tx.commit().await.map_err(|e| Error::postgres("commit", e)),
+        TxInner::Postgres(tx) => tx.rollback().await.map_err(|e| Error::postgres("roll back", e)),
+        TxInner::Sqlite(_) => Ok(()),
+    }
+}

@@ -1,0 +1,112 @@
+//! The status of a batch, in one snapshot.
+
+use domain::{BatchId, EssayState, Phase};
+
+use crate::batches::{BatchRow, Owner, batch_columns};
+use crate::error::Error;
+use crate::essays::EssayCounts;
+use crate::param::params;
+use crate::reads::owned;
+use crate::tx::{Sql, Tx};
+
+/// A batch with its counts, all of one moment.
+#[derive(Debug, Clone)]
+pub struct StatusRow {
+    /// The batch.
+    pub row: BatchRow,
+    /// Its essays by state, counted from their rows.
+    pub counts: EssayCounts,
+    /// The finished essays of each attempt at a phase.
+    pub attempts: Vec<AttemptCounts>,
+}
+
+/// How the essays of an attempt ended so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttemptCounts {
+    /// The phase.
+    pub phase: Phase,
+    /// The attempt, counted from 1.
+    pub attempt: u32,
+    /// Essays that came through.
+    pub succeeded: u32,
+    /// Essays that failed.
+    pub failed: u32,
+    /// Essays cancelled at work.
+    pub cancelled: u32,
+}
+
+const REVISION: Sql = Sql::both(
+    "batches",
+    "look up a revision",
+    "SELECT revision FROM batches WHERE batch_id = $1 AND owner_user_id = $2 AND org_id IS NOT DISTINCT FROM $3",
+);
+
+const BATCH: Sql = Sql::both(
+    "batches",
+    "read a status",
+    concat!(
+        "SELECT ",
+        batch_columns!(),
+        " FROM batches b WHERE b.batch_id = $1 AND b.owner_user_id = $2 AND b.org_id IS NOT DISTINCT FROM $3"
+    ),
+);
+
+const COUNTS: Sql = Sql::both(
+    "essays",
+    "read a status",
+    concat!(
+        "SELECT state, CAST(count(*) AS BIGINT) FROM essays WHERE batch_id = $1 AND ",
+        owned!(),
+        " GROUP BY state"
+    ),
+);
+
+const ATTEMPTS: Sql = Sql::both(
+    "essay_phases",
+    "read a status",
+    concat!(
+        "SELECT phase, attempt, state, CAST(count(*) AS BIGINT) FROM essay_phases WHERE batch_id = $1 AND ",
+        owned!(),
+        " GROUP BY phase, attempt, state ORDER BY phase, attempt"
+    ),
+);
+
+impl Tx {
+    /// The revision of a batch. One look-up by key: most polls end here.
+    pub async fn revision(&mut self, owner: &Owner, batch: BatchId) -> Result<Option<i64>, Error> {
+        self.one(REVISION, params![batch, &owner.user_id, owner.org_id.as_deref()], |row| row.get(0)).await
+    }
+
+    /// The status of a batch.
+    pub async fn status_row(&mut self, owner: &Owner, batch: BatchId) -> Result<Option<StatusRow>, Error> {
+        let caller = params![batch, &owner.user_id, owner.org_id.as_deref()];
+        let Some(row) = self.one(BATCH, caller, BatchRow::read).await? else { return Ok(None) };
+        let counts = self.all(COUNTS, caller, |row| Ok((row.word(0)?, row.get(1)?))).await?;
+        let ended = self
+            .all(ATTEMPTS, caller, |row| Ok((row.word(0)?, row.get(1)?, row.word(2)?, row.get(3)?)))
+            .await?;
+        Ok(Some(StatusRow { row, counts: EssayCounts::from_rows(counts), attempts: by_attempt(ended) }))
+    }
+}
+
+fn by_attempt(rows: Vec<(Phase, u32, EssayState, u32)>) -> Vec<AttemptCounts> {
+    let mut attempts: Vec<AttemptCounts> = Vec::new();
+    for (phase, attempt, state, number) in rows {
+        let known = attempts.last_mut().filter(|last| (last.phase, last.attempt) == (phase, attempt));
+        let counts = if let Some(known) = known {
+            known
+        } else {
+            attempts.push(AttemptCounts { phase, attempt, succeeded: 0, failed: 0, cancelled: 0 });
+            let Some(new) = attempts.last_mut() else { continue };
+            new
+        };
+        match state {
+            EssayState::Succeeded => counts.succeeded += number,
+            EssayState::Failed => counts.failed += number,
+            EssayState::Cancelled => counts.cancelled += number,
+            // The table refuses these.
+            EssayState::Waiting | EssayState::InProgress | EssayState::Skipped => {}
+        }
+    }
+    attempts
+}

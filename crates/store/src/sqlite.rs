@@ -1,0 +1,345 @@
+//! SQLite: one writer thread that commits a group of units at a time, and a few readers.
+//!
+//! The writer owns the only connection that writes. It runs each unit in a savepoint of one `BEGIN IMMEDIATE … COMMIT` and
+//! answers after the COMMIT, so one fsync serves everybody who arrived meanwhile, and the order of ids is the order of
+//! commits. A unit's future never waits for SQLite; one that waits for anything else would hold up the whole group, so it is
+//! polled once and a `Pending` is an error.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use chrono::SubsecRound as _;
+use futures::future::BoxFuture;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::error::{Error, UnitError};
+use crate::sqlite::file::{ProcessLock, connect};
+use crate::tx::{Tx, TxInner};
+use crate::{Now, migrate};
+
+/// At most this many units share a COMMIT.
+const GROUP_UNITS: usize = 64;
+/// A group takes no further unit after this time. Tests decide themselves what a group is, by holding one of its units.
+const GROUP_TIME: Duration = Duration::from_millis(if cfg!(test) { 60_000 } else { 2 });
+/// Connections for reading; each read holds one.
+const READERS: usize = 4;
+
+/// How much a unit is going to write. Large ones wait for the small ones and go alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Up to a mebibyte or so.
+    Small,
+    /// More than that: a class with its texts.
+    Large,
+}
+
+impl Size {
+    /// The size of a unit that stores this many bytes of texts.
+    pub fn of_bytes(bytes: usize) -> Self {
+        if bytes > 1 << 20 { Self::Large } else { Self::Small }
+    }
+}
+
+/// The SQLite side of a [`crate::Store`].
+#[derive(Debug)]
+pub(crate) struct Lite {
+    queue: Arc<Queue>,
+    readers: Arc<Readers>,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    _lock: ProcessLock,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    small: VecDeque<Box<dyn Member>>,
+    large: VecDeque<Box<dyn Member>>,
+    closed: bool,
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Waiting({} small, {} large)", self.small.len(), self.large.len())
+    }
+}
+
+/// A unit in a group: runs inside its savepoint, is answered after the group's COMMIT.
+trait Member: Send {
+    /// Runs the unit; true when its changes are to be kept.
+    fn run(&mut self, tx: &mut Tx) -> bool;
+    /// The store's own error with which the unit failed, if any.
+    fn failure(&self) -> Option<&Error>;
+    fn answer(self: Box<Self>, group: Result<(), Error>);
+}
+
+struct Unit<F, T, E> {
+    work: F,
+    outcome: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Member for Unit<F, T, E>
+where
+    F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send,
+    T: Send,
+    E: UnitError,
+{
+    fn run(&mut self, tx: &mut Tx) -> bool {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll_once((self.work)(tx))));
+        let outcome = match outcome {
+            Ok(Poll::Ready(outcome)) => outcome,
+            Ok(Poll::Pending) => {
+                Err(E::from(defect("a unit waited for something other than its transaction")))
+            }
+            Err(_) => Err(E::from(defect("a unit panicked"))),
+        };
+        let keep = outcome.is_ok();
+        self.outcome = Some(outcome);
+        keep
+    }
+
+    fn failure(&self) -> Option<&Error> {
+        self.outcome.as_ref().and_then(|o| o.as_ref().err()).and_then(UnitError::store)
+    }
+
+    fn answer(self: Box<Self>, group: Result<(), Error>) {
+        let answer = match (group, self.outcome) {
+            (Ok(()), Some(outcome)) | (Err(_), Some(outcome @ Err(_))) => outcome,
+            (Err(error), _) => Err(E::from(error)),
+            (Ok(()), None) => Err(E::from(defect("a unit was answered before it ran"))),
+        };
+        // The caller may have gone; the unit is committed all the same.
+        let _ = self.reply.send(answer);
+    }
+}
+
+fn defect(what: &'static str) -> Error {
+    Error::Refused {
+        doing: "run a unit",
+        source: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(what)),
+    }
+}
+
+fn poll_once<T>(mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>) -> Poll<T> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lite {
+    pub(crate) fn open(path: &Path, now: Now) -> Result<Self, Error> {
+        // What is stored has microseconds, so what is compared with it has no more.
+        let now: Now = Arc::new(move || now().trunc_subsecs(6));
+        let lock = ProcessLock::take(path)?;
+        let writer = connect(path, true)?;
+        migrate::sqlite(&writer, path, &now)?;
+        let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::default(), now: now.clone() });
+        let queue = Arc::new(Queue::default());
+        let thread = std::thread::Builder::new()
+            .name("bos.db writer".to_owned())
+            .spawn({
+                let queue = Arc::clone(&queue);
+                move || write(writer, &queue, &now)
+            })
+            .map_err(|e| Error::Unavailable { doing: "start its writer", source: Some(Arc::new(e)) })?;
+        Ok(Self { queue, readers, writer: Mutex::new(Some(thread)), _lock: lock })
+    }
+
+    pub(crate) async fn unit<T, E, F>(&self, size: Size, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: UnitError,
+    {
+        let (reply, answer) = oneshot::channel();
+        let member = Box::new(Unit { work, outcome: None, reply });
+        let closed = || E::from(Error::Unavailable { doing: "take a unit: it is closing", source: None });
+        {
+            let mut waiting = locked(&self.queue.waiting);
+            if waiting.closed {
+                return Err(closed());
+            }
+            match size {
+                Size::Small => waiting.small.push_back(member),
+                Size::Large => waiting.large.push_back(member),
+            }
+        }
+        self.queue.arrived.notify_one();
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Runs a read where it is asked for: for point look-ups of microseconds, which a thread hop would multiply.
+    pub(crate) fn peek<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
+        E: UnitError,
+    {
+        self.readers.read(work)
+    }
+
+    pub(crate) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: UnitError,
+    {
+        let readers = Arc::clone(&self.readers);
+        tokio::task::spawn_blocking(move || readers.read(work))
+            .await
+            .unwrap_or_else(|_| Err(E::from(defect("a read panicked"))))
+    }
+
+    /// Ends the writer after the units that already wait, and joins it.
+    pub(crate) fn close(&self) {
+        locked(&self.queue.waiting).closed = true;
+        self.queue.arrived.notify_all();
+        if let Some(thread) = locked(&self.writer).take() {
+            let _ = thread.join();
+        }
+        locked(&self.readers.idle).clear();
+    }
+}
+
+impl Drop for Lite {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn write(conn: Connection, queue: &Queue, now: &Now) {
+    let mut tx = Tx { inner: TxInner::Sqlite(conn), now: now() };
+    while let Some(first) = next_group(queue) {
+        let mut group: Vec<Box<dyn Member>> = Vec::with_capacity(8);
+        let outcome = run_group(&mut tx, first, queue, now, &mut group);
+        for member in group {
+            member.answer(outcome.clone());
+        }
+    }
+}
+
+/// Waits for work: the next small unit, else the next large one, which then goes alone.
+fn next_group(queue: &Queue) -> Option<(Box<dyn Member>, Size)> {
+    let mut waiting = locked(&queue.waiting);
+    loop {
+        if let Some(member) = waiting.small.pop_front() {
+            return Some((member, Size::Small));
+        }
+        if let Some(member) = waiting.large.pop_front() {
+            return Some((member, Size::Large));
+        }
+        if waiting.closed {
+            return None;
+        }
+        waiting = queue.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn run_group(
+    tx: &mut Tx,
+    (first, size): (Box<dyn Member>, Size),
+    queue: &Queue,
+    now: &Now,
+    group: &mut Vec<Box<dyn Member>>,
+) -> Result<(), Error> {
+    let started = Instant::now();
+    let mut next = Some(first);
+    let begun = statement(tx, "BEGIN IMMEDIATE", "begin a group");
+    while let Some(mut member) = next.take() {
+        let ran = match &begun {
+            Ok(()) => run_member(tx, member.as_mut(), now),
+            Err(error) => Err(error.clone()),
+        };
+        group.push(member);
+        if let Err(error) = ran {
+            // The connection's state is no longer ours to trust: nothing of this group stands.
+            let _ = statement(tx, "ROLLBACK", "roll back a group");
+            return Err(error);
+        }
+        if size == Size::Small && group.len() < GROUP_UNITS && started.elapsed() < GROUP_TIME {
+            next = locked(&queue.waiting).small.pop_front();
+        }
+    }
+    statement(tx, "COMMIT", "commit").inspect_err(|_| {
+        let _ = statement(tx, "ROLLBACK", "roll back a group");
+    })
+}
+
+/// Runs one member in its savepoint. An error here is the group's: the disk is full, the file is gone.
+fn run_member(tx: &mut Tx, member: &mut dyn Member, now: &Now) -> Result<(), Error> {
+    tx.now = now();
+    statement(tx, "SAVEPOINT unit", "begin a unit")?;
+    let kept = member.run(tx);
+    if let Some(error @ (Error::Full { .. } | Error::Unavailable { .. })) = member.failure() {
+        return Err(error.clone());
+    }
+    if !kept {
+        statement(tx, "ROLLBACK TO unit", "roll back a unit")?;
+    }
+    statement(tx, "RELEASE unit", "end a unit")
+}
+
+fn statement(tx: &Tx, text: &'static str, doing: &'static str) -> Result<(), Error> {
+    let TxInner::Sqlite(conn) = &tx.inner else {
+        return Err(defect("the writer holds no SQLite connection"));
+    };
+    let run = || conn.prepare_cached(text)?.execute([]);
+    run().map(drop).map_err(|e| Error::sqlite(doing, e))
+}
+
+struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Tx>>,
+    now: Now,
+}
+
+impl std::fmt::Debug for Readers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Readers({} idle)", locked(&self.idle).len())
+    }
+}
+
+impl Readers {
+    /// Runs a read in a snapshot of its own.
+    fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
+        E: UnitError,
+    {
+        let mut tx = self.take()?;
+        statement(&tx, "BEGIN", "begin a read")?;
+        let outcome = match poll_once(work(&mut tx)) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => Err(E::from(defect("a read waited for something other than its transaction"))),
+        };
+        statement(&tx, "COMMIT", "end a read")?;
+        let mut idle = locked(&self.idle);
+        if idle.len() < READERS {
+            idle.push(tx);
+        }
+        outcome
+    }
+
+    fn take(&self) -> Result<Tx, Error> {
+        let now = (self.now)();
+        if let Some(tx) = locked(&self.idle).pop() {
+            return Ok(Tx { now, ..tx });
+        }
+        Ok(Tx { inner: TxInner::Sqlite(connect(&self.path, false)?), now })
+    }
+}

@@ -1,0 +1,71 @@
+//! `timeline`: one row per revision of a batch, with the reason and a list of what changed. Never a text or a name.
+
+use chrono::{DateTime, Utc};
+use domain::BatchId;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::param::{Json, JsonText, params};
+use crate::tx::{Sql, Tx};
+
+/// What happened in one revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimelineRow {
+    /// The revision that it led to.
+    pub revision: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why, as a sentence.
+    pub reason: String,
+    /// What changed, as a JSON list; the place in it is the second part of an event's id.
+    pub entries: String,
+    /// The request that caused it, if one did.
+    pub correlation_id: Option<Uuid>,
+}
+
+const INSERT: Sql = Sql::both(
+    "timeline",
+    "write the timeline",
+    "INSERT INTO timeline (batch_id, revision, at, reason, entries, correlation_id) VALUES ($1, $2, $3, $4, $5, $6)",
+);
+
+const READ: Sql = Sql::both(
+    "timeline",
+    "read the timeline",
+    "SELECT revision, at, reason, entries, correlation_id FROM timeline \
+     WHERE batch_id = $1 AND revision > $2 ORDER BY revision LIMIT $3",
+);
+
+impl Tx {
+    /// Notes what a revision changed and why. `entries` is a JSON list.
+    pub async fn note(
+        &mut self,
+        batch: BatchId,
+        revision: i64,
+        at: DateTime<Utc>,
+        reason: &str,
+        entries: &str,
+        correlation: Option<Uuid>,
+    ) -> Result<(), Error> {
+        self.exec(INSERT, params![batch, revision, at, reason, Json(entries), correlation]).await.map(drop)
+    }
+
+    /// The revisions of a batch after `after`, oldest first.
+    pub async fn timeline(
+        &mut self,
+        batch: BatchId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<TimelineRow>, Error> {
+        self.all(READ, params![batch, after, limit], |row| {
+            Ok(TimelineRow {
+                revision: row.get(0)?,
+                at: row.get(1)?,
+                reason: row.get(2)?,
+                entries: row.get::<JsonText>(3)?.0,
+                correlation_id: row.get(4)?,
+            })
+        })
+        .await
+    }
+}

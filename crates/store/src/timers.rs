@@ -1,0 +1,118 @@
+//! `timers`: at most one deadline of each kind per batch. A timer that fires for a state long gone changes nothing.
+
+use chrono::{DateTime, Utc};
+use domain::{BatchId, Timer, TimerKind};
+
+use crate::error::Error;
+use crate::param::{Param, params};
+use crate::tx::{Sql, Tx};
+
+/// A deadline that has passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueTimer {
+    /// The batch.
+    pub batch: BatchId,
+    /// What the deadline is about.
+    pub timer: Timer,
+    /// When it was due.
+    pub due_at: DateTime<Utc>,
+}
+
+const SET: Sql = Sql::both(
+    "timers",
+    "set a timer",
+    "INSERT INTO timers (shard, batch_id, kind, run, phase, attempt, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+     ON CONFLICT (shard, batch_id, kind) DO UPDATE SET run = excluded.run, phase = excluded.phase, \
+     attempt = excluded.attempt, due_at = excluded.due_at",
+);
+
+const CLEAR: Sql = Sql::both(
+    "timers",
+    "clear a timer",
+    "DELETE FROM timers WHERE shard = $1 AND batch_id = $2 AND kind = $3",
+);
+
+const CLEAR_ALL: Sql =
+    Sql::both("timers", "clear timers", "DELETE FROM timers WHERE shard = $1 AND batch_id = $2");
+
+const CLEAR_FIRED: Sql = Sql::both(
+    "timers",
+    "clear a fired timer",
+    "DELETE FROM timers WHERE shard = $1 AND batch_id = $2 AND kind = $3 AND due_at = $4",
+);
+
+const DUE: Sql = Sql::both(
+    "timers",
+    "list timers that are due",
+    "SELECT batch_id, kind, run, phase, attempt, due_at FROM timers WHERE shard = $1 AND due_at <= $2 \
+     ORDER BY due_at, batch_id LIMIT $3",
+);
+
+const NEXT: Sql =
+    Sql::both("timers", "find the next timer", "SELECT min(due_at) FROM timers WHERE shard = $1");
+
+impl Tx {
+    /// Sets a timer, in place of one of the same kind.
+    pub async fn set_timer(
+        &mut self,
+        shard: i64,
+        batch: BatchId,
+        timer: &Timer,
+        due_at: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let phase = Param::from(timer.phase.map(domain::Phase::as_str));
+        let values = [
+            shard.into(),
+            batch.into(),
+            timer.kind.as_str().into(),
+            timer.run.into(),
+            phase,
+            timer.attempt.into(),
+            due_at.into(),
+        ];
+        self.exec(SET, &values).await.map(drop)
+    }
+
+    /// Clears the timer of a kind, if it is set.
+    pub async fn clear_timer(&mut self, shard: i64, batch: BatchId, kind: TimerKind) -> Result<(), Error> {
+        self.exec(CLEAR, params![shard, batch, kind.as_str()]).await.map(drop)
+    }
+
+    /// Clears every timer of a batch.
+    pub async fn clear_timers(&mut self, shard: i64, batch: BatchId) -> Result<(), Error> {
+        self.exec(CLEAR_ALL, params![shard, batch]).await.map(drop)
+    }
+
+    /// Clears a timer that has fired, unless the same unit has set it anew.
+    pub async fn clear_fired(&mut self, shard: i64, fired: &DueTimer) -> Result<(), Error> {
+        let values = params![shard, fired.batch, fired.timer.kind.as_str(), fired.due_at];
+        self.exec(CLEAR_FIRED, values).await.map(drop)
+    }
+
+    /// The timers of a shard that are due, longest overdue first.
+    pub async fn due_timers(
+        &mut self,
+        shard: i64,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<DueTimer>, Error> {
+        self.all(DUE, params![shard, now, limit], |row| {
+            Ok(DueTimer {
+                batch: row.get(0)?,
+                timer: Timer {
+                    kind: row.word(1)?,
+                    run: row.get(2)?,
+                    phase: row.optional_word(3)?,
+                    attempt: row.get(4)?,
+                },
+                due_at: row.get(5)?,
+            })
+        })
+        .await
+    }
+
+    /// When the next timer of a shard is due.
+    pub async fn next_timer_at(&mut self, shard: i64) -> Result<Option<DateTime<Utc>>, Error> {
+        Ok(self.one(NEXT, params![shard], |row| row.get(0)).await?.flatten())
+    }
+}

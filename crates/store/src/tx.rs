@@ -1,0 +1,347 @@
+//! One open transaction, and the few ways to run a statement in it.
+//!
+//! Every statement goes through here with one SQL text for both databases, or through [`Sql`] with two where they differ.
+//! Placeholders are `$1`, `$2`, … and appear for the first time in ascending order, because SQLite numbers them by first
+//! appearance; a text for SQLite alone may use `?1`, `?2`, … in any order.
+
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+
+use crate::error::Error;
+use crate::param::{Param, Row, RowInner, pg_arguments, pg_columns};
+use crate::sqlx;
+
+/// A statement: what it does (for errors), the table it is about, and its text in each database's words.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sql {
+    /// What the statement does, as in "cannot *record the news*".
+    pub(crate) doing: &'static str,
+    /// The table that a bad value would be found in.
+    pub(crate) table: &'static str,
+    /// The text for PostgreSQL.
+    pub(crate) postgres: &'static str,
+    /// The text for SQLite.
+    pub(crate) sqlite: &'static str,
+}
+
+impl Sql {
+    /// A text that both databases take.
+    pub(crate) const fn both(table: &'static str, doing: &'static str, text: &'static str) -> Self {
+        Self::each(table, doing, text, text)
+    }
+
+    /// Two texts, where the databases differ; each use says why.
+    pub(crate) const fn each(
+        table: &'static str,
+        doing: &'static str,
+        postgres: &'static str,
+        sqlite: &'static str,
+    ) -> Self {
+        assert!(placeholders_ascend(sqlite), "SQLite numbers $n by first appearance: write ?n, or reorder");
+        Self { doing, table, postgres, sqlite }
+    }
+}
+
+/// Whether every `$n` appears for the first time after all smaller ones. Checked when a constant is compiled.
+const fn placeholders_ascend(text: &str) -> bool {
+    let mut rest = text.as_bytes();
+    let mut highest = 0;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first == b'$' {
+            let mut number = 0;
+            while let [digit @ b'0'..=b'9', tail @ ..] = rest {
+                number = number * 10 + (*digit - b'0') as u32;
+                rest = tail;
+            }
+            if number > highest + 1 {
+                return false;
+            }
+            if number > highest {
+                highest = number;
+            }
+        }
+    }
+    true
+}
+
+/// One open transaction of a unit or of a read. Nothing inside a unit awaits anything but this.
+pub struct Tx {
+    pub(crate) inner: TxInner,
+    pub(crate) now: DateTime<Utc>,
+}
+
+pub(crate) enum TxInner {
+    Sqlite(Connection),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.inner {
+            TxInner::Sqlite(_) => "Tx(SQLite)",
+            TxInner::Postgres(_) => "Tx(PostgreSQL)",
+        })
+    }
+}
+
+/// How many rows of a multi-row INSERT travel in one statement on PostgreSQL.
+const ROWS_PER_STATEMENT: usize = 500;
+
+/// How many bytes of values travel in one statement on PostgreSQL.
+const BYTES_PER_STATEMENT: usize = 8 << 20;
+
+impl Tx {
+    /// The time of this unit: read once from the database's clock (PostgreSQL) or the installation's (SQLite).
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// Runs a statement and says how many rows it changed.
+    pub(crate) async fn exec(&mut self, sql: Sql, params: &[Param<'_>]) -> Result<u64, Error> {
+        match &mut self.inner {
+            TxInner::Sqlite(conn) => sqlite_exec(conn, sql, params),
+            TxInner::Postgres(tx) => {
+                let arguments = pg_arguments(sql.doing, params)?;
+                sqlx::query_with(sql.postgres, arguments)
+                    .execute(&mut **tx)
+                    .await
+                    .map(|done| done.rows_affected())
+                    .map_err(|e| Error::postgres(sql.doing, e))
+            }
+        }
+    }
+
+    /// Runs a statement for many rows of parameters and says how many rows it changed in all.
+    ///
+    /// PostgreSQL gets one statement, whose `fixed` parameters come first and whose rows follow as one array per column
+    /// (`UNNEST`). SQLite, which pays no round trip, runs a prepared statement per row: its fastest bulk form.
+    pub(crate) async fn exec_many<'p, const N: usize>(
+        &mut self,
+        sql: Sql,
+        fixed: &[Param<'p>],
+        rows: &[[Param<'p>; N]],
+    ) -> Result<u64, Error> {
+        match &mut self.inner {
+            TxInner::Sqlite(conn) => {
+                let mut statement = prepare(conn, sql)?;
+                rows.iter().try_fold(0, |changed, row| {
+                    let n = statement
+                        .execute(rusqlite::params_from_iter(fixed.iter().chain(row)))
+                        .map_err(|e| Error::sqlite(sql.doing, e))?;
+                    Ok(changed + n as u64)
+                })
+            }
+            TxInner::Postgres(_) if rows.is_empty() => Ok(0),
+            TxInner::Postgres(tx) => sqlx::query_with(sql.postgres, pg_columns(sql.doing, fixed, rows)?)
+                .execute(&mut **tx)
+                .await
+                .map(|done| done.rows_affected())
+                .map_err(|e| Error::postgres(sql.doing, e)),
+        }
+    }
+
+    /// As [`Tx::exec_many`], for a statement that answers with rows, each made into a value by `read`.
+    pub(crate) async fn all_many<'p, const N: usize, T: Send>(
+        &mut self,
+        sql: Sql,
+        fixed: &[Param<'p>],
+        rows: &[[Param<'p>; N]],
+        mut read: impl FnMut(&Row<'_>) -> Result<T, Error> + Send,
+    ) -> Result<Vec<T>, Error> {
+        match &mut self.inner {
+            TxInner::Sqlite(conn) => {
+                let mut statement = prepare(conn, sql)?;
+                let mut values = Vec::new();
+                for row in rows {
+                    sqlite_rows(&mut statement, sql, fixed.iter().chain(row), &mut read, &mut values)?;
+                }
+                Ok(values)
+            }
+            TxInner::Postgres(_) if rows.is_empty() => Ok(Vec::new()),
+            TxInner::Postgres(tx) => {
+                let found = sqlx::query_with(sql.postgres, pg_columns(sql.doing, fixed, rows)?)
+                    .fetch_all(&mut **tx)
+                    .await
+                    .map_err(|e| Error::postgres(sql.doing, e))?;
+                found
+                    .iter()
+                    .map(|row| read(&Row { table: sql.table, inner: RowInner::Postgres(row) }))
+                    .collect()
+            }
+        }
+    }
+
+    /// Inserts many rows. The text is an INSERT that ends in `VALUES ($1, …, $n)` with an optional `tail`
+    /// (`ON CONFLICT …`); PostgreSQL gets it as multi-row statements. Says how many rows were inserted.
+    pub(crate) async fn insert_many<'p, const N: usize>(
+        &mut self,
+        sql: Sql,
+        tail: &'static str,
+        rows: impl IntoIterator<Item = [Param<'p>; N]> + Send,
+    ) -> Result<u64, Error> {
+        match &mut self.inner {
+            TxInner::Sqlite(conn) => {
+                let text;
+                let text = if tail.is_empty() {
+                    sql.sqlite
+                } else {
+                    text = format!("{} {tail}", sql.sqlite);
+                    &text
+                };
+                let mut statement = conn.prepare_cached(text).map_err(|e| Error::sqlite(sql.doing, e))?;
+                let mut inserted = 0;
+                for row in rows {
+                    inserted += statement
+                        .execute(rusqlite::params_from_iter(row))
+                        .map_err(|e| Error::sqlite(sql.doing, e))?;
+                }
+                Ok(inserted as u64)
+            }
+            TxInner::Postgres(tx) => {
+                let rows: Vec<_> = rows.into_iter().collect();
+                let head = sql.postgres.split_once("VALUES").map_or(sql.postgres, |(head, _)| head);
+                let mut inserted = 0;
+                for chunk in chunks(&rows) {
+                    let text = multi_row_insert(head, N, chunk.len(), tail);
+                    let whole = chunk.len() == ROWS_PER_STATEMENT;
+                    let arguments = pg_arguments(sql.doing, chunk.iter().flatten())?;
+                    inserted += sqlx::query_with(sqlx::AssertSqlSafe(text), arguments)
+                        .persistent(whole)
+                        .execute(&mut **tx)
+                        .await
+                        .map_err(|e| Error::postgres(sql.doing, e))?
+                        .rows_affected();
+                }
+                Ok(inserted)
+            }
+        }
+    }
+
+    /// All rows of a query, each made into a value by `read`.
+    pub(crate) async fn all<T: Send>(
+        &mut self,
+        sql: Sql,
+        params: &[Param<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<T, Error> + Send,
+    ) -> Result<Vec<T>, Error> {
+        match &mut self.inner {
+            TxInner::Sqlite(conn) => {
+                let mut values = Vec::new();
+                sqlite_rows(&mut prepare(conn, sql)?, sql, params, &mut read, &mut values)?;
+                Ok(values)
+            }
+            TxInner::Postgres(tx) => {
+                let rows = sqlx::query_with(sql.postgres, pg_arguments(sql.doing, params)?)
+                    .fetch_all(&mut **tx)
+                    .await
+                    .map_err(|e| Error::postgres(sql.doing, e))?;
+                rows.iter()
+                    .map(|row| read(&Row { table: sql.table, inner: RowInner::Postgres(row) }))
+                    .collect()
+            }
+        }
+    }
+
+    /// The first row of a query, if there is one.
+    pub(crate) async fn one<T: Send>(
+        &mut self,
+        sql: Sql,
+        params: &[Param<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<T, Error> + Send,
+    ) -> Result<Option<T>, Error> {
+        Ok(self.all(sql, params, read).await?.into_iter().next())
+    }
+}
+
+fn prepare(conn: &Connection, sql: Sql) -> Result<rusqlite::CachedStatement<'_>, Error> {
+    conn.prepare_cached(sql.sqlite).map_err(|e| Error::sqlite(sql.doing, e))
+}
+
+fn sqlite_exec(conn: &Connection, sql: Sql, params: &[Param<'_>]) -> Result<u64, Error> {
+    prepare(conn, sql)?
+        .execute(rusqlite::params_from_iter(params))
+        .map(|n| n as u64)
+        .map_err(|e| Error::sqlite(sql.doing, e))
+}
+
+fn sqlite_rows<'p, T>(
+    statement: &mut rusqlite::CachedStatement<'_>,
+    sql: Sql,
+    params: impl IntoIterator<Item = &'p Param<'p>>,
+    read: &mut impl FnMut(&Row<'_>) -> Result<T, Error>,
+    values: &mut Vec<T>,
+) -> Result<(), Error> {
+    let failed = |e| Error::sqlite(sql.doing, e);
+    let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        values.push(read(&Row { table: sql.table, inner: RowInner::Sqlite(row) })?);
+    }
+    Ok(())
+}
+
+fn multi_row_insert(head: &str, columns: usize, rows: usize, tail: &str) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(head.len() + rows * columns * 7);
+    text.push_str(head);
+    text.push_str("VALUES ");
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ",(" });
+        for column in 1..=columns {
+            let comma = if column == 1 { "" } else { "," };
+            let _ = write!(text, "{comma}${}", row * columns + column);
+        }
+        text.push(')');
+    }
+    text.push(' ');
+    text.push_str(tail);
+    text
+}
+
+/// Cuts rows into chunks of at most [`ROWS_PER_STATEMENT`] rows and about [`BYTES_PER_STATEMENT`] bytes.
+fn chunks<'a, 'p, const N: usize>(mut rows: &'a [[Param<'p>; N]]) -> Vec<&'a [[Param<'p>; N]]> {
+    let mut chunks = Vec::new();
+    while !rows.is_empty() {
+        let mut bytes = 0;
+        let fits = rows
+            .iter()
+            .take(ROWS_PER_STATEMENT)
+            .take_while(|row| {
+                bytes += row.iter().map(Param::size).sum::<usize>();
+                bytes <= BYTES_PER_STATEMENT
+            })
+            .count()
+            .max(1);
+        let (chunk, rest) = rows.split_at(fits);
+        chunks.push(chunk);
+        rows = rest;
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_placeholder_before_a_smaller_one_is_noticed() {
+        assert!(placeholders_ascend("a = $1 AND b = $2 AND c = $1 AND d = $3 OR e = ?9"));
+        assert!(!placeholders_ascend("a = $2 AND b = $1"));
+    }
+
+    #[test]
+    fn a_multi_row_insert_numbers_its_placeholders_through() {
+        assert_eq!(
+            multi_row_insert("INSERT INTO t (a, b) ", 2, 2, "ON CONFLICT DO NOTHING"),
+            "INSERT INTO t (a, b) VALUES ($1,$2),($3,$4) ON CONFLICT DO NOTHING"
+        );
+    }
+
+    #[test]
+    fn rows_are_cut_by_count_and_by_bytes_and_a_huge_row_goes_alone() {
+        let big = vec![0_u8; BYTES_PER_STATEMENT + 1];
+        let rows: Vec<[Param<'_>; 1]> =
+            (0..501).map(|_| [Param::Int(Some(1))]).chain([[Param::Bytes(Some(&big))]]).collect();
+        assert_eq!(chunks(&rows).iter().map(|c| c.len()).collect::<Vec<_>>(), [500, 1, 1]);
+    }
+}

@@ -1,0 +1,80 @@
+//! The two schemas hold the same tables and columns, by the agreed mapping of types.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sqlx_core::connection::Connection as _;
+use sqlx_postgres::PgConnection;
+use store::Store;
+
+use crate::databases::{noon, on_postgres};
+
+/// (table, column) → type and whether it may be null.
+type Catalog = BTreeMap<(String, String), (String, bool)>;
+
+/// The embedded log is SQLite's alone.
+const SQLITE_ONLY: [&str; 2] = ["local_log", "local_log_positions"];
+
+fn sqlite() -> Catalog {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bos.db");
+    drop(Store::open_sqlite(&path, Arc::new(noon)).unwrap());
+    let conn = rusqlite::Connection::open(path).unwrap();
+    let mut statement = conn
+        .prepare(
+            "SELECT t.name, c.name, c.type, c.\"notnull\" = 0 AND c.pk = 0 FROM sqlite_master t, pragma_table_info(t.name) c \
+             WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'",
+        )
+        .unwrap();
+    let rows = statement.query_map([], |row| {
+        Ok(((row.get::<_, String>(0)?, row.get(1)?), (row.get::<_, String>(2)?, row.get(3)?)))
+    });
+    rows.unwrap()
+        .map(Result::unwrap)
+        .filter(|((table, _), _)| !SQLITE_ONLY.contains(&table.as_str()))
+        .collect()
+}
+
+async fn postgres(url: &str) -> Catalog {
+    let mut conn = PgConnection::connect(url).await.unwrap();
+    let rows: Vec<(String, String, String, bool)> = sqlx_core::query_as::query_as(
+        "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'YES' FROM information_schema.columns \
+         WHERE table_schema = 'public' AND table_name <> 'outbox_sent_default'",
+    )
+    .fetch_all(&mut conn)
+    .await
+    .unwrap();
+    rows.into_iter().map(|(table, column, kind, null)| ((table, column), (kind, null))).collect()
+}
+
+/// How SQLite writes a type of PostgreSQL's.
+fn mapped(postgres: &str) -> &'static str {
+    match postgres {
+        "bigint" => "INTEGER",
+        "text" | "jsonb" | "timestamp with time zone" => "TEXT",
+        "uuid" | "bytea" => "BLOB",
+        other => panic!("{other} is not one of the agreed types"),
+    }
+}
+
+#[tokio::test]
+async fn both_databases_have_the_same_tables_and_columns() {
+    on_postgres(async |_, url| {
+        let translated: Catalog = postgres(&url)
+            .await
+            .into_iter()
+            .map(|(place, (kind, null))| (place, (mapped(&kind).to_owned(), null)))
+            .collect();
+        assert_eq!(sqlite(), translated);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn migrating_twice_changes_nothing_and_the_schema_says_its_version() {
+    on_postgres(async |store, _| {
+        store.migrate_up().await.unwrap();
+        assert_eq!(store.schema().await.unwrap(), Some((store::SCHEMA, store::MIN_READER)));
+    })
+    .await;
+}

@@ -1,0 +1,111 @@
+//! Idempotency keys, and what is deleted when it has served its time.
+
+use std::time::Duration;
+
+use domain::{Phase, Timer, TimerKind};
+use store::{Answer, Claimed, InboxKey, KeyClaim, Labels, Private, Sent, StagedText, StoredAnswer};
+use uuid::Uuid;
+
+use crate::databases::{noon, on_each};
+use crate::messages::message;
+use crate::samples::{ended, essay, id, insert, new_batch, owner};
+use crate::unit;
+
+fn claim(principal: &str) -> KeyClaim {
+    KeyClaim {
+        slot: 7,
+        principal: principal.to_owned(),
+        route: "POST /v1/batch".to_owned(),
+        key: "k-1".to_owned(),
+        key_id: 1,
+        fingerprint: vec![1, 2, 3],
+    }
+}
+
+#[tokio::test]
+async fn a_second_request_under_a_key_finds_the_first_ones_answer() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            assert_eq!(tx.stored_answer(&claim("ann")).await?, None);
+            assert_eq!(tx.claim_key(&claim("ann")).await?, Claimed::New);
+            let answer = Answer {
+                status: 202,
+                body: br#"{"batch_id":"1"}"#.to_vec(),
+                location: Some("/v1/batch/1".to_owned()),
+                etag: None,
+            };
+            tx.answer_key(&claim("ann"), id(1), &answer).await?;
+            let stored = StoredAnswer {
+                key_id: 1,
+                fingerprint: vec![1, 2, 3],
+                batch_id: Some(id(1)),
+                answer: Some(answer),
+            };
+            let other_request = KeyClaim { fingerprint: vec![9], ..claim("ann") };
+            assert_eq!(tx.claim_key(&other_request).await?, Claimed::Existing(stored.clone()));
+            assert_eq!(tx.stored_answer(&claim("ann")).await?, Some(stored));
+            assert_eq!(tx.claim_key(&claim("bob")).await?, Claimed::New, "keys of two callers never meet");
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn keys_answers_and_events_are_forgotten_by_age_a_chunk_at_a_time() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let (now, later) = (tx.now(), tx.now() + Duration::from_secs(1));
+            for principal in ["ann", "bob", "cid"] {
+                tx.claim_key(&claim(principal)).await?;
+            }
+            assert_eq!(tx.prune_idempotency(now, 10).await?, 0);
+            assert_eq!(tx.prune_idempotency(later, 2).await?, 2);
+            assert_eq!(tx.prune_idempotency(later, 2).await?, 1);
+
+            let event = |off| InboxKey {
+                event_id: Uuid::from_u128(u128::from(off)),
+                topic: "topic".to_owned(),
+                part: 0,
+                off: i64::from(off),
+            };
+            tx.record_inbox(id(1), "bos", &[1_u32, 2, 3].map(event)).await?;
+            assert_eq!(tx.prune_inbox(now, 10).await?, 0);
+            assert_eq!(tx.prune_inbox(later, 2).await?, 2);
+            assert_eq!(tx.prune_inbox(later, 2).await?, 1);
+
+            tx.enqueue(&[message(1, "a", 0)]).await?;
+            let sent = tx.outbox_heads(0, 0, 1).await?[0].id;
+            tx.outbox_sent(0, &[Sent { id: sent, partition: 0, offset: 0 }]).await?;
+            assert_eq!(tx.prune_sent(now, 10).await?, 0);
+            assert_eq!(tx.prune_sent(later, 10).await?, 1);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_old_ended_batch_goes_with_everything_of_its_and_a_live_one_stays() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let live = insert(tx, 1, 2).await;
+            tx.insert_batch(&ended(2, noon()), &new_batch(owner())).await?;
+            tx.insert_batch(&ended(3, noon() + Duration::from_secs(9)), &new_batch(owner())).await?;
+            let old = id(2);
+            tx.insert_labels(old, &Labels::from([("class".to_owned(), Private::from("9B"))])).await?;
+            tx.stage_texts(0, old, &[(essay(2, 0), StagedText::Body(b"text"))]).await?;
+            tx.note(old, 1, noon(), "accepted", "[]", None).await?;
+            let timer = Timer { kind: TimerKind::Phase, run: 1, phase: Some(Phase::Nlp), attempt: 1 };
+            tx.set_timer(0, old, &timer, noon()).await?;
+
+            assert_eq!(tx.prune_batches(noon(), 10).await?, 0);
+            assert_eq!(tx.prune_batches(noon() + Duration::from_secs(1), 10).await?, 1);
+            assert!(tx.batch(old).await?.is_none());
+            assert!(tx.labels(old).await?.is_empty());
+            assert!(tx.timeline(old, 0, 10).await?.is_empty());
+            assert_eq!((tx.staged_depth().await?.rows, tx.next_timer_at(0).await?), (0, None));
+            assert!(tx.batch(id(3)).await?.is_some());
+            assert_eq!(tx.essay_counts(live).await?.total(), 2);
+        });
+    })
+    .await;
+}

@@ -1,0 +1,158 @@
+//! Outbox, inbox, dead letters.
+
+use std::time::Duration;
+
+use store::{DeadLetter, Error, InboxKey, OutboxDepth, OutboxRow, Sent, Size, Tx};
+use uuid::Uuid;
+
+use crate::databases::on_each;
+use crate::samples::id;
+use crate::unit;
+
+pub(crate) fn message(number: u128, key: &str, key_seq: i64) -> OutboxRow {
+    OutboxRow {
+        shard: 0,
+        event_id: Uuid::from_u128(number),
+        ordering_key: key.to_owned(),
+        key_seq,
+        topic: "topic".to_owned(),
+        kafka_key: "key".to_owned(),
+        payload: vec![0, 159, 146, 150],
+        headers: r#"{"event_type":"thing.happened"}"#.to_owned(),
+    }
+}
+
+async fn heads(tx: &mut Tx) -> Vec<(i64, u128)> {
+    let heads = tx.outbox_heads(0, 0, 100).await.unwrap();
+    heads.iter().map(|row| (row.id, row.message.event_id.as_u128())).collect()
+}
+
+#[tokio::test]
+async fn a_message_goes_into_the_outbox_once() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            assert_eq!(tx.enqueue(&[message(1, "a", 0), message(1, "a", 1)]).await?, 1);
+            assert_eq!(tx.enqueue(&[message(1, "a", 2)]).await?, 0);
+            let found = tx.outbox_heads(0, 0, 10).await?.pop().unwrap();
+            let headers: serde_json::Value = serde_json::from_str(&found.message.headers).unwrap();
+            assert_eq!(headers["event_type"], "thing.happened");
+            let expected = OutboxRow { headers: found.message.headers.clone(), ..message(1, "a", 0) };
+            assert_eq!((found.attempts, found.message), (0, expected));
+            assert!(tx.outbox_heads(1, 0, 10).await?.is_empty());
+            assert_eq!(tx.enqueue(&[]).await?, 0);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_messages_in_one_place_of_a_key_are_a_defect_and_not_dropped_in_silence() {
+    on_each(async |store| {
+        let twice = store.unit(Size::Small, |tx| {
+            Box::pin(async move { tx.enqueue(&[message(1, "a", 0), message(2, "a", 0)]).await })
+        });
+        assert!(matches!(twice.await, Err(Error::Refused { .. })));
+        unit!(store, |tx| { assert_eq!(tx.outbox_depth().await?, OutboxDepth::default()) });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_the_first_message_of_each_key_comes_up_and_the_next_when_it_is_sent() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            tx.enqueue(&[message(1, "a", 0), message(2, "a", 1), message(3, "b", 0)]).await?;
+            let first = heads(tx).await;
+            assert_eq!(first.iter().map(|(_, event)| *event).collect::<Vec<_>>(), [1, 3]);
+            assert_eq!(tx.outbox_low(0, 0).await?, Some(first[0].0));
+            assert_eq!(tx.outbox_heads(0, first[1].0, 10).await?.len(), 1);
+            let sent = Sent { id: first[0].0, partition: 2, offset: 40 };
+            tx.outbox_sent(0, &[sent]).await?;
+            tx.outbox_sent(0, &[sent]).await?;
+            let second = heads(tx).await;
+            assert_eq!(second.iter().map(|(_, event)| *event).collect::<Vec<_>>(), [2, 3]);
+            assert!(tx.outbox_low(0, first[0].0).await? > Some(first[0].0));
+            assert_eq!(tx.outbox_low(0, i64::MAX).await?, None);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_parked_message_holds_back_its_key_and_no_other() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            tx.enqueue(&[message(1, "a", 0), message(2, "a", 1), message(3, "b", 0)]).await?;
+            let first = heads(tx).await[0].0;
+            tx.park_outbox(0, first, "too_large").await?;
+            assert_eq!(heads(tx).await.iter().map(|(_, event)| *event).collect::<Vec<_>>(), [3]);
+            let depth = tx.outbox_depth().await?;
+            assert_eq!((depth.pending, depth.parked, depth.oldest_at), (2, 1, Some(tx.now())));
+            assert_eq!(tx.postpone_outbox(0, first, tx.now()).await?, None);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_postponed_message_counts_an_attempt_and_waits() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            tx.enqueue(&[message(1, "a", 0)]).await?;
+            let only = heads(tx).await[0].0;
+            let later = tx.now() + Duration::from_secs(60);
+            assert_eq!(tx.postpone_outbox(0, only, later).await?, Some(1));
+            assert!(heads(tx).await.is_empty());
+            assert_eq!(tx.postpone_outbox(0, only, tx.now()).await?, Some(2));
+            assert_eq!(tx.outbox_heads(0, 0, 1).await?[0].attempts, 2);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_is_new_to_each_consumer_once() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let event = |number: u128| InboxKey {
+                event_id: Uuid::from_u128(number),
+                topic: "topic".to_owned(),
+                part: 0,
+                off: 7,
+            };
+            let (one, two) = (event(1), event(2));
+            let turn = [one.clone(), two.clone(), one.clone()];
+            assert_eq!(tx.record_inbox(id(1), "bos", &turn).await?, [true, true, false]);
+            assert_eq!(tx.record_inbox(id(1), "bos", &[two.clone(), event(3)]).await?, [false, true]);
+            assert_eq!(tx.record_inbox(id(1), "other", &[one.clone()]).await?, [true]);
+            assert_eq!(tx.record_inbox(id(2), "bos", &[one]).await?, [true]);
+            assert!(tx.record_inbox(id(2), "bos", &[]).await?.is_empty());
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_is_set_aside_once_and_by_its_place() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let letter = |off| DeadLetter {
+                consumer: "bos".to_owned(),
+                topic: "topic".to_owned(),
+                part: 0,
+                off,
+                event_id: None,
+                batch_id: Some(id(1)),
+                error_code: "undecodable".to_owned(),
+                value_sha256: vec![7; 32],
+                at: crate::databases::noon(),
+            };
+            assert!(tx.set_aside(&letter(1)).await?);
+            assert!(!tx.set_aside(&letter(1)).await?);
+            assert!(tx.set_aside(&letter(2)).await?);
+            assert_eq!(tx.dead_letters(1).await?, [letter(1)]);
+            assert_eq!(tx.count_dead_letters().await?, 2);
+        });
+    })
+    .await;
+}

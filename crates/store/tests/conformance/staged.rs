@@ -1,0 +1,87 @@
+use std::time::Duration;
+
+use store::{Private, StagedDepth, StagedText};
+
+use crate::databases::on_each;
+use crate::samples::{essay, id, text};
+use crate::unit;
+
+#[tokio::test]
+async fn staged_texts_come_oldest_batch_first_within_rows_and_bytes() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let body = vec![b'x'; 1_000];
+            let reference = text("elsewhere");
+            tx.stage_texts(0, id(2), &[(essay(2, 0), StagedText::Reference(&reference))]).await?;
+            let bodies = [0, 1, 2].map(|at| (essay(1, at), StagedText::Body(&body)));
+            tx.stage_texts(0, id(1), &bodies).await?;
+            tx.stage_texts(1, id(3), &[(essay(3, 0), StagedText::Body(b"other shard"))]).await?;
+
+            let now = tx.now();
+            let due = tx.due_staged(0, now, 10, 1 << 20).await?;
+            let essays: Vec<_> = due.iter().map(|row| row.essay).collect();
+            assert_eq!(essays, [essay(1, 0), essay(1, 1), essay(1, 2), essay(2, 0)]);
+            assert_eq!(
+                (due[0].batch, &due[0].body, &due[0].reference),
+                (id(1), &Some(Private(body.clone())), &None)
+            );
+            assert_eq!((&due[3].body, &due[3].reference), (&None, &Some(reference.clone())));
+            assert_eq!(tx.due_staged(0, now, 2, 1 << 20).await?.len(), 2);
+            assert_eq!(tx.due_staged(0, now, 10, 2_500).await?.len(), 2);
+            assert_eq!(tx.due_staged(0, now, 10, 1).await?.len(), 1, "a text over the limit goes alone");
+            assert_eq!(tx.staged_depth().await?, StagedDepth { rows: 5, bytes: 3_011 });
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_postponed_text_is_left_alone_until_its_time() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let bodies = [0, 1].map(|at| (essay(1, at), StagedText::Body(b"text")));
+            tx.stage_texts(0, id(1), &bodies).await?;
+            let later = tx.now() + Duration::from_secs(5);
+            tx.postpone_staged(0, id(1), &[essay(1, 0)], later, true).await?;
+            let now = tx.now();
+            let due = tx.due_staged(0, now, 10, 1_000).await?;
+            assert_eq!(due.iter().map(|row| row.essay).collect::<Vec<_>>(), [essay(1, 1)]);
+            assert_eq!(tx.next_staged_at(0).await?, Some(now));
+            tx.postpone_staged(0, id(1), &[essay(1, 1)], later, false).await?;
+            assert_eq!(tx.next_staged_at(0).await?, Some(later));
+            let due = tx.due_staged(0, later, 10, 1_000).await?;
+            assert_eq!(due.iter().map(|row| row.attempts).collect::<Vec<_>>(), [1, 0]);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dropped_text_is_gone_and_dropping_it_again_is_nothing() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let bodies = [0, 1, 2].map(|at| (essay(1, at), StagedText::Body(b"text")));
+            tx.stage_texts(0, id(1), &bodies).await?;
+            assert_eq!(tx.drop_staged(0, id(1), &[essay(1, 0)]).await?, 1);
+            assert_eq!(tx.drop_staged(0, id(1), &[essay(1, 0)]).await?, 0);
+            assert_eq!(tx.drop_all_staged(0, id(1)).await?, 2);
+            assert_eq!(tx.staged_depth().await?, StagedDepth::default());
+            assert_eq!(tx.next_staged_at(0).await?, None);
+        });
+    })
+    .await;
+}
+
+/// Over the limit of one statement in bytes, so PostgreSQL gets several.
+#[tokio::test]
+async fn many_large_texts_are_staged_whole() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let body = vec![b'x'; 200_000];
+            let bodies: Vec<_> = (0..100).map(|at| (essay(1, at), StagedText::Body(&body))).collect();
+            tx.stage_texts(0, id(1), &bodies).await?;
+            assert_eq!(tx.staged_depth().await?, StagedDepth { rows: 100, bytes: 20_000_000 });
+        });
+    })
+    .await;
+}

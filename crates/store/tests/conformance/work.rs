@@ -1,0 +1,167 @@
+//! Timers, leases, the timeline, facts about the installation.
+
+use std::time::Duration;
+
+use domain::{Phase, Timer, TimerKind};
+use store::{Lease, TimelineRow};
+use uuid::Uuid;
+
+use crate::databases::{noon, on_each, on_postgres, on_sqlite};
+use crate::samples::id;
+use crate::unit;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_timer_is_replaced_by_one_of_its_kind_and_fires_in_order() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let start = Timer { kind: TimerKind::Start, run: 1, phase: Some(Phase::Nlp), attempt: 2 };
+            let registration = Timer { kind: TimerKind::Registration, run: 1, phase: None, attempt: 1 };
+            tx.set_timer(0, id(1), &start, noon() + MINUTE).await?;
+            tx.set_timer(0, id(1), &start, noon() + 3 * MINUTE).await?;
+            tx.set_timer(0, id(2), &registration, noon() + 2 * MINUTE).await?;
+            tx.set_timer(1, id(3), &registration, noon()).await?;
+            assert_eq!(tx.next_timer_at(0).await?, Some(noon() + 2 * MINUTE));
+            assert!(tx.due_timers(0, noon() + MINUTE, 10).await?.is_empty());
+            let due = tx.due_timers(0, noon() + 3 * MINUTE, 10).await?;
+            let found: Vec<_> = due.iter().map(|row| (row.batch, row.timer)).collect();
+            assert_eq!(found, [(id(2), registration), (id(1), start)]);
+            assert_eq!(tx.due_timers(0, noon() + 3 * MINUTE, 1).await?.len(), 1);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_fired_timer_is_cleared_unless_it_was_set_anew() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let timer = Timer { kind: TimerKind::Registration, run: 1, phase: None, attempt: 1 };
+            tx.set_timer(0, id(1), &timer, noon()).await?;
+            let fired = tx.due_timers(0, noon(), 1).await?.remove(0);
+            tx.set_timer(0, id(1), &timer, noon() + MINUTE).await?;
+            tx.clear_fired(0, &fired).await?;
+            assert_eq!(tx.next_timer_at(0).await?, Some(noon() + MINUTE));
+            tx.clear_timer(0, id(1), TimerKind::Phase).await?;
+            assert!(tx.next_timer_at(0).await?.is_some());
+            tx.clear_timer(0, id(1), TimerKind::Registration).await?;
+            assert_eq!(tx.next_timer_at(0).await?, None);
+            tx.set_timer(0, id(1), &timer, noon()).await?;
+            tx.clear_timers(0, id(1)).await?;
+            assert_eq!(tx.next_timer_at(0).await?, None);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_by_its_holder_and_by_nobody_else() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let held = tx.claim_leases("one", MINUTE, 1).await?;
+            assert_eq!(held.len(), 1);
+            assert_eq!(tx.renew_leases("one", MINUTE, &held).await?, held);
+            assert!(tx.renew_leases("two", MINUTE, &held).await?.is_empty());
+            let older =
+                held.iter().map(|lease| Lease { epoch: lease.epoch - 1, ..*lease }).collect::<Vec<_>>();
+            assert!(tx.renew_leases("one", MINUTE, &older).await?.is_empty());
+            tx.release_leases("one", &held).await?;
+            let taken = tx.claim_leases("two", MINUTE, 64).await?;
+            let again = taken.iter().find(|lease| lease.shard == held[0].shard).unwrap();
+            assert!(again.epoch > held[0].epoch);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn on_postgres_a_held_lease_is_not_claimed_by_another_and_shards_are_shared() {
+    on_postgres(async |store, _| {
+        unit!(store, |tx| {
+            assert_eq!(tx.shards().await?, 64);
+            assert_eq!(tx.claim_leases("one", MINUTE, 32).await?.len(), 32);
+            assert_eq!(tx.claim_leases("two", MINUTE, 64).await?.len(), 32);
+            assert!(tx.claim_leases("three", MINUTE, 64).await?.is_empty());
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn on_sqlite_a_new_process_takes_the_lease_of_a_dead_one_at_once() {
+    on_sqlite(async |store| {
+        unit!(store, |tx| {
+            assert_eq!(tx.shards().await?, 1);
+            assert_eq!(tx.claim_leases("dead", MINUTE, 1).await?.len(), 1);
+            assert!(tx.claim_leases("dead", MINUTE, 1).await?.is_empty());
+            assert_eq!(tx.claim_leases("new", MINUTE, 1).await?, [Lease { shard: 0, epoch: 2 }]);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn processes_that_say_so_are_counted_as_live() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            tx.beat("one").await?;
+            tx.beat("one").await?;
+            tx.beat("two").await?;
+            assert_eq!(tx.live_replicas(MINUTE).await?, 2);
+            tx.forget_replica("two").await?;
+            assert_eq!(tx.live_replicas(MINUTE).await?, 1);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_timeline_keeps_the_reason_of_each_revision() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let cause = Uuid::from_u128(9);
+            tx.note(id(1), 1, noon(), "accepted", "[]", Some(cause)).await?;
+            tx.note(id(1), 2, noon() + MINUTE, "stored", "[1]", None).await?;
+            tx.note(id(2), 1, noon(), "accepted", "[]", None).await?;
+            let second = TimelineRow {
+                revision: 2,
+                at: noon() + MINUTE,
+                reason: "stored".to_owned(),
+                entries: "[1]".to_owned(),
+                correlation_id: None,
+            };
+            assert_eq!(tx.timeline(id(1), 1, 10).await?, [second]);
+            let first = tx.timeline(id(1), 0, 1).await?;
+            assert_eq!((first.len(), first[0].correlation_id), (1, Some(cause)));
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_secret_for_fingerprints_is_made_once() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let secret = tx.idempotency_key().await?;
+            assert_eq!(secret.key_id, 1);
+            assert_ne!(secret.key, [0; 32]);
+            assert_eq!(tx.idempotency_key().await?, secret);
+            assert_eq!(format!("{secret:?}"), "Secret(1)");
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn facts_are_replaced_and_an_unknown_one_is_none() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            assert_eq!(tx.meta("colour").await?, None);
+            tx.set_meta("colour", "blue").await?;
+            tx.set_meta("colour", "green").await?;
+            assert_eq!(tx.meta("colour").await?.as_deref(), Some("green"));
+        });
+    })
+    .await;
+}

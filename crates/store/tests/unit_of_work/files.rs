@@ -1,0 +1,96 @@
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use store::{Error, Size, Store};
+
+use crate::databases::noon;
+
+/// Names the file that the visiting process opens.
+const VISITED: &str = "BOS_TEST_VISITED";
+
+fn open(folder: &Path) -> Result<Store, Error> {
+    Store::open_sqlite(&folder.join("bos.db"), Arc::new(noon))
+}
+
+async fn set(store: &Store, key: &'static str) {
+    let unit = store.unit(Size::Small, move |tx| Box::pin(tx.set_meta(key, "set")));
+    unit.await.map_err(|error: Error| error).unwrap();
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_file_is_refused_and_told_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path()).unwrap();
+    let refused = open(folder.path()).unwrap_err();
+    assert!(matches!(refused, Error::Unfit { .. }));
+    let said = refused.to_string();
+    assert!(said.contains("in use by another bos process; stop it, or choose another data folder"), "{said}");
+    drop(first);
+    open(folder.path()).unwrap();
+}
+
+/// Not a test: what the visiting process does.
+#[test]
+#[ignore = "the other process of the next test"]
+fn visitor() {
+    let Some(path) = std::env::var_os(VISITED) else { return };
+    let conn = rusqlite::Connection::open(path).unwrap();
+    let facts: i64 = conn.query_row("SELECT count(*) FROM meta", [], |row| row.get(0)).unwrap();
+    assert!(facts > 0);
+}
+
+#[tokio::test]
+async fn a_visitor_from_another_process_comes_and_goes_and_nothing_is_lost_in_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    set(&store, "before").await;
+    let visit = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "files::visitor", "--ignored"])
+        .env(VISITED, folder.path().join("bos.db"))
+        .output()
+        .unwrap();
+    assert!(visit.status.success(), "{}", String::from_utf8_lossy(&visit.stdout));
+    assert!(String::from_utf8_lossy(&visit.stdout).contains("1 passed"));
+    set(&store, "after").await;
+
+    // What a crash at this instant would leave on the disk.
+    let crashed = tempfile::tempdir().unwrap();
+    for name in ["bos.db", "bos.db-wal"] {
+        std::fs::copy(folder.path().join(name), crashed.path().join(name)).unwrap();
+    }
+    let found = open(crashed.path()).unwrap();
+    let facts = found.read(|tx| {
+        Box::pin(async move { Ok::<_, Error>((tx.meta("before").await?, tx.meta("after").await?)) })
+    });
+    assert_eq!(facts.await.unwrap(), (Some("set".to_owned()), Some("set".to_owned())));
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    set(&open(folder.path()).unwrap(), "kept").await;
+    let store = open(folder.path()).unwrap();
+    let kept = store.peek(|tx| Box::pin(async move { tx.meta("kept").await })).await;
+    assert_eq!(kept.map_err(|error: Error| error).unwrap().as_deref(), Some("set"));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_said_to_be_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bos.db"), "not a database, whatever its name says".repeat(200))
+        .unwrap();
+    let said = open(folder.path()).unwrap_err().to_string();
+    assert!(said.contains("damaged"), "{said}");
+}
+
+#[test]
+fn a_schema_from_a_newer_program_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).unwrap());
+    let conn = rusqlite::Connection::open(folder.path().join("bos.db")).unwrap();
+    conn.execute("UPDATE meta SET value = '99' WHERE key IN ('schema', 'min_reader')", []).unwrap();
+    drop(conn);
+    let said = open(folder.path()).unwrap_err().to_string();
+    assert!(said.contains("install a newer bos"), "{said}");
+}

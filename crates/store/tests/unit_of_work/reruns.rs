@@ -1,0 +1,86 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use store::{Error, Size, Store};
+
+use crate::databases::{on_postgres, on_sqlite};
+
+/// A unit that meets a conflict the first `failures` times; answers with how often it ran.
+async fn unlucky(store: &Store, failures: u32) -> (Result<(), Error>, u32) {
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&runs);
+    let outcome = store.unit(Size::Small, move |tx| {
+        let run = counted.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            tx.set_meta(&format!("run-{run}"), "set").await?;
+            if run < failures {
+                let source =
+                    Some(Arc::new(std::io::Error::other("could not serialize access")) as store::Cause);
+                return Err(Error::Conflict { doing: "test", source });
+            }
+            Ok(())
+        })
+    });
+    (outcome.await, runs.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn on_postgres_a_unit_that_met_a_conflict_runs_again_from_the_start() {
+    on_postgres(async |store, _| {
+        let (outcome, runs) = unlucky(&store, 2).await;
+        outcome.unwrap();
+        assert_eq!(runs, 3);
+        let first = store.read(|tx| Box::pin(async move { tx.meta("run-0").await })).await;
+        assert_eq!(first.map_err(|error: Error| error).unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn on_postgres_a_unit_is_not_run_for_ever() {
+    on_postgres(async |store, _| {
+        let (outcome, runs) = unlucky(&store, 100).await;
+        assert!(matches!(outcome, Err(Error::Conflict { .. })));
+        assert_eq!(runs, 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn on_sqlite_units_come_one_after_the_other_and_run_once() {
+    on_sqlite(async |store| {
+        let (outcome, runs) = unlucky(&store, 1).await;
+        assert!(matches!(outcome, Err(Error::Conflict { .. })));
+        assert_eq!(runs, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn on_postgres_units_that_lock_the_same_rows_in_opposite_order_both_end() {
+    on_postgres(async |store, _| {
+        let both_hold_one = Arc::new(tokio::sync::Barrier::new(2));
+        let runs = Arc::new(AtomicU32::new(0));
+        let put = |first: &'static str, second: &'static str, value: &'static str| {
+            let (both_hold_one, runs) = (Arc::clone(&both_hold_one), Arc::clone(&runs));
+            store.unit::<_, Error, _>(Size::Small, move |tx| {
+                let both_hold_one = Arc::clone(&both_hold_one);
+                let in_first_run = runs.fetch_add(1, Ordering::Relaxed) < 2;
+                Box::pin(async move {
+                    tx.set_meta(first, value).await?;
+                    if in_first_run {
+                        both_hold_one.wait().await;
+                    }
+                    tx.set_meta(second, value).await
+                })
+            })
+        };
+        let (one, two) = futures::future::join(put("a", "b", "one"), put("b", "a", "two")).await;
+        one.and(two).unwrap();
+        assert_eq!(runs.load(Ordering::Relaxed), 3, "one of them was the victim and ran again");
+        let read = store.read(|tx| Box::pin(async move { Ok((tx.meta("a").await?, tx.meta("b").await?)) }));
+        let (a, b) = read.await.map_err(|error: Error| error).unwrap();
+        assert_eq!(a, b, "whoever was last wrote both");
+    })
+    .await;
+}

@@ -1,0 +1,51 @@
+//! `cargo xtask bench`: builds the service and the bench for release, brings up `PostgreSQL`, and measures.
+
+use std::env::consts::EXE_SUFFIX;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{postgres::Postgres, process, workspace};
+
+/// Measure the service beside the limits of this machine; a table here, JSON under target/bench/
+///
+/// Takes about ten minutes; `--quick` takes one or two and is for a look. Nothing else should run meanwhile.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Smaller sizes and one round, for a look
+    #[arg(long)]
+    quick: bool,
+    /// Rounds of every row; the medians count
+    #[arg(long, default_value_t = 3)]
+    rounds: u8,
+    /// Only these rows, with commas; a wrong name is answered with the right ones
+    #[arg(long)]
+    only: Option<String>,
+}
+
+/// Builds, measures, and gives the exit code of the first step that fails.
+pub(crate) fn run(args: &Args) -> Result<u8> {
+    let status = process::run(&mut workspace::cargo("build --release --locked -p bos -p bench".split(' ')))?;
+    if !status.success() {
+        return Ok(process::exit_code(status));
+    }
+    let target = workspace::target()?;
+    let program = |name: &str| target.join("release").join(format!("{name}{EXE_SUFFIX}"));
+    let mut bench = Command::new(program("bench"));
+    bench.arg("measure").arg("--bos").arg(program("bos")).arg("--out").arg(target.join("bench"));
+    bench.arg("--rounds").arg(args.rounds.to_string());
+    if args.quick {
+        bench.arg("--quick");
+    }
+    if let Some(rows) = &args.only {
+        bench.arg("--only").arg(rows);
+    }
+    let postgres = Postgres::start()?;
+    eprintln!("started: {postgres}");
+    if let Some(pgbench) =
+        postgres.bin_dir().map(|folder| folder.join("pgbench")).filter(|file| file.is_file())
+    {
+        bench.arg("--postgres").arg(&postgres.url).arg("--pgbench").arg(pgbench);
+    }
+    Ok(process::exit_code(process::run(&mut bench)?))
+}

@@ -1,0 +1,73 @@
+//! Who the server runs as, and where that account can keep its data.
+//!
+//! `PostgreSQL` refuses to run as root. A run by root, as in most containers, hands the server to the account `nobody`
+//! and needs a data folder that this account owns and can reach: every folder above it must be searchable by others.
+
+use std::{
+    env,
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+use rustix::process::geteuid;
+use tempfile::TempDir;
+
+use crate::workspace;
+
+/// `nobody` and its group, by the number that Linux distributions agree on.
+const NOBODY: u32 = 65_534;
+
+/// A command that runs as the server's account, in a folder it can read. The standard library drops the supplementary
+/// groups of root with the user.
+pub(super) fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir("/");
+    if geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+/// A throw-away folder of the server's account: under the target folder, or among the temporary files where the
+/// account cannot reach the target folder, as in a checkout in root's home.
+pub(super) fn folder() -> Result<TempDir> {
+    let folder = tempfile::Builder::new()
+        .prefix("postgres-")
+        .tempdir_in(reachable_target()?.unwrap_or_else(env::temp_dir))
+        .context("making a folder for PostgreSQL's data")?;
+    if geteuid().is_root() {
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).context("handing the data folder to `nobody`")?;
+    }
+    Ok(folder)
+}
+
+/// The target folder, unless the server's account cannot reach it.
+pub(super) fn reachable_target() -> Result<Option<PathBuf>> {
+    let target = workspace::target()?;
+    let reachable = !geteuid().is_root() || target.ancestors().all(searchable_by_others);
+    Ok(reachable.then_some(target))
+}
+
+fn searchable_by_others(folder: &Path) -> bool {
+    folder.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_closed_to_others_is_not_searchable() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(!searchable_by_others(folder.path()));
+        assert!(searchable_by_others(Path::new("/")));
+    }
+}

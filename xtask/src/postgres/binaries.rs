@@ -1,0 +1,183 @@
+//! `PostgreSQL`'s programs: the machine's own, else Maven's.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::account;
+use crate::process;
+
+/// Where Debian and its kin keep one folder per major version, off the `PATH`.
+const DEBIAN: &str = "/usr/lib/postgresql";
+/// The release that Maven is asked for.
+const MAVEN_VERSION: &str = "18.6.0";
+
+/// A folder with `initdb` and `postgres`, which must be neighbours.
+pub(super) struct Binaries {
+    pub(super) folder: PathBuf,
+    /// As `postgres --version` has it, without what the distribution adds: `PostgreSQL 18.6`.
+    pub(super) version: String,
+}
+
+impl Binaries {
+    /// The machine's own, else Maven's.
+    pub(super) fn find() -> Result<Self> {
+        let folder = match on_machine() {
+            Some(folder) => folder,
+            None => from_maven().context(
+                "PostgreSQL is not on this machine and Maven did not bring it: install `postgresql`, or a JDK and \
+                 `maven`, or set BOS_TEST_DATABASE_URL",
+            )?,
+        };
+        Self::of(folder)
+    }
+
+    fn of(folder: PathBuf) -> Result<Self> {
+        let version = version(&folder)?;
+        Ok(Self { folder, version })
+    }
+
+    /// One of the programs, to run as the server's account.
+    pub(super) fn program(&self, name: &str) -> Command {
+        account::command(&self.folder.join(name))
+    }
+}
+
+/// The newest of Debian's folders, else the `PATH`.
+pub(super) fn on_machine() -> Option<PathBuf> {
+    newest(Path::new(DEBIAN)).or_else(|| on_path(&env::var_os("PATH")?))
+}
+
+fn version(folder: &Path) -> Result<String> {
+    let output = Command::new(folder.join("postgres"))
+        .arg("--version")
+        .output()
+        .with_context(|| format!("asking {} for its version", folder.display()))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let number = said.split_whitespace().nth(2).context("`postgres --version` did not name a version")?;
+    Ok(format!("PostgreSQL {number}"))
+}
+
+fn is_complete(folder: &Path) -> bool {
+    ["initdb", "postgres"].iter().all(|program| folder.join(program).is_file())
+}
+
+fn newest(folders: &Path) -> Option<PathBuf> {
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(folders)
+        .ok()?
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin")))
+        })
+        .filter(|(_, folder)| is_complete(folder))
+        .collect();
+    versions.sort();
+    versions.pop().map(|(_, folder)| folder)
+}
+
+/// A link on the `PATH` is followed, because `initdb` looks for `postgres` beside itself.
+fn on_path(path: &OsStr) -> Option<PathBuf> {
+    env::split_paths(path)
+        .filter_map(|folder| Some(folder.join("initdb").canonicalize().ok()?.parent()?.to_path_buf()))
+        .find(|folder| is_complete(folder))
+}
+
+/// Fetches and unpacks Maven's build of `PostgreSQL` once per target folder.
+fn from_maven() -> Result<PathBuf> {
+    let Some(target) = account::reachable_target()? else {
+        bail!("the account `nobody` cannot reach the target folder: check out where others may search");
+    };
+    let home = target.join(format!("postgres-{MAVEN_VERSION}"));
+    if !is_complete(&home.join("bin")) {
+        eprintln!("fetching PostgreSQL {MAVEN_VERSION} by Maven");
+        let unpacked = tempfile::Builder::new().prefix("postgres-unpack-").tempdir_in(&target)?;
+        unpack(unpacked.path())?;
+        // In one step, so that a half-unpacked folder is never taken for a whole one.
+        fs::rename(unpacked.path().join("postgres"), &home).context("putting PostgreSQL in place")?;
+    }
+    Ok(home.join("bin"))
+}
+
+/// The artifact is a jar that holds one `.txz` with `bin`, `lib` and `share`.
+fn unpack(folder: &Path) -> Result<()> {
+    let platform = platform(env::consts::OS, env::consts::ARCH)?;
+    let artifact = format!("io.zonky.test.postgres:embedded-postgres-binaries-{platform}:{MAVEN_VERSION}");
+    let mut maven = Command::new("mvn");
+    maven.args(["-q", "-B", "dependency:unpack"]).arg(format!("-Dartifact={artifact}"));
+    // Maven looks for a project where it runs.
+    maven.arg(format!("-DoutputDirectory={}", folder.display())).current_dir(folder);
+    run(&mut maven)?;
+
+    let archive = fs::read_dir(folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension() == Some(OsStr::new("txz")))
+        .with_context(|| format!("{artifact} holds no .txz"))?;
+    let home = folder.join("postgres");
+    fs::create_dir(&home)?;
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o755))?;
+    run(Command::new("tar").arg("-xJf").arg(archive).arg("-C").arg(&home))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = process::run(command)?;
+    ensure!(status.success(), "`{}` failed ({status})", process::command_line(command));
+    Ok(())
+}
+
+/// The artifact's name for a platform, out of the names that Rust has for it.
+fn platform(os: &str, arch: &str) -> Result<String> {
+    let arch = match (os, arch) {
+        ("linux" | "macos", "x86_64") => "amd64",
+        ("linux" | "macos", "aarch64") => "arm64v8",
+        _ => bail!("Maven has no PostgreSQL for {os} on {arch}"),
+    };
+    Ok(format!("{}-{arch}", if os == "macos" { "darwin" } else { os }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn install(bin: &Path, programs: &[&str]) {
+        fs::create_dir_all(bin).unwrap();
+        for program in programs {
+            fs::write(bin.join(program), "").unwrap();
+        }
+    }
+
+    #[test]
+    fn the_newest_complete_version_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        install(&folder.path().join("9/bin"), &["initdb", "postgres"]);
+        install(&folder.path().join("15/bin"), &["initdb", "postgres"]);
+        install(&folder.path().join("17/bin"), &["psql"]);
+        assert_eq!(newest(folder.path()), Some(folder.path().join("15/bin")));
+        assert_eq!(newest(&folder.path().join("none")), None);
+    }
+
+    #[test]
+    fn a_link_on_the_path_leads_to_the_folder_that_holds_postgres_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let (bin, links) = (folder.join("pg/bin"), folder.join("links"));
+        install(&bin, &["initdb", "postgres"]);
+        fs::create_dir(&links).unwrap();
+        std::os::unix::fs::symlink(bin.join("initdb"), links.join("initdb")).unwrap();
+        assert_eq!(on_path(links.as_os_str()), Some(bin));
+        assert_eq!(on_path(folder.as_os_str()), None);
+    }
+
+    #[test]
+    fn the_platforms_have_the_names_of_the_artifacts() {
+        assert_eq!(platform("linux", "x86_64").unwrap(), "linux-amd64");
+        assert_eq!(platform("macos", "aarch64").unwrap(), "darwin-arm64v8");
+        assert!(platform("linux", "riscv64").is_err());
+    }
+}

@@ -1,0 +1,50 @@
+//! The repository's own rules, as tests: what the compiler and clippy do not see.
+//!
+//! Each file holds the rules of one kind: the check as a function over what it reads, the test that runs it on this
+//! repository, and a test that shows it a bad example. A check answers with [`Breach`]es, which say where, what is
+//! wrong and how to mend it.
+
+mod arrows;
+mod commands;
+mod data;
+mod links;
+mod manifest;
+mod pages;
+mod sources;
+mod vocabulary;
+mod wording;
+
+use std::fmt;
+
+/// One place where the repository does not keep a rule.
+#[derive(Debug, PartialEq)]
+struct Breach {
+    path: String,
+    line: usize,
+    what: String,
+    mend: String,
+}
+
+impl Breach {
+    fn new(path: &str, line: usize, what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), line, what: what.into(), mend: mend.into() }
+    }
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}; {}", self.path, self.line, self.what, self.mend)
+    }
+}
+
+/// Fails with one line per breach.
+fn assert_none(breaches: &[Breach]) {
+    let lines: Vec<_> = breaches.iter().map(Breach::to_string).collect();
+    assert!(breaches.is_empty(), "\n{}\n", lines.join("\n"));
+}
+
+#[test]
+#[should_panic(expected = "src/a.rs:3: a lamp is lit; put it out")]
+fn a_breach_names_the_file_the_line_and_the_way_to_mend_it() {
+    assert_none(&[Breach::new("src/a.rs", 3, "a lamp is lit", "put it out")]);
+}

@@ -1,0 +1,74 @@
+//! The files of the repository, as git knows them: tracked, or new and not ignored.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The workspace's folder, as cargo says it when it runs the tests: a target folder may serve several checkouts.
+pub(crate) fn root() -> PathBuf {
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
+    PathBuf::from(manifest).join("..")
+}
+
+/// One file: its path from the root, with `/` between folders, and its text.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) path: String,
+    pub(crate) text: String,
+}
+
+impl Source {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
+        Self { path: path.to_owned(), text: text.to_owned() }
+    }
+
+    /// Lines with their numbers, from 1.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
+    }
+
+    pub(crate) fn has_extension(&self, extension: &str) -> bool {
+        Path::new(&self.path).extension().is_some_and(|found| found == extension)
+    }
+
+    /// The number of the line that holds the byte at `offset`.
+    pub(crate) fn line_at(&self, offset: usize) -> usize {
+        1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+    }
+}
+
+/// Every file of the repository. One that is not UTF-8, such as a picture, has a path and no text.
+pub(crate) fn ours() -> Vec<Source> {
+    let list = Command::new("git")
+        // A checkout may belong to another account than the one that tests it, as in containers.
+        .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .expect("git lists the files");
+    assert!(list.status.success(), "git ls-files: {}", String::from_utf8_lossy(&list.stderr));
+    let paths = String::from_utf8(list.stdout).expect("our file names are UTF-8");
+    let paths = paths.split_terminator('\0');
+    paths
+        // A tracked file may have been deleted and not yet committed.
+        .filter_map(|path| {
+            let bytes = fs::read(root().join(path)).ok()?;
+            Some(Source { path: path.to_owned(), text: String::from_utf8(bytes).unwrap_or_default() })
+        })
+        .collect()
+}
+
+#[test]
+fn the_files_of_this_repository_are_found() {
+    let ours = ours();
+    let this = ours.iter().find(|source| source.path == file!()).expect("this file is listed");
+    assert!(this.text.contains("fn the_files_of_this_repository_are_found"));
+    assert!(!ours.iter().any(|source| source.path.starts_with("target/")));
+}
+
+#[test]
+fn a_place_in_the_text_has_its_line() {
+    let source = Source::new("a", "one\ntwo\nthree");
+    assert_eq!(source.line_at(source.text.find("two").unwrap()), 2);
+}

@@ -1,0 +1,115 @@
+//! Which file may speak which language: the wire's (`contract`) and the rules' (`domain`) meet in two files only, and
+//! a companion sees no more of the engine than its ports.
+
+use crate::{
+    Breach, assert_none,
+    sources::{Source, ours},
+};
+
+/// The two translators: files of these names, or files in folders of these names.
+const TRANSLATORS: [&str; 2] = ["crates/engine/src/from_wire", "crates/engine/src/to_wire"];
+
+/// Code that ships: not tests, not comments.
+fn shipped(source: &Source) -> impl Iterator<Item = (usize, &str)> {
+    let is_test = source.path.ends_with("/tests.rs") || !source.path.contains("/src/");
+    let mut before = "";
+    source
+        .lines()
+        .take_while(move |(_, line)| {
+            let test_module = before == "#[cfg(test)]" && line.starts_with("mod ") && line.ends_with('{');
+            before = line;
+            !is_test && !test_module
+        })
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+/// What follows `name::` in a line, at each place where the crate itself is meant.
+fn paths<'a>(line: &'a str, name: &str) -> Vec<&'a str> {
+    let mention = format!("{name}::");
+    line.match_indices(&mention)
+        .filter(|(at, _)| {
+            !line[..*at].ends_with(|before: char| before.is_alphanumeric() || "_:".contains(before))
+                || line[..*at].ends_with(" ::")
+        })
+        .map(|(at, _)| &line[at + mention.len()..])
+        .collect()
+}
+
+fn first_mention(source: &Source, name: &str) -> Option<usize> {
+    shipped(source).find(|(_, line)| !paths(line, name).is_empty()).map(|(number, _)| number)
+}
+
+fn mixed_vocabularies(sources: &[Source]) -> Vec<Breach> {
+    let ours =
+        sources.iter().filter(|source| source.path.starts_with("crates/") && source.has_extension("rs"));
+    ours.filter(|source| !TRANSLATORS.iter().any(|path| source.path.starts_with(path)))
+        .filter_map(|source| {
+            let line = first_mention(source, "contract")?.max(first_mention(source, "domain")?);
+            let what = "this file knows both `contract` and `domain`";
+            Some(Breach::new(
+                &source.path,
+                line,
+                what,
+                "translate in crates/engine/src/{from_wire,to_wire}.rs",
+            ))
+        })
+        .collect()
+}
+
+fn curious_companions(sources: &[Source]) -> Vec<Breach> {
+    let companions = sources.iter().filter(|source| source.path.starts_with("crates/companions/src/"));
+    companions
+        .flat_map(|source| shipped(source).map(move |(number, line)| (source, number, line)))
+        .filter(|(_, _, line)| paths(line, "engine").iter().any(|path| !path.starts_with("ports")))
+        .map(|(source, number, _)| {
+            let what = "a companion sees the engine's ports only";
+            Breach::new(&source.path, number, what, "name it through `engine::ports`, or do without it")
+        })
+        .collect()
+}
+
+#[test]
+fn only_the_translators_know_both_vocabularies() {
+    assert_none(&mixed_vocabularies(&ours()));
+}
+
+#[test]
+fn companions_know_of_the_engine_what_a_neighbour_would() {
+    assert_none(&curious_companions(&ours()));
+}
+
+#[cfg(test)]
+mod bad_examples {
+    use super::*;
+
+    const BOTH: &str = "use contract::Envelope;\n\nuse domain::Batch;\n";
+
+    #[test]
+    fn a_file_that_uses_both_vocabularies_is_a_breach() {
+        let breaches = mixed_vocabularies(&[Source::new("crates/engine/src/apply.rs", BOTH)]);
+        assert_eq!((breaches[0].path.as_str(), breaches[0].line), ("crates/engine/src/apply.rs", 3));
+    }
+
+    #[test]
+    fn translators_tests_comments_and_modules_of_the_name_are_free() {
+        let in_tests = format!("use domain::Batch;\n#[cfg(test)]\nmod tests {{\n{BOTH}}}\n");
+        assert_eq!(
+            mixed_vocabularies(&[
+                Source::new("crates/engine/src/to_wire.rs", BOTH),
+                Source::new("crates/engine/src/from_wire/results.rs", BOTH),
+                Source::new("crates/engine/tests/road.rs", BOTH),
+                Source::new("crates/engine/src/apply.rs", &in_tests),
+                Source::new("crates/engine/src/cause.rs", "// contract::Envelope\nuse domain::Batch;\n"),
+                Source::new("crates/engine/src/ports.rs", "use crate::contract::X;\nuse domain::Batch;\n"),
+            ]),
+            []
+        );
+    }
+
+    #[test]
+    fn a_companion_that_looks_into_the_engine_is_a_breach() {
+        let text = "use engine::ports::Broker;\nuse engine::apply::Engine;\n";
+        let breaches = curious_companions(&[Source::new("crates/companions/src/nlp.rs", text)]);
+        assert_eq!(breaches.iter().map(|breach| breach.line).collect::<Vec<_>>(), [2]);
+    }
+}
