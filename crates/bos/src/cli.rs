@@ -7,12 +7,15 @@ mod client;
 pub mod completions;
 pub mod config;
 mod corrections;
+pub mod demo;
 pub mod essay;
 mod files;
 mod follow;
+pub mod openapi;
 pub mod output;
 mod progress;
 mod rows;
+pub mod serve;
 mod shapes;
 mod submission;
 
@@ -107,12 +110,18 @@ pub struct Global {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the service
+    Serve(serve::ServeCommand),
+    /// Show the service at work on a class of essays
+    Demo(demo::DemoCommand),
     /// Hand in batches and look at them
     Batch(batch::BatchCommand),
     /// Send single essays to the spell checker and look at them
     Essay(essay::EssayCommand),
     /// Show or check the configuration
     Config(config::ConfigCommand),
+    /// Print the API's description (OpenAPI 3.1)
+    Openapi(openapi::OpenapiCommand),
     /// Print completions for a shell
     Completions(completions::CompletionsCommand),
 }
@@ -139,6 +148,9 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
     match command {
+        Command::Serve(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
+        Command::Demo(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
+        Command::Openapi(command) => command.run(),
         Command::Batch(command) => {
             let client = Client::new(&global.server)?;
             on(&mut Builder::new_current_thread(), command.run(&client, output))

@@ -56,7 +56,7 @@ pub fn router(app: App) -> Router {
         .route("/v1/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::figures))
-        .route("/openapi.json", get(openapi::json))
+        .route("/openapi.json", get(openapi::serve))
         .route("/docs", get(docs::enter))
         .route("/docs/", get(docs::index))
         .route("/docs/{*path}", get(docs::asset));

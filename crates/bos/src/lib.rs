@@ -6,8 +6,10 @@ mod suggest;
 
 pub mod cli;
 pub mod config;
+pub mod content_client;
 pub mod http;
 pub mod metrics;
+pub mod run;
 pub mod serve;
 pub mod tasks;
 pub mod telemetry;

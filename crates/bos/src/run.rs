@@ -13,12 +13,13 @@ use store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::words::Companion;
-use crate::config::{Config, Language};
+use crate::config::Config;
+use crate::config::words::{Companion, Language};
 use crate::content_client::ContentClient;
 use crate::http::{self, App};
 use crate::serve;
 use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
 
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -55,13 +56,15 @@ pub struct Ready {
     pub took: Duration,
 }
 
-/// Extras that only tests and benchmarks ask for.
+/// What not every caller of [`run`] wants.
 #[derive(Debug, Clone, Default)]
 pub struct Extras {
     /// The companions answer at once, without language work.
     pub instant_companions: bool,
     /// Where to stop dead.
     pub crash: Crash,
+    /// The figures that `/metrics` shows; there is one set of them in a process.
+    pub metrics: Option<Metrics>,
 }
 
 /// Runs the service until `shutdown`, then stops it within the drain time. `ready` is called once everything works.
@@ -91,7 +94,7 @@ pub async fn run(
         CompanionSettings { instant: extras.instant_companions, hunspell_dir: config.hunspell_dir.clone() },
     )?;
     let content: Arc<dyn ContentStore> = match &config.content_service_url {
-        Some(url) => Arc::new(ContentClient::new(url.as_url().clone(), config.ingest_concurrency)?),
+        Some(url) => Arc::new(ContentClient::new(url.as_url(), config.ingest_concurrency)?),
         None => companions.content(),
     };
 
@@ -108,36 +111,30 @@ pub async fn run(
     tasks.spawn("prune", engine::prune::run(Arc::clone(&engine), end.clone()));
     tasks.spawn("backlog", engine::backlog::run(Arc::clone(&engine), end.clone()));
     let wanted = |name: &str| config.companions.iter().any(|companion| companion.as_str() == name);
-    for (name, work) in companions.tasks(bus, content, clock, end.clone()) {
+    for (name, work) in companions.tasks(bus, content, clock, &end) {
         if wanted(name) {
             tasks.spawn(name, work);
         }
     }
 
     let address = listener.local_addr().unwrap_or_else(|_| (config.host, config.port).into());
-    let app = App::new(Arc::clone(&config), Arc::clone(&engine), companions.content(), tasks.clone());
+    let mut app = App::new(Arc::clone(&config), Arc::clone(&engine), companions.content(), tasks.clone())
+        .ending_on(shutdown.clone());
+    if let Some(metrics) = extras.metrics {
+        app = app.with_metrics(metrics);
+    }
     let router = http::router(app);
     ready(Ready { address, took: started.elapsed() });
-    serve::serve(listener, router, serve_limits(&config), shutdown, &tasks).await;
+    serve::serve(listener, router, serve::Limits::from(&*config), shutdown, tasks.clone()).await;
 
     let stuck = tasks.shutdown(config.drain_timeout).await;
     if !stuck.is_empty() {
         tracing::warn!(tasks = stuck.join(", "), "stopped before these had ended; the next start goes on where they were");
     }
     drop(engine);
-    companions.close();
+    drop(companions);
     store.close().await;
     Ok(())
-}
-
-fn serve_limits(config: &Config) -> serve::Limits {
-    serve::Limits {
-        max_connections: config.max_connections,
-        header_timeout: config.header_timeout,
-        max_header_size: config.max_header_size,
-        max_header_fields: config.max_header_fields,
-        drain_timeout: config.drain_timeout,
-    }
 }
 
 /// The engine's part of the configuration.

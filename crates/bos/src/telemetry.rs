@@ -74,6 +74,12 @@ pub fn hook_panics() {
 #[derive(Clone)]
 pub struct Metrics(Arc<PrometheusHandle>);
 
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
 impl Metrics {
     /// Makes this process count.
     ///

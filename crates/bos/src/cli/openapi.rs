@@ -15,7 +15,7 @@ pub struct OpenapiCommand {}
 impl OpenapiCommand {
     #[expect(clippy::unused_self, reason = "every command is run alike")]
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        writeln!(io::stdout().lock(), "{}", http::openapi::json())?;
+        io::stdout().lock().write_all(http::openapi::JSON.as_bytes())?;
         Ok(Exit::Ok)
     }
 }

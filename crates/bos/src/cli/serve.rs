@@ -43,6 +43,7 @@ impl ServeCommand {
         for variable in ignored {
             tracing::debug!(variable, "passed over: Kubernetes made it for a Service of our name");
         }
+        let extras = Extras { metrics: telemetry::Metrics::install().ok(), ..Extras::default() };
         let listener = bind(config.host, config.port).await?;
         let shutdown = CancellationToken::new();
         let banner = {
@@ -54,7 +55,7 @@ impl ServeCommand {
                 }
             }
         };
-        let service = Box::pin(run::run(config, listener, Extras::default(), shutdown.clone(), banner));
+        let service = Box::pin(run::run(config, listener, extras, shutdown.clone(), banner));
         tokio::select! {
             ended = service => ended?,
             never = obey_signals(shutdown, output) => match never {},

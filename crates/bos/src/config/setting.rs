@@ -139,7 +139,15 @@ impl Setting for DatabaseUrl {
 pub struct ContentServiceUrl(String);
 
 impl ContentServiceUrl {
-    /// The URL to which `/v1/content` is appended.
+    /// The address of the collection, path included (`http://content:8000/v1/content`).
+    ///
+    /// # Panics
+    /// Never: the text was a URL when it was read.
+    pub fn as_url(&self) -> Url {
+        Url::parse(&self.0).expect("the text was a URL when it was read")
+    }
+
+    /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

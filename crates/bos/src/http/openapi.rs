@@ -48,7 +48,7 @@ use super::{batch, content, essay, health, limits, problem, reply};
 )]
 struct Description;
 
-/// The description as pretty JSON, the same bytes for the same program.
+/// The description as pretty JSON, the same text from the same program.
 pub static JSON: LazyLock<String> = LazyLock::new(|| {
     // A description that is made of strings always serialises.
     let mut json = Description::openapi().to_pretty_json().unwrap_or_default();
@@ -56,6 +56,6 @@ pub static JSON: LazyLock<String> = LazyLock::new(|| {
     json
 });
 
-pub(super) async fn json() -> Response {
+pub(super) async fn serve() -> Response {
     reply::json(Bytes::from_static(JSON.as_bytes()))
 }

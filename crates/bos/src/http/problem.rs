@@ -128,7 +128,7 @@ impl Problem {
 
     /// A problem with a single place, whose kind is that of the whole.
     pub fn of_item(item: Item) -> Self {
-        Self::new(item.code, item.detail.clone()).with_errors(vec![item])
+        Self::new(item.code, sentence(&item.detail)).with_errors(vec![item])
     }
 
     /// With everything that is wrong, one by one.
@@ -175,6 +175,18 @@ impl Problem {
         // Strings, numbers and lists of them always serialise; an empty body is still the right status.
         serde_json::to_vec(&body).unwrap_or_default()
     }
+}
+
+/// A remark as a sentence of its own.
+pub(super) fn sentence(remark: &str) -> String {
+    let mut sentence = remark.to_owned();
+    if let Some(first) = sentence.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    if !sentence.ends_with(['.', '?']) {
+        sentence.push('.');
+    }
+    sentence
 }
 
 impl IntoResponse for Problem {

@@ -36,7 +36,9 @@ pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
         let is_unknown = fault.code == Code::UnknownField;
         let code = if is_unknown { Code::UnknownParameter } else { Code::InvalidParameter };
         let in_path = error.path().to_string();
-        let parameter = fault.field.or_else(|| shape::printable(&in_path).filter(|name| name != "."));
+        // A repeated parameter's path ends in its index, as in `status[0]`.
+        let name = in_path.split_once('[').map_or(in_path.as_str(), |(name, _)| name);
+        let parameter = fault.field.or_else(|| shape::printable(name).filter(|name| name != "."));
         let item = Item::new(code, fault.detail);
         Problem::of_item(match parameter {
             Some(name) => item.of_parameter(name),

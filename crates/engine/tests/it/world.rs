@@ -82,7 +82,7 @@ impl World {
         tasks.spawn(engine::relay::run(Arc::clone(&engine), broker, end.clone()));
         tasks.spawn(engine::consumer::run(Arc::clone(&engine), Arc::clone(&bus), end.clone()));
         tasks.spawn(engine::timers::run(Arc::clone(&engine), shards, end.clone()));
-        for (_, work) in companions.tasks(bus, content, clock, end.clone()) {
+        for (_, work) in companions.tasks(bus, content, clock, &end) {
             tasks.spawn(work);
         }
         Self { engine, store, end, tasks, companions, died }
@@ -93,7 +93,7 @@ impl World {
         self.end.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        self.companions.close();
+        drop(self.companions);
         self.store.close().await;
     }
 

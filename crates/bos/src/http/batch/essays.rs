@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::{BatchId, EssayState};
 use serde::Deserialize;
-use utoipa::IntoParams;
 
 use crate::http::app::App;
 use crate::http::auth::Caller;
@@ -16,7 +15,7 @@ use crate::http::query::Query;
 use crate::http::{reply, schemas};
 
 /// Parameters of a page of essays.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::{Batch, BatchId, BatchStatus, Kind};
 use serde::{Deserialize, Serialize};
 use store::{BatchRow, Labels, ListFilter, Private};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::http::app::App;
 use crate::http::auth::Caller;
@@ -18,7 +18,7 @@ use crate::http::query::Query;
 use crate::http::{reply, schemas};
 
 /// Parameters of the list of batches.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {

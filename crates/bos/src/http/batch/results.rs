@@ -10,7 +10,7 @@ use futures::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use store::{PhaseResult, ResultRow};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::http::app::App;
 use crate::http::auth::Caller;
@@ -24,7 +24,7 @@ use crate::http::schemas;
 const PAGE: u32 = 200;
 
 /// Parameters of the results.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {

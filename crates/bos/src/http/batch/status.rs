@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use domain::BatchId;
 use serde::Deserialize;
-use utoipa::IntoParams;
 
 use crate::http::app::App;
 use crate::http::auth::Caller;
@@ -23,7 +22,7 @@ use crate::http::status::{Rendered, StatusDocument};
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Parameters of a status request.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {

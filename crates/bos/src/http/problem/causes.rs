@@ -5,17 +5,13 @@ use std::time::Duration;
 
 use domain::Refusal;
 
-use super::{Code, Problem};
+use super::{Code, Problem, sentence};
 
 impl From<Refusal> for Problem {
     /// The rules' codes are problem codes; their sentences name the state and what is possible in it.
     fn from(refusal: Refusal) -> Self {
         let code = refusal.code().parse().unwrap_or(Code::WrongStage);
-        let mut detail = refusal.to_string();
-        if let Some(first) = detail.get_mut(..1) {
-            first.make_ascii_uppercase();
-        }
-        Self::new(code, format!("{detail}."))
+        Self::new(code, sentence(&refusal.to_string()))
     }
 }
 

@@ -3,6 +3,7 @@
 use domain::{AttentionCode, Batch, End, Stage, WaitingCode};
 
 use super::Counts;
+use crate::http::problem::sentence as as_sentence;
 
 /// Says where the batch is: what is ready, what is being worked on, what failed, and what somebody should do.
 pub(super) fn sentence(batch: &Batch, counts: &Counts) -> String {
@@ -12,12 +13,7 @@ pub(super) fn sentence(batch: &Batch, counts: &Counts) -> String {
         parts.push("paused, no further phase begins until it is resumed".to_owned());
     }
     parts.extend(batch.attention.map(|attention| attention_of(attention.code).to_owned()));
-    let mut sentence = parts.join("; ");
-    if let Some(first) = sentence.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    sentence.push('.');
-    sentence
+    as_sentence(&parts.join("; "))
 }
 
 fn standing(batch: &Batch, counts: &Counts) -> String {

@@ -12,10 +12,10 @@ const GOLDEN: &str = include_str!("../../../openapi.json");
 
 #[test]
 fn the_description_is_the_one_that_is_kept() {
-    if bos::http::openapi::JSON.as_str() != GOLDEN {
-        let new = tempfile::Builder::new().prefix("openapi").suffix(".json").tempfile().unwrap();
-        let (_, path) = new.keep().unwrap();
-        std::fs::write(&path, bos::http::openapi::JSON.as_str()).unwrap();
+    let described = bos::http::openapi::JSON.as_str();
+    if described != GOLDEN {
+        let (_, path) = tempfile::Builder::new().prefix("openapi-").suffix(".json").tempfile().unwrap().keep().unwrap();
+        std::fs::write(&path, described).unwrap();
         panic!("the API has changed: look at the difference, then copy {} to crates/bos/openapi.json", path.display());
     }
 }
