@@ -69,7 +69,8 @@ impl ContentClient {
     }
 
     async fn store_one(&self, text: Bytes) -> Result<String, ContentError> {
-        let sent = self.http.post(self.url.clone()).header("content-type", "application/octet-stream").body(text);
+        let sent =
+            self.http.post(self.url.clone()).header("content-type", "application/octet-stream").body(text);
         let response = sent.send().await.map_err(unreachable)?;
         if response.status() != StatusCode::CREATED {
             return Err(refusal(&response));
@@ -91,7 +92,9 @@ impl ContentClient {
         let response = self.http.get(url).send().await.map_err(unreachable)?;
         match response.status() {
             StatusCode::OK => capped(response, TEXT_CAP).await,
-            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => Err(ContentError::Refused { code: "text_not_found" }),
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => {
+                Err(ContentError::Refused { code: "text_not_found" })
+            }
             _ => Err(refusal(&response)),
         }
     }

@@ -88,7 +88,8 @@ pub async fn run(
     let store = Store::open_sqlite(&folder.join("bos.db"), Arc::new(move || now.now()))?;
     let broker = LocalBroker::open(store.clone()).await?;
     let bus: Arc<dyn Broker> = Arc::new(broker.clone());
-    let engine = Engine::open(store.clone(), engine_settings(&config), Arc::clone(&clock), extras.crash).await?;
+    let engine =
+        Engine::open(store.clone(), engine_settings(&config), Arc::clone(&clock), extras.crash).await?;
     let companions = Companions::open(
         &folder.join("companions.db"),
         CompanionSettings { instant: extras.instant_companions, hunspell_dir: config.hunspell_dir.clone() },
@@ -104,7 +105,10 @@ pub async fn run(
     let (shards, leases) =
         Shards::lease(store.clone(), replica, engine.settings(), Arc::clone(&clock), end.clone());
     tasks.spawn("leases", leases);
-    tasks.spawn("ingest", engine::ingest::run(Arc::clone(&engine), Arc::clone(&content), shards.clone(), end.clone()));
+    tasks.spawn(
+        "ingest",
+        engine::ingest::run(Arc::clone(&engine), Arc::clone(&content), shards.clone(), end.clone()),
+    );
     tasks.spawn("relay", engine::relay::run(Arc::clone(&engine), broker, end.clone()));
     tasks.spawn("consumer", engine::consumer::run(Arc::clone(&engine), Arc::clone(&bus), end.clone()));
     tasks.spawn("timers", engine::timers::run(Arc::clone(&engine), shards, end.clone()));
@@ -129,7 +133,10 @@ pub async fn run(
 
     let stuck = tasks.shutdown(config.drain_timeout).await;
     if !stuck.is_empty() {
-        tracing::warn!(tasks = stuck.join(", "), "stopped before these had ended; the next start goes on where they were");
+        tracing::warn!(
+            tasks = stuck.join(", "),
+            "stopped before these had ended; the next start goes on where they were"
+        );
     }
     drop(engine);
     drop(companions);

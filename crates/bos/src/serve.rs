@@ -26,6 +26,9 @@ use tower::ServiceExt as _;
 use crate::config::Config;
 use crate::tasks::Tasks;
 
+/// The name of a connection's task: these come and go, and none of them is missed.
+pub(crate) const CONNECTION: &str = "http connection";
+
 /// How long the accept loop pauses when the system has no socket to give (EMFILE, ENFILE, ENOBUFS).
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(200);
 
@@ -81,7 +84,7 @@ pub async fn serve(
             shutdown: shutdown.clone(),
             give_up: give_up.clone(),
         };
-        tasks.spawn("http connection", async move {
+        tasks.spawn(CONNECTION, async move {
             connection.run(stream).await;
             drop(slot);
         });

@@ -83,37 +83,3 @@ async fn in_the_instant_mode_the_lifecycle_is_the_same_and_the_texts_stay() {
     let text = outcomes[1]["processed_essays"][0]["text_storage_id"].as_str().unwrap();
     assert_eq!(content.get(text).await.unwrap().unwrap(), "I recieve teh mail.");
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn zz_speed() {
-    let dir = tempfile::tempdir().unwrap();
-    let companions = Companions::open(&dir.path().join("companions.db"), CompanionSettings { instant: true, hunspell_dir: None }).unwrap();
-    let (bus, content, stop) = (MemoryBus::default(), companions.content(), CancellationToken::new());
-    let tasks = companions.tasks(Arc::new(bus.clone()), content, Arc::new(engine::ports::SystemClock), &stop);
-    let (batches, size) = (200u128, 30u128);
-    let started = std::time::Instant::now();
-    for b in 1..=batches {
-        let batch = id(b << 64);
-        let ids: Vec<_> = (1..=size).map(|n| id((b << 64) + n)).collect();
-        bus.append([registered(batch, &ids)]);
-        bus.append(ids.iter().map(|e| provisioned(batch, *e, "0123456789abcdef0123456789abcdef")));
-        let refs: Vec<_> = ids.iter().map(|e| (*e, "0123456789abcdef0123456789abcdef")).collect();
-        bus.append([spellcheck(batch, id(b << 32), &refs)]);
-    }
-    let prepared = started.elapsed();
-    let handles: Vec<_> = tasks.into_iter().map(|(_, t)| tokio::task::spawn(t)).collect();
-    let run = std::time::Instant::now();
-    bus.wait_for(Topic::BatchPhaseOutcome, batches as usize).await;
-    let one = run.elapsed();
-    for b in 1..=batches {
-        let batch = id(b << 64);
-        let refs: Vec<_> = (1..=size).map(|n| (id((b << 64) + n), "0123456789abcdef0123456789abcdef")).collect();
-        bus.append([nlp(batch, id(b << 32), &refs)]);
-    }
-    bus.wait_for(Topic::BatchPhaseOutcome, 2 * batches as usize).await;
-    eprintln!("SPEED prepared {prepared:?}, spellcheck {one:?}, both {:?}: {} essays", run.elapsed(), batches * size);
-    stop.cancel();
-    for h in handles { h.await.unwrap(); }
-    std::fs::create_dir_all("/tmp/comp_docs").unwrap();
-    for (n, r) in bus.log().iter().enumerate() { if n % 97 == 0 || n > bus.log().len() - 3 { std::fs::write(format!("/tmp/comp_docs/{}__{n}.json", r.topic), &r.value).unwrap(); } }
-}

@@ -71,7 +71,16 @@ impl Engine {
         let shards = store.read(|tx| Box::pin(async move { tx.shards().await })).await?;
         let settings = Arc::new(settings);
         let backlog = Backlog::new(settings.staged_bytes_cap, settings.outbox_rows_cap);
-        Ok(Arc::new(Self { store, settings, shards, clock, signals: Signals::default(), backlog, crash, fingerprints }))
+        Ok(Arc::new(Self {
+            store,
+            settings,
+            shards,
+            clock,
+            signals: Signals::default(),
+            backlog,
+            crash,
+            fingerprints,
+        }))
     }
 
     /// The database, for reads on behalf of callers.
@@ -266,7 +275,12 @@ impl Change {
     }
 
     /// Takes one piece of news in; true when the batch is to change.
-    pub(crate) async fn take_in(&mut self, tx: &mut Tx, news: &News, settings: &Settings) -> Result<bool, Error> {
+    pub(crate) async fn take_in(
+        &mut self,
+        tx: &mut Tx,
+        news: &News,
+        settings: &Settings,
+    ) -> Result<bool, Error> {
         let Some(input) = resolve::resolve(tx, &self.row, news).await? else { return Ok(false) };
         let decision = domain::decide(Some(self.row.batch.clone()), input, tx.now(), &settings.rules)?;
         self.adopt(tx, decision, settings).await

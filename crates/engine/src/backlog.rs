@@ -30,7 +30,11 @@ pub async fn run(engine: Arc<Engine>, end: CancellationToken) {
 async fn measure(engine: &Engine) -> Result<(), Error> {
     let (staged, outbox, now) = engine
         .store
-        .read(|tx| Box::pin(async move { Ok::<_, Error>((tx.staged_depth().await?, tx.outbox_depth().await?, tx.now())) }))
+        .read(|tx| {
+            Box::pin(
+                async move { Ok::<_, Error>((tx.staged_depth().await?, tx.outbox_depth().await?, tx.now())) },
+            )
+        })
         .await?;
     engine.backlog.set(staged.bytes, outbox.pending);
     metrics::depth("staged_texts", staged.rows, Some(staged.bytes), None);

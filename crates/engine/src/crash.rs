@@ -92,7 +92,11 @@ impl Crash {
     }
 
     #[cfg(not(feature = "crash-points"))]
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the twin with crash points needs both")]
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "the twin with crash points needs both"
+    )]
     pub(crate) const fn at(&self, _: CrashPoint) -> Result<(), Error> {
         Ok(())
     }

@@ -1,12 +1,23 @@
 //! The platform's words → ours. The only place, with [`crate::to_wire`], that knows both vocabularies.
 
-use contract::{Incoming, IncomingBody, NlpFigures, PhaseName, SpellcheckFigures, Verdict};
-use domain::{BatchId, CorrelationId, EssayId, OutcomeWord, Phase, StorageId};
+use contract::{CourseCode, Incoming, IncomingBody, NlpFigures, PhaseName, SpellcheckFigures, Verdict};
+use domain::{BatchId, CorrelationId, EssayId, Language, OutcomeWord, Phase, StorageId};
 use store::EssayReport;
 use uuid::Uuid;
 
 use crate::ports::Delivery;
 use crate::{Cause, Message, News, Origin};
+
+/// The platform's course codes, each with its language: an exact table, for whoever checks what a caller states.
+pub fn courses() -> impl Iterator<Item = (&'static str, Language)> {
+    CourseCode::ALL.iter().map(|course| {
+        let language = match course.language() {
+            contract::Language::English => Language::En,
+            contract::Language::Swedish => Language::Sv,
+        };
+        (course.as_str(), language)
+    })
+}
 
 /// What a message turns out to be.
 pub(crate) enum Read {
@@ -58,7 +69,10 @@ fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(Batch
                     .then(|| error_code.unwrap_or_else(|| "spellcheck_failed".to_owned())),
                 figures: figures.map(spelling),
             };
-            Some((essay.batch(), News::EssaysReported { phase: Phase::Spellcheck, correlation, reports: vec![report] }))
+            Some((
+                essay.batch(),
+                News::EssaysReported { phase: Phase::Spellcheck, correlation, reports: vec![report] },
+            ))
         }
         IncomingBody::EssayNlpDone { essay_id, batch_id, figures } => {
             let essay = ours(essay_id, batch_id)?;
@@ -69,14 +83,19 @@ fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(Batch
                 error_code: None,
                 figures: Some(measures(figures)),
             };
-            Some((essay.batch(), News::EssaysReported { phase: Phase::Nlp, correlation, reports: vec![report] }))
+            Some((
+                essay.batch(),
+                News::EssaysReported { phase: Phase::Nlp, correlation, reports: vec![report] },
+            ))
         }
         IncomingBody::PhaseOutcome { batch_id, phase, outcome, processed, failed } => {
             let batch = BatchId::from_uuid(batch_id).ok()?;
             let own = |id: Uuid| EssayId::try_from(id).ok().filter(|essay| essay.batch() == batch);
             let processed = processed
                 .into_iter()
-                .filter_map(|essay| Some((own(essay.essay_id)?, StorageId::try_from(essay.text_storage_id).ok()?)))
+                .filter_map(|essay| {
+                    Some((own(essay.essay_id)?, StorageId::try_from(essay.text_storage_id).ok()?))
+                })
                 .collect();
             let failed = failed.into_iter().filter_map(own).collect();
             let word = match outcome {
@@ -111,7 +130,8 @@ fn known(phase: PhaseName) -> Option<Phase> {
 
 fn spelling(figures: SpellcheckFigures) -> String {
     let words = figures.metrics.map(|metrics| metrics.word_count);
-    let corrections = figures.corrections_made.or(figures.metrics.map(|metrics| metrics.total_corrections));
+    let corrections =
+        figures.corrections_made.or_else(|| figures.metrics.map(|metrics| metrics.total_corrections));
     serde_json::json!({ "corrections": corrections, "words": words }).to_string()
 }
 

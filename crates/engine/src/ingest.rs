@@ -22,7 +22,12 @@ const TURN_TEXTS: u32 = 500;
 const TURN_BYTES: i64 = 8 << 20;
 
 /// Stores texts until `end`.
-pub async fn run(engine: Arc<Engine>, content: Arc<dyn ContentStore>, mut shards: Shards, end: CancellationToken) {
+pub async fn run(
+    engine: Arc<Engine>,
+    content: Arc<dyn ContentStore>,
+    mut shards: Shards,
+    end: CancellationToken,
+) {
     shards.some().await;
     let mut pause = Pause::none(&engine);
     loop {
@@ -77,7 +82,9 @@ async fn drain(
         let started = Instant::now();
         let rows = engine
             .store
-            .read(move |tx| Box::pin(async move { tx.due_staged(shard, tx.now(), TURN_TEXTS, TURN_BYTES).await }))
+            .read(move |tx| {
+                Box::pin(async move { tx.due_staged(shard, tx.now(), TURN_TEXTS, TURN_BYTES).await })
+            })
             .await?;
         if rows.is_empty() {
             return Ok(());
@@ -96,7 +103,11 @@ async fn drain(
         settle(engine, shard, turn, pause).await?;
         metrics::turn("ingest", started.elapsed());
         if failed == whole {
-            tracing::warn!(code = trouble.unwrap_or_default(), pause_ms = pause.time.as_millis(), "the Content Service cannot be used; texts stay staged");
+            tracing::warn!(
+                code = trouble.unwrap_or_default(),
+                pause_ms = pause.time.as_millis(),
+                "the Content Service cannot be used; texts stay staged"
+            );
             return Ok(());
         }
     }
@@ -107,7 +118,8 @@ type Answer = (StagedRow, Result<(StorageId, i64), ContentError>);
 
 /// Has the texts stored, and looks up those that a caller says are stored already.
 async fn ask(content: &dyn ContentStore, mut rows: Vec<StagedRow>) -> Vec<Answer> {
-    let bodies: Vec<Bytes> = rows.iter_mut().filter_map(|row| row.body.take()).map(|body| Bytes::from(body.0)).collect();
+    let bodies: Vec<Bytes> =
+        rows.iter_mut().filter_map(|row| row.body.take()).map(|body| Bytes::from(body.0)).collect();
     let lengths: Vec<i64> = bodies.iter().map(|b| i64::try_from(b.len()).unwrap_or(i64::MAX)).collect();
     let mut stored = content.store(bodies).await.into_iter().zip(lengths);
     let mut answers = Vec::with_capacity(rows.len());

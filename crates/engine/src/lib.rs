@@ -38,6 +38,7 @@ mod to_wire;
 pub use apply::{Applied, Engine};
 pub use crash::{Crash, CrashPoint};
 pub use error::Error;
+pub use from_wire::courses;
 pub use local_broker::LocalBroker;
 pub use news::{Cause, Message, News, Origin};
 pub use settings::Settings;

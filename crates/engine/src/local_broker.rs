@@ -44,7 +44,9 @@ impl LocalBroker {
     /// A bus on the log of this database.
     pub async fn open(store: Store) -> Result<Self, store::Error> {
         let end = store.read(|tx| Box::pin(async move { tx.log_end().await })).await?;
-        Ok(Self { shared: Arc::new(Shared { store, end: watch::Sender::new(end), unwritten: Mutex::default() }) })
+        Ok(Self {
+            shared: Arc::new(Shared { store, end: watch::Sender::new(end), unwritten: Mutex::default() }),
+        })
     }
 
     /// Moves pending outbox rows onto the log and writes the positions handed in; says how many rows moved.
@@ -88,7 +90,11 @@ impl LocalBroker {
     }
 }
 
-async fn write_in(tx: &mut Tx, write: &Write, positions: &[(&'static str, i64)]) -> Result<(u64, i64), store::Error> {
+async fn write_in(
+    tx: &mut Tx,
+    write: &Write,
+    positions: &[(&'static str, i64)],
+) -> Result<(u64, i64), store::Error> {
     for (consumer, position) in positions {
         tx.set_log_position(consumer, *position + 1).await?;
     }

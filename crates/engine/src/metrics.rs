@@ -38,7 +38,10 @@ pub(crate) fn count(name: &'static str, label: Option<(&'static str, &'static st
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format; depths stay far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float by its format; depths stay far below 2^53"
+)]
 pub(crate) fn depth(queue: &'static str, rows: i64, bytes: Option<i64>, age: Option<chrono::TimeDelta>) {
     gauge!(DEPTH, "queue" => queue).set(rows as f64);
     if let Some(bytes) = bytes {

@@ -1,8 +1,6 @@
 //! What arrived, and why we believe it.
 
-use domain::{
-    CancelMode, CorrelationId, EssayId, OutcomeWord, Phase, StorageId, Timer, WaitingCode,
-};
+use domain::{CancelMode, CorrelationId, EssayId, OutcomeWord, Phase, StorageId, Timer, WaitingCode};
 use store::EssayReport;
 use uuid::Uuid;
 

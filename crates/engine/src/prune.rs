@@ -35,7 +35,9 @@ pub async fn sweep(engine: &Engine) -> Result<(), Error> {
                 let keep = $keep;
                 let gone = engine
                     .store
-                    .unit(Size::Small, move |tx| Box::pin(async move { tx.$method(tx.now() - keep, CHUNK).await }))
+                    .unit(Size::Small, move |tx| {
+                        Box::pin(async move { tx.$method(tx.now() - keep, CHUNK).await })
+                    })
                     .await?;
                 metrics::count(metrics::PRUNED, Some(("table", $label)), gone);
                 if gone < u64::from(CHUNK) {

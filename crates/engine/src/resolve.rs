@@ -18,11 +18,7 @@ pub(crate) fn merge(members: &[(usize, &News, &Cause)]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::with_capacity(members.len().min(8));
     for (at, news, cause) in members {
         if let (
-            Some(Piece {
-                news: News::EssaysReported { phase, correlation, reports },
-                members,
-                ..
-            }),
+            Some(Piece { news: News::EssaysReported { phase, correlation, reports }, members, .. }),
             News::EssaysReported { phase: next_phase, correlation: next_correlation, reports: more },
         ) = (pieces.last_mut(), *news)
             && phase == next_phase
@@ -62,7 +58,13 @@ pub(crate) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
             let attempt = match attempt_of(row, *phase, *correlation) {
                 AttemptMatch::Current(attempt) => attempt,
                 AttemptMatch::Older | AttemptMatch::NotRunning => {
-                    let old = Input::PhaseConcluded { phase: *phase, attempt: 0, word: *word, succeeded: 0, failed: 0 };
+                    let old = Input::PhaseConcluded {
+                        phase: *phase,
+                        attempt: 0,
+                        word: *word,
+                        succeeded: 0,
+                        failed: 0,
+                    };
                     return Ok(Some(old));
                 }
             };
@@ -117,7 +119,9 @@ async fn report(
     let attempt = match matched {
         AttemptMatch::Current(attempt) => attempt,
         // The phase is over: a late report changes no state, but its figures still complete the row of its essay.
-        AttemptMatch::Older | AttemptMatch::NotRunning => row.batch.record(phase).map_or(0, |record| record.attempt),
+        AttemptMatch::Older | AttemptMatch::NotRunning => {
+            row.batch.record(phase).map_or(0, |record| record.attempt)
+        }
     };
     let after = row.batch.essay_state_after_success();
     let concluded = tx.conclude_essays(row.batch.id, phase, attempt, after, reports).await?;

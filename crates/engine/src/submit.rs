@@ -9,8 +9,8 @@ use domain::{Accept, BatchId, CorrelationId, EssayId, Input, Kind, Language, Pha
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use store::{
-    Answer, BatchRow, Claimed, Details, KeyClaim, Labels, NewBatch, NewEssay, Owner, Private, Size, StagedText, StatusRow,
-    Store, Tx,
+    Answer, BatchRow, Claimed, Details, KeyClaim, Labels, NewBatch, NewEssay, Owner, Private, Size,
+    StagedText, StatusRow, Store, Tx,
 };
 use uuid::Uuid;
 
@@ -114,7 +114,10 @@ pub struct Command {
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Command").field("batch", &self.batch).field("news", &self.news).finish_non_exhaustive()
+        f.debug_struct("Command")
+            .field("batch", &self.batch)
+            .field("news", &self.news)
+            .finish_non_exhaustive()
     }
 }
 
@@ -133,7 +136,8 @@ impl fmt::Debug for Fingerprints {
 
 impl Fingerprints {
     pub(crate) async fn load(store: &Store) -> Result<Self, Error> {
-        let secret = store.unit(Size::Small, |tx| Box::pin(async move { tx.idempotency_key().await })).await?;
+        let secret =
+            store.unit(Size::Small, |tx| Box::pin(async move { tx.idempotency_key().await })).await?;
         Ok(Self { key_id: secret.key_id, secret: secret.key })
     }
 
@@ -151,10 +155,10 @@ impl Fingerprints {
 impl Engine {
     /// The key of a request: its scope is the caller and the route, its fingerprint what the request says.
     pub fn key(&self, owner: &Owner, route: &str, key: &str, content_type: &str, body: &[u8]) -> Key {
-        let principal = owner.org_id.as_ref().map_or_else(
-            || owner.user_id.clone(),
-            |org| format!("{org}/{}", owner.user_id),
-        );
+        let principal = owner
+            .org_id
+            .as_ref()
+            .map_or_else(|| owner.user_id.clone(), |org| format!("{org}/{}", owner.user_id));
         let mut hash = Sha256::new();
         for part in [principal.as_str(), route, key] {
             hash.update((part.len() as u64).to_be_bytes());

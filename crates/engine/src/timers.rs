@@ -29,7 +29,10 @@ pub async fn run(engine: Arc<Engine>, mut shards: Shards, end: CancellationToken
 
 async fn turn(engine: &Arc<Engine>, shard: i64) -> Result<(), Error> {
     loop {
-        let due = engine.store.read(move |tx| Box::pin(async move { tx.due_timers(shard, tx.now(), TURN).await })).await?;
+        let due = engine
+            .store
+            .read(move |tx| Box::pin(async move { tx.due_timers(shard, tx.now(), TURN).await }))
+            .await?;
         if due.is_empty() {
             return Ok(());
         }

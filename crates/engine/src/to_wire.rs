@@ -4,9 +4,10 @@
 
 use chrono::{DateTime, Utc};
 use contract::{
-    BatchEssaysRegistered, ClassType, Command, CourseCode, Envelope, EssayContentProvisioned, EssayRef, FinalStatus,
-    InitiateAiFeedback, InitiateCjAssessment, InitiateNlp, InitiateSpellcheck, Metadata, NlpCommandVersion, Payload,
-    PhaseName, PipelineCompleted, PipelineSummary, Private, Registration, Source, SpellcheckRequested, Topic,
+    BatchEssaysRegistered, ClassType, Command, CourseCode, Envelope, EssayContentProvisioned, EssayRef,
+    FinalStatus, InitiateAiFeedback, InitiateCjAssessment, InitiateNlp, InitiateSpellcheck, Metadata,
+    NlpCommandVersion, Payload, PhaseName, PipelineCompleted, PipelineSummary, Private, Registration, Source,
+    SpellcheckRequested, Topic,
 };
 use domain::{CorrelationId, End, Kind, Language, Message, Phase, Stage, event_id};
 use store::{BatchRow, OutboxRow, Tx};
@@ -42,7 +43,10 @@ pub(crate) async fn messages(
             let essays = tx.essays_to_process(writer.batch(), phase, attempt).await?;
             let essays = essays
                 .into_iter()
-                .map(|essay| EssayRef { essay_id: essay.essay_id.as_uuid(), text_storage_id: essay.storage_id.into() })
+                .map(|essay| EssayRef {
+                    essay_id: essay.essay_id.as_uuid(),
+                    text_storage_id: essay.storage_id.into(),
+                })
                 .collect();
             writer.command(phase, attempt, essays, settings)?;
         }
@@ -256,8 +260,10 @@ impl<'r> Writer<'r> {
     fn pipeline_completed(&mut self, run: u32) -> Result<(), Error> {
         let batch = &self.row.batch;
         let of_run = || batch.phases.iter().filter(|record| record.run == run);
-        let completed: Vec<PhaseName> =
-            of_run().filter(|record| record.status.is_success()).map(|record| phase_name(record.phase)).collect();
+        let completed: Vec<PhaseName> = of_run()
+            .filter(|record| record.status.is_success())
+            .map(|record| phase_name(record.phase))
+            .collect();
         let began = of_run().filter_map(|record| record.started_at).min().unwrap_or(batch.created_at);
         let final_status = match batch.stage {
             Stage::Ended { end: End::Succeeded } => FinalStatus::CompletedSuccessfully,

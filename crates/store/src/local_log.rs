@@ -64,7 +64,7 @@ const READ: Sql = Sql::both(
      WHERE next.so_far <= $4 OR next.so_far = next.size ORDER BY l.id",
 );
 
-/// One more than this is looked for, to see whether anything was left behind.
+/// SQLite keeps the highest id ever given; the table itself may be pruned empty.
 const END: Sql = Sql::both(
     "local_log",
     "find the end of the local log",

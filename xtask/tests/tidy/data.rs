@@ -33,16 +33,19 @@ fn single_migrations(sources: &[Source]) -> Vec<Breach> {
     without_sqlite.chain(without_postgres).collect()
 }
 
-/// The codes of `enum Code`, the closed set of problems: its variants in snake case, with the file that lists them.
+/// The codes of the closed set of problems, with the file that lists them: the `codes!` table's, or the variants of
+/// `enum Code` in snake case.
 fn codes(sources: &[Source]) -> Vec<(&Source, usize, String)> {
     let mut found = Vec::new();
     for source in sources.iter().filter(|source| source.path.starts_with("crates/bos/src/http")) {
         let list = source.lines().skip_while(|(_, line)| {
-            !line.trim_start().starts_with("pub(crate) enum Code {")
-                && !line.trim_start().starts_with("pub enum Code {")
+            !["pub(crate) enum Code {", "pub enum Code {", "codes! {"].contains(&line.trim())
         });
         let variants =
             list.skip(1).take_while(|(_, line)| line.trim() != "}").filter_map(|(number, line)| {
+                if let Some((_, named)) = line.trim().split_once(" = \"") {
+                    return Some((number, named.split_once('"')?.0.to_owned()));
+                }
                 let name = line.trim().strip_suffix(',')?;
                 name.chars().all(char::is_alphanumeric).then(|| (number, snake(name)))
             });

@@ -18,7 +18,7 @@ pub(super) use failure::{Failure, Fault, Problem};
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a server may be silent; longer than it waits itself for `?wait=`.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 /// Shorter than servers keep an idle connection, so that none is used that is just being closed.
 const IDLE: Duration = Duration::from_secs(5);
 /// How often a request is sent in all while its answer gets lost or is "later".
@@ -81,13 +81,13 @@ impl Client {
     /// Reads a JSON document.
     pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         let url = self.url(path, query);
-        self.answer(Repeat::Always, || self.http.request(Method::GET, url.clone())).await?.json(self)
+        self.answer(|| self.http.request(Method::GET, url.clone())).await?.json(self)
     }
 
     /// Reads bytes.
     pub(super) async fn get_bytes(&self, path: &str, query: &[(&str, &str)]) -> Result<Bytes, Failure> {
         let url = self.url(path, query);
-        Ok(self.answer(Repeat::Always, || self.http.request(Method::GET, url.clone())).await?.body)
+        Ok(self.answer(|| self.http.request(Method::GET, url.clone())).await?.body)
     }
 
     /// Reads a JSON document if it is no longer what `etag` says, after waiting up to `wait` for that.
@@ -100,7 +100,7 @@ impl Client {
         let seconds = format!("{}s", wait.as_secs());
         let query: &[(&str, &str)] = if etag.is_some() { &[("wait", &seconds)] } else { &[] };
         let url = self.url(path, query);
-        let answer = self.answer(Repeat::Always, || {
+        let answer = self.answer(|| {
             let request = self.http.request(Method::GET, url.clone());
             etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag))
         });
@@ -118,20 +118,17 @@ impl Client {
         let key = format!("\"{}\"", random_id().map_err(|_| Failure::NoRandomness)?);
         let body = Bytes::from(serde_json::to_vec(body).map_err(|_| Failure::Unwritable)?);
         let url = self.url(path, &[]);
-        let answer = self.answer(Repeat::Always, || {
+        let answer = self.answer(|| {
             let request = self.http.request(Method::POST, url.clone());
-            request.header(CONTENT_TYPE, "application/json").header("idempotency-key", &key).body(body.clone())
+            request
+                .header(CONTENT_TYPE, "application/json")
+                .header("idempotency-key", &key)
+                .body(body.clone())
         });
         answer.await?.json(self)
     }
 
-    /// One try, for who repeats on its own.
-    pub(super) async fn is_ready(&self) -> bool {
-        let url = self.url("healthz", &[]);
-        self.answer(Repeat::Never, || self.http.request(Method::GET, url.clone())).await.is_ok()
-    }
-
-    async fn answer(&self, repeat: Repeat, request: impl Fn() -> RequestBuilder) -> Result<Answer, Failure> {
+    async fn answer(&self, request: impl Fn() -> RequestBuilder) -> Result<Answer, Failure> {
         let mut pause = FIRST_PAUSE;
         for rest in (0..TRIES).rev() {
             let (failure, asked_for) = match self.attempt(request()).await {
@@ -141,7 +138,7 @@ impl Client {
             // Nobody there at the very first try is told at once; a server that went away gets time to come back.
             let is_first = rest + 1 == TRIES;
             let is_worth_it = failure.is_transient() && !(is_first && failure.is_refused_connection());
-            if rest == 0 || !is_worth_it || matches!(repeat, Repeat::Never) {
+            if rest == 0 || !is_worth_it {
                 return Err(failure);
             }
             tokio::time::sleep(asked_for.unwrap_or(pause).min(LONGEST_PAUSE)).await;
@@ -173,15 +170,6 @@ impl Client {
     fn stranger(&self, status: StatusCode) -> Failure {
         Failure::Stranger { server: self.server.to_string(), status: status.as_u16() }
     }
-}
-
-/// Whether a request may be sent again.
-#[derive(Debug, Clone, Copy)]
-enum Repeat {
-    /// It is a question, or it carries an Idempotency-Key.
-    Always,
-    /// The caller repeats it.
-    Never,
 }
 
 impl Answer {

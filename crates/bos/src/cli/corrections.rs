@@ -19,36 +19,70 @@ pub(super) struct Correction {
 
 /// What was changed, in the order of the text.
 pub(super) fn between(original: &str, corrected: &str) -> Vec<Correction> {
-    let diff = TextDiff::configure().timeout(PATIENCE).diff_unicode_words(original, corrected);
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_words(original, corrected);
     let mut corrections = Vec::new();
-    let (mut from, mut to) = (String::new(), String::new());
+    let (mut from, mut to) = (Vec::new(), Vec::new());
     for change in diff.iter_all_changes() {
+        let word = change.value();
+        let is_space = word.trim().is_empty();
         match change.tag() {
-            ChangeTag::Delete => from.push_str(change.value()),
-            ChangeTag::Insert => to.push_str(change.value()),
-            ChangeTag::Equal => take(&mut corrections, &mut from, &mut to),
+            ChangeTag::Delete if !is_space => from.push(word),
+            ChangeTag::Insert if !is_space => to.push(word),
+            // Space between two changed words does not tell where one correction ends.
+            ChangeTag::Delete | ChangeTag::Insert => {}
+            ChangeTag::Equal if is_space => {}
+            ChangeTag::Equal => pair(&mut corrections, std::mem::take(&mut from), &std::mem::take(&mut to)),
         }
     }
-    take(&mut corrections, &mut from, &mut to);
+    pair(&mut corrections, from, &to);
     corrections
 }
 
-fn take(corrections: &mut Vec<Correction>, from: &mut String, to: &mut String) {
-    if !from.is_empty() || !to.is_empty() {
-        corrections.push(Correction { from: from.trim().to_owned(), to: to.trim().to_owned() });
-        from.clear();
-        to.clear();
+/// Pairs changed words that stand side by side: one word for one, and two for one (`alot→a lot`) where those look more
+/// like it.
+fn pair(corrections: &mut Vec<Correction>, from: Vec<&str>, mut to: &[&str]) {
+    let mut rest = from.len();
+    for word in from {
+        let surplus = to.len().saturating_sub(rest);
+        rest -= 1;
+        let looks = |many: usize| {
+            let joined: String = to.iter().take(many).copied().collect();
+            strsim::normalized_levenshtein(word, &joined)
+        };
+        let takes = if rest == 0 {
+            to.len()
+        } else if surplus > 0 && looks(2) > looks(1) {
+            2
+        } else {
+            to.len().min(1)
+        };
+        let (own, others) = to.split_at(takes);
+        to = others;
+        corrections.push(Correction { from: bare(word), to: bare(&own.join(" ")) });
     }
 }
 
-/// The first of them for a column: `recieve→receive, teh→the, …`.
-pub(super) fn shown(corrections: &[Correction], most: usize) -> String {
-    let mut words: Vec<String> =
-        corrections.iter().take(most).map(|one| format!("{}→{}", one.from, one.to)).collect();
-    if corrections.len() > most {
-        words.push("…".to_owned());
+/// A word without the punctuation around it.
+fn bare(word: &str) -> String {
+    word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
+}
+
+/// The first of them for a column of so many characters: `recieve→receive, teh→the, …`. One is shown in any case.
+pub(super) fn shown(corrections: &[Correction], width: usize) -> String {
+    let mut text = String::new();
+    for (number, correction) in corrections.iter().enumerate() {
+        let next = format!("{}→{}", correction.from, correction.to);
+        let rest = if number + 1 < corrections.len() { ", …" } else { "" };
+        let needed = text.chars().count() + 2 + next.chars().count() + rest.chars().count();
+        if number > 0 && needed > width {
+            return text + ", …";
+        }
+        if number > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(&next);
     }
-    words.join(", ")
+    text
 }
 
 #[cfg(test)]
@@ -57,11 +91,14 @@ mod tests {
 
     #[test]
     fn corrected_words_are_found_in_the_order_of_the_text() {
-        let corrections =
-            between("I recieve alot of\r\nmail,  and teh wich dont.", "I receive a lot of\r\nmail,  and the witch don't.");
+        let corrections = between(
+            "I recieve alot of\r\nmail,  and teh wich dont.",
+            "I receive a lot of\r\nmail,  and the witch don't.",
+        );
         let expected = "recieve→receive, alot→a lot, teh→the, wich→witch, dont→don't";
-        assert_eq!(shown(&corrections, 5), expected);
-        assert_eq!(shown(&corrections, 2), "recieve→receive, alot→a lot, …");
+        assert_eq!(shown(&corrections, expected.chars().count()), expected);
+        assert_eq!(shown(&corrections, 30), "recieve→receive, alot→a lot, …");
+        assert_eq!(shown(&corrections, 0), "recieve→receive, …");
     }
 
     #[test]

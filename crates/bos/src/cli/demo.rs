@@ -69,7 +69,10 @@ async fn in_this_process(folder: &Path, output: &Output) -> anyhow::Result<Exit>
         Extras::default(),
         shutdown.clone(),
         // Nobody is told any more when the class is no longer shown.
-        move |ready: Ready| drop(tell.send(ready.address)),
+        move |ready: Ready| {
+            // Whoever asked has gone, and with it the demo.
+            let _ = tell.send(ready.address);
+        },
     ));
     let show = async {
         let shown = match told.await {
@@ -92,7 +95,8 @@ async fn in_this_process(folder: &Path, output: &Output) -> anyhow::Result<Exit>
 /// Everything embedded, whatever this machine's environment says.
 fn settings(folder: &Path) -> anyhow::Result<Config> {
     let folder = folder.to_str().context("the temporary folder's name is not UTF-8; TMPDIR names another")?;
-    let data_dir = Flag { flag: "--data-dir".to_owned(), key: "data_dir".to_owned(), value: folder.to_owned() };
+    let data_dir =
+        Flag { flag: "--data-dir".to_owned(), key: "data_dir".to_owned(), value: folder.to_owned() };
     Ok(Config::load(&Sources { flags: vec![data_dir], ..Sources::default() })?.config)
 }
 

@@ -87,7 +87,12 @@ impl Output {
     ///
     /// # Errors
     /// When standard output is gone.
-    pub fn table<T>(&self, header: &[&str], rows: &[T], cells: impl Fn(&T) -> Vec<String>) -> anyhow::Result<()> {
+    pub fn table<T>(
+        &self,
+        header: &[&str],
+        rows: &[T],
+        cells: impl Fn(&T) -> Vec<String>,
+    ) -> anyhow::Result<()> {
         writeln!(io::stdout().lock(), "{}", table(header, rows.iter().map(cells)))?;
         Ok(())
     }
@@ -176,7 +181,10 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 
 /// Text from elsewhere, without what a terminal would obey: escape sequences, line ends, marks that turn writing round.
 pub fn clean(text: &str) -> String {
-    let is_harmful = |c: char| c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     text.chars().map(|c| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

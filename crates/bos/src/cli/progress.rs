@@ -17,7 +17,8 @@ pub(super) struct Bars {
 impl Bars {
     /// No bars yet.
     pub(super) fn new(output: &Output, rejected: usize) -> Self {
-        let target = if output.is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target =
+            if output.is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = if output.has_color() { "{bar:24.green/black.bright}" } else { "{bar:24}" };
         let style = ProgressStyle::with_template(&format!("{{prefix:<13}}{bar} {{msg}}"))
             .unwrap_or_else(|_| ProgressStyle::default_bar())

@@ -13,8 +13,8 @@ use super::shapes::Essay;
 
 /// Texts fetched at the same time.
 const FETCHES: usize = 16;
-/// Corrections shown of an essay; the rest is an ellipsis.
-const CORRECTIONS_SHOWN: usize = 3;
+/// Characters for the corrections of an essay, so that a row is a line on a terminal of 80 columns.
+const CORRECTIONS_WIDTH: usize = 32;
 /// Failed essays named in the last line.
 const FAILED_NAMED: usize = 3;
 
@@ -39,7 +39,11 @@ pub(super) struct Row {
 }
 
 /// Reads the results of a batch; `outcome` names the only ones wanted.
-pub(super) async fn of_batch(client: &Client, batch: Uuid, outcome: Option<&str>) -> Result<Vec<Row>, Failure> {
+pub(super) async fn of_batch(
+    client: &Client,
+    batch: Uuid,
+    outcome: Option<&str>,
+) -> Result<Vec<Row>, Failure> {
     let query: Vec<(&str, &str)> = outcome.map(|outcome| ("outcome", outcome)).into_iter().collect();
     let lines = client.get_bytes(&format!("v1/batch/{batch}/results"), &query).await?;
     let mut essays = Vec::new();
@@ -126,7 +130,10 @@ impl Row {
             self.essay.clone(),
             number(self.words),
             number(self.corrections),
-            self.corrected.as_deref().map(|corrected| shown(corrected, CORRECTIONS_SHOWN)).unwrap_or_default(),
+            self.corrected
+                .as_deref()
+                .map(|corrected| shown(corrected, CORRECTIONS_WIDTH))
+                .unwrap_or_default(),
             self.lix.map(|lix| format!("{lix:.0}")).unwrap_or_default(),
             state,
         ]
@@ -152,7 +159,7 @@ pub(super) fn with_rejected(rows: Vec<Row>, rejections: &[Fault]) -> Vec<Row> {
 
 /// Prints the rows.
 pub(super) fn print(rows: &[Row], output: &Output) -> anyhow::Result<()> {
-    output.rows(&["essay", "words", "", "corrections", "LIX", "state"], rows, Row::cells)
+    output.rows(&["essay", "words", "corrections", "LIX", "state"], rows, Row::cells)
 }
 
 /// The last line: how many there are, how many are done, which failed and why.
@@ -201,7 +208,8 @@ mod tests {
     }
 
     fn fault(index: usize, name: &str) -> Fault {
-        serde_json::from_value(serde_json::json!({"index": index, "client_ref": name, "code": "blank_text"})).unwrap()
+        serde_json::from_value(serde_json::json!({"index": index, "client_ref": name, "code": "blank_text"}))
+            .unwrap()
     }
 
     #[test]

@@ -68,16 +68,28 @@ impl ServeCommand {
 async fn bind(host: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(host, port);
     TcpListener::bind(address).await.map_err(|error| {
-        let next_step = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "something listens there already; choose another port with --port, or --port 0 for any free one"
-            }
-            std::io::ErrorKind::PermissionDenied => "the system does not allow it; choose a port above 1023 with --port",
-            std::io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose another with --host",
-            _ => "the system refuses it",
-        };
+        let next_step = next_step(error.kind());
         anyhow::anyhow!("cannot listen on {address}: {next_step}")
     })
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the system has many errors, and three of them have advice"
+)]
+const fn next_step(kind: std::io::ErrorKind) -> &'static str {
+    match kind {
+        std::io::ErrorKind::AddrInUse => {
+            "something listens there already; choose another port with --port, or --port 0 for any free one"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "the system does not allow it; choose a port above 1023 with --port"
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; choose another with --host"
+        }
+        _ => "the system refuses it",
+    }
 }
 
 /// Ends `shutdown` at the first Ctrl-C or SIGTERM, and the process at the second.
@@ -149,8 +161,7 @@ mod tests {
     #[test]
     fn the_banner_is_at_most_eight_lines() {
         let config = Config::load(&Sources::default()).unwrap().config;
-        let ready =
-            Ready { address: "127.0.0.1:5000".parse().unwrap(), took: Duration::from_millis(180) };
+        let ready = Ready { address: "127.0.0.1:5000".parse().unwrap(), took: Duration::from_millis(180) };
         let banner = banner(&config, &ready);
         assert!(banner.lines().count() <= 8);
         insta::assert_snapshot!(banner, @r"

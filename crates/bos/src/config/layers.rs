@@ -224,8 +224,13 @@ impl Values {
             return;
         }
         if key.secret && !in_file && matches!(origin, Origin::Flag(_)) {
-            let next_step = format!("set {}_file, or the variable {PREFIX}{}", key.name, key.name.to_ascii_uppercase());
-            self.faults.push(Fault::new(subject, "is a secret, and every process can read a command line", next_step));
+            let next_step =
+                format!("set {}_file, or the variable {PREFIX}{}", key.name, key.name.to_ascii_uppercase());
+            self.faults.push(Fault::new(
+                subject,
+                "is a secret, and every process can read a command line",
+                next_step,
+            ));
             return;
         }
         let rank = |origin: &Origin| match origin {

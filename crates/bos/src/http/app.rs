@@ -7,7 +7,7 @@ use companions::ContentService;
 use engine::Engine;
 use tokio_util::sync::CancellationToken;
 
-use super::body::{BodyLimits, Bodies};
+use super::body::{Bodies, BodyLimits};
 use super::status::Cache;
 use super::submission::{Bounds, Fixed};
 use crate::config::Config;

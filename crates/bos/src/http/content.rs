@@ -68,7 +68,9 @@ pub(super) async fn store(
         return Ok(refused(StatusCode::BAD_REQUEST, "no data"));
     }
     Ok(match app.content().put(body).await {
-        Ok(storage_id) => (StatusCode::CREATED, axum::Json(Stored { storage_id, correlation_id })).into_response(),
+        Ok(storage_id) => {
+            (StatusCode::CREATED, axum::Json(Stored { storage_id, correlation_id })).into_response()
+        }
         Err(error) => failed(&error),
     })
 }

@@ -44,7 +44,7 @@ impl CorrelationId {
 impl<S: Send + Sync> FromRequestParts<S> for CorrelationId {
     type Rejection = Infallible;
 
-    /// The nil id stands for a request that did not pass [`correlate`], which only a test can make.
+    /// The nil id stands for a request that did not pass `correlate`, which only a test can make.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(parts.extensions.get().copied().unwrap_or(Self(Uuid::nil())))
     }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::app::App;
 use super::problem::Problem;
 use super::reply;
+use crate::serve::CONNECTION;
 
 /// Whether the service can do its work.
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,8 +55,13 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
         Ok(_) => "unfit",
         Err(_) => "unavailable",
     };
-    let tasks: Vec<Alive> =
-        app.tasks().report().into_iter().map(|(name, alive)| Alive { name, alive }).collect();
+    let tasks: Vec<Alive> = app
+        .tasks()
+        .report()
+        .into_iter()
+        .filter(|(name, _)| *name != CONNECTION)
+        .map(|(name, alive)| Alive { name, alive })
+        .collect();
     let ready = store == "ok" && tasks.iter().all(|task| task.alive > 0) && !app.ending().is_cancelled();
     let status = if ready { "ready" } else { "not_ready" };
     let mut response = reply::document(&Readiness { status, store, tasks })?;

@@ -6,7 +6,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use utoipa::OpenApi;
 
-use super::submission::{BatchRequest, EssayRequest};
+use super::submission::{BatchRequest, EssayRequest, FormRequest};
 use super::{batch, content, essay, health, limits, problem, reply};
 
 #[derive(OpenApi)]
@@ -44,7 +44,7 @@ use super::{batch, content, essay, health, limits, problem, reply};
         health::ready,
         health::figures,
     ),
-    components(schemas(BatchRequest, EssayRequest, problem::Problem)),
+    components(schemas(BatchRequest, EssayRequest, FormRequest, problem::Problem)),
 )]
 struct Description;
 

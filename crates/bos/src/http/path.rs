@@ -25,7 +25,9 @@ where
             IdError::Malformed => {
                 Problem::new(Code::MalformedId, "The id in the path is not a UUID with hyphens.")
             }
-            IdError::Foreign => Problem::new(Code::NotFound, "There is nothing of this id; it is not one of ours."),
+            IdError::Foreign => {
+                Problem::new(Code::NotFound, "There is nothing of this id; it is not one of ours.")
+            }
         })?;
         Ok(Self(id))
     }

@@ -21,7 +21,7 @@ pub use pages::routes;
 /// What went wrong, for the caller to act on.
 ///
 /// The answer carries the members of RFC 9457 and `code`, `correlation_id`, `retryable`, `errors`. `instance` and
-/// `correlation_id` are known to the request's middleware alone, which fills them in (see [`complete`]).
+/// `correlation_id` are known to the request's middleware alone, which fills them in (see `complete`).
 /// Nothing here may hold essay text or values out of a request's body.
 #[derive(Debug, Clone)]
 pub struct Problem {

@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde_html_form::Deserializer;
+use serde_path_to_error::Segment;
 use url::form_urlencoded;
 
 use super::problem::{Code, Item, Problem};
@@ -35,10 +36,12 @@ pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
         let fault = shape::read(&error.inner().to_string());
         let is_unknown = fault.code == Code::UnknownField;
         let code = if is_unknown { Code::UnknownParameter } else { Code::InvalidParameter };
-        let in_path = error.path().to_string();
-        // A repeated parameter's path ends in its index, as in `status[0]`.
-        let name = in_path.split_once('[').map_or(in_path.as_str(), |(name, _)| name);
-        let parameter = fault.field.or_else(|| shape::printable(name).filter(|name| name != "."));
+        // A parameter is the first step of the path; what lies below it is how its type is made.
+        let in_path = error.path().iter().find_map(|segment| match segment {
+            Segment::Map { key } => shape::printable(key),
+            Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown => None,
+        });
+        let parameter = fault.field.or(in_path);
         let item = Item::new(code, fault.detail);
         Problem::of_item(match parameter {
             Some(name) => item.of_parameter(name),

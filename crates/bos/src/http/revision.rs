@@ -37,7 +37,9 @@ impl Has {
         }
         Self::Tags(
             parts
-                .filter_map(|part| part.strip_prefix("W/").unwrap_or(part).strip_prefix('"')?.strip_suffix('"'))
+                .filter_map(|part| {
+                    part.strip_prefix("W/").unwrap_or(part).strip_prefix('"')?.strip_suffix('"')
+                })
                 .map(str::to_owned)
                 .collect(),
         )

@@ -54,7 +54,7 @@ pub(super) fn outcome() -> Object {
 
 /// The courses of the platform.
 pub(super) fn course_code() -> Object {
-    words(contract::CourseCode::ALL.iter().map(|code| code.as_str()))
+    words(engine::courses().map(|(code, _)| code))
 }
 
 /// A list of phases.

@@ -8,6 +8,7 @@ pub(super) mod json;
 mod multipart;
 mod ndjson;
 mod object;
+mod shapes;
 mod text;
 
 use bytes::Bytes;
@@ -23,6 +24,7 @@ pub(super) use self::faults::{Faults, Place};
 use self::header::Header;
 pub(super) use self::multipart::Part;
 pub(super) use self::object::{members, one_object, phases_of};
+pub(super) use self::shapes::{BatchRequest, EssayRequest, FormRequest};
 pub(super) use self::text::{check as check_text, decode, repair};
 use super::problem::{Code, Item, Problem};
 
@@ -161,55 +163,4 @@ impl Rejection {
         let Item { pointer, client_ref, index, code, detail, parameter: _ } = item;
         Some(Self { index: index?, client_ref, code, pointer: pointer.unwrap_or_default(), detail })
     }
-}
-
-/// A batch
-///
-/// The shape of a batch in JSON, for the API's description; the reader takes it member by member (see [`header`]).
-#[expect(dead_code, reason = "only its shape is of use; a test compares it with what the reader knows")]
-#[derive(ToSchema)]
-pub(super) struct BatchRequest {
-    /// A name for people, at most 200 characters.
-    name: Option<String>,
-    /// The course; it settles the language.
-    #[schema(schema_with = super::schemas::course_code)]
-    course_code: Option<String>,
-    /// The language, where no course is named.
-    #[schema(schema_with = super::schemas::language)]
-    language: Option<String>,
-    /// Up to 16 labels to find the batch by.
-    labels: Option<std::collections::BTreeMap<String, String>>,
-    /// The phases to run once the texts are stored, in any order; missing prerequisites are added. None: start later.
-    #[schema(schema_with = super::schemas::phases)]
-    phases: Option<Vec<Phase>>,
-    /// `reject_batch` (the default): one unacceptable essay refuses all. `skip`: the others are accepted.
-    on_invalid: Option<String>,
-    /// Only `true` is taken yet: all essays come at once.
-    close: Option<bool>,
-    /// The class, for later phases.
-    class_designation: Option<String>,
-    /// What the essays were to be about, for later phases.
-    essay_instructions: Option<String>,
-    /// The assignment, for comparative judgement.
-    assignment_id: Option<String>,
-    /// Not taken yet: store the prompt and give its `prompt_storage_id`.
-    prompt: Option<String>,
-    /// Where the Content Service has the prompt.
-    prompt_storage_id: Option<String>,
-    /// At least one, at most 2,000.
-    essays: Vec<EssayRequest>,
-}
-
-/// An essay
-///
-/// Exactly one of `text` and `text_storage_id` is given.
-#[expect(dead_code, reason = "only its shape is of use; a test compares it with what the reader knows")]
-#[derive(ToSchema)]
-pub(super) struct EssayRequest {
-    /// The caller's own name for it.
-    client_ref: Option<String>,
-    /// At most 200 kB of UTF-8, not blank, without U+0000; line ends are kept as sent.
-    text: Option<String>,
-    /// Where the Content Service has the text already.
-    text_storage_id: Option<String>,
 }

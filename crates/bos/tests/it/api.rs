@@ -56,7 +56,8 @@ impl Api {
             served: [domain::Phase::Spellcheck, domain::Phase::Nlp].into_iter().collect(),
             ..domain::Settings::default()
         };
-        let store = Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(|| SystemClock.now())).unwrap();
+        let store =
+            Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(|| SystemClock.now())).unwrap();
         let settings = engine::Settings::with_rules(rules);
         let engine = Engine::open(store, settings, Arc::new(SystemClock), Crash::default()).await.unwrap();
         let companions =
@@ -69,7 +70,11 @@ impl Api {
         let response: Response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -81,7 +86,8 @@ impl Api {
     }
 
     async fn post(&self, path: &str, media_type: &str, body: impl Into<Body>) -> Answer {
-        self.send(Request::post(path).header(header::CONTENT_TYPE, media_type).body(body.into()).unwrap()).await
+        self.send(Request::post(path).header(header::CONTENT_TYPE, media_type).body(body.into()).unwrap())
+            .await
     }
 
     async fn post_json(&self, path: &str, body: &Value) -> Answer {
@@ -112,7 +118,9 @@ impl Api {
             .as_array()
             .unwrap()
             .iter()
-            .map(|essay| (essay["essay_id"].as_str().unwrap().parse().unwrap(), "0".repeat(32).parse().unwrap(), 4))
+            .map(|essay| {
+                (essay["essay_id"].as_str().unwrap().parse().unwrap(), "0".repeat(32).parse().unwrap(), 4)
+            })
             .collect();
         self.tell(batch, News::TextsStored { stored, refused: Vec::new() }).await;
     }

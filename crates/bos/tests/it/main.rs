@@ -1,7 +1,13 @@
 //! Tests of the edge through its front door: the configuration's layers, real sockets, the problem pages.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod api;
+mod cli;
 mod config;
 mod json;
 mod problems;

@@ -89,11 +89,11 @@ impl Server {
             .route("/count", post(count))
             .route("/wait", get(wait))
             .route("/keep", post(keep));
-        let router = bos::http::frame(routes).with_state(app.clone());
+        let framed = bos::http::frame(routes).with_state(app.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let tasks = Tasks::new();
-        let accept = serve(listener, router, limits, tasks.stop_signal(), tasks.clone());
+        let accept = serve(listener, framed, limits, tasks.stop_signal(), tasks.clone());
         tasks.spawn("http accept", accept);
         Self { address, app, tasks }
     }

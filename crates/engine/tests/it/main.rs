@@ -1,5 +1,7 @@
 //! The road with real neighbours: SQLite, the embedded log, the embedded companions in instant mode.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
+
 mod crashes;
 mod road;
 mod world;

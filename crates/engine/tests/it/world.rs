@@ -67,18 +67,29 @@ impl World {
             els_retries: true,
             ..domain::Settings::default()
         };
-        let engine =
-            Engine::open(store.clone(), Settings::with_rules(rules), Arc::clone(&clock), crash).await.unwrap();
+        let engine = Engine::open(store.clone(), Settings::with_rules(rules), Arc::clone(&clock), crash)
+            .await
+            .unwrap();
         let broker = LocalBroker::open(store.clone()).await.unwrap();
         let bus: Arc<dyn Broker> = Arc::new(broker.clone());
         let settings = CompanionSettings { instant: true, hunspell_dir: None };
         let companions = Companions::open(&folder.join("companions.db"), settings).unwrap();
         let content: Arc<dyn ContentStore> = companions.content();
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let (shards, leases) =
-            Shards::lease(store.clone(), "test".to_owned(), engine.settings(), Arc::clone(&clock), end.clone());
+        let (shards, leases) = Shards::lease(
+            store.clone(),
+            "test".to_owned(),
+            engine.settings(),
+            Arc::clone(&clock),
+            end.clone(),
+        );
         tasks.spawn(leases);
-        tasks.spawn(engine::ingest::run(Arc::clone(&engine), Arc::clone(&content), shards.clone(), end.clone()));
+        tasks.spawn(engine::ingest::run(
+            Arc::clone(&engine),
+            Arc::clone(&content),
+            shards.clone(),
+            end.clone(),
+        ));
         tasks.spawn(engine::relay::run(Arc::clone(&engine), broker, end.clone()));
         tasks.spawn(engine::consumer::run(Arc::clone(&engine), Arc::clone(&bus), end.clone()));
         tasks.spawn(engine::timers::run(Arc::clone(&engine), shards, end.clone()));
@@ -103,9 +114,15 @@ impl World {
     }
 
     /// Hands in a class of `essays` small essays.
-    pub(crate) async fn submit(&self, essays: usize, phases: &[Phase], key: Option<&str>) -> Result<Receipt, Error> {
+    pub(crate) async fn submit(
+        &self,
+        essays: usize,
+        phases: &[Phase],
+        key: Option<&str>,
+    ) -> Result<Receipt, Error> {
         let body = format!("{essays} {phases:?}");
-        let key = key.map(|key| self.engine.key(&owner(), "POST /v1/batch", key, "text/plain", body.as_bytes()));
+        let key =
+            key.map(|key| self.engine.key(&owner(), "POST /v1/batch", key, "text/plain", body.as_bytes()));
         let id = self.engine.new_batch_id(key.as_ref())?;
         let essays = (0..essays)
             .map(|n| SubmittedEssay {
@@ -126,18 +143,16 @@ impl World {
             phases: phases.to_vec(),
             essays,
             key,
-            answer: Answer {
-                status: 202,
-                body: id.to_string().into_bytes(),
-                location: None,
-                etag: None,
-            },
+            answer: Answer { status: 202, body: id.to_string().into_bytes(), location: None, etag: None },
         };
         self.engine.submit(submission).await
     }
 
     pub(crate) async fn status(&self, batch: BatchId) -> Option<StatusRow> {
-        self.store.read(move |tx| Box::pin(async move { tx.status_row(&owner(), batch).await })).await.unwrap()
+        self.store
+            .read(move |tx| Box::pin(async move { tx.status_row(&owner(), batch).await }))
+            .await
+            .unwrap()
     }
 
     /// Waits for the end of the batch's run.
@@ -152,10 +167,10 @@ impl World {
                 let _ = bell.changed().await;
             }
         };
-        match tokio::time::timeout(PATIENCE, wait).await {
-            Ok(status) => status,
-            Err(_) => panic!("not ended: {:?}", self.status(batch).await),
+        if let Ok(status) = tokio::time::timeout(PATIENCE, wait).await {
+            return status;
         }
+        panic!("not ended: {:?}", self.status(batch).await)
     }
 
     /// Everything that was ever published: topic and event id, in order.
@@ -182,7 +197,11 @@ impl World {
             descending: false,
             limit: 1_000,
         };
-        let rows = self.store.read(move |tx| Box::pin(async move { tx.list(&owner(), &filter).await })).await.unwrap();
+        let rows = self
+            .store
+            .read(move |tx| Box::pin(async move { tx.list(&owner(), &filter).await }))
+            .await
+            .unwrap();
         rows.into_iter().map(|row| row.batch.id).collect()
     }
 }

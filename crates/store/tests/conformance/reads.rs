@@ -103,14 +103,14 @@ async fn a_list_goes_both_ways_page_by_page() {
     on_each(async |store| {
         unit!(store, |tx| {
             for number in 1..=3 {
-                let made = noon() + Duration::from_secs(60 * number);
+                let made = noon() + Duration::from_mins(number);
                 tx.insert_batch(&Batch { created_at: made, ..batch(number, 0) }, &new_batch(owner())).await?;
             }
             tx.insert_batch(&Batch { kind: Kind::Single, ..batch(4, 1) }, &new_batch(owner())).await?;
             assert_eq!(listed(tx, &all()).await, [id(3), id(2), id(1)]);
             let page = ListFilter { limit: 2, ..all() };
             assert_eq!(listed(tx, &page).await, [id(3), id(2)]);
-            let second = (noon() + Duration::from_secs(120), id(2));
+            let second = (noon() + Duration::from_mins(2), id(2));
             assert_eq!(listed(tx, &ListFilter { after: Some(second), ..page }).await, [id(1)]);
             let up = ListFilter { descending: false, after: Some(second), ..all() };
             assert_eq!(listed(tx, &up).await, [id(3)]);

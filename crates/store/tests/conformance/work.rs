@@ -10,7 +10,7 @@ use crate::databases::{noon, on_each, on_postgres, on_sqlite};
 use crate::samples::id;
 use crate::unit;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn a_timer_is_replaced_by_one_of_its_kind_and_fires_in_order() {

@@ -37,19 +37,23 @@ impl List {
         let batches = self.fetch(client).await?;
         let read = |batch: &Value| read::<ListedBatch>(batch.clone());
         batches.first().map(read).transpose().context("cannot show the list")?;
-        output.rows(&["batch", "name", "status", "essays", "done", "failed", "attention", "created"], &batches, |batch| {
-            let Ok(batch) = read(batch) else { return Vec::new() };
-            vec![
-                batch.batch_id.to_string(),
-                batch.name.unwrap_or_default(),
-                batch.status,
-                batch.essays.total.to_string(),
-                batch.essays.succeeded.to_string(),
-                batch.essays.failed.to_string(),
-                if batch.needs_attention { "yes".to_owned() } else { String::new() },
-                batch.created_at,
-            ]
-        })?;
+        output.rows(
+            &["batch", "name", "status", "essays", "done", "failed", "attention", "created"],
+            &batches,
+            |batch| {
+                let Ok(batch) = read(batch) else { return Vec::new() };
+                vec![
+                    batch.batch_id.to_string(),
+                    batch.name.unwrap_or_default(),
+                    batch.status,
+                    batch.essays.total.to_string(),
+                    batch.essays.succeeded.to_string(),
+                    batch.essays.failed.to_string(),
+                    if batch.needs_attention { "yes".to_owned() } else { String::new() },
+                    batch.created_at,
+                ]
+            },
+        )?;
         if batches.is_empty() {
             output.note("There is no such batch. Next: bos batch submit FOLDER --wait");
         }

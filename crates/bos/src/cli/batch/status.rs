@@ -34,7 +34,11 @@ pub(super) fn print(document: Value, output: &Output) -> anyhow::Result<()> {
     if status.phases.is_empty() {
         return Ok(());
     }
-    output.table(&["phase", "status", "attempt", "essays", "done", "failed", "waits for"], &status.phases, cells)
+    output.table(
+        &["phase", "status", "attempt", "essays", "done", "failed", "waits for"],
+        &status.phases,
+        cells,
+    )
 }
 
 fn cells(phase: &PhaseStatus) -> Vec<String> {

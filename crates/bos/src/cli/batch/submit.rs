@@ -68,7 +68,8 @@ fn phases(text: &str) -> Result<Phases, String> {
         return Ok(Phases(Vec::new()));
     }
     let known = || Phase::ALL.iter().map(|phase| phase.as_str()).collect::<Vec<_>>().join(", ");
-    let phases = text.split(',').map(|word| word.trim().parse().map_err(|_| format!("phases are {}", known())));
+    let phases =
+        text.split(',').map(|word| word.trim().parse().map_err(|_| format!("phases are {}", known())));
     phases.collect::<Result<_, _>>().map(Phases)
 }
 

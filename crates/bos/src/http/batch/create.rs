@@ -19,7 +19,7 @@ use crate::http::idempotency::IdempotencyKey;
 use crate::http::json::media_type;
 use crate::http::problem::{Code, Problem};
 use crate::http::revision::etag;
-use crate::http::submission::{self, Acceptable, BatchRequest, Part, Rejection, Written};
+use crate::http::submission::{self, Acceptable, BatchRequest, FormRequest, Part, Rejection, Written};
 use crate::http::{reply, schemas, status};
 
 /// What is logged and kept with an Idempotency-Key as the request's route.
@@ -30,7 +30,7 @@ const LARGE: usize = 1 << 20;
 
 /// What became of a batch that was handed in.
 #[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct Accepted<'a> {
+pub(in crate::http) struct BatchAccepted<'a> {
     #[schema(value_type = Uuid)]
     batch_id: BatchId,
     correlation_id: Uuid,
@@ -76,10 +76,10 @@ struct Links {
     post, path = "/v1/batch", tag = "batches", operation_id = "create_batch",
     params(("Idempotency-Key" = Option<String>, Header, description = "Sent again under the same key, the request is done once.")),
     request_body(description = "The batch.", content(
-        (BatchRequest = "application/json"), (String = "application/x-ndjson"), (String = "multipart/form-data"),
+        (BatchRequest = "application/json"), (String = "application/x-ndjson"), (FormRequest = "multipart/form-data"),
     )),
     responses(
-        (status = 202, description = "Stored; `Location` is the batch's status.", body = Accepted<'static>),
+        (status = 202, description = "Stored; `Location` is the batch.", body = BatchAccepted<'static>),
         (status = 413, description = "Too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Not a media type that is taken here.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Not acceptable; nothing was stored.", body = Problem, content_type = "application/problem+json"),
@@ -117,9 +117,9 @@ pub(in crate::http) async fn create(
         submission_of(acceptable, id, key, correlation, owner)
     };
     let submission = if large {
-        tokio::task::spawn_blocking(prepare).await.map_err(|_| {
-            Problem::new(Code::Internal, "The service made a mistake; its log has more.")
-        })??
+        tokio::task::spawn_blocking(prepare)
+            .await
+            .map_err(|_| Problem::new(Code::Internal, "The service made a mistake; its log has more."))??
     } else {
         prepare()?
     };
@@ -159,7 +159,8 @@ fn submission_of(
     owner: Owner,
 ) -> Result<Submission, Problem> {
     let answer = answer(&acceptable, id, correlation)?;
-    let Acceptable { name, language, details, labels, phases, essays, rejections: _, rejected: _ } = acceptable;
+    let Acceptable { name, language, details, labels, phases, essays, rejections: _, rejected: _ } =
+        acceptable;
     Ok(Submission {
         id,
         correlation,
@@ -179,7 +180,7 @@ fn submission_of(
 
 /// What is answered once the batch is stored: ids are known before.
 fn answer(acceptable: &Acceptable, id: BatchId, correlation_id: Uuid) -> Result<Answer, Problem> {
-    let document = Accepted {
+    let document = BatchAccepted {
         batch_id: id,
         correlation_id,
         status: domain::BatchStatus::PendingContent,

@@ -140,8 +140,9 @@ pub(in crate::http) async fn list(
         page: Page::of(summaries, limit, |last: &Summary| {
             format!("{}.{}", last.created_at.timestamp_micros(), last.batch_id)
         }),
-        counts: totals
-            .map(|totals| totals.into_iter().map(|(status, count)| (status.as_str().to_owned(), count)).collect()),
+        counts: totals.map(|totals| {
+            totals.into_iter().map(|(status, count)| (status.as_str().to_owned(), count)).collect()
+        }),
     })
 }
 
@@ -160,8 +161,9 @@ fn filter(parameters: Parameters, limit: u32) -> Result<ListFilter, Problem> {
 }
 
 fn label_of(label: &str) -> Result<(String, Private<String>), Problem> {
-    let (key, value) =
-        label.split_once(':').ok_or_else(|| paging::invalid("label", "expected key:value, as in class:9B"))?;
+    let (key, value) = label
+        .split_once(':')
+        .ok_or_else(|| paging::invalid("label", "expected key:value, as in class:9B"))?;
     Ok((key.to_owned(), Private(value.to_owned())))
 }
 

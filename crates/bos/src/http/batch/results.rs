@@ -125,7 +125,9 @@ impl Reading {
             .app
             .engine()
             .store()
-            .read(move |tx| Box::pin(async move { tx.results_page(&owner, batch, after, PAGE, outcome).await }))
+            .read(move |tx| {
+                Box::pin(async move { tx.results_page(&owner, batch, after, PAGE, outcome).await })
+            })
             .await
             .map_err(Problem::from)?;
         let rows = found.ok_or_else(super::unknown)?;

@@ -14,8 +14,8 @@ use crate::http::auth::Caller;
 use crate::http::path::InPath;
 use crate::http::problem::{Code, Item, Problem};
 use crate::http::query::Query;
-use crate::http::revision::{Has, etag_value};
 use crate::http::reply;
+use crate::http::revision::{Has, etag_value};
 use crate::http::status::{Rendered, StatusDocument};
 
 /// How often a waiting request looks by itself: the bell rings in this process only.
@@ -149,7 +149,8 @@ fn answer(rendered: &Rendered, has: &Has) -> Response {
 }
 
 fn patience(text: &str, longest: Duration) -> Result<Duration, Problem> {
-    let refused = |detail: String| Problem::of_item(Item::new(Code::InvalidParameter, detail).of_parameter("wait"));
+    let refused =
+        |detail: String| Problem::of_item(Item::new(Code::InvalidParameter, detail).of_parameter("wait"));
     let wait = humantime::parse_duration(text)
         .map_err(|_| refused("expected a duration with its unit, such as 20s or 500ms".to_owned()))?;
     if wait > longest {

@@ -86,7 +86,12 @@ pub(in crate::http) async fn trigger(
     let read = match media_type.as_str() {
         "application/json" => from_json,
         "text/plain" => from_text,
-        _ => return Err(Problem::new(Code::UnsupportedMediaType, "An essay is application/json or text/plain.")),
+        _ => {
+            return Err(Problem::new(
+                Code::UnsupportedMediaType,
+                "An essay is application/json or text/plain.",
+            ));
+        }
     };
     let longest = app.bounds().text;
     let (body, _held) = app.bodies().open(&headers, body, room_for(longest))?.all().await?;
@@ -99,7 +104,7 @@ pub(in crate::http) async fn trigger(
         correlation,
         owner,
         kind: Kind::Single,
-        language: language.unwrap_or(app.fixed().default_language),
+        language: language.unwrap_or_else(|| app.fixed().default_language),
         name: None,
         details: Details::default(),
         labels: Labels::new(),

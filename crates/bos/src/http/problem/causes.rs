@@ -24,12 +24,13 @@ impl From<store::Error> for Problem {
                 let detail = "Another change was in the way for too long; send the same request again.";
                 Self::new(Code::IdempotencyInProgress, detail)
             }
-            _ if error.is_transient() => {
+            store::Error::Unavailable { .. } | store::Error::Full { .. } => {
                 tracing::warn!(%error, cause, "the store cannot serve a request");
-                let detail = "The database cannot serve now; nothing was stored. Send the same request again.";
+                let detail =
+                    "The database cannot serve now; nothing was stored. Send the same request again.";
                 Self::new(Code::Unavailable, detail).with_retry_after(Duration::from_secs(2))
             }
-            _ => {
+            store::Error::Corrupt { .. } | store::Error::Refused { .. } | store::Error::Unfit { .. } => {
                 tracing::error!(%error, cause, "the store failed a request");
                 Self::new(Code::Internal, "The service made a mistake; its log has more.")
             }
@@ -45,7 +46,8 @@ impl From<engine::Error> for Problem {
             }
             engine::Error::Refused(refusal) => refusal.into(),
             engine::Error::KeyReused => {
-                let detail = "The Idempotency-Key was used for another request; use a new key for a new request.";
+                let detail =
+                    "The Idempotency-Key was used for another request; use a new key for a new request.";
                 Self::new(Code::IdempotencyKeyReused, detail)
             }
             engine::Error::BacklogFull { what } => {

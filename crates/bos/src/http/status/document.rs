@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    AttentionCode, Batch, BatchId, BatchStatus, FailureCode, Phase, PhaseRecord, PhaseStatus, WaitingCode, WaitingOn,
+    AttentionCode, Batch, BatchId, BatchStatus, FailureCode, Phase, PhaseRecord, PhaseStatus, WaitingCode,
+    WaitingOn,
 };
 use serde::Serialize;
 use store::{EssayCounts, StatusRow};

@@ -21,7 +21,9 @@ fn standing(batch: &Batch, counts: &Counts) -> String {
     match &batch.stage {
         Stage::Storing { .. } => storing(batch, total),
         Stage::Registering => format!("{} stored; the lifecycle service is being told", essays(batch.stored)),
-        Stage::Ready if batch.plan.is_empty() => format!("{} ready; no phase was asked for yet", essays(counts.waiting)),
+        Stage::Ready if batch.plan.is_empty() => {
+            format!("{} ready; no phase was asked for yet", essays(counts.waiting))
+        }
         Stage::Ready => format!("{} wait for the next phase", essays(counts.waiting)),
         Stage::Running(running) => {
             let open = counts.in_progress;
@@ -46,7 +48,9 @@ fn standing(batch: &Batch, counts: &Counts) -> String {
 fn storing(batch: &Batch, total: u32) -> String {
     let what = format!("{} of {total} texts are stored", batch.stored);
     match batch.waiting_on.as_ref().map(|waiting| waiting.code) {
-        Some(WaitingCode::ContentUnreachable) => format!("{what}; the Content Service cannot be reached just now"),
+        Some(WaitingCode::ContentUnreachable) => {
+            format!("{what}; the Content Service cannot be reached just now")
+        }
         Some(WaitingCode::ContentRefuses) => format!("{what}; the Content Service takes no texts just now"),
         Some(WaitingCode::Close) => format!("{what}; more may come until the batch is closed"),
         _ => what,
@@ -59,7 +63,11 @@ fn failures(batch: &Batch, counts: &Counts) -> Vec<String> {
     let refused = counts.failed.saturating_sub(in_phases);
     let mut parts = Vec::new();
     if refused > 0 {
-        parts.push(format!("{} refused while {} text was stored", were(refused), if refused == 1 { "its" } else { "their" }));
+        parts.push(format!(
+            "{} refused while {} text was stored",
+            were(refused),
+            if refused == 1 { "its" } else { "their" }
+        ));
     }
     for record in batch.phases.iter().filter(|record| record.failed > 0) {
         parts.push(format!("{} failed {}", essays(record.failed), record.phase));
@@ -70,8 +78,12 @@ fn failures(batch: &Batch, counts: &Counts) -> Vec<String> {
 const fn attention_of(code: AttentionCode) -> &'static str {
     match code {
         AttentionCode::NoSignOfLife => "nothing was heard from the phase at work, somebody should look",
-        AttentionCode::RegistrationOverdue => "the lifecycle service is late to confirm, somebody should look",
-        AttentionCode::RegistrationTimeout => "the lifecycle service never confirmed that it knows the essays",
+        AttentionCode::RegistrationOverdue => {
+            "the lifecycle service is late to confirm, somebody should look"
+        }
+        AttentionCode::RegistrationTimeout => {
+            "the lifecycle service never confirmed that it knows the essays"
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a batch must be, whatever way it came.
 
 use bytes::Bytes;
-use contract::CourseCode;
 use domain::{Language, Phase, PhaseSet};
 use engine::{SubmittedEssay, SubmittedText};
 use store::{Details, Labels, Private};
@@ -78,7 +77,7 @@ pub(super) fn header(faults: &mut Faults, header: Header, bounds: Bounds, fixed:
         name: name.map(Private),
         language: language.unwrap_or(fixed.default_language),
         details: Details {
-            course_code: course_code.map(|code| code.as_str().to_owned()),
+            course_code: course_code.map(str::to_owned),
             class_designation: class_designation.map(Private),
             essay_instructions: essay_instructions.map(Private),
             assignment_id,
@@ -106,19 +105,20 @@ fn course_and_language(
     faults: &mut Faults,
     course: Option<&str>,
     language: Option<&str>,
-) -> (Option<CourseCode>, Option<Language>) {
-    let code: Option<CourseCode> = course.and_then(|word| word.parse().ok());
+) -> (Option<&'static str>, Option<Language>) {
+    let known = course.and_then(|word| engine::courses().find(|(code, _)| *code == word));
+    let (code, taught) = known.unzip();
     let stated = language.and_then(|word| self::language(faults, Place::Request("/language"), word));
     if course.is_some() && code.is_none() {
-        let known: Vec<&str> = CourseCode::ALL.iter().map(|code| code.as_str()).collect();
+        let known: Vec<&str> = engine::courses().map(|(code, _)| code).collect();
         let detail = format!("known here: {}", known.join(", "));
         faults.add(Place::Request("/course_code"), Code::UnknownCourseCode, detail);
     }
-    let taught: Option<Language> = code.and_then(|code| code.language().as_str().parse().ok());
     if let (Some(taught), Some(stated)) = (taught, stated)
         && taught != stated
     {
-        let detail = format!("the course is taught in `{taught}`; leave the language out, or correct one of the two");
+        let detail =
+            format!("the course is taught in `{taught}`; leave the language out, or correct one of the two");
         faults.add(Place::Request("/language"), Code::CourseLanguageConflict, detail);
     }
     (code, taught.or(stated))
@@ -142,7 +142,8 @@ pub(in crate::http) fn phases(
     served: PhaseSet,
 ) -> Vec<Phase> {
     let mut phases = Vec::new();
-    let names = |phases: &mut dyn Iterator<Item = Phase>| phases.map(Phase::as_str).collect::<Vec<_>>().join(", ");
+    let names =
+        |phases: &mut dyn Iterator<Item = Phase>| phases.map(Phase::as_str).collect::<Vec<_>>().join(", ");
     for (at, word) in words {
         let pointer = format!("{path}/{at}");
         let place = Place::Request(&pointer);
@@ -151,7 +152,10 @@ pub(in crate::http) fn phases(
                 let known = Phase::ALL.iter().map(|phase| phase.as_str());
                 let detail = match suggest(word, known) {
                     Some(near) => format!("there is no such phase; did you mean `{near}`?"),
-                    None => format!("there is no such phase; known are {}", names(&mut Phase::ALL.iter().copied())),
+                    None => format!(
+                        "there is no such phase; known are {}",
+                        names(&mut Phase::ALL.iter().copied())
+                    ),
                 };
                 faults.add(place, Code::UnknownPhase, detail);
             }
@@ -215,7 +219,12 @@ pub(super) fn essays(faults: &mut Faults, draft: &mut Draft, bounds: Bounds) -> 
 }
 
 /// The text of an essay or the place of it, exactly one of the two.
-fn content(faults: &mut Faults, index: usize, essay: &mut DraftEssay, longest: usize) -> Option<SubmittedText> {
+fn content(
+    faults: &mut Faults,
+    index: usize,
+    essay: &mut DraftEssay,
+    longest: usize,
+) -> Option<SubmittedText> {
     match (essay.text.take(), essay.text_storage_id.take()) {
         (Some(_), Some(_)) => {
             let detail = "both `text` and `text_storage_id` are given; send one of them";
@@ -242,6 +251,7 @@ fn content(faults: &mut Faults, index: usize, essay: &mut DraftEssay, longest: u
 pub(super) fn client_ref_of_file(name: &str) -> Option<String> {
     let base = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
-    let shown: String = stem.chars().filter(|character| !is_unprintable(*character)).take(CLIENT_REF).collect();
+    let shown: String =
+        stem.chars().filter(|character| !is_unprintable(*character)).take(CLIENT_REF).collect();
     (!shown.is_empty()).then_some(shown)
 }

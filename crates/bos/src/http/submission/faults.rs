@@ -39,7 +39,11 @@ impl Place<'_> {
     /// The pointer of a member below this place; one that is not fit to be shown is left out.
     fn member(self, name: &str) -> String {
         let base = self.pointer();
-        if is_showable(name) { format!("{base}/{}", name.replace('~', "~0").replace('/', "~1")) } else { base }
+        if is_showable(name) {
+            format!("{base}/{}", name.replace('~', "~0").replace('/', "~1"))
+        } else {
+            base
+        }
     }
 }
 
@@ -98,7 +102,10 @@ impl Faults {
 
     /// The faults by place, those of the request first, each essay's with the caller's name for it, and the number of
     /// further ones that are not told.
-    pub(in crate::http) fn into_items(self, client_ref: impl Fn(usize) -> Option<String>) -> (Vec<Item>, usize) {
+    pub(in crate::http) fn into_items(
+        self,
+        client_ref: impl Fn(usize) -> Option<String>,
+    ) -> (Vec<Item>, usize) {
         let mut items = self.items;
         items.sort_by_key(|item| item.index);
         for item in &mut items {
@@ -155,7 +162,12 @@ impl Faults {
 
     /// Says that a member is written twice.
     pub(in crate::http) fn repeated(&mut self, place: Place<'_>, name: &str) {
-        self.add_at(place, place.member(name), Code::DuplicateKey, "this name is written more than once".to_owned());
+        self.add_at(
+            place,
+            place.member(name),
+            Code::DuplicateKey,
+            "this name is written more than once".to_owned(),
+        );
     }
 
     /// Says what was expected and what kind of value was found instead.
@@ -167,14 +179,14 @@ impl Faults {
     pub(in crate::http) fn string(&mut self, place: Place<'_>, value: &RawValue) -> Option<String> {
         match kind_of(value) {
             "null" => None,
-            "a string" => match serde_json::from_str(value.get()) {
-                Ok(text) => Some(text),
+            "a string" => {
+                let text = serde_json::from_str(value.get()).ok();
                 // The value was read as JSON before: only an escape of half a surrogate pair is left to go wrong.
-                Err(_) => {
+                if text.is_none() {
                     self.add(place, Code::InvalidUtf8, "half a surrogate pair, or bytes that are not UTF-8");
-                    None
                 }
-            },
+                text
+            }
             found => {
                 self.wrong_type(place, "a string", found);
                 None
@@ -227,7 +239,11 @@ impl Faults {
         if text.contains('\0') {
             self.add(place, Code::NulCharacter, "U+0000 cannot be stored");
         } else if text.chars().any(is_unprintable) {
-            self.add(place, Code::ControlCharacter, "control characters and text direction overrides are not taken here");
+            self.add(
+                place,
+                Code::ControlCharacter,
+                "control characters and text direction overrides are not taken here",
+            );
         } else if text.chars().count() > longest {
             self.add(place, Code::TooLong, format!("longer than {longest} characters"));
         } else {
@@ -237,7 +253,12 @@ impl Faults {
     }
 
     /// A text of several lines.
-    pub(in crate::http) fn paragraph(&mut self, place: Place<'_>, text: String, longest: usize) -> Option<String> {
+    pub(in crate::http) fn paragraph(
+        &mut self,
+        place: Place<'_>,
+        text: String,
+        longest: usize,
+    ) -> Option<String> {
         if text.contains('\0') {
             self.add(place, Code::NulCharacter, "U+0000 cannot be stored");
         } else if text.chars().count() > longest {
@@ -261,10 +282,13 @@ impl Faults {
 /// A name that an answer may repeat: short, and of the letters that field names are made of, so that it is no essay.
 fn is_showable(name: &str) -> bool {
     (1..=64).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'/'))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'/'))
 }
 
 /// Control characters, and the marks that turn the direction of text around.
 pub(in crate::http) fn is_unprintable(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    character.is_control()
+        || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }

@@ -56,10 +56,13 @@ pub(super) fn read_json(faults: &mut Faults, body: &str) -> Result<Draft, Proble
     }
     match root.essays {
         None => {}
-        Some(Essays::Other(found)) => faults.wrong_type(Place::Request("/essays"), "an array of essays", found),
+        Some(Essays::Other(found)) => {
+            faults.wrong_type(Place::Request("/essays"), "an array of essays", found);
+        }
         Some(Essays::List { kept, count }) => {
             draft.count = count;
-            draft.essays = kept.into_iter().enumerate().map(|(at, essay)| read_essay(faults, at, essay)).collect();
+            draft.essays =
+                kept.into_iter().enumerate().map(|(at, essay)| read_essay(faults, at, essay)).collect();
         }
     }
     Ok(draft)
@@ -97,11 +100,20 @@ pub(super) fn read_essay(faults: &mut Faults, index: usize, essay: Object<'_>) -
     match essay {
         Object::Other(found) => faults.wrong_type(Place::Essay(index, ""), "an essay as an object", found),
         Object::Members(members) => {
-            faults.members(Place::Essay(index, ""), members, ESSAY_FIELDS, |faults, name, value| match name {
-                "client_ref" => draft.client_ref = faults.string(Place::Essay(index, "/client_ref"), value),
-                "text" => draft.text = faults.string(Place::Essay(index, "/text"), value),
-                _ => draft.text_storage_id = faults.string(Place::Essay(index, "/text_storage_id"), value),
-            });
+            faults.members(
+                Place::Essay(index, ""),
+                members,
+                ESSAY_FIELDS,
+                |faults, name, value| match name {
+                    "client_ref" => {
+                        draft.client_ref = faults.string(Place::Essay(index, "/client_ref"), value);
+                    }
+                    "text" => draft.text = faults.string(Place::Essay(index, "/text"), value),
+                    _ => {
+                        draft.text_storage_id = faults.string(Place::Essay(index, "/text_storage_id"), value);
+                    }
+                },
+            );
         }
     }
     draft
@@ -113,7 +125,11 @@ fn labels(faults: &mut Faults, value: &RawValue) -> Vec<(String, String)> {
         Ok(Object::Members(members)) => {
             for (key, value) in members.list {
                 if labels.iter().any(|(seen, _)| *seen == key) {
-                    faults.add(Place::Request("/labels"), Code::DuplicateKey, "a label is written more than once");
+                    faults.add(
+                        Place::Request("/labels"),
+                        Code::DuplicateKey,
+                        "a label is written more than once",
+                    );
                 } else if value.get() == "null" {
                     faults.wrong_type(Place::Request("/labels"), "a string for each label", "null");
                 } else if let Some(value) = faults.string(Place::Request("/labels"), value) {
@@ -121,7 +137,11 @@ fn labels(faults: &mut Faults, value: &RawValue) -> Vec<(String, String)> {
                 }
             }
             if members.overflow {
-                faults.add(Place::Request("/labels"), Code::InvalidLabel, "far more labels than a batch may have");
+                faults.add(
+                    Place::Request("/labels"),
+                    Code::InvalidLabel,
+                    "far more labels than a batch may have",
+                );
             }
         }
         Ok(Object::Other("null")) => {}
@@ -129,7 +149,11 @@ fn labels(faults: &mut Faults, value: &RawValue) -> Vec<(String, String)> {
             faults.wrong_type(Place::Request("/labels"), "an object of strings", found);
         }
         // Read as JSON before: only half a surrogate pair in a label's name is left to go wrong.
-        Err(_) => faults.add(Place::Request("/labels"), Code::InvalidUtf8, "half a surrogate pair in a label's name"),
+        Err(_) => faults.add(
+            Place::Request("/labels"),
+            Code::InvalidUtf8,
+            "half a surrogate pair in a label's name",
+        ),
     }
     labels
 }
@@ -137,7 +161,8 @@ fn labels(faults: &mut Faults, value: &RawValue) -> Vec<(String, String)> {
 /// The problem of a body that is no JSON. Says where, and never what stands there.
 pub(in crate::http) fn malformed(error: &serde_json::Error) -> Problem {
     let what = if error.is_eof() { "it ends too early" } else { "something else was expected" };
-    let detail = format!("The body is not JSON: {what}, at line {}, column {}.", error.line(), error.column());
+    let detail =
+        format!("The body is not JSON: {what}, at line {}, column {}.", error.line(), error.column());
     Problem::new(Code::MalformedJson, detail)
 }
 

@@ -34,7 +34,8 @@ impl Part {
         let boundary = multer::parse_boundary(content_type)
             .map_err(|_| refused("The Content-Type names no boundary, which a form needs."))?;
         let mut form = multer::Multipart::new(stream::iter([Ok::<_, std::io::Error>(body)]), boundary);
-        let broken = |_| refused("The body is not a form with this boundary, or ends too early; nothing was stored.");
+        let broken =
+            |_| refused("The body is not a form with this boundary, or ends too early; nothing was stored.");
         let mut parts = Vec::new();
         while let Some(field) = form.next_field().await.map_err(broken)? {
             let name = field.name().unwrap_or_default().to_owned();

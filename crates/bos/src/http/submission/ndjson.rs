@@ -7,7 +7,9 @@ use super::json::{ESSAYS_KEPT, Object};
 use crate::http::problem::{Code, Problem};
 
 fn lines_of(body: &str) -> impl Iterator<Item = &str> {
-    body.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).filter(|line| !line.trim().is_empty())
+    body.split('\n')
+        .map(|line| line.strip_suffix('\r').unwrap_or(line))
+        .filter(|line| !line.trim().is_empty())
 }
 
 /// Reads the lines; empty ones are passed over. A line that is no JSON is a fault of its essay alone.

@@ -36,7 +36,11 @@ pub(in crate::http) fn decode(faults: &mut Faults, place: Place<'_>, bytes: &[u8
         Ok(text) => Some(text.to_owned()),
         Err(error) => {
             let offset = error.valid_up_to();
-            faults.add(place, Code::InvalidUtf8, format!("not UTF-8 at offset {offset}; save the text as UTF-8"));
+            faults.add(
+                place,
+                Code::InvalidUtf8,
+                format!("not UTF-8 at offset {offset}; save the text as UTF-8"),
+            );
             None
         }
     }
@@ -46,19 +50,17 @@ pub(in crate::http) fn decode(faults: &mut Faults, place: Place<'_>, bytes: &[u8
 /// string finds the fault at its place.
 pub(in crate::http) fn repair(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => {
-            let mut text = String::with_capacity(bytes.len());
-            for chunk in bytes.utf8_chunks() {
-                text.push_str(chunk.valid());
-                if !chunk.invalid().is_empty() {
-                    text.push_str(r"\ud800");
-                }
-            }
-            text.into()
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push_str(r"\ud800");
         }
     }
+    text.into()
 }
 
 #[cfg(test)]

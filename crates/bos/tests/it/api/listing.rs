@@ -10,12 +10,20 @@ async fn a_list_comes_page_by_page_in_either_order() {
     for _ in 0..5 {
         made.push(api.batch_of(1).await);
     }
-    for (sort, expected) in [("created_at", made.clone()), ("-created_at", made.iter().rev().cloned().collect())] {
+    for (sort, expected) in
+        [("created_at", made.clone()), ("-created_at", made.iter().rev().cloned().collect())]
+    {
         let mut seen: Vec<String> = Vec::new();
         let mut cursor = String::new();
         loop {
             let page = api.get(&format!("/v1/batch?limit=2&sort={sort}{cursor}")).await.json();
-            seen.extend(page["data"].as_array().unwrap().iter().map(|row| row["batch_id"].as_str().unwrap().to_owned()));
+            seen.extend(
+                page["data"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|row| row["batch_id"].as_str().unwrap().to_owned()),
+            );
             let Some(next) = page["next_cursor"].as_str() else {
                 assert_eq!(page["has_more"], false);
                 break;
@@ -31,7 +39,11 @@ async fn a_list_comes_page_by_page_in_either_order() {
         all.sort();
         assert_eq!(sorted, all);
         let times: Vec<&str> = seen.iter().map(|id| &id[..13]).collect();
-        assert!(times.windows(2).all(|two| if sort == "created_at" { two[0] <= two[1] } else { two[0] >= two[1] }));
+        assert!(times.windows(2).all(|two| if sort == "created_at" {
+            two[0] <= two[1]
+        } else {
+            two[0] >= two[1]
+        }));
     }
 }
 
@@ -46,12 +58,17 @@ async fn a_list_is_filtered_by_status_label_and_kind_and_counts_all_pages() {
     api.post("/v1/trigger-spellcheck", "text/plain", "Text").await;
 
     let ids = |page: Value| -> Vec<String> {
-        page["data"].as_array().unwrap().iter().map(|row| row["batch_id"].as_str().unwrap().to_owned()).collect()
+        page["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["batch_id"].as_str().unwrap().to_owned())
+            .collect()
     };
-    assert_eq!(ids(api.get("/v1/batch?status=pending_content").await.json()), [plain.clone()]);
-    assert_eq!(ids(api.get("/v1/batch?status=cancelled").await.json()), [labelled.clone()]);
+    assert_eq!(ids(api.get("/v1/batch?status=pending_content").await.json()), std::slice::from_ref(&plain));
+    assert_eq!(ids(api.get("/v1/batch?status=cancelled").await.json()), std::slice::from_ref(&labelled));
     assert_eq!(ids(api.get("/v1/batch?status=cancelled&status=pending_content").await.json()).len(), 2);
-    assert_eq!(ids(api.get("/v1/batch?label=class:9C&label=term:ht:26").await.json()), [labelled]);
+    assert_eq!(ids(api.get("/v1/batch?label=class:9C&label=term:ht:26").await.json()), [&*labelled]);
     assert_eq!(ids(api.get("/v1/batch?label=class:9C&label=term:vt").await.json()).len(), 0);
     assert_eq!(ids(api.get("/v1/batch?kind=single").await.json()).len(), 1);
     assert_eq!(ids(api.get("/v1/batch?attention=true").await.json()).len(), 0);
@@ -69,7 +86,13 @@ async fn the_essays_of_a_batch_come_page_by_page() {
     let mut cursor = String::new();
     loop {
         let page = api.get(&format!("/v1/batch/{id}/essays?limit=2{cursor}")).await.json();
-        refs.extend(page["data"].as_array().unwrap().iter().map(|essay| essay["client_ref"].as_str().unwrap().to_owned()));
+        refs.extend(
+            page["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|essay| essay["client_ref"].as_str().unwrap().to_owned()),
+        );
         let Some(next) = page["next_cursor"].as_str() else { break };
         cursor = format!("&cursor={next}");
     }
@@ -101,5 +124,8 @@ async fn results_are_a_line_for_each_essay_over_all_pages() {
     assert_eq!(api.get(&format!("/v1/batch/{id}/results?outcome=succeeded")).await.body, "");
     api.get(&format!("/v1/batch/{id}/results?outcome=lost")).await.problem(400, "invalid_parameter");
     let status = api.get(&format!("/v1/batch/{id}/status")).await.json();
-    assert_eq!(status["sentence"], "1 of 450 texts are stored; 1 essay was refused while its text was stored.");
+    assert_eq!(
+        status["sentence"],
+        "1 of 450 texts are stored; 1 essay was refused while its text was stored."
+    );
 }

@@ -17,8 +17,14 @@ async fn the_status_says_where_the_batch_is_and_its_counts_sum() {
     let status = answer.json();
     assert_eq!(status["batch_id"], id);
     assert_eq!(status["name"], "9B argumentative text");
-    assert_eq!((&status["status"], &status["revision"], &status["run"]), (&json!("pending_content"), &json!(1), &json!(1)));
-    assert_eq!((&status["paused"], &status["needs_attention"], &status["ended_at"]), (&json!(false), &json!(false), &json!(null)));
+    assert_eq!(
+        (&status["status"], &status["revision"], &status["run"]),
+        (&json!("pending_content"), &json!(1), &json!(1))
+    );
+    assert_eq!(
+        (&status["paused"], &status["needs_attention"], &status["ended_at"]),
+        (&json!(false), &json!(false), &json!(null))
+    );
     assert_eq!(
         status["counts"],
         json!({"total": 3, "waiting": 3, "in_progress": 0, "succeeded": 0, "failed": 0, "cancelled": 0, "skipped": 0})
@@ -52,7 +58,10 @@ async fn an_unchanged_batch_is_304_and_a_changed_one_never() {
         let answer = api.get_with(&path, "if-none-match", tag).await;
         assert_eq!((answer.status, answer.body.as_str()), (StatusCode::NOT_MODIFIED, ""), "{tag}");
         assert_eq!(answer.header("etag"), "\"1\"");
-        assert_eq!(api.get_with(&format!("/v1/batch/{id}"), "if-none-match", tag).await.status, StatusCode::NOT_MODIFIED);
+        assert_eq!(
+            api.get_with(&format!("/v1/batch/{id}"), "if-none-match", tag).await.status,
+            StatusCode::NOT_MODIFIED
+        );
     }
     assert_eq!(api.get_with(&path, "if-none-match", "\"2\"").await.status, StatusCode::OK);
     api.store_texts(&id).await;

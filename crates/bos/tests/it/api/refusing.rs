@@ -36,7 +36,11 @@ async fn every_bad_text_is_named_by_its_code_and_place() {
     for (text, code) in cases {
         let problem = refused_json(&api, &essay(text), 422, "invalid").await;
         let error = &problem["errors"][0];
-        assert_eq!((&error["code"], &error["pointer"]), (&json!(code), &json!("/essays/0/text")), "{problem}");
+        assert_eq!(
+            (&error["code"], &error["pointer"]),
+            (&json!(code), &json!("/essays/0/text")),
+            "{problem}"
+        );
         assert_eq!((&error["index"], &error["client_ref"]), (&json!(0), &json!("s-000")));
     }
     assert_eq!(api.stored().await, 0);
@@ -95,7 +99,9 @@ async fn all_errors_of_a_batch_are_told_at_once() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|error| (error["pointer"].as_str().unwrap().to_owned(), error["code"].as_str().unwrap().to_owned()))
+        .map(|error| {
+            (error["pointer"].as_str().unwrap().to_owned(), error["code"].as_str().unwrap().to_owned())
+        })
         .collect();
     let told = |pointer: &str, code: &str| errors.contains(&(pointer.to_owned(), code.to_owned()));
     assert!(told("/name", "wrong_type"), "{problem}");
@@ -173,7 +179,16 @@ async fn what_is_no_json_says_where_and_not_what() {
     let api = Api::open().await;
     let deep = format!("{{\"essays\": {}", "[".repeat(100_000));
     let deep_name = format!("{{\"name\": {}", "[".repeat(100_000));
-    for body in ["", "CANARY", "{\"CANARY", "{\"essays\": [CANARY]}", "{} CANARY", &deep, &deep_name, &"[".repeat(100_000)] {
+    for body in [
+        "",
+        "CANARY",
+        "{\"CANARY",
+        "{\"essays\": [CANARY]}",
+        "{} CANARY",
+        &deep,
+        &deep_name,
+        &"[".repeat(100_000),
+    ] {
         let problem = refused(&api, "application/json", body.to_owned(), 400, "malformed_json").await;
         assert!(problem["detail"].as_str().unwrap().contains("line 1, column"), "{problem}");
     }
@@ -181,7 +196,11 @@ async fn what_is_no_json_says_where_and_not_what() {
         let problem = refused(&api, "application/json", body, 422, "wrong_type").await;
         assert_eq!(problem["errors"][0]["pointer"], "");
     }
-    let closed = format!("{{\"name\": {}{}, \"essays\": [{{\"text\": \"a\"}}]}}", "[".repeat(100_000), "]".repeat(100_000));
+    let closed = format!(
+        "{{\"name\": {}{}, \"essays\": [{{\"text\": \"a\"}}]}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
     refused(&api, "application/json", closed, 422, "wrong_type").await;
     assert_eq!(api.stored().await, 0);
 }
@@ -236,7 +255,9 @@ async fn unknown_parameters_malformed_ids_and_wrong_methods_are_named() {
     assert!(problem.to_string().contains("did you mean `status`?"), "{problem}");
     api.get(&format!("/v1/batch/{id}/status?wiat=1s")).await.problem(400, "unknown_parameter");
     api.get(&format!("/v1/batch/{id}?x=1")).await.problem(400, "unknown_parameter");
-    for parameter in ["status=CANARY", "limit=0", "limit=501", "limit=x", "cursor=CANARY", "label=x", "sort=name"] {
+    for parameter in
+        ["status=CANARY", "limit=0", "limit=501", "limit=x", "cursor=CANARY", "label=x", "sort=name"]
+    {
         let answer = api.get(&format!("/v1/batch?{parameter}")).await;
         assert!(!answer.body.contains(SECRET), "{}", answer.body);
         let problem = answer.problem(400, "invalid_parameter");

@@ -22,7 +22,8 @@ async fn a_pipeline_runs_in_order_with_what_is_missing_added() {
     let id = api.batch_of(2).await;
     let answer = api.post_json(&format!("/v1/batch/{id}/pipeline"), &json!({"phases": ["nlp"]})).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
-    let phases: Vec<_> = answer.json()["phases"].as_array().unwrap().iter().map(|phase| phase["phase"].clone()).collect();
+    let phases: Vec<_> =
+        answer.json()["phases"].as_array().unwrap().iter().map(|phase| phase["phase"].clone()).collect();
     assert_eq!(phases, ["spellcheck", "nlp"]);
 }
 
@@ -72,6 +73,7 @@ async fn a_command_under_the_same_key_is_answered_as_it_was() {
     let again = api.post_with_key(&path, "k", &json!({})).await;
     assert_eq!((again.body.as_str(), again.header("idempotency-replayed")), (first.body.as_str(), "true"));
     let other = api.post_json("/v1/batch", &batch(1)).await.json()["batch_id"].as_str().unwrap().to_owned();
-    let elsewhere = api.post_with_key(&format!("/v1/batch/{other}/initiate-spellcheck"), "k", &json!({})).await;
+    let elsewhere =
+        api.post_with_key(&format!("/v1/batch/{other}/initiate-spellcheck"), "k", &json!({})).await;
     assert_eq!(elsewhere.json()["batch_id"], other, "the same key on another batch is another key");
 }

@@ -23,7 +23,10 @@ async fn an_accepted_batch_names_its_essays_and_where_to_go_from_here() {
     }
     let essay = body["essays"][1]["essay_id"].as_str().unwrap();
     let essay = api.get(&format!("/v1/essay/{essay}")).await.json();
-    assert_eq!((&essay["position"], &essay["client_ref"], &essay["state"]), (&json!(1), &json!("s-001"), &json!("waiting")));
+    assert_eq!(
+        (&essay["position"], &essay["client_ref"], &essay["state"]),
+        (&json!(1), &json!("s-001"), &json!("waiting"))
+    );
     assert_eq!((&essay["batch_id"], &essay["size_bytes"]), (&json!(id), &json!(4)));
 }
 
@@ -39,7 +42,15 @@ async fn a_batch_keeps_what_it_was_handed_in_with() {
     body["essays"] = json!([{"text_storage_id": "0".repeat(32)}]);
     let id = api.post_json("/v1/batch", &body).await.json()["batch_id"].as_str().unwrap().to_owned();
     let shown = api.get(&format!("/v1/batch/{id}")).await.json();
-    for name in ["name", "course_code", "labels", "class_designation", "essay_instructions", "assignment_id", "prompt_storage_id"] {
+    for name in [
+        "name",
+        "course_code",
+        "labels",
+        "class_designation",
+        "essay_instructions",
+        "assignment_id",
+        "prompt_storage_id",
+    ] {
         assert_eq!(shown[name], body[name], "{name}");
     }
     assert_eq!((&shown["language"], &shown["kind"]), (&json!("en"), &json!("class")));
@@ -65,7 +76,10 @@ async fn skip_accepts_the_others_and_says_who_was_left_out() {
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
     let told = answer.json();
     assert_eq!((&told["accepted"], &told["rejected"]), (&json!(2), &json!(1)));
-    assert_eq!(told["essays"].as_array().unwrap().iter().map(|essay| &essay["client_ref"]).collect::<Vec<_>>(), ["s-000", "s-002"]);
+    assert_eq!(
+        told["essays"].as_array().unwrap().iter().map(|essay| &essay["client_ref"]).collect::<Vec<_>>(),
+        ["s-000", "s-002"]
+    );
     let rejection = &told["rejections"][0];
     assert_eq!((&rejection["index"], &rejection["client_ref"]), (&json!(1), &json!("s-001")));
     assert_eq!((&rejection["code"], &rejection["pointer"]), (&json!("empty_text"), &json!("/essays/1/text")));
@@ -85,7 +99,12 @@ async fn a_batch_can_come_line_by_line() {
 
     let bad = "{\"essays\": []}\n{\"text\": \"one\"}\nnonsense\n[]";
     let problem = api.post("/v1/batch", "application/x-ndjson", bad).await.problem(422, "invalid");
-    let places: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| (&error["pointer"], &error["code"])).collect();
+    let places: Vec<_> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| (&error["pointer"], &error["code"]))
+        .collect();
     assert_eq!(
         places,
         [
@@ -102,7 +121,9 @@ async fn a_batch_can_come_line_by_line() {
 fn form(boundary: &str, parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (head, content) in parts {
-        body.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes());
+        body.extend_from_slice(
+            format!("--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes(),
+        );
         body.extend_from_slice(content);
         body.extend_from_slice(b"\r\n");
     }
@@ -124,7 +145,8 @@ async fn a_batch_can_come_as_files() {
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
     let told = answer.json();
     assert_eq!(told["essays"][0]["client_ref"], "s-001");
-    let essay = api.get(&format!("/v1/essay/{}", told["essays"][0]["essay_id"].as_str().unwrap())).await.json();
+    let essay =
+        api.get(&format!("/v1/essay/{}", told["essays"][0]["essay_id"].as_str().unwrap())).await.json();
     assert_eq!(essay["size_bytes"], 11, "the mark in front is not part of the text");
     let shown = api.get(told["links"]["batch"].as_str().unwrap()).await.json();
     assert_eq!((&shown["language"], &shown["planned"]), (&json!("sv"), &json!(["spellcheck", "nlp"])));
@@ -137,10 +159,24 @@ async fn a_batch_can_come_as_files() {
     ];
     let answer = api.post("/v1/batch", "multipart/form-data; boundary=xyz", form("xyz", &bad)).await;
     let problem = answer.problem(422, "invalid");
-    let codes: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["code"].as_str().unwrap()).collect();
+    let codes: Vec<_> =
+        problem["errors"].as_array().unwrap().iter().map(|error| error["code"].as_str().unwrap()).collect();
     assert_eq!(codes, ["unknown_field", "not_available", "unsupported_file", "invalid_utf8"]);
     api.post("/v1/batch", "multipart/form-data", "x").await.problem(400, "malformed_form");
     api.post("/v1/batch", "multipart/form-data; boundary=xyz", "x").await.problem(400, "malformed_form");
+    assert_eq!(api.stored().await, 1);
+}
+
+#[tokio::test]
+async fn a_batch_of_megabytes_is_accepted_and_refused_like_a_small_one() {
+    let api = Api::open().await;
+    let text = "Line\n".repeat(30_000);
+    let mut body = json!({"essays": vec![json!({"text": text}); 20]});
+    assert_eq!(api.post_with_key("/v1/batch", "k", &body).await.json()["accepted"], 20);
+    assert_eq!(api.post_with_key("/v1/batch", "k", &body).await.header("idempotency-replayed"), "true");
+    body["essays"][19]["text"] = json!("\0");
+    let problem = api.post_json("/v1/batch", &body).await.problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["pointer"], "/essays/19/text");
     assert_eq!(api.stored().await, 1);
 }
 
@@ -151,7 +187,10 @@ async fn the_same_request_under_the_same_key_is_done_once() {
     let again = api.post_with_key("/v1/batch", "7b0c", &batch(2)).await;
     assert_eq!((first.status, again.status), (StatusCode::ACCEPTED, StatusCode::ACCEPTED));
     assert_eq!(first.body, again.body);
-    assert_eq!((first.header("location"), first.header("etag")), (again.header("location"), again.header("etag")));
+    assert_eq!(
+        (first.header("location"), first.header("etag")),
+        (again.header("location"), again.header("etag"))
+    );
     assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
     api.post_with_key("/v1/batch", "7b0c", &batch(3)).await.problem(422, "idempotency_key_reused");
     assert_eq!(api.stored().await, 1);
@@ -167,8 +206,13 @@ async fn the_same_request_under_the_same_key_is_done_once() {
 async fn sixty_four_at_once_under_one_key_make_one_batch() {
     let api = Api::open().await;
     let body = batch(2);
-    let answers = futures::future::join_all((0..64).map(|_| api.post_with_key("/v1/batch", "k", &body))).await;
-    assert!(answers.iter().all(|answer| answer.status == StatusCode::ACCEPTED && answer.body.contains("batch_id")));
+    let answers =
+        futures::future::join_all((0..64).map(|_| api.post_with_key("/v1/batch", "k", &body))).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.status == StatusCode::ACCEPTED && answer.body.contains("batch_id"))
+    );
     assert_eq!(answers.iter().filter(|answer| answer.header("idempotency-replayed").is_empty()).count(), 1);
     assert_eq!(api.stored().await, 1);
 }
@@ -205,7 +249,10 @@ async fn a_single_essay_goes_straight_to_the_spell_checker() {
 
     let plain = api.post("/v1/trigger-spellcheck", "text/plain; charset=utf-8", "A text.\r\n").await;
     assert_eq!(plain.status, StatusCode::ACCEPTED);
-    assert_eq!(plain.json().as_object().unwrap().keys().collect::<Vec<_>>(), ["correlation_id", "essay_id", "message"]);
+    assert_eq!(
+        plain.json().as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["correlation_id", "essay_id", "message"]
+    );
 
     let shown = api.get(answer.header("location")).await.json();
     let batch = api.get(&format!("/v1/batch/{}", shown["batch_id"].as_str().unwrap())).await.json();
