@@ -210,7 +210,8 @@ mod tests {
             assert!(help.lines().count() <= 40, "{help}");
             assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
             assert!(help.contains("Example"), "{help}");
-            commands.extend(command.get_subcommands().filter(|command| command.get_name() != "help").cloned());
+            commands
+                .extend(command.get_subcommands().filter(|command| command.get_name() != "help").cloned());
         }
     }
 

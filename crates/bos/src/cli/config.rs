@@ -11,6 +11,9 @@ use crate::config::{Config, Error, Flag, Loaded, Sources};
 
 /// Show or check the configuration.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  bos config show --origin      every setting, its value and where it came from"
+)]
 pub struct ConfigCommand {
     #[command(subcommand)]
     action: Action,
@@ -19,6 +22,7 @@ pub struct ConfigCommand {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Print every setting; secrets stay out of sight
+    #[command(after_help = "Example:\n  bos config show --origin")]
     Show {
         /// Print where each value comes from
         #[arg(long)]
@@ -27,6 +31,7 @@ enum Action {
         settings: SettingsArgs,
     },
     /// Find everything that would keep `bos serve` from starting
+    #[command(after_help = "Example:\n  bos config check --config bos.toml")]
     Check {
         #[command(flatten)]
         settings: SettingsArgs,

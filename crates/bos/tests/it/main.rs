@@ -7,7 +7,6 @@
 )]
 
 mod api;
-mod cli;
 mod config;
 mod json;
 mod problems;

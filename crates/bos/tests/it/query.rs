@@ -21,7 +21,10 @@ enum Order {
 #[test]
 fn parameters_are_read_and_repeated_ones_gathered() {
     let list: List = parse("limit=5&label=class%3A9B&label=year%3A2025").unwrap();
-    assert_eq!(list, List { limit: Some(5), label: vec!["class:9B".to_owned(), "year:2025".to_owned()], order: None });
+    assert_eq!(
+        list,
+        List { limit: Some(5), label: vec!["class:9B".to_owned(), "year:2025".to_owned()], order: None }
+    );
     assert_eq!(parse::<List>("").unwrap(), List { limit: None, label: Vec::new(), order: None });
 }
 
