@@ -17,6 +17,9 @@ use crate::http::{Connection, Request};
 /// The part of the time that is not counted, at the beginning: a fifth.
 const WARM_UP: u32 = 5;
 
+/// The longest time that is told from a longer one: ten minutes, in microseconds.
+const LONGEST_US: u64 = 600_000_000;
+
 /// What came of a load.
 pub(crate) struct Outcome {
     /// Answers a second.
@@ -31,7 +34,7 @@ pub(crate) struct Latency(Histogram<u64>);
 
 impl Latency {
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self(Histogram::new(3)?))
+        Ok(Self(Histogram::new_with_bounds(1, LONGEST_US, 3)?))
     }
 
     pub(crate) fn record(&mut self, time: Duration) {
@@ -109,4 +112,21 @@ async fn one_client(
         }
     }
     Ok(latency)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_kept_to_three_digits() {
+        let mut latency = Latency::new().unwrap();
+        for ms in 1..=100 {
+            latency.record(Duration::from_millis(ms));
+        }
+        let mut all = Latency::new().unwrap();
+        all.add(&latency).unwrap();
+        assert!((all.quantile_ms(0.5) - 50.0).abs() < 0.1, "{}", all.quantile_ms(0.5));
+        assert!((all.quantile_ms(0.99) - 99.0).abs() < 0.1, "{}", all.quantile_ms(0.99));
+    }
 }
