@@ -151,7 +151,7 @@ settings! {
     phase_timeout_cj_assessment: Option<Duration>,
     /// How long the outcome of a phase may come after the news of its last essay.
     outcome_grace: Duration,
-    /// How often a failing call is repeated before it needs attention.
+    /// How often a failing upload is repeated before its batch needs attention; it is repeated on all the same.
     retry_limit: u32,
     /// Pause before the first repetition; it doubles from there.
     retry_first_delay: Duration,

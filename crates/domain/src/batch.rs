@@ -151,8 +151,8 @@ pub struct Attention {
 pub enum AttemptMatch {
     /// The attempt at work now, of this number.
     Current(u32),
-    /// An attempt that is over.
-    Older,
+    /// An attempt of this number that is over.
+    Older(u32),
     /// The phase is not at work.
     NotRunning,
 }
@@ -248,10 +248,10 @@ impl Batch {
         if correlation == self.correlation_id.for_attempt(self.run, phase, attempt) {
             return AttemptMatch::Current(attempt);
         }
-        let is_older = (1..attempt).any(|older| {
-            (1..=self.run).any(|run| correlation == self.correlation_id.for_attempt(run, phase, older))
+        let older = (1..attempt).find(|older| {
+            (1..=self.run).any(|run| correlation == self.correlation_id.for_attempt(run, phase, *older))
         });
-        if is_older { AttemptMatch::Older } else { AttemptMatch::Current(attempt) }
+        older.map_or(AttemptMatch::Current(attempt), AttemptMatch::Older)
     }
 
     /// Whether a phase has succeeded, at least for some essays.

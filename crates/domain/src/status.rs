@@ -69,6 +69,8 @@ words! {
     pub enum AttentionCode: "cause for attention" {
         /// A phase was commanded and nothing was heard from it.
         NoSignOfLife = "no_sign_of_life",
+        /// The Content Service has not taken texts however often it was asked; it is asked on.
+        StorageOverdue = "storage_overdue",
         /// The lifecycle service has not confirmed the registration in time.
         RegistrationOverdue = "registration_overdue",
         /// It never did, and the batch was given up.

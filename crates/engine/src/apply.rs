@@ -70,7 +70,11 @@ impl Engine {
         let fingerprints = crate::submit::Fingerprints::load(&store).await?;
         let shards = store.read(|tx| Box::pin(async move { tx.shards().await })).await?;
         let settings = Arc::new(settings);
-        let backlog = Backlog::new(settings.staged_bytes_cap, settings.outbox_rows_cap);
+        let backlog = Backlog::new(
+            settings.staged_bytes_cap,
+            settings.outbox_rows_cap,
+            settings.backlog_resume_percent,
+        );
         Ok(Arc::new(Self {
             store,
             settings,

@@ -50,28 +50,32 @@ pub struct Backlog {
     outbox_rows: AtomicI64,
     staged_cap: i64,
     outbox_cap: i64,
+    resume_percent: i64,
     full: AtomicBool,
 }
 
 impl Backlog {
-    pub(crate) fn new(staged_cap: u64, outbox_cap: u64) -> Self {
+    pub(crate) fn new(staged_cap: u64, outbox_cap: u64, resume_percent: u16) -> Self {
         let cap = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         Self {
             staged_bytes: AtomicI64::new(0),
             outbox_rows: AtomicI64::new(0),
             staged_cap: cap(staged_cap),
             outbox_cap: cap(outbox_cap),
+            resume_percent: i64::from(resume_percent),
             full: AtomicBool::new(false),
         }
     }
 
-    /// Refuses new work while a queue is over its cap; opens again at 80 % of it.
+    /// Refuses new work while a queue is over its cap; opens again at a percentage of it.
     pub(crate) fn admit(&self, bytes: usize) -> Result<(), Error> {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let staged = self.staged_bytes.load(Ordering::Relaxed).saturating_add(bytes);
         let outbox = self.outbox_rows.load(Ordering::Relaxed);
         let full = self.full.load(Ordering::Relaxed);
-        let over = |depth: i64, cap: i64| depth > if full { cap / 5 * 4 } else { cap };
+        // Divided first: a cap may be so large that it cannot be multiplied.
+        let resume = |cap: i64| cap / 100 * self.resume_percent + cap % 100 * self.resume_percent / 100;
+        let over = |depth: i64, cap: i64| depth > if full { resume(cap) } else { cap };
         let what = if over(staged, self.staged_cap) {
             Some("staged texts")
         } else if over(outbox, self.outbox_cap) {
@@ -98,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_backlog_refuses_until_it_has_fallen_to_four_fifths() {
-        let backlog = Backlog::new(100, 10);
+    fn a_full_backlog_refuses_until_it_has_fallen_to_the_percentage() {
+        let backlog = Backlog::new(100, 10, 60);
         assert!(backlog.admit(100).is_ok());
         backlog.set(100, 0);
         assert!(matches!(backlog.admit(1), Err(Error::BacklogFull { what: "staged texts" })));
-        backlog.set(85, 0);
-        assert!(backlog.admit(0).is_err(), "85 of 100 is still too much once it was full");
-        backlog.set(79, 0);
+        backlog.set(61, 0);
+        assert!(backlog.admit(0).is_err(), "61 of 100 is still too much once it was full");
+        backlog.set(60, 0);
         assert!(backlog.admit(0).is_ok());
         backlog.set(0, 11);
         assert!(matches!(backlog.admit(0), Err(Error::BacklogFull { what: "outbox rows" })));

@@ -45,9 +45,11 @@ pub async fn run(engine: Arc<Engine>, broker: Arc<dyn Broker>, end: Cancellation
 
 /// Why reading stopped.
 #[derive(Debug, thiserror::Error)]
-enum Stopped {
+pub enum Stopped {
+    /// The bus.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// The database, or a crash point.
     #[error(transparent)]
     Engine(#[from] Error),
 }
@@ -64,7 +66,11 @@ async fn follow(
     }
 }
 
-async fn turn(engine: &Arc<Engine>, subscription: &mut dyn Subscription) -> Result<(), Stopped> {
+/// Waits for messages and deals with some: afterwards the database has everything and the position is past them.
+///
+/// # Errors
+/// When the bus or the store cannot serve; the position stands where it stood.
+pub async fn turn(engine: &Engine, subscription: &mut dyn Subscription) -> Result<(), Stopped> {
     let deliveries = subscription.next(TURN).await?;
     let started = Instant::now();
     engine.crash.at(CrashPoint::Polled)?;

@@ -3,7 +3,7 @@
 //! All texts of a turn go to the Content Service together, and all that were stored become one piece of news per batch. The
 //! staged row goes away in the transaction of that news, so a crash in between only stores the text again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,8 @@ pub async fn run(
 /// How long ingest leaves a failing Content Service alone.
 struct Pause {
     time: Duration,
+    /// Turns in a row in which nothing could be stored.
+    failures: u32,
     first: Duration,
     longest: Duration,
 }
@@ -55,20 +57,33 @@ struct Pause {
 impl Pause {
     fn none(engine: &Engine) -> Self {
         let settings = &engine.settings;
-        Self { time: Duration::ZERO, first: settings.retry_first, longest: settings.retry_longest }
+        Self {
+            time: Duration::ZERO,
+            failures: 0,
+            first: settings.retry_first,
+            longest: settings.retry_longest,
+        }
     }
 
-    /// Twice the last pause, at most the longest, at least what the service asked for, with full jitter.
+    /// One more turn failed: a pause that may be twice as long as the last, at least what the service asked for.
     fn longer(&mut self, asked: Option<Duration>) {
-        self.time = backoff(self.time.saturating_mul(2).clamp(self.first, self.longest))
-            .max(asked.unwrap_or_default().min(self.longest));
+        self.time =
+            backoff(self.first, self.longest, self.failures).max(asked.unwrap_or_default().min(self.longest));
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    fn over(&mut self) {
+        self.time = Duration::ZERO;
+        self.failures = 0;
     }
 }
 
-/// Between a half and the whole of `time`, so that replicas do not come back in step.
-fn backoff(time: Duration) -> Duration {
-    let part = getrandom::u32().map_or(0, |n| n % 512);
-    time.mul_f64(f64::from(512 + part) / 1024.0)
+/// The pause after a failure that `failures` went before: drawn at random up to `first` doubled that often, at most `longest`,
+/// so that replicas do not come back in step. Never nothing.
+fn backoff(first: Duration, longest: Duration, failures: u32) -> Duration {
+    let bound = first.saturating_mul(1 << failures.min(16)).min(longest);
+    let part = getrandom::u32().map_or(1023, |n| n % 1024);
+    bound.mul_f64(f64::from(1 + part) / 1024.0).max(Duration::from_millis(1))
 }
 
 async fn drain(
@@ -98,7 +113,7 @@ async fn drain(
         if failed == whole {
             pause.longer(asked);
         } else {
-            pause.time = Duration::ZERO;
+            pause.over();
         }
         settle(engine, shard, turn, pause).await?;
         metrics::turn("ingest", started.elapsed());
@@ -200,48 +215,75 @@ async fn settle(engine: &Arc<Engine>, shard: i64, turn: Turn, pause: &Pause) -> 
         return Ok(());
     }
     // When everything failed, ingest as a whole pauses; when some did, those wait their own turn and the others go on.
-    let until = engine.clock.now() + pause.time;
     let stalled = if pause.time.is_zero() {
         put_off(engine, shard, turn.failed).await?
     } else {
-        turn.failed.iter().map(|failed| failed.0).collect()
+        let until = engine.clock.now() + pause.time;
+        turn.failed.iter().map(|failed| (failed.0, (pause.failures, until))).collect()
     };
     let code = WaitingCode::ContentUnreachable;
     let news: Vec<_> = stalled
         .into_iter()
-        .map(|batch| (batch, News::StorageStalled { code, next_check_at: until }, cause()))
+        .map(|(batch, (failures, next_check_at))| {
+            let overdue = failures > engine.settings.retry_limit;
+            (batch, News::StorageStalled { code, next_check_at, overdue }, cause())
+        })
         .collect();
     engine.apply_many(news).await?;
     Ok(())
 }
 
-/// Postpones the texts that failed, each by its own number of tries, and says which batches they are of.
+/// Batches whose texts could not be stored: how often the worst of them failed, and when the first is tried again.
+type Stalled = BTreeMap<BatchId, (u32, DateTime<Utc>)>;
+
+/// Postpones the texts that failed, by their number of tries: those of a batch that failed equally often stay together.
 async fn put_off(
     engine: &Engine,
     shard: i64,
     failed: Vec<(BatchId, EssayId, u32)>,
-) -> Result<BTreeSet<BatchId>, Error> {
-    let mut batches: BTreeMap<BatchId, Vec<(EssayId, DateTime<Utc>)>> = BTreeMap::new();
+) -> Result<Stalled, Error> {
+    let mut groups: BTreeMap<(BatchId, u32), Vec<EssayId>> = BTreeMap::new();
     for (batch, essay, attempts) in failed {
-        let doubled = engine.settings.retry_first.saturating_mul(1 << attempts.min(16));
-        let not_before = engine.clock.now() + backoff(doubled.min(engine.settings.retry_longest));
-        batches.entry(batch).or_default().push((essay, not_before));
+        groups.entry((batch, attempts)).or_default().push(essay);
     }
-    let ids = batches.keys().copied().collect();
-    let batches = Arc::new(batches);
+    let (first, longest) = (engine.settings.retry_first, engine.settings.retry_longest);
+    let groups: Vec<_> = groups
+        .into_iter()
+        .map(|((batch, attempts), essays)| (batch, attempts, essays, backoff(first, longest, attempts)))
+        .collect();
+    let groups = Arc::new(groups);
     engine
         .store
         .unit(Size::Small, move |tx| {
-            let batches = Arc::clone(&batches);
+            let groups = Arc::clone(&groups);
             Box::pin(async move {
-                for (batch, essays) in batches.iter() {
-                    for (essay, not_before) in essays {
-                        tx.postpone_staged(shard, *batch, &[*essay], *not_before, true).await?;
-                    }
+                let mut stalled = Stalled::new();
+                for (batch, attempts, essays, pause) in groups.iter() {
+                    let not_before = tx.now() + *pause;
+                    tx.postpone_staged(shard, *batch, essays, not_before, true).await?;
+                    let (failures, next) = stalled.entry(*batch).or_insert((0, not_before));
+                    *failures = (*failures).max(attempts.saturating_add(1));
+                    *next = (*next).min(not_before);
                 }
-                Ok::<_, Error>(())
+                Ok::<_, Error>(stalled)
             })
         })
-        .await?;
-    Ok(ids)
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_drawn_below_a_bound_that_doubles_up_to_the_longest() {
+        let (first, longest) = (Duration::from_secs(1), Duration::from_secs(60));
+        for (failures, bound) in [(0, 1), (1, 2), (5, 32), (6, 60), (u32::MAX, 60)] {
+            let draws: Vec<_> = (0..200).map(|_| backoff(first, longest, failures)).collect();
+            let bound = Duration::from_secs(bound);
+            assert!(draws.iter().all(|pause| !pause.is_zero() && *pause <= bound), "{failures}: {draws:?}");
+            assert!(draws.iter().any(|pause| *pause < bound / 2), "the whole range is drawn from");
+            assert!(draws.iter().any(|pause| *pause > bound / 2), "the whole range is drawn from");
+        }
+    }
 }

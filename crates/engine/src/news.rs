@@ -22,6 +22,8 @@ pub enum News {
         code: WaitingCode,
         /// When ingest tries again.
         next_check_at: chrono::DateTime<chrono::Utc>,
+        /// It has tried as often as it does before somebody should look.
+        overdue: bool,
     },
     /// ELS knows the batch and has all its texts.
     Registered,

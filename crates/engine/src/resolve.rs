@@ -47,9 +47,11 @@ pub(crate) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
             tx.drop_staged(row.shard, batch, &essays).await?;
             (stored + refused > 0).then_some(Input::TextsStored { stored, refused })
         }
-        News::StorageStalled { code, next_check_at } => {
-            Some(Input::StorageStalled { code: *code, next_check_at: Some(*next_check_at) })
-        }
+        News::StorageStalled { code, next_check_at, overdue } => Some(Input::StorageStalled {
+            code: *code,
+            next_check_at: Some(*next_check_at),
+            overdue: *overdue,
+        }),
         News::Registered => Some(Input::Registered),
         News::EssaysReported { phase, correlation, reports } => {
             Some(report(tx, row, *phase, *correlation, reports).await?)
@@ -57,7 +59,7 @@ pub(crate) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
         News::PhaseOutcome { phase, correlation, word, processed, failed } => {
             let attempt = match attempt_of(row, *phase, *correlation) {
                 AttemptMatch::Current(attempt) => attempt,
-                AttemptMatch::Older | AttemptMatch::NotRunning => {
+                AttemptMatch::Older(_) | AttemptMatch::NotRunning => {
                     let old = Input::PhaseConcluded {
                         phase: *phase,
                         attempt: 0,
@@ -115,17 +117,14 @@ async fn report(
     correlation: Option<CorrelationId>,
     reports: &[EssayReport],
 ) -> Result<Input, Error> {
-    let matched = attempt_of(row, phase, correlation);
-    let attempt = match matched {
+    let attempt = match attempt_of(row, phase, correlation) {
         AttemptMatch::Current(attempt) => attempt,
-        // The phase is over: a late report changes no state, but its figures still complete the row of its essay.
-        AttemptMatch::Older | AttemptMatch::NotRunning => {
-            row.batch.record(phase).map_or(0, |record| record.attempt)
-        }
+        // The attempt is over: a late report changes no state, but its figures still complete the row of its essay.
+        AttemptMatch::Older(attempt) => attempt,
+        AttemptMatch::NotRunning => row.batch.record(phase).map_or(0, |record| record.attempt),
     };
     let after = row.batch.essay_state_after_success();
     let concluded = tx.conclude_essays(row.batch.id, phase, attempt, after, reports).await?;
-    let attempt = if matched == AttemptMatch::Older { 0 } else { attempt };
     Ok(Input::EssaysReported {
         phase,
         attempt,
@@ -137,5 +136,9 @@ async fn report(
 
 /// Which attempt the news is about. A neighbour that echoes nothing is taken to speak of the present.
 fn attempt_of(row: &BatchRow, phase: Phase, correlation: Option<CorrelationId>) -> AttemptMatch {
-    row.batch.attempt_of(phase, correlation.unwrap_or(row.batch.correlation_id))
+    match (correlation, row.batch.current()) {
+        (Some(correlation), _) => row.batch.attempt_of(phase, correlation),
+        (None, Some((at, attempt))) if at == phase => AttemptMatch::Current(attempt),
+        (None, _) => AttemptMatch::NotRunning,
+    }
 }

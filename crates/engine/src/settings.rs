@@ -21,6 +21,8 @@ pub struct Settings {
     pub relay_period: Duration,
     /// The same for timers.
     pub timer_period: Duration,
+    /// How often a failing call is repeated before somebody should look; it is repeated on all the same.
+    pub retry_limit: u32,
     /// First and longest pause between tries of a failing call.
     pub retry_first: Duration,
     /// The longest pause.
@@ -29,6 +31,8 @@ pub struct Settings {
     pub staged_bytes_cap: u64,
     /// Outbox rows at which new essays are refused.
     pub outbox_rows_cap: u64,
+    /// Once refused, new essays are taken again when the queues are down to this percentage of their caps.
+    pub backlog_resume_percent: u16,
     /// How long a lease on a shard holds.
     pub lease: Duration,
     /// How often a lease is renewed.
@@ -58,10 +62,12 @@ impl Settings {
             nlp_command_version: 2,
             relay_period: Duration::from_millis(200),
             timer_period: Duration::from_secs(1),
+            retry_limit: 5,
             retry_first: Duration::from_secs(1),
             retry_longest: Duration::from_mins(1),
             staged_bytes_cap: 2 << 30,
             outbox_rows_cap: 1_000_000,
+            backlog_resume_percent: 80,
             lease: Duration::from_secs(15),
             lease_renewal: Duration::from_secs(3),
             keep_batches: 90 * DAY,

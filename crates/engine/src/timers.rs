@@ -14,9 +14,8 @@ pub async fn run(engine: Arc<Engine>, mut shards: Shards, end: CancellationToken
     shards.some().await;
     loop {
         for shard in shards.now() {
-            match turn(&engine, shard).await {
-                Ok(()) => {}
-                Err(error) => tracing::warn!(%error, shard, "timers wait"),
+            if let Err(error) = fire(&engine, shard).await {
+                tracing::warn!(%error, shard, "timers wait");
             }
         }
         tokio::select! {
@@ -27,7 +26,11 @@ pub async fn run(engine: Arc<Engine>, mut shards: Shards, end: CancellationToken
     }
 }
 
-async fn turn(engine: &Arc<Engine>, shard: i64) -> Result<(), Error> {
+/// Fires every timer of a shard that is due, the longest overdue first.
+///
+/// # Errors
+/// When the store does not answer. One batch that cannot be changed keeps its own timer, and holds up nobody else's.
+pub async fn fire(engine: &Engine, shard: i64) -> Result<(), Error> {
     loop {
         let due = engine
             .store
@@ -36,12 +39,23 @@ async fn turn(engine: &Arc<Engine>, shard: i64) -> Result<(), Error> {
         if due.is_empty() {
             return Ok(());
         }
+        let mut failed = None;
         engine.crash.at(CrashPoint::TimerFired)?;
         for row in due {
             metrics::count(metrics::DEADLINES, Some(("timer", row.timer.kind.as_str())), 1);
             let cause = Cause { origin: Origin::Task("timers"), correlation: None };
             // The unit takes the row away, whatever is decided: a timer that meant an older attempt must not fire for ever.
-            engine.apply(row.batch, News::DeadlinePassed(row.timer), cause).await?;
+            match engine.apply(row.batch, News::DeadlinePassed(row.timer), cause).await {
+                Ok(_) => {}
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, batch.id = %row.batch, "the deadline of a batch cannot be dealt with");
+                    failed = Some(error);
+                }
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
     }
 }

@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use domain::BatchId;
 use uuid::Uuid;
 
+use crate::batches::Owner;
 use crate::error::Error;
 use crate::param::{Json, JsonText, params};
+use crate::reads::owned;
 use crate::tx::{Sql, Tx};
 
 /// What happened in one revision.
@@ -32,8 +34,11 @@ const INSERT: Sql = Sql::both(
 const READ: Sql = Sql::both(
     "timeline",
     "read the timeline",
-    "SELECT revision, at, reason, entries, correlation_id FROM timeline \
-     WHERE batch_id = $1 AND revision > $2 ORDER BY revision LIMIT $3",
+    concat!(
+        "SELECT revision, at, reason, entries, correlation_id FROM timeline WHERE batch_id = $1 AND ",
+        owned!(),
+        " AND revision > $4 ORDER BY revision LIMIT $5"
+    ),
 );
 
 impl Tx {
@@ -50,14 +55,15 @@ impl Tx {
         self.exec(INSERT, params![batch, revision, at, reason, Json(entries), correlation]).await.map(drop)
     }
 
-    /// The revisions of a batch after `after`, oldest first.
+    /// The revisions of an owner's batch after `after`, oldest first. A stranger gets none.
     pub async fn timeline(
         &mut self,
+        owner: &Owner,
         batch: BatchId,
         after: i64,
         limit: u32,
     ) -> Result<Vec<TimelineRow>, Error> {
-        self.all(READ, params![batch, after, limit], |row| {
+        self.all(READ, params![batch, &owner.user_id, owner.org_id.as_deref(), after, limit], |row| {
             Ok(TimelineRow {
                 revision: row.get(0)?,
                 at: row.get(1)?,

@@ -37,6 +37,8 @@ pub enum Input {
         code: WaitingCode,
         /// When it is tried again.
         next_check_at: Option<DateTime<Utc>>,
+        /// It was tried as often as it is before somebody should look. It is tried on all the same.
+        overdue: bool,
     },
     /// The lifecycle service knows the batch and its essays.
     Registered,

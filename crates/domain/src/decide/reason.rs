@@ -45,6 +45,11 @@ pub enum Reason {
         /// Why.
         code: WaitingCode,
     },
+    /// They could not be, however often it was tried.
+    StorageOverdue {
+        /// Why.
+        code: WaitingCode,
+    },
     /// The lifecycle service knows the batch.
     Registered,
     /// It has not said so in time.
@@ -141,6 +146,9 @@ impl fmt::Display for Reason {
             }
             Self::NothingStored => f.write_str("the Content Service took none of the texts"),
             Self::StorageStalled { code } => write!(f, "texts cannot be stored just now: {code}"),
+            Self::StorageOverdue { code } => {
+                write!(f, "texts cannot be stored, however often it was tried: {code}")
+            }
             Self::Registered => f.write_str("the lifecycle service knows the batch"),
             Self::RegistrationOverdue => {
                 f.write_str("the lifecycle service has not confirmed the batch in time")

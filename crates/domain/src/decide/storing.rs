@@ -10,7 +10,7 @@ use super::step::{Step, take};
 use crate::batch::{Batch, Kind, Stage};
 use crate::phase::Phase;
 use crate::settings::{Settings, after};
-use crate::status::{Verb, WaitingCode};
+use crate::status::{AttentionCode, Verb, WaitingCode};
 use crate::words::counted;
 
 /// The first input of every batch.
@@ -81,7 +81,9 @@ pub(super) fn decide(step: &mut Step<'_>, open: bool, pending: u32, input: Input
             Ok(Reason::Closed)
         }
         Input::TextsStored { stored, refused } => Ok(texts_stored(step, open, pending, stored, refused)),
-        Input::StorageStalled { code, next_check_at } => Ok(stalled(step, pending, code, next_check_at)),
+        Input::StorageStalled { code, next_check_at, overdue } => {
+            Ok(stalled(step, pending, code, next_check_at, overdue))
+        }
         Input::Start { phases } => step.plan(&phases),
         Input::Pause => Ok(step.pause()),
         Input::Resume => Ok(step.resume()),
@@ -102,6 +104,8 @@ fn texts_stored(step: &mut Step<'_>, open: bool, mut pending: u32, stored: u32, 
     if stored + refused == 0 {
         return Reason::OldNews;
     }
+    // The Content Service answers again, so nobody needs to look.
+    step.batch.attention = None;
     step.batch.stored += stored;
     step.batch.failed += refused;
     step.batch.waiting = step.batch.waiting.saturating_sub(refused);
@@ -131,11 +135,18 @@ fn stalled(
     pending: u32,
     code: WaitingCode,
     next_check_at: Option<DateTime<Utc>>,
+    overdue: bool,
 ) -> Reason {
-    if pending == 0 || step.batch.waiting_on.as_ref().is_some_and(|waiting_on| waiting_on.code == code) {
+    let is_told = step.batch.waiting_on.as_ref().is_some_and(|waiting_on| waiting_on.code == code);
+    let is_new = overdue && step.batch.attention.is_none();
+    if pending == 0 || (is_told && !is_new) {
         return Reason::Unchanged;
     }
     step.wait(code, counted(pending, "text"), next_check_at);
+    if is_new {
+        step.attend(AttentionCode::StorageOverdue);
+        return Reason::StorageOverdue { code };
+    }
     Reason::StorageStalled { code }
 }
 

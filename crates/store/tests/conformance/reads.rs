@@ -69,6 +69,8 @@ async fn a_stranger_sees_nothing_of_a_batch() {
     on_each(async |store| {
         unit!(store, |tx| {
             at_work(tx).await;
+            tx.note(id(1), 1, noon(), "accepted", "[]", None).await?;
+            assert_eq!(tx.timeline(&owner(), id(1), 0, 10).await?.len(), 1);
             let bob = Owner { user_id: "bob".to_owned(), org_id: None };
             let elsewhere = Owner { org_id: Some("school".to_owned()), ..owner() };
             for stranger in [bob, elsewhere] {
@@ -77,6 +79,7 @@ async fn a_stranger_sees_nothing_of_a_batch() {
                 assert!(tx.essays_page(&stranger, id(1), None, 10, None).await?.is_none());
                 assert!(tx.results_page(&stranger, id(1), None, 10, None).await?.is_none());
                 assert!(tx.essay_detail(&stranger, essay(1, 0)).await?.is_none());
+                assert!(tx.timeline(&stranger, id(1), 0, 10).await?.is_empty());
                 assert!(tx.list(&stranger, &all()).await?.is_empty());
                 assert!(tx.list_totals(&stranger, &all()).await?.is_empty());
             }

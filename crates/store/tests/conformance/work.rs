@@ -7,7 +7,7 @@ use store::{Lease, TimelineRow};
 use uuid::Uuid;
 
 use crate::databases::{noon, on_each, on_postgres, on_sqlite};
-use crate::samples::id;
+use crate::samples::{id, insert, owner};
 use crate::unit;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -121,6 +121,7 @@ async fn the_timeline_keeps_the_reason_of_each_revision() {
     on_each(async |store| {
         unit!(store, |tx| {
             let cause = Uuid::from_u128(9);
+            insert(tx, 1, 1).await;
             tx.note(id(1), 1, noon(), "accepted", "[]", Some(cause)).await?;
             tx.note(id(1), 2, noon() + MINUTE, "stored", "[1]", None).await?;
             tx.note(id(2), 1, noon(), "accepted", "[]", None).await?;
@@ -131,8 +132,8 @@ async fn the_timeline_keeps_the_reason_of_each_revision() {
                 entries: "[1]".to_owned(),
                 correlation_id: None,
             };
-            assert_eq!(tx.timeline(id(1), 1, 10).await?, [second]);
-            let first = tx.timeline(id(1), 0, 1).await?;
+            assert_eq!(tx.timeline(&owner(), id(1), 1, 10).await?, [second]);
+            let first = tx.timeline(&owner(), id(1), 0, 1).await?;
             assert_eq!((first.len(), first[0].correlation_id), (1, Some(cause)));
         });
     })

@@ -78,6 +78,9 @@ fn failures(batch: &Batch, counts: &Counts) -> Vec<String> {
 const fn attention_of(code: AttentionCode) -> &'static str {
     match code {
         AttentionCode::NoSignOfLife => "nothing was heard from the phase at work, somebody should look",
+        AttentionCode::StorageOverdue => {
+            "the Content Service has not taken the texts for long, somebody should look"
+        }
         AttentionCode::RegistrationOverdue => {
             "the lifecycle service is late to confirm, somebody should look"
         }

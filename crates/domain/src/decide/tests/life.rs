@@ -276,6 +276,7 @@ fn a_content_service_that_is_away_is_told_once() {
     let away = |minute| Input::StorageStalled {
         code: WaitingCode::ContentUnreachable,
         next_check_at: Some(super::play::midnight() + chrono::TimeDelta::minutes(minute)),
+        overdue: false,
     };
     assert_snapshot!(play([class(2, &[]), away(1), away(2), stored(1), stored(1), away(3)]), @r"
     2 essays handed in
@@ -290,6 +291,26 @@ fn a_content_service_that_is_away_is_told_once() {
         timer registration#1 in 300 s
       = pending_content, waits for registration | 2 waiting, 0 open, 0 ok, 0 failed
     news about something that is over
+    ");
+}
+
+#[test]
+fn texts_that_cannot_be_stored_for_long_need_attention_until_one_is() {
+    let away = |overdue| Input::StorageStalled {
+        code: WaitingCode::ContentUnreachable,
+        next_check_at: None,
+        overdue,
+    };
+    assert_snapshot!(play([class(2, &[]), away(false), away(true), away(true), stored(1)]), @r"
+    2 essays handed in
+      = pending_content, waits for texts 2 texts | 2 waiting, 0 open, 0 ok, 0 failed
+    texts cannot be stored just now: content_unreachable
+      = pending_content, waits for content_unreachable 2 texts | 2 waiting, 0 open, 0 ok, 0 failed
+    texts cannot be stored, however often it was tried: content_unreachable
+      = pending_content, waits for content_unreachable 2 texts, look: storage_overdue | 2 waiting, 0 open, 0 ok, 0 failed
+    it was so already
+    1 text stored, 0 refused, 1 on the way
+      = pending_content, waits for texts 1 text | 2 waiting, 0 open, 0 ok, 0 failed
     ");
 }
 

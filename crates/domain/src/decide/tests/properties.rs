@@ -57,8 +57,8 @@ fn plain() -> impl Strategy<Value = Input> {
         2 => (1..4u32).prop_map(|essays| Input::Append { essays }),
         3 => Just(Input::Close),
         6 => (0..6u32, 0..2u32).prop_map(|(stored, refused)| Input::TextsStored { stored, refused }),
-        1 => select(&[WaitingCode::ContentUnreachable, WaitingCode::ContentRefuses])
-            .prop_map(|code| Input::StorageStalled { code, next_check_at: None }),
+        1 => (select(&[WaitingCode::ContentUnreachable, WaitingCode::ContentRefuses]), any::<bool>())
+            .prop_map(|(code, overdue)| Input::StorageStalled { code, next_check_at: None, overdue }),
         4 => Just(Input::Registered),
         5 => phases().prop_map(|phases| Input::Start { phases }),
         1 => Just(Input::Pause),

@@ -94,7 +94,7 @@ fn news_is_matched_to_its_attempt_by_the_correlation_id() {
     let own = batch.correlation_id;
     let second = own.for_attempt(2, Spellcheck, 2);
     assert_eq!(batch.attempt_of(Spellcheck, second), AttemptMatch::Current(2));
-    assert_eq!(batch.attempt_of(Spellcheck, own), AttemptMatch::Older);
+    assert_eq!(batch.attempt_of(Spellcheck, own), AttemptMatch::Older(1));
     assert_eq!(batch.attempt_of(Spellcheck, second.for_attempt(9, Nlp, 9)), AttemptMatch::Current(2));
     assert_eq!(batch.attempt_of(Nlp, own), AttemptMatch::NotRunning);
 }
