@@ -25,6 +25,12 @@ pub(crate) enum Read {
     News(Box<(BatchId, News, Cause)>),
     /// About something that is not ours: its id has not our form, or nobody here tells such news.
     Foreign,
+    /// It names an essay by an id that has our form, and another batch than the essay's: a contradiction if the essay's batch
+    /// is ours, which the database knows.
+    Contradiction {
+        /// The batch that the essay's id names.
+        batch: BatchId,
+    },
     /// Not to be understood.
     Undecodable {
         /// Why, as a stable code.
@@ -40,6 +46,9 @@ pub(crate) fn read(delivery: &Delivery) -> Read {
         Err(error) => return Read::Undecodable { code: error.code() },
     };
     let Incoming { event_id, correlation_id, body, .. } = incoming;
+    if let Some(batch) = contradicted(&body) {
+        return Read::Contradiction { batch };
+    }
     let Some((batch, news)) = news(body, correlation_id.map(CorrelationId)) else { return Read::Foreign };
     let message = Message {
         event_id,
@@ -54,13 +63,13 @@ fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(Batch
     match body {
         IncomingBody::EssaySpellchecked {
             essay_id,
-            batch_id,
             verdict,
             corrected_text_storage_id,
             error_code,
             figures,
+            batch_id: _,
         } => {
-            let essay = ours(essay_id, batch_id)?;
+            let essay = EssayId::try_from(essay_id).ok()?;
             let report = EssayReport {
                 essay_id: essay,
                 succeeded: verdict == Verdict::Succeeded,
@@ -74,8 +83,8 @@ fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(Batch
                 News::EssaysReported { phase: Phase::Spellcheck, correlation, reports: vec![report] },
             ))
         }
-        IncomingBody::EssayNlpDone { essay_id, batch_id, figures } => {
-            let essay = ours(essay_id, batch_id)?;
+        IncomingBody::EssayNlpDone { essay_id, figures, batch_id: _ } => {
+            let essay = EssayId::try_from(essay_id).ok()?;
             let report = EssayReport {
                 essay_id: essay,
                 succeeded: true,
@@ -111,10 +120,15 @@ fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(Batch
     }
 }
 
-/// The essay, if its id has our form and the batch it is said to be of is the one its id names.
-fn ours(essay: Uuid, batch: Option<Uuid>) -> Option<EssayId> {
-    let essay = EssayId::try_from(essay).ok()?;
-    batch.is_none_or(|batch| batch == essay.batch().as_uuid()).then_some(essay)
+/// The batch that an essay's id names, where the message says another one.
+fn contradicted(body: &IncomingBody) -> Option<BatchId> {
+    let (IncomingBody::EssaySpellchecked { essay_id, batch_id: Some(said), .. }
+    | IncomingBody::EssayNlpDone { essay_id, batch_id: Some(said), .. }) = body
+    else {
+        return None;
+    };
+    let batch = EssayId::try_from(*essay_id).ok()?.batch();
+    (batch.as_uuid() != *said).then_some(batch)
 }
 
 /// A phase that BOS runs; others are other services' business.

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
 
+mod bus;
 mod crashes;
+mod deadlines;
+mod desk;
 mod road;
 mod world;
