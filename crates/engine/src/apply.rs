@@ -1,7 +1,7 @@
 //! The road: news → input → decision → one transaction.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{BatchId, Decision, Entry, Reason, Refusal};
 use store::{BatchRow, InboxKey, NewBatch, Size, Store, Tx};
@@ -27,6 +27,7 @@ pub struct Engine {
     pub(crate) backlog: Backlog,
     pub(crate) crash: Crash,
     pub(crate) fingerprints: crate::submit::Fingerprints,
+    pub(crate) content_trouble: Mutex<Option<&'static str>>,
 }
 
 /// What came of a piece of news.
@@ -84,6 +85,7 @@ impl Engine {
             backlog,
             crash,
             fingerprints,
+            content_trouble: Mutex::default(),
         }))
     }
 
@@ -100,6 +102,16 @@ impl Engine {
     /// The clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Why the Content Service could not be used when ingest last asked it; none when it could. Texts wait meanwhile, and
+    /// everything else goes on.
+    pub fn content_trouble(&self) -> Option<&'static str> {
+        *self.content_trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_content_trouble(&self, code: Option<&'static str>) {
+        *self.content_trouble.lock().unwrap_or_else(PoisonError::into_inner) = code;
     }
 
     /// A bell that rings with the batch's new revision. A hint: on another replica nothing rings.

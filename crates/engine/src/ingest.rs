@@ -110,6 +110,7 @@ async fn drain(
         let turn = Turn::of(answers);
         let failed = turn.failed.len();
         let (trouble, asked) = (turn.trouble, turn.retry_after);
+        engine.set_content_trouble(trouble.filter(|_| failed == whole));
         if failed == whole {
             pause.longer(asked);
         } else {

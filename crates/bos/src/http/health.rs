@@ -21,6 +21,17 @@ pub(super) struct Readiness {
     store: &'static str,
     /// The background tasks with how many of each are alive; 0 means that one has died.
     tasks: Vec<Alive>,
+    /// Neighbours that could not be used when they were last asked. Work waits for them and the service stays ready.
+    degraded: Vec<Degraded>,
+}
+
+/// A neighbour that cannot be used just now.
+#[derive(Debug, Serialize, ToSchema)]
+struct Degraded {
+    /// Which: `content`.
+    name: &'static str,
+    /// Why, as a stable code.
+    code: &'static str,
 }
 
 /// A background task.
@@ -41,7 +52,7 @@ pub(super) async fn alive() -> Response {
 
 /// Ready
 ///
-/// Looks at the store and at every background task.
+/// Looks at the store and at every background task. A neighbour that is away is named and changes nothing.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "readiness",
     responses(
@@ -64,7 +75,9 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
         .collect();
     let ready = store == "ok" && tasks.iter().all(|task| task.alive > 0) && !app.ending().is_cancelled();
     let status = if ready { "ready" } else { "not_ready" };
-    let mut response = reply::document(&Readiness { status, store, tasks })?;
+    let content = app.engine().content_trouble();
+    let degraded = content.map(|code| Degraded { name: "content", code }).into_iter().collect();
+    let mut response = reply::document(&Readiness { status, store, tasks, degraded })?;
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }

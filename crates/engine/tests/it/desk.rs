@@ -11,16 +11,15 @@ use contract::{
     ElsBatchPhaseOutcome, Envelope, EssayRef, Payload, PhaseName, Source, SpellcheckPhaseCompleted,
     SpellcheckReport, Topic, Verdict,
 };
-use domain::{BatchId, CorrelationId, EssayId, Kind, Language, Phase};
+use domain::{BatchId, CorrelationId, EssayId, Phase};
 use engine::ports::{Broker as _, Clock as _, ManualClock, Record, Subscription};
 use engine::{
-    Answer, Applied, Cause, Crash, Engine, LocalBroker, News, Origin, Settings, Submission, SubmittedEssay,
-    SubmittedText, consumer, timers,
+    Applied, Cause, Crash, Engine, LocalBroker, News, Origin, Settings, Submission, consumer, timers,
 };
-use store::{DeadLetter, Details, Labels, StatusRow, Store};
+use store::{DeadLetter, StatusRow, Store};
 use uuid::Uuid;
 
-use crate::world::owner;
+use crate::world::{owner, submission};
 
 /// An installation that moves only when the test moves it.
 pub(crate) struct Desk {
@@ -57,22 +56,8 @@ impl Desk {
     /// A class whose texts are stored, told to the lifecycle service.
     pub(crate) async fn registering(&self, essays: u16, phases: &[Phase]) -> BatchId {
         let id = self.engine.new_batch_id(None).unwrap();
-        let text = SubmittedText::Body(Bytes::from_static(b"An essay."));
-        let submission = Submission {
-            id,
-            correlation: correlation(id).0,
-            owner: owner(),
-            kind: Kind::Class,
-            language: Language::En,
-            name: None,
-            details: Details::default(),
-            labels: Labels::default(),
-            open: false,
-            phases: phases.to_vec(),
-            essays: (0..essays).map(|_| SubmittedEssay { client_ref: None, text: text.clone() }).collect(),
-            key: None,
-            answer: Answer { status: 202, body: Vec::new(), location: None, etag: None },
-        };
+        let texts = (0..essays).map(|_| Bytes::from_static(b"An essay."));
+        let submission = Submission { phases: phases.to_vec(), ..submission(id, texts) };
         self.engine.submit(submission).await.unwrap();
         let stored =
             (0..essays).map(|n| (EssayId::new(id, n), format!("text-{n}").parse().unwrap(), 9)).collect();

@@ -7,4 +7,5 @@ mod crashes;
 mod deadlines;
 mod desk;
 mod road;
+mod storing;
 mod world;

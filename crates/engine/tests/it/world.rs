@@ -124,27 +124,8 @@ impl World {
         let key =
             key.map(|key| self.engine.key(&owner(), "POST /v1/batch", key, "text/plain", body.as_bytes()));
         let id = self.engine.new_batch_id(key.as_ref())?;
-        let essays = (0..essays)
-            .map(|n| SubmittedEssay {
-                client_ref: Some(format!("s-{n}").as_str().into()),
-                text: SubmittedText::Body(Bytes::from(format!("Essay {n}, recieved in time."))),
-            })
-            .collect();
-        let submission = Submission {
-            id,
-            correlation: domain::event_id("test", &id.to_string(), 1, None, None, ""),
-            owner: owner(),
-            kind: Kind::Class,
-            language: Language::En,
-            name: None,
-            details: Details::default(),
-            labels: Labels::default(),
-            open: false,
-            phases: phases.to_vec(),
-            essays,
-            key,
-            answer: Answer { status: 202, body: id.to_string().into_bytes(), location: None, etag: None },
-        };
+        let texts = (0..essays).map(|n| Bytes::from(format!("Essay {n}, recieved in time.")));
+        let submission = Submission { phases: phases.to_vec(), key, ..submission(id, texts) };
         self.engine.submit(submission).await
     }
 
@@ -203,6 +184,29 @@ impl World {
             .await
             .unwrap();
         rows.into_iter().map(|row| row.batch.id).collect()
+    }
+}
+
+/// A class of these texts, with no phase asked for and no key.
+pub(crate) fn submission(id: BatchId, texts: impl Iterator<Item = Bytes>) -> Submission {
+    let essay = |(n, text): (usize, Bytes)| SubmittedEssay {
+        client_ref: Some(format!("s-{n}").as_str().into()),
+        text: SubmittedText::Body(text),
+    };
+    Submission {
+        id,
+        correlation: domain::event_id("test", &id.to_string(), 1, None, None, ""),
+        owner: owner(),
+        kind: Kind::Class,
+        language: Language::En,
+        name: None,
+        details: Details::default(),
+        labels: Labels::default(),
+        open: false,
+        phases: Vec::new(),
+        essays: texts.enumerate().map(essay).collect(),
+        key: None,
+        answer: Answer { status: 202, body: id.to_string().into_bytes(), location: None, etag: None },
     }
 }
 

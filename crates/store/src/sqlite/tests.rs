@@ -182,6 +182,7 @@ fn every_connection_syncs_at_every_commit_and_keeps_a_write_ahead_log() {
         let setting = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
         assert_eq!(setting("synchronous"), 2, "FULL");
         assert_eq!(setting("trusted_schema"), 0);
+        assert_eq!(setting("secure_delete"), 2, "what is deleted is overwritten where that is free");
         let journal: String = conn.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(journal, "wal");
     }
