@@ -25,7 +25,7 @@ use crate::telemetry::Metrics;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data folder cannot be used.
-    #[error("the data folder {} cannot be used: {}", folder.display(), source.kind())]
+    #[error("the data folder {} cannot be used ({}); choose another with --data-dir", folder.display(), source.kind())]
     DataFolder {
         /// Which.
         folder: PathBuf,
@@ -45,6 +45,13 @@ pub enum Error {
     /// The client of the Content Service cannot be made.
     #[error("the client of the Content Service cannot be made")]
     Content(#[from] reqwest::Error),
+}
+
+impl Error {
+    /// Whether other settings mend it, such as another data folder.
+    pub const fn is_of_the_configuration(&self) -> bool {
+        matches!(self, Self::DataFolder { .. } | Self::Store(store::Error::Unfit { .. }))
+    }
 }
 
 /// What runs, for whoever announces it.

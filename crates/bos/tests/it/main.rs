@@ -7,8 +7,10 @@
 )]
 
 mod api;
+mod cli;
 mod config;
 mod json;
 mod problems;
+mod program;
 mod query;
 mod serving;
