@@ -102,7 +102,12 @@ pub async fn run(
         CompanionSettings { instant: extras.instant_companions, hunspell_dir: config.hunspell_dir.clone() },
     )?;
     let content: Arc<dyn ContentStore> = match &config.content_service_url {
-        Some(url) => Arc::new(ContentClient::new(url.as_url(), config.ingest_concurrency)?),
+        Some(url) => Arc::new(ContentClient::new(
+            url.as_url(),
+            config.ingest_concurrency,
+            config.content_connect_timeout,
+            config.content_timeout,
+        )?),
         None => companions.content(),
     };
 

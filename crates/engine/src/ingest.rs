@@ -187,6 +187,7 @@ impl Turn {
 /// Applies the news of a turn and puts off what failed.
 async fn settle(engine: &Arc<Engine>, shard: i64, turn: Turn, pause: &Pause) -> Result<(), Error> {
     let cause = || Cause { origin: Origin::Task("ingest"), correlation: None };
+    let trouble = turn.trouble;
     let news: Vec<_> = turn
         .batches
         .into_iter()
@@ -206,7 +207,11 @@ async fn settle(engine: &Arc<Engine>, shard: i64, turn: Turn, pause: &Pause) -> 
     } else {
         turn.failed.iter().map(|failed| failed.0).collect()
     };
-    let code = WaitingCode::ContentUnreachable;
+    let code = match trouble {
+        Some("content_unreachable" | "content_timeout") | None => WaitingCode::ContentUnreachable,
+        // It is there and answers, and not with what was asked for.
+        Some(_) => WaitingCode::ContentRefuses,
+    };
     let news: Vec<_> = stalled
         .into_iter()
         .map(|batch| (batch, News::StorageStalled { code, next_check_at: until }, cause()))

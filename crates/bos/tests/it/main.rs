@@ -10,6 +10,7 @@ mod api;
 mod cli;
 mod config;
 mod json;
+mod neighbour;
 mod problems;
 mod program;
 mod query;
