@@ -15,6 +15,7 @@ use super::config::SettingsArgs;
 use super::output::Output;
 use crate::config::words::{Auth, Companion};
 use crate::config::{Config, Error, Loaded};
+use crate::files;
 use crate::run::{self, Extras, Ready};
 use crate::telemetry;
 
@@ -44,6 +45,7 @@ impl ServeCommand {
             tracing::debug!(variable, "passed over: Kubernetes made it for a Service of our name");
         }
         let extras = Extras { metrics: telemetry::Metrics::install().ok(), ..Extras::default() };
+        files::ask_for_more();
         let listener = bind(config.host, config.port).await?;
         let shutdown = CancellationToken::new();
         let banner = {

@@ -9,6 +9,7 @@
 mod api;
 mod cli;
 mod config;
+mod host;
 mod json;
 mod neighbour;
 mod problems;
