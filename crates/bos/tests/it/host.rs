@@ -8,10 +8,12 @@ mod stopping;
 mod vanishing;
 
 use futures::StreamExt as _;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use serde_json::Value;
+use tokio::time::timeout;
 
-use crate::program::{Server, plain_batch};
+use crate::program::{PATIENCE, Server, plain_batch};
 
 struct Answer {
     status: u16,
@@ -63,12 +65,18 @@ impl Client {
     async fn until(&self, batch: &str, status: &str) {
         let mut last = Value::Null;
         let reached = async {
+            let url = format!("{}/v1/batch/{batch}/status?wait=5s", self.address);
+            // No revision has this tag, so the first answer comes at once and the others when something changes.
+            let mut seen = HeaderValue::from_static("\"none\"");
             while last["status"] != status {
-                last = self.get(&format!("/v1/batch/{batch}/status?wait=1s")).await.body;
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                let change = self.http.get(&url).header(IF_NONE_MATCH, seen).send().await.unwrap();
+                seen = change.headers()[ETAG].clone();
+                if change.status() == StatusCode::OK {
+                    last = serde_json::from_slice(&change.bytes().await.unwrap()).unwrap();
+                }
             }
         };
-        let reached = tokio::time::timeout(crate::program::PATIENCE, reached).await;
+        let reached = timeout(PATIENCE, reached).await;
         assert!(reached.is_ok(), "{batch} stays at {last}");
     }
 }

@@ -11,8 +11,8 @@ const FINE: &str = "I receive a lot of mail.\n";
 
 /// The only id in what was printed.
 fn id_in(text: &str) -> String {
-    let words = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
-    words.filter(|word| word.len() == 36).last().expect("no id was printed").to_owned()
+    let mut words = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
+    words.rfind(|word| word.len() == 36).expect("no id was printed").to_owned()
 }
 
 #[test]

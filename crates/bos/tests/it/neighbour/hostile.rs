@@ -230,7 +230,7 @@ async fn store(
         }
         Manner::Floods(head) => {
             stream.write_all(format!("HTTP/1.1 201 Created\r\n{head}\r\n").as_bytes()).await?;
-            let chunk = [b"10000\r\n".as_slice(), &[b' '; 65536], b"\r\n"].concat();
+            let chunk = [b"10000\r\n".as_slice(), &vec![b' '; 65536], b"\r\n"].concat();
             let mut sent = 0;
             while stream.write_all(&chunk).await.is_ok() {
                 sent += chunk.len() as u64;
