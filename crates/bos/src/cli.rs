@@ -175,7 +175,9 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// How a command that failed ends.
 fn exit_of(error: &anyhow::Error) -> Exit {
-    let is_usage = error.is::<crate::config::Error>() || error.is::<files::Error>();
+    let is_usage = error.is::<crate::config::Error>()
+        || error.is::<files::Error>()
+        || error.downcast_ref().is_some_and(crate::run::Error::is_of_the_configuration);
     match error.downcast_ref::<Failure>() {
         Some(failure) => failure.exit(),
         None if is_usage => Exit::Usage,

@@ -65,6 +65,10 @@ settings! {
     kafka_message_timeout: Duration,
     /// The Content Service; unset means the embedded one.
     content_service_url: Option<ContentServiceUrl>,
+    /// How long connecting to the Content Service may take.
+    content_connect_timeout: Duration,
+    /// How long one call of the Content Service may take, from the first byte sent to the last byte read.
+    content_timeout: Duration,
     /// Neighbours to run in the process on the embedded bus.
     companions: Companions,
     /// A directory of Hunspell dictionaries that is searched before the system's.

@@ -4,6 +4,7 @@
 //! service calls an id is taken for one only when it has an id's form.
 
 use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,10 +14,6 @@ use futures::StreamExt as _;
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use serde::Deserialize;
 
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a whole call may take.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer to an upload: it holds one id.
 const ANSWER_CAP: usize = 64 << 10;
 /// Bytes of a text that is fetched.
@@ -39,19 +36,12 @@ struct Stored {
 }
 
 impl ContentClient {
-    /// A client of the service at `url`, which includes the path (`…/v1/content`).
+    /// A client of the service at `url`, which includes the path (`…/v1/content`). `connect` bounds connecting, `call` a whole
+    /// call to the last byte of its answer.
     ///
     /// # Errors
     /// When the TLS library cannot be set up.
-    pub fn new(url: Url, concurrency: NonZeroU32) -> Result<Self, reqwest::Error> {
-        Self::with_timeouts(url, concurrency, CONNECT_TIMEOUT, CALL_TIMEOUT)
-    }
-
-    /// As [`ContentClient::new`], with time-outs of the caller's choice.
-    ///
-    /// # Errors
-    /// When the TLS library cannot be set up.
-    pub fn with_timeouts(
+    pub fn new(
         url: Url,
         concurrency: NonZeroU32,
         connect: Duration,
@@ -103,10 +93,17 @@ impl ContentClient {
 #[async_trait]
 impl ContentStore for ContentClient {
     async fn store(&self, texts: Vec<Bytes>) -> Vec<Result<String, ContentError>> {
-        futures::stream::iter(texts.into_iter().map(|text| self.store_one(text)))
-            .buffered(self.concurrency)
-            .collect()
-            .await
+        let turn = Mutex::new(Turn::new(self.concurrency));
+        let one = async |text| {
+            let hopeless = locked(&turn).hopeless();
+            let answer = match hopeless {
+                Some(trouble) => Err(trouble),
+                None => self.store_one(text).await,
+            };
+            locked(&turn).count(&answer);
+            answer
+        };
+        futures::stream::iter(texts.into_iter().map(one)).buffered(self.concurrency).collect().await
     }
 
     async fn fetch(&self, id: &str) -> Result<Bytes, ContentError> {
@@ -116,6 +113,44 @@ impl ContentStore for ContentClient {
     async fn look_up(&self, id: &str) -> Result<u64, ContentError> {
         self.get(id).await.map(|text| text.len() as u64)
     }
+}
+
+/// How a turn of texts fares.
+///
+/// A service that is away is not asked for each of 500 texts, 10 s each: after as many failures as there are calls at a time,
+/// and no answer at all, the rest of the turn is not sent.
+struct Turn {
+    bearable: usize,
+    failures: usize,
+    answers: usize,
+    trouble: Option<ContentError>,
+}
+
+impl Turn {
+    fn new(concurrency: usize) -> Self {
+        // One bad text must not pass for a bad service, so a few are asked for in any case.
+        Self { bearable: concurrency.max(4), failures: 0, answers: 0, trouble: None }
+    }
+
+    /// The trouble that every further text would meet.
+    fn hopeless(&self) -> Option<ContentError> {
+        if self.answers == 0 && self.failures >= self.bearable { self.trouble.clone() } else { None }
+    }
+
+    fn count(&mut self, answer: &Result<String, ContentError>) {
+        match answer {
+            Ok(_) | Err(ContentError::Refused { .. }) => self.answers += 1,
+            Err(trouble @ ContentError::Unavailable { .. }) => {
+                self.failures += 1;
+                self.trouble = Some(trouble.clone());
+            }
+        }
+    }
+}
+
+/// Counts are right whatever happened to who held the lock.
+fn locked(turn: &Mutex<Turn>) -> MutexGuard<'_, Turn> {
+    turn.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_id(text: &str) -> bool {

@@ -8,6 +8,7 @@ mod content;
 pub mod correlation;
 mod docs;
 mod essay;
+mod framing;
 mod health;
 mod idempotency;
 pub mod json;
@@ -86,6 +87,7 @@ pub fn frame<S: Clone + Send + Sync + 'static>(handlers: Router<S>) -> Router<S>
         .layer(if_absent(header::CACHE_CONTROL, "no-store"))
         .layer(if_absent(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(if_absent(header::REFERRER_POLICY, "no-referrer"))
+        .layer(middleware::from_fn(framing::close_after_chunks))
         .layer(middleware::from_fn(correlation::correlate))
 }
 

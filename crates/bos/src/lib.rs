@@ -7,6 +7,7 @@ mod suggest;
 pub mod cli;
 pub mod config;
 pub mod content_client;
+pub mod files;
 pub mod http;
 pub mod metrics;
 pub mod run;

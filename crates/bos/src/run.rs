@@ -25,7 +25,7 @@ use crate::telemetry::Metrics;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data folder cannot be used.
-    #[error("the data folder {} cannot be used: {}", folder.display(), source.kind())]
+    #[error("the data folder {} cannot be used ({}); choose another with --data-dir", folder.display(), source.kind())]
     DataFolder {
         /// Which.
         folder: PathBuf,
@@ -45,6 +45,13 @@ pub enum Error {
     /// The client of the Content Service cannot be made.
     #[error("the client of the Content Service cannot be made")]
     Content(#[from] reqwest::Error),
+}
+
+impl Error {
+    /// Whether other settings mend it, such as another data folder.
+    pub const fn is_of_the_configuration(&self) -> bool {
+        matches!(self, Self::DataFolder { .. } | Self::Store(store::Error::Unfit { .. }))
+    }
 }
 
 /// What runs, for whoever announces it.
@@ -95,7 +102,12 @@ pub async fn run(
         CompanionSettings { instant: extras.instant_companions, hunspell_dir: config.hunspell_dir.clone() },
     )?;
     let content: Arc<dyn ContentStore> = match &config.content_service_url {
-        Some(url) => Arc::new(ContentClient::new(url.as_url(), config.ingest_concurrency)?),
+        Some(url) => Arc::new(ContentClient::new(
+            url.as_url(),
+            config.ingest_concurrency,
+            config.content_connect_timeout,
+            config.content_timeout,
+        )?),
         None => companions.content(),
     };
 

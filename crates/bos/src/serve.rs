@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::config::Config;
+use crate::files;
 use crate::tasks::Tasks;
 
 /// The name of a connection's task: these come and go, and none of them is missed.
@@ -54,7 +55,7 @@ pub struct Limits {
 impl From<&Config> for Limits {
     fn from(config: &Config) -> Self {
         Self {
-            max_connections: config.max_connections,
+            max_connections: files::bearable(config.max_connections),
             header_timeout: config.header_timeout,
             max_header_size: config.max_header_size,
             max_header_fields: config.max_header_fields,

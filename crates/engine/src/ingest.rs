@@ -203,6 +203,7 @@ impl Turn {
 /// Applies the news of a turn and puts off what failed.
 async fn settle(engine: &Arc<Engine>, shard: i64, turn: Turn, pause: &Pause) -> Result<(), Error> {
     let cause = || Cause { origin: Origin::Task("ingest"), correlation: None };
+    let trouble = turn.trouble;
     let news: Vec<_> = turn
         .batches
         .into_iter()
@@ -222,7 +223,11 @@ async fn settle(engine: &Arc<Engine>, shard: i64, turn: Turn, pause: &Pause) -> 
         let until = engine.clock.now() + pause.time;
         turn.failed.iter().map(|failed| (failed.0, (pause.failures, until))).collect()
     };
-    let code = WaitingCode::ContentUnreachable;
+    let code = match trouble {
+        Some("content_unreachable" | "content_timeout") | None => WaitingCode::ContentUnreachable,
+        // It is there and answers, and not with what was asked for.
+        Some(_) => WaitingCode::ContentRefuses,
+    };
     let news: Vec<_> = stalled
         .into_iter()
         .map(|(batch, (failures, next_check_at))| {

@@ -106,7 +106,7 @@ fn show(loaded: &Loaded, with_origin: bool, output: &Output) -> anyhow::Result<E
             origin: shown.origin.as_ref().filter(|_| with_origin).map(ToString::to_string),
         })
         .collect();
-    let header: &[&str] = if with_origin { &["KEY", "VALUE", "ORIGIN"] } else { &["KEY", "VALUE"] };
+    let header: &[&str] = if with_origin { &["key", "value", "origin"] } else { &["key", "value"] };
     output.rows(header, &rows, |row| {
         let value = row.value.clone().unwrap_or_else(|| "(unset)".to_owned());
         let mut cells = vec![row.key.to_owned(), value];

@@ -67,12 +67,19 @@ fn bare(word: &str) -> String {
     word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
 }
 
-/// The first of them for a column of so many characters: `recieve→receive, teh→the, …`. One is shown in any case.
+/// The first of them for a column of so many characters: `recieve→receive, teh→the, …`. One is shown in any case, and none
+/// twice.
 pub(super) fn shown(corrections: &[Correction], width: usize) -> String {
+    let mut different: Vec<&Correction> = Vec::new();
+    for correction in corrections {
+        if !different.contains(&correction) {
+            different.push(correction);
+        }
+    }
     let mut text = String::new();
-    for (number, correction) in corrections.iter().enumerate() {
+    for (number, correction) in different.iter().enumerate() {
         let next = format!("{}→{}", correction.from, correction.to);
-        let rest = if number + 1 < corrections.len() { ", …" } else { "" };
+        let rest = if number + 1 < different.len() { ", …" } else { "" };
         let needed = text.chars().count() + 2 + next.chars().count() + rest.chars().count();
         if number > 0 && needed > width {
             return text + ", …";
@@ -99,6 +106,13 @@ mod tests {
         assert_eq!(shown(&corrections, expected.chars().count()), expected);
         assert_eq!(shown(&corrections, 30), "recieve→receive, alot→a lot, …");
         assert_eq!(shown(&corrections, 0), "recieve→receive, …");
+    }
+
+    #[test]
+    fn a_correction_made_again_and_again_is_shown_once() {
+        let corrections = between("i see that i am, dont i", "I see that I am, don't I");
+        assert_eq!(corrections.len(), 4);
+        assert_eq!(shown(&corrections, 80), "i→I, dont→don't");
     }
 
     #[test]

@@ -159,7 +159,8 @@ pub(super) fn with_rejected(rows: Vec<Row>, rejections: &[Fault]) -> Vec<Row> {
 
 /// Prints the rows.
 pub(super) fn print(rows: &[Row], output: &Output) -> anyhow::Result<()> {
-    output.rows(&["essay", "words", "corrections", "LIX", "state"], rows, Row::cells)
+    // The number of corrections and the first of them stand side by side under one word.
+    output.rows(&["essay", "words", "corrections", "", "LIX", "state"], rows, Row::cells)
 }
 
 /// The last line: how many there are, how many are done, which failed and why.

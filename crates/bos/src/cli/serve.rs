@@ -15,6 +15,7 @@ use super::config::SettingsArgs;
 use super::output::Output;
 use crate::config::words::{Auth, Companion};
 use crate::config::{Config, Error, Loaded};
+use crate::files;
 use crate::run::{self, Extras, Ready};
 use crate::telemetry;
 
@@ -44,6 +45,7 @@ impl ServeCommand {
             tracing::debug!(variable, "passed over: Kubernetes made it for a Service of our name");
         }
         let extras = Extras { metrics: telemetry::Metrics::install().ok(), ..Extras::default() };
+        files::ask_for_more();
         let listener = bind(config.host, config.port).await?;
         let shutdown = CancellationToken::new();
         let banner = {
@@ -94,33 +96,62 @@ const fn next_step(kind: std::io::ErrorKind) -> &'static str {
 
 /// Ends `shutdown` at the first Ctrl-C or SIGTERM, and the process at the second.
 pub(super) async fn obey_signals(shutdown: CancellationToken, output: &Output) -> Infallible {
-    signal().await;
+    let mut signals = Signals::listen();
+    signals.next().await;
     output.note("Stopping after the work in flight; once more to stop at once.");
     shutdown.cancel();
-    signal().await;
+    signals.next().await;
     process::exit(Exit::Failed as i32)
 }
 
-/// Waits for the next word to stop. Where the system offers no signals there is none.
-async fn signal() {
-    #[cfg(unix)]
-    let terminate = async {
+/// The system's words to stop. Listened to once for all, so that none falls between two waits.
+#[cfg(unix)]
+struct Signals {
+    terminate: Option<tokio::signal::unix::Signal>,
+    interrupt: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => terminate.recv().await,
-            Err(_) => std::future::pending().await,
+        Self {
+            terminate: signal(SignalKind::terminate()).ok(),
+            interrupt: signal(SignalKind::interrupt()).ok(),
         }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<Option<()>>();
-    let interrupt = async {
+    }
+
+    /// Waits for the next one; for ever, where the system gives none.
+    async fn next(&mut self) {
+        async fn one(signal: &mut Option<tokio::signal::unix::Signal>) {
+            let heard = match signal {
+                Some(signal) => signal.recv().await,
+                None => None,
+            };
+            if heard.is_none() {
+                std::future::pending::<()>().await;
+            }
+        }
+        tokio::select! {
+            () = one(&mut self.terminate) => {}
+            () = one(&mut self.interrupt) => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-    };
-    tokio::select! {
-        _ = terminate => {}
-        () = interrupt => {}
     }
 }
 

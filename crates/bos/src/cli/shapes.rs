@@ -101,6 +101,11 @@ impl Status {
         !matches!(self.status.as_str(), "pending_content" | "processing")
     }
 
+    /// Whether every essay went as far as it could.
+    pub(super) fn has_completed(&self) -> bool {
+        matches!(self.status.as_str(), "completed_successfully" | "completed_with_failures")
+    }
+
     /// How a command that waited for the batch ends.
     pub(super) fn exit(&self, rejected: usize) -> Exit {
         match self.status.as_str() {

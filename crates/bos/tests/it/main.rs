@@ -7,8 +7,12 @@
 )]
 
 mod api;
+mod cli;
 mod config;
+mod host;
 mod json;
+mod neighbour;
 mod problems;
+mod program;
 mod query;
 mod serving;

@@ -1,3 +1,5 @@
+mod framing;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -160,36 +162,6 @@ async fn an_idle_connection_is_closed() {
     let mut kept = server.connect().await;
     kept.send("GET / HTTP/1.1\r\nHost: bos\r\n\r\n").await;
     assert!(kept.read_to_close().await.starts_with("HTTP/1.1 200"));
-}
-
-#[tokio::test]
-async fn headers_too_large_or_too_many_are_431() {
-    let server = Server::start().await;
-    let mut large = server.connect().await;
-    large.send(format!("GET / HTTP/1.1\r\nHost: bos\r\nX: {}\r\n\r\n", "x".repeat(64 * 1024))).await;
-    assert!(large.read_to_close().await.starts_with("HTTP/1.1 431"));
-    let mut many = server.connect().await;
-    many.send(format!("GET / HTTP/1.1\r\nHost: bos\r\n{}\r\n", "X: y\r\n".repeat(200))).await;
-    assert!(many.read_to_close().await.starts_with("HTTP/1.1 431"));
-}
-
-#[tokio::test]
-async fn smuggled_lengths_are_refused_and_the_connection_closed() {
-    let server = Server::start().await;
-    for headers in [
-        "Content-Length: 5\r\nContent-Length: 6",
-        "Content-Length: 5\r\nTransfer-Encoding: chunked, identity",
-        "Content-Length: x",
-        "Host : bos\r\nContent-Length: 0",
-        "X: a\r\n folded",
-    ] {
-        let mut client = server.connect().await;
-        client.send(post_of("/count", headers)).await;
-        client.send("hello").await;
-        let answers = client.read_to_close().await;
-        assert!(answers.starts_with("HTTP/1.1 400"), "{headers}: {answers}");
-        assert_eq!(answers.matches("HTTP/1.1").count(), 1, "{headers}: {answers}");
-    }
 }
 
 #[tokio::test]

@@ -110,7 +110,12 @@ impl Submit {
         let rows = rows::with_rejected(rows, &accepted.rejections);
         rows::print(&rows, output)?;
         let summary = rows::summary(&rows, Some(began.elapsed()));
-        output.say(&format!("{summary}      {}", clean(&status.sentence)))?;
+        // That it has ended well or not is in the figures already; anything else needs its sentence.
+        if status.has_completed() {
+            output.say(&format!("{summary}      Next: bos batch results {}", accepted.batch_id))?;
+        } else {
+            output.say(&format!("{summary}      {}", clean(&status.sentence)))?;
+        }
         Ok(status.exit(accepted.rejected))
     }
 }

@@ -239,6 +239,17 @@ async fn another_media_type_encoding_or_size_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn thirty_two_mebibytes_are_a_request_and_one_byte_more_is_too_large() {
+    let api = Api::open().await;
+    let essay = batch(1).to_string();
+    let padded = |size: usize| format!("{essay}{}", " ".repeat(size - essay.len()));
+    refused(&api, "application/json", padded((32 << 20) + 1), 413, "body_too_large").await;
+    let answer = api.post("/v1/batch", "application/json", padded(32 << 20)).await;
+    assert_eq!(answer.status.as_u16(), 202, "{}", answer.body);
+    assert_eq!(api.stored().await, 1);
+}
+
+#[tokio::test]
 async fn a_text_never_passes_for_the_name_of_a_field() {
     let api = Api::open().await;
     let body = json!({"essays": [{format!("{SECRET} and more"): 1, "text": "a"}]});

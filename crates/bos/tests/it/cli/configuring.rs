@@ -1,0 +1,53 @@
+use super::{bos, run};
+
+#[test]
+fn every_setting_is_shown_with_its_origin_and_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bos.toml");
+    std::fs::write(&file, "port = 5001\n").unwrap();
+    let shown =
+        bos(&["config", "show", "--origin", "--config", file.to_str().unwrap(), "--set", "max_essays=30"])
+            .env("CONTENT_SERVICE_URL", "http://content:8001/v1/content")
+            .env("BATCH_ORCHESTRATOR_SERVICE_GATEWAY_TOKEN", "a-secret-of-many-letters")
+            .output()
+            .unwrap();
+    assert_eq!(shown.status.code(), Some(0), "{}", String::from_utf8_lossy(&shown.stderr));
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(!shown.contains("a-secret"), "{shown}");
+    let told = ["host", "port", "max_essays", "content_service_url", "gateway_token", "database_url"];
+    let lines = shown.lines().filter(|line| {
+        line.starts_with("key ") || told.iter().any(|key| line.split_whitespace().next() == Some(key))
+    });
+    let lines = lines.map(str::trim_end).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!("settings", lines.replace(file.to_str().unwrap(), "[file]"));
+}
+
+#[test]
+fn settings_are_shown_as_lines_of_json_too() {
+    let shown = run(&["config", "show", "-o", "jsonl"]);
+    let rows: Vec<serde_json::Value> =
+        shown.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(rows.contains(&serde_json::json!({"key": "port", "value": "5000"})), "{}", shown.stdout);
+}
+
+#[test]
+fn a_good_configuration_is_said_to_be_fine() {
+    let checked = run(&["config", "check"]);
+    assert_eq!((checked.code, checked.stdout.as_str()), (0, "The configuration is fine.\n"));
+}
+
+#[test]
+fn all_that_is_wrong_with_a_configuration_is_told_at_once() {
+    let checked =
+        run(&["config", "check", "--set", "phase_timout=5m", "--set", "port=many", "--host", "here"]);
+    assert_eq!(checked.code, 2);
+    assert!(checked.stdout.is_empty());
+    insta::assert_snapshot!("wrong_settings", checked.stderr);
+}
+
+#[test]
+fn a_command_line_without_a_command_shows_the_help() {
+    let ran = run(&[]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.stderr.contains("Usage: bos") && ran.stderr.contains("Examples:"), "{}", ran.stderr);
+}

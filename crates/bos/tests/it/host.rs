@@ -1,0 +1,94 @@
+//! The host fails under the program, or the program is ended: what was acknowledged is there afterwards, and the service
+//! goes on.
+
+mod connections;
+mod disk;
+mod folder;
+mod stopping;
+mod vanishing;
+
+use futures::StreamExt as _;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::program::{PATIENCE, Server, plain_batch};
+
+struct Answer {
+    status: u16,
+    asks_to_wait: bool,
+    body: Value,
+}
+
+/// A client of one server, without connections kept from one request to the next.
+struct Client {
+    http: reqwest::Client,
+    address: String,
+}
+
+impl Client {
+    fn of(server: &Server) -> Self {
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        Self { http, address: server.address.clone() }
+    }
+
+    async fn submit(&self, batch: &Value) -> Answer {
+        let request = self.http.post(format!("{}/v1/batch", self.address));
+        let request = request.header(CONTENT_TYPE, "application/json").body(batch.to_string());
+        answer(request.send().await.unwrap()).await
+    }
+
+    /// The id of a small batch that was acknowledged.
+    async fn accepted(&self, name: &str) -> String {
+        let answer = self.submit(&plain_batch(name, 2)).await;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        id_of(&answer.body)
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        answer(self.http.get(format!("{}{path}", self.address)).send().await.unwrap()).await
+    }
+
+    /// All of these were acknowledged.
+    async fn shows(&self, batches: &[String]) {
+        let seen = futures::stream::iter(batches)
+            .map(async |batch| (batch, self.get(&format!("/v1/batch/{batch}")).await))
+            .buffer_unordered(16);
+        seen.for_each(async |(batch, answer)| {
+            assert_eq!(answer.status, 200, "{batch} was acknowledged: {}", answer.body);
+        })
+        .await;
+    }
+
+    /// Waits until the work on a batch has come so far.
+    async fn until(&self, batch: &str, status: &str) {
+        let mut last = Value::Null;
+        let reached = async {
+            let url = format!("{}/v1/batch/{batch}/status?wait=5s", self.address);
+            // No revision has this tag, so the first answer comes at once and the others when something changes.
+            let mut seen = HeaderValue::from_static("\"none\"");
+            while last["status"] != status {
+                let change = self.http.get(&url).header(IF_NONE_MATCH, seen).send().await.unwrap();
+                seen = change.headers()[ETAG].clone();
+                if change.status() == StatusCode::OK {
+                    last = serde_json::from_slice(&change.bytes().await.unwrap()).unwrap();
+                }
+            }
+        };
+        let reached = timeout(PATIENCE, reached).await;
+        assert!(reached.is_ok(), "{batch} stays at {last}");
+    }
+}
+
+async fn answer(response: reqwest::Response) -> Answer {
+    Answer {
+        status: response.status().as_u16(),
+        asks_to_wait: response.headers().contains_key(RETRY_AFTER),
+        body: serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default(),
+    }
+}
+
+fn id_of(accepted: &Value) -> String {
+    accepted["batch_id"].as_str().unwrap().to_owned()
+}

@@ -1,0 +1,102 @@
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Client, id_of};
+use crate::program::{Server, plain_batch};
+
+/// A small disk of its own, unmounted at the end.
+struct Disk {
+    at: tempfile::TempDir,
+}
+
+impl Disk {
+    /// None where this user may not mount anything.
+    fn of_megabytes(size: u32) -> Option<Self> {
+        let at = tempfile::tempdir().unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}m"), "bos-test"])
+            .arg(at.path())
+            .output();
+        mount.is_ok_and(|ran| ran.status.success()).then_some(Self { at })
+    }
+
+    fn path(&self) -> &Path {
+        self.at.path()
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.path().join("ballast")
+    }
+
+    /// Leaves no byte.
+    fn fill(&self) {
+        let mut ballast = File::options().create(true).append(true).open(self.ballast()).unwrap();
+        let mut piece = vec![0; 1 << 20];
+        while !piece.is_empty() {
+            if ballast.write_all(&piece).is_err() {
+                piece.truncate(piece.len() / 2);
+            }
+        }
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.ballast()).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
+
+fn left_out() {
+    let line = "a full disk: run the tests as a user who may mount";
+    // Not `eprintln!`, which the test harness keeps to itself while tests pass.
+    std::io::stderr().write_all(format!("left out: {line}\n").as_bytes()).unwrap();
+    if let Some(folder) = std::env::var_os("BOS_TEST_LEFT_OUT") {
+        std::fs::write(PathBuf::from(folder).join("full-disk"), line).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_keeps_reads_and_is_over_when_there_is_space() {
+    let Some(disk) = Disk::of_megabytes(24) else { return left_out() };
+    let data = disk.path().join("data");
+    let server = Server::on(&data, &[]);
+    let client = Client::of(&server);
+    let mut acknowledged = vec![client.accepted("while there is space").await];
+
+    disk.fill();
+    // What the database has set aside already may still take a few.
+    let refused = loop {
+        let answer = client.submit(&plain_batch("while there is none", 500)).await;
+        if answer.status != 202 {
+            break answer;
+        }
+        acknowledged.push(id_of(&answer.body));
+    };
+    assert_eq!((refused.status, refused.asks_to_wait), (503, true), "{}", refused.body);
+    assert_eq!(refused.body["code"], "unavailable", "{}", refused.body);
+    assert_eq!(refused.body["retryable"], true);
+    client.shows(&acknowledged).await;
+    assert_eq!(client.get("/v1/batch").await.status, 200);
+    assert_eq!(client.get("/healthz").await.status, 200);
+
+    disk.free();
+    let mut whole = plain_batch("after", 3);
+    whole["phases"] = serde_json::json!(["spellcheck", "nlp"]);
+    let after = client.submit(&whole).await;
+    assert_eq!(after.status, 202, "{}", after.body);
+    acknowledged.push(id_of(&after.body));
+    client.until(&id_of(&after.body), "completed_successfully").await;
+    for batch in &acknowledged[..acknowledged.len() - 1] {
+        client.until(batch, "ready").await;
+    }
+
+    server.kill();
+    let server = Server::on(&data, &[]);
+    Client::of(&server).shows(&acknowledged).await;
+}

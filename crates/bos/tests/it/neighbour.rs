@@ -1,0 +1,179 @@
+//! A Content Service that fails in every way there is, behind `content_service_url`: texts wait, nothing that it makes up is
+//! stored, and once it behaves everything ends well.
+
+mod hostile;
+mod service;
+
+use std::time::Duration;
+
+use hostile::{Hostile, Manner, reply};
+use service::Service;
+
+const ESSAYS: [&str; 3] = ["One fine text.", "Another text, not so fine.", "A third one."];
+
+/// The setting of most tests: what takes longer than this is over.
+const SHORT: &[(&str, &str)] =
+    &[("content_timeout", "400ms"), ("retry_first_delay", "50ms"), ("retry_max_delay", "200ms")];
+
+/// While it misbehaves texts wait with this code and no id is stored; when it behaves the batch ends well, and under every
+/// stored id is the text that was handed in.
+async fn waits_and_ends_well(manner: Manner, code: &str) -> Hostile {
+    let content = Hostile::start(manner).await;
+    let service = Service::start(content.url(), SHORT).await;
+    let batch = service.submit(&ESSAYS).await;
+    let status = service.until(&batch, |status| status["waiting_on"]["code"] == code).await;
+    assert_eq!(status["status"], "pending_content");
+    assert!(status["waiting_on"]["next_check_at"].is_string(), "{status}");
+    // The second round of tries begins although nobody asks for it.
+    content.asked(ESSAYS.len() + 1).await;
+    for essay in service.essays(&batch).await {
+        assert!(essay["text_storage_id"].is_null(), "{essay}");
+        assert_eq!(essay["state"], "waiting");
+    }
+
+    content.turns(Manner::Good);
+    ends_well(&service, &content, &batch).await;
+    service.stop().await;
+    content
+}
+
+async fn ends_well(service: &Service, content: &Hostile, batch: &str) {
+    let status = service.until(batch, |status| !status["ended_at"].is_null()).await;
+    assert_eq!(status["status"], "completed_successfully", "{status}");
+    for (essay, text) in service.essays(batch).await.iter().zip(ESSAYS) {
+        assert_eq!(content.text(essay["text_storage_id"].as_str().unwrap()), text);
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_waited_for_and_found_again() {
+    let content = Hostile::not_listening();
+    let service = Service::start(content.url(), SHORT).await;
+    let batch = service.submit(&ESSAYS).await;
+    let status = service.until(&batch, |status| status["waiting_on"]["code"] == "content_unreachable").await;
+    let sentence = status["sentence"].as_str().unwrap();
+    assert!(sentence.contains("the Content Service cannot be reached just now"), "{sentence}");
+    let content = content.listen();
+    ends_well(&service, &content, &batch).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_overloaded_service_is_asked_again() {
+    for status in
+        ["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable", "429 Too Many Requests"]
+    {
+        waits_and_ends_well(reply(status, "", "no"), "content_refuses").await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_is_left_alone_for_as_long_as_it_asks_and_no_longer_than_the_cap() {
+    let busy = |seconds: u64| reply("503 Service Unavailable", &format!("Retry-After: {seconds}\r\n"), "");
+    let content = Hostile::start(busy(1)).await;
+    let patient = [("retry_first_delay", "50ms"), ("retry_max_delay", "30s")];
+    let service = Service::start(content.url(), &patient).await;
+    let batch = service.submit(&ESSAYS[..1]).await;
+    content.asked(2).await;
+    let gap = content.gap();
+    assert!(gap >= Duration::from_secs(1), "asked again after {gap:?}");
+    content.turns(Manner::Good);
+    service.until(&batch, |status| status["status"] == "completed_successfully").await;
+    service.stop().await;
+
+    // A day is more than the longest pause, so it comes to an end within the test's patience.
+    waits_and_ends_well(busy(86_400), "content_refuses").await;
+}
+
+#[tokio::test]
+async fn a_text_that_it_will_never_take_fails_alone() {
+    for status in ["400 Bad Request", "413 Payload Too Large", "415 Unsupported Media Type"] {
+        let content = Hostile::start(Manner::Picky { word: "not so fine", status }).await;
+        let service = Service::start(content.url(), SHORT).await;
+        let batch = service.submit(&ESSAYS).await;
+        let ended = service.until(&batch, |status| !status["ended_at"].is_null()).await;
+        assert_eq!(ended["status"], "completed_with_failures", "{status}: {ended}");
+        let essays = service.essays(&batch).await;
+        let outcomes: Vec<_> = essays.iter().map(|essay| (&essay["state"], &essay["error_code"])).collect();
+        let done = (&"succeeded".into(), &serde_json::Value::Null);
+        assert_eq!(outcomes, [done, (&"failed".into(), &"content_refused".into()), done], "{status}");
+        assert_eq!(content.times_asked(), 3, "a refusal is final");
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_never_answers_or_drips_is_given_up_in_time() {
+    waits_and_ends_well(Manner::Hangs, "content_unreachable").await;
+    waits_and_ends_well(Manner::Drips, "content_unreachable").await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_is_not_asked_for_every_text_before_that_is_said() {
+    let content = Hostile::start(Manner::Hangs).await;
+    let service = Service::start(content.url(), SHORT).await;
+    let batch = service.submit(&["The same text."; 60]).await;
+    service.until(&batch, |status| status["waiting_on"]["code"] == "content_unreachable").await;
+    assert!(content.times_asked() < 60, "asked {} times", content.times_asked());
+    content.turns(Manner::Good);
+    service.until(&batch, |status| status["status"] == "completed_successfully").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read_to_its_end() {
+    for head in ["Content-Length: 1073741824\r\n", "Transfer-Encoding: chunked\r\n"] {
+        let content = waits_and_ends_well(Manner::Floods(head), "content_refuses").await;
+        let swallowed = content.most_sent();
+        assert!(swallowed < 32 << 20, "{head}: {swallowed} bytes went out");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_id_is_never_stored() {
+    let long = format!("{{\"storage_id\": \"{}\"}}", "a".repeat(10_000));
+    for body in [
+        "",
+        "Created",
+        "{\"storage_id\": ",
+        "{}",
+        "{\"id\": \"00000000000000000000000000000000\"}",
+        "{\"storage_id\": null}",
+        "{\"storage_id\": \"\"}",
+        "{\"storage_id\": \"../x\"}",
+        "{\"storage_id\": \"http://elsewhere/1\"}",
+        &long,
+    ] {
+        waits_and_ends_well(reply("201 Created", "", body), "content_refuses").await;
+    }
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_not_unfolded() {
+    // {"storage_id": "00000000000000000000000000000000"}, which would pass for an id if it were.
+    const FOLDED: &[u8] = include_bytes!("neighbour/folded.gz");
+    let mut answer = format!(
+        "HTTP/1.1 201 Created\r\nContent-Encoding: gzip\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        FOLDED.len()
+    )
+    .into_bytes();
+    answer.extend_from_slice(FOLDED);
+    let content = waits_and_ends_well(Manner::Says(answer), "content_refuses").await;
+    assert!(!content.heads().to_lowercase().contains("accept-encoding"));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let canary = Hostile::start(Manner::Good).await;
+    for status in ["302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let to_canary = reply(status, &format!("Location: {}\r\n", canary.url()), "");
+        waits_and_ends_well(to_canary, "content_refuses").await;
+    }
+    assert_eq!(canary.times_asked(), 0);
+}
+
+#[tokio::test]
+async fn a_text_whose_answer_was_lost_is_stored_again() {
+    let content = waits_and_ends_well(Manner::StoresAndResets, "content_unreachable").await;
+    assert!(content.texts() > ESSAYS.len(), "what was stored without an answer stays there as an orphan");
+}
