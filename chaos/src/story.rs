@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::atomic::Ordering,
-    thread,
+    thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 
@@ -27,8 +27,10 @@ use crate::{
 const WORKERS: usize = 4;
 const LOOKERS: usize = 2;
 
-/// How long everything acknowledged may take to end, once nobody does harm any more.
+/// How long everything may take to be answered and to end, once nobody does harm any more.
 const CONVERGENCE: Duration = Duration::from_secs(90);
+
+const POLL: Duration = Duration::from_millis(20);
 
 /// What a run needs.
 pub(crate) struct Story {
@@ -50,16 +52,11 @@ impl Story {
                 (0..WORKERS).map(|worker| threads.spawn(move || run.hand_in(worker))).collect();
             let lookers = WORKERS..WORKERS + LOOKERS;
             let lookers: Vec<_> = lookers.map(|worker| threads.spawn(move || run.look(worker))).collect();
-            let done = suffer_and_heal(run, time, || {
-                // Each hands in what it has begun; the service is up again for good.
-                workers
-                    .into_iter()
-                    .try_for_each(|worker| worker.join().map_err(|_| anyhow!("a worker panicked"))?)
-            });
+            let done = suffer_and_heal(run, time, || workers.iter().all(ScopedJoinHandle::is_finished));
             run.enough.store(true, Ordering::Relaxed);
             run.over.store(true, Ordering::Relaxed);
-            for looker in lookers {
-                looker.join().map_err(|_| anyhow!("a looker panicked"))??;
+            for client in workers.into_iter().chain(lookers) {
+                client.join().map_err(|_| anyhow!("a client panicked"))??;
             }
             let watched = metrics.join().map_err(|_| anyhow!("the watcher panicked"))?;
             anyhow::Ok((done?, watched))
@@ -95,7 +92,7 @@ impl Story {
 }
 
 /// Starts the service, has it killed for `time`, starts it for good, and reads everything once it had time to end.
-fn suffer_and_heal(run: &Run, time: Duration, workers_end: impl FnOnce() -> Result<()>) -> Result<Done> {
+fn suffer_and_heal(run: &Run, time: Duration, is_all_handed_in: impl Fn() -> bool) -> Result<Done> {
     let mut server = start(run, None)?;
     if let Some(death) = ready(run, &mut server)? {
         bail!("the service did not start: {death:?}; see service.log");
@@ -107,8 +104,7 @@ fn suffer_and_heal(run: &Run, time: Duration, workers_end: impl FnOnce() -> Resu
     }
     run.enough.store(true, Ordering::Relaxed);
     let converge = run.history.begin(WORKER, Op::Converge, Facts::default())?;
-    workers_end()?;
-    let outcome = if converged(run)? { Outcome::Ok } else { Outcome::Info };
+    let outcome = if converged(run, is_all_handed_in)? { Outcome::Ok } else { Outcome::Info };
     run.history.end(converge, outcome, Facts::default())?;
     let mut client = run.client();
     for target in run.acknowledged() {
@@ -119,9 +115,12 @@ fn suffer_and_heal(run: &Run, time: Duration, workers_end: impl FnOnce() -> Resu
     Ok(done)
 }
 
-/// Waits until everything acknowledged has ended, or the time for that is over.
-fn converged(run: &Run) -> Result<bool> {
+/// Waits until everything is answered and everything acknowledged has ended, or the time for that is over.
+fn converged(run: &Run, is_all_handed_in: impl Fn() -> bool) -> Result<bool> {
     let begun = Instant::now();
+    while !is_all_handed_in() && begun.elapsed() < CONVERGENCE {
+        thread::sleep(POLL);
+    }
     let mut client = run.client();
     let mut open: BTreeMap<Uuid, Target> =
         run.acknowledged().into_iter().map(|target| (target.id, target)).collect();
@@ -136,7 +135,7 @@ fn converged(run: &Run) -> Result<bool> {
         if open.is_empty() {
             return Ok(true);
         }
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(POLL);
     }
     Ok(false)
 }

@@ -70,8 +70,10 @@ fn left(facts: &Facts<'_>, submission: &Submission<'_>) -> Option<String> {
     }
     let is_whole = count == *essays && batches.len() == 1;
     let is_nothing = count == 0 && !is_acknowledged;
-    (!is_whole && !is_nothing)
-        .then(|| format!("{tag} has {essays} essays and left {count} in {} batches", batches.len()))
+    if !is_whole && !is_nothing {
+        return Some(format!("{tag} has {essays} essays and left {count} in {} batches", batches.len()));
+    }
+    (!is_acknowledged).then(|| format!("{tag} was sent until the end and never answered for good"))
 }
 
 /// I11.

@@ -210,6 +210,8 @@ fn i3_what_was_refused_and_is_there_is_a_violation() {
 
 #[test]
 fn i3_what_was_acknowledged_and_is_not_there_once_is_a_violation() {
+    let unanswered = |world: &mut World| world.calls[1].outcome = Outcome::Info;
+    assert_eq!(broken(unanswered), ["I3"], "sent until the end");
     assert_eq!(broken(|world| drop(world.database.essays.remove(1)))[..1], ["I3"], "half a class");
     let twice = |world: &mut World| {
         let other = Uuid::from_u128(0x30);
