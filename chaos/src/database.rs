@@ -39,7 +39,6 @@ pub(crate) struct Database {
 #[derive(Debug, Clone)]
 pub(crate) struct Batch {
     pub(crate) id: Uuid,
-    pub(crate) is_class: bool,
     pub(crate) run: i64,
     /// The number that its next message would take.
     pub(crate) next_key_seq: i64,
@@ -58,7 +57,6 @@ pub(crate) struct Essay {
 pub(crate) struct EssayPhase {
     pub(crate) essay: Uuid,
     pub(crate) phase: String,
-    pub(crate) attempt: i64,
     pub(crate) succeeded: bool,
 }
 
@@ -105,24 +103,22 @@ impl Database {
             .with_context(|| format!("opening {}", path.display()))?;
         let (searched, sightings) = search(&db, canary)?;
         Ok(Self {
-            batches: rows(&db, "SELECT batch_id, kind, run, next_key_seq, ended_at FROM batches", |row| {
+            batches: rows(&db, "SELECT batch_id, run, next_key_seq, ended_at FROM batches", |row| {
                 Ok(Batch {
                     id: id(row, 0)?,
-                    is_class: row.get::<_, String>(1)? == "class",
-                    run: row.get(2)?,
-                    next_key_seq: row.get(3)?,
-                    ended: row.get::<_, Option<String>>(4)?.is_some(),
+                    run: row.get(1)?,
+                    next_key_seq: row.get(2)?,
+                    ended: row.get::<_, Option<String>>(3)?.is_some(),
                 })
             })?,
             essays: rows(&db, "SELECT essay_id, batch_id, client_ref FROM essays", |row| {
                 Ok(Essay { id: id(row, 0)?, batch: id(row, 1)?, client_ref: row.get(2)? })
             })?,
-            results: rows(&db, "SELECT essay_id, phase, attempt, state FROM essay_phases", |row| {
+            results: rows(&db, "SELECT essay_id, phase, state FROM essay_phases", |row| {
                 Ok(EssayPhase {
                     essay: id(row, 0)?,
                     phase: row.get(1)?,
-                    attempt: row.get(2)?,
-                    succeeded: row.get::<_, String>(3)? == "succeeded",
+                    succeeded: row.get::<_, String>(2)? == "succeeded",
                 })
             })?,
             keys: rows(&db, "SELECT idem_key, batch_id, body FROM idempotency", |row| {
@@ -146,6 +142,19 @@ impl Database {
     }
 }
 
+/// Puts a record on the bus of a dead service that nobody can read, as a broken neighbour would.
+pub(crate) fn put_poison(path: &Path) -> Result<()> {
+    let db = Connection::open(path).with_context(|| format!("opening {}", path.display()))?;
+    db.execute(
+        "INSERT INTO local_log (topic, key, event_id, value, headers, at) \
+         VALUES ('huleedu.els.batch.phase.outcome.v1', 'poison', randomblob(16), CAST('not an envelope' AS BLOB), '{}', \
+         strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))",
+        [],
+    )
+    .context("putting poison on the bus")?;
+    Ok(())
+}
+
 fn rows<T>(db: &Connection, sql: &str, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>> {
     let mut statement = db.prepare(sql).with_context(|| format!("`{sql}`"))?;
     let rows = statement.query_map([], read)?.collect::<rusqlite::Result<_>>();
@@ -153,7 +162,8 @@ fn rows<T>(db: &Connection, sql: &str, read: impl FnMut(&Row<'_>) -> rusqlite::R
 }
 
 fn count(db: &Connection, sql: &str) -> Result<usize> {
-    db.query_one(sql, [], |row| row.get(0)).with_context(|| format!("`{sql}`"))
+    let rows: i64 = db.query_one(sql, [], |row| row.get(0)).with_context(|| format!("`{sql}`"))?;
+    Ok(usize::try_from(rows)?)
 }
 
 fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
@@ -196,7 +206,7 @@ fn search(db: &Connection, canary: &Canary) -> Result<(usize, Vec<Sighting>)> {
     let (mut searched, mut sightings) = (0, Vec::new());
     for table in tables {
         let mut statement = db.prepare(&format!("SELECT * FROM \"{table}\""))?;
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             for (at, column) in columns.iter().enumerate() {
@@ -247,11 +257,15 @@ mod tests {
             ),
         )
         .unwrap();
-        db.execute("INSERT INTO meta VALUES ('note', ?1)", [format!("{} {}", canary.text, canary.name)]).unwrap();
+        db.execute("INSERT INTO meta VALUES ('note', ?1)", [format!("{} {}", canary.text, canary.name)])
+            .unwrap();
         drop(db);
 
         let read = Database::read(&path, &canary).unwrap();
-        assert_eq!((read.batches[0].id, read.batches[0].next_key_seq, read.batches[0].ended), (batch, 2, false));
+        assert_eq!(
+            (read.batches[0].id, read.batches[0].next_key_seq, read.batches[0].ended),
+            (batch, 2, false)
+        );
         let found = &read.log[0];
         assert_eq!((found.id, found.phase(), found.ours), (event, Some("nlp"), true));
         assert_eq!((found.key_seq, found.attempt, found.essays.as_slice()), (Some(7), Some(1), &[essay][..]));

@@ -6,22 +6,27 @@ use sha2::{Digest as _, Sha256};
 use crate::{canary::Canary, history::Op};
 
 /// Essays of the largest class.
-const LARGEST_CLASS: usize = 30;
+const LARGEST_CLASS: usize = 12;
 
-/// What pupils write, mistakes included.
-const SENTENCES: [&str; 12] = [
-    "My freind and I went to the libary on Saturday.",
-    "It was definately the best day of the summer.",
-    "We beleive that every pupil should get a choise.",
-    "The teacher said that homework is good for us, but I dont agree.",
-    "First of all, phones can be usefull in a lesson.",
-    "On the other hand they make alot of noise.",
-    "Teh dog ran accross the street and nobody saw it.",
-    "I have allways wanted to see the nothern lights.",
+/// What pupils write.
+const SENTENCES: [&str; 9] = [
+    "It was the best day of the summer.",
+    "The teacher said that homework is good for us, but I am not so sure.",
+    "First of all, phones can be useful in a lesson.",
+    "On the other hand they make a lot of noise.",
     "In conclusion, a school day that begins later helps everybody.",
-    "She recieved a letter from her grandmother in Malmö.",
+    "She got a letter from her grandmother in Malmö.",
     "“Why not?” he asked, and we all laughed.",
     "There are many reasons for it, and I will name three.",
+    "We waited for the bus until it was dark.",
+];
+
+/// What they write, mistakes included. Correcting is the neighbours' work and not what is tested: one of these per text.
+const MISTAKES: [&str; 4] = [
+    "My freind and I went to the library on Saturday.",
+    "Every pupil should get a choise.",
+    "The dog ran accross the street and nobody saw it.",
+    "I have allways wanted to see the northern lights.",
 ];
 
 /// A request that asks for something to be stored.
@@ -49,7 +54,7 @@ impl Author {
         Self { random: fastrand::Rng::with_seed(seed ^ worker as u64), canary, worker, made: 0 }
     }
 
-    /// A class of 1 to 30 essays through both phases.
+    /// A class through both phases.
     pub(crate) fn class(&mut self) -> Submission {
         let tag = self.tag();
         let count = self.random.usize(1..=LARGEST_CLASS);
@@ -67,10 +72,8 @@ impl Author {
     /// Another body under the key of `used`.
     pub(crate) fn under_the_key_of(&mut self, used: &Submission) -> Submission {
         let tag = self.tag();
-        let body = match used.op {
-            Op::SubmitEssay => json!({"text": self.text()}),
-            _ => self.class_of(&tag, 1),
-        };
+        let is_single = used.op == Op::SubmitEssay;
+        let body = if is_single { json!({"text": self.text()}) } else { self.class_of(&tag, 1) };
         let key = used.key.clone();
         Submission { key, path: used.path, ..batch(Op::SubmitUnderUsedKey, tag, 1, &body) }
     }
@@ -110,9 +113,9 @@ impl Author {
     }
 
     fn text(&mut self) -> String {
-        let sentences = self.random.usize(3..20);
-        let mut text = format!("Number {} is mine. ", self.canary.text);
-        for _ in 0..sentences {
+        let mistake = self.random.choice(MISTAKES).unwrap_or_default();
+        let mut text = format!("Number {} is mine. {mistake} ", self.canary.text);
+        for _ in 0..self.random.usize(2..12) {
             text.push_str(self.random.choice(SENTENCES).unwrap_or_default());
             text.push(if self.random.u8(..) < 32 { '\n' } else { ' ' });
         }
@@ -137,7 +140,15 @@ pub(crate) fn tag_of(client_ref: &str) -> &str {
 
 fn batch(op: Op, tag: String, essays: usize, body: &Value) -> Submission {
     let (path, media_type) = ("/v1/batch", "application/json");
-    Submission { op, path, media_type, key: format!("chaos-{tag}"), tag, essays, body: body.to_string().into_bytes() }
+    Submission {
+        op,
+        path,
+        media_type,
+        key: format!("chaos-{tag}"),
+        tag,
+        essays,
+        body: body.to_string().into_bytes(),
+    }
 }
 
 fn set(body: &mut Value, pointer: &str, value: Value) {

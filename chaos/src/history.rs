@@ -1,7 +1,8 @@
 //! What was asked and what was answered, kept by the askers.
 //!
-//! One JSON object a line, on the disk before a request leaves and again before its answer is used, so that the file knows
-//! no less than anybody who was told something. A request that got no answer is `info`: it may have been done or not.
+//! One JSON object a line; of a write it is on the disk before the request leaves and again before its answer is used, so
+//! that the file knows no less than anybody who was told something. A request that got no answer is `info`: it may have been
+//! done or not.
 
 use std::{
     collections::BTreeMap,
@@ -37,8 +38,12 @@ pub(crate) enum Op {
     ReadEssay,
     /// The process was killed.
     Kill,
+    /// The process ended itself at a crash point, which is the note.
+    Crash,
     /// The process was started; it ends when it is ready.
     Start,
+    /// Faults are over; it ends when everything acknowledged has ended, or when the time for that is over.
+    Converge,
 }
 
 impl Op {
@@ -68,7 +73,7 @@ pub(crate) struct Seen {
     pub(crate) run: i64,
     pub(crate) revision: i64,
     pub(crate) status: String,
-    /// How many things are counted, and the sum of the counts beside it: the essays, then each phase.
+    /// How many things are counted, and the sum of the counts beside it: the essays, then each phase. None in an essay.
     pub(crate) counts: Vec<(i64, i64)>,
 }
 
@@ -103,6 +108,9 @@ pub(crate) struct Facts {
     /// The body of an answer that was an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
+    /// What else there is to say, such as the name of a crash point.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
 }
 
 /// A call from its begin to its end.
@@ -165,7 +173,7 @@ impl History {
         Ok(Self { opened: Instant::now(), next: AtomicU64::new(1), kept })
     }
 
-    /// Records that a call begins. The line is on the disk when this returns.
+    /// Records that a call begins. The line of a write is on the disk when this returns.
     pub(crate) fn begin(&self, worker: usize, op: Op, facts: Facts) -> Result<CallId> {
         let id = CallId(self.next.fetch_add(1, Ordering::Relaxed));
         let call = Call { began_us: 0, ended_us: None, worker, op, outcome: Outcome::Begun, facts };
@@ -173,7 +181,7 @@ impl History {
         Ok(id)
     }
 
-    /// Records how a call ended. The line is on the disk when this returns.
+    /// Records how a call ended. The line of a write is on the disk when this returns.
     pub(crate) fn end(&self, id: CallId, outcome: Outcome, facts: Facts) -> Result<()> {
         let begun = self.lock().calls.get(&id).cloned().context("a call that never began")?;
         self.keep(id, Call { outcome, facts, ..begun }, |call, now| call.ended_us = Some(now))
@@ -192,7 +200,10 @@ impl History {
         let line = Line { t_mono_us: now, call: id.0, worker, op, outcome, facts: &call.facts };
         let mut bytes = serde_json::to_vec(&line)?;
         bytes.push(b'\n');
-        kept.file.write_all(&bytes).and_then(|()| kept.file.sync_data()).context("writing the history")?;
+        kept.file.write_all(&bytes).context("writing the history")?;
+        if op.is_write() {
+            kept.file.sync_data().context("writing the history")?;
+        }
         kept.calls.insert(id, call);
         Ok(())
     }
@@ -214,7 +225,10 @@ mod tests {
         let facts = Facts { key: Some("k".to_owned()), essays: 2, ..Facts::default() };
         let id = history.begin(3, Op::SubmitClass, facts.clone()).unwrap();
         let begun = std::fs::read_to_string(&path).unwrap();
-        assert!(begun.contains(r#""worker":3,"op":"submit_class","outcome":"begun","key":"k","essays":2"#), "{begun}");
+        assert!(
+            begun.contains(r#""worker":3,"op":"submit_class","outcome":"begun","key":"k","essays":2"#),
+            "{begun}"
+        );
         history.end(id, Outcome::Info, facts).unwrap();
         let ended = std::fs::read_to_string(&path).unwrap();
         assert_eq!(ended.lines().count(), 2);

@@ -54,13 +54,22 @@ impl Client {
     }
 
     /// Hands something in under an Idempotency-Key.
-    pub(crate) fn post(&mut self, path: &str, media_type: &str, key: &str, body: &[u8]) -> Result<Answer, Lost> {
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: \"{key}\"\r\n\
-             Content-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        self.exchange(&[head.as_bytes(), body].concat())
+    pub(crate) fn post(
+        &mut self,
+        path: &str,
+        media_type: &str,
+        key: &str,
+        body: &[u8],
+    ) -> Result<Answer, Lost> {
+        self.exchange(&post(path, media_type, key, body))
+    }
+
+    /// As [`Client::post`], and hangs up after the first bytes of the answer.
+    pub(crate) fn post_and_hang_up(&mut self, path: &str, media_type: &str, key: &str, body: &[u8]) -> Lost {
+        let Ok(mut stream) = self.connect() else { return Lost::Unsent };
+        // Whatever becomes of it, nobody knows.
+        let _ = stream.write_all(&post(path, media_type, key, body)).and_then(|()| stream.read(&mut [0; 20]));
+        Lost::Unknown
     }
 
     fn exchange(&mut self, request: &[u8]) -> Result<Answer, Lost> {
@@ -81,6 +90,15 @@ impl Client {
         stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
         Ok(stream)
     }
+}
+
+fn post(path: &str, media_type: &str, key: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: \"{key}\"\r\n\
+         Content-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
 }
 
 fn read_answer(stream: &mut TcpStream) -> Result<Answer> {
@@ -152,7 +170,8 @@ mod tests {
 
     #[test]
     fn an_answer_cut_short_may_have_been_done() {
-        let mut whole = answering(b"HTTP/1.1 202 Accepted\r\nIdempotency-Replayed: true\r\nContent-Length: 2\r\n\r\n{}");
+        let mut whole =
+            answering(b"HTTP/1.1 202 Accepted\r\nIdempotency-Replayed: true\r\nContent-Length: 2\r\n\r\n{}");
         let answer = whole.post("/v1/batch", "application/json", "k", b"{}").unwrap();
         assert_eq!((answer.status, answer.replayed, answer.body.as_slice()), (202, true, &b"{}"[..]));
         for cut in [&b""[..], b"HTTP/1.1 202 Acc", b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{"] {

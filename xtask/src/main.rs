@@ -4,6 +4,7 @@
 //! reaches as a whole ([`process`]), and leaves nothing behind but what cargo builds.
 
 mod bench;
+mod chaos;
 mod ci;
 mod left_out;
 mod postgres;
@@ -21,7 +22,8 @@ use clap::Parser;
 enum Task {
     Test(test::Args),
     Bench(bench::Args),
-    /// Check what a change must pass: format, lints, documentation, tests; stop at the first failure
+    Chaos(chaos::Args),
+    /// Check what a change must pass: format, lints, documentation, tests, a short chaos; stop at the first failure
     Ci,
 }
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     let done = process::watch_signals().and_then(|()| match task {
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Chaos(args) => chaos::run(&args),
         Task::Ci => ci::run(),
     });
     match done {

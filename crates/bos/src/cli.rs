@@ -7,6 +7,8 @@ mod client;
 pub mod completions;
 pub mod config;
 mod corrections;
+#[cfg(feature = "crash-points")]
+mod crash_at;
 pub mod demo;
 pub mod essay;
 mod files;
@@ -193,6 +195,8 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+    #[cfg(not(feature = "crash-points"))]
+    use clap::Parser as _;
 
     use super::Cli;
     use crate::config::layers::{FLAG_TWINS, PREFIX};
@@ -200,6 +204,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[cfg(not(feature = "crash-points"))]
+    #[test]
+    fn an_ordinary_build_has_no_switch_for_crashes() {
+        let error = Cli::try_parse_from(["bos", "serve", "--crash-at", "accepted:1"]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::UnknownArgument);
     }
 
     #[test]

@@ -28,6 +28,10 @@ use crate::telemetry;
 pub struct ServeCommand {
     #[command(flatten)]
     settings: SettingsArgs,
+    /// End the process without any goodbye at a crash point, at its n-th pass
+    #[cfg(feature = "crash-points")]
+    #[arg(long, value_name = "POINT:N", hide = true)]
+    crash_at: Option<super::crash_at::CrashAt>,
 }
 
 impl ServeCommand {
@@ -44,7 +48,12 @@ impl ServeCommand {
         for variable in ignored {
             tracing::debug!(variable, "passed over: Kubernetes made it for a Service of our name");
         }
-        let extras = Extras { metrics: telemetry::Metrics::install().ok(), ..Extras::default() };
+        let extras = Extras {
+            metrics: telemetry::Metrics::install().ok(),
+            #[cfg(feature = "crash-points")]
+            crash: self.crash_at.map(super::crash_at::CrashAt::arm).unwrap_or_default(),
+            ..Extras::default()
+        };
         files::ask_for_more();
         let listener = bind(config.host, config.port).await?;
         let shutdown = CancellationToken::new();

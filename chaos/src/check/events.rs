@@ -1,0 +1,121 @@
+//! What went out, and what is still in: I2, I4, I6, I10.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::{Facts, Judged, grouped};
+use crate::{database::Event, history::Op};
+
+const SPELLCHECK: &str = "spellcheck";
+const NLP: &str = "nlp";
+
+/// I2.
+pub(super) fn ask_once(facts: &Facts<'_>) -> Judged {
+    let mut asked: BTreeMap<(Uuid, &str, i64), BTreeSet<Uuid>> = BTreeMap::new();
+    for event in ours(facts) {
+        let Some((phase, attempt)) = event.phase().zip(event.attempt) else { continue };
+        for essay in &event.essays {
+            asked.entry((*essay, phase, attempt)).or_default().insert(event.id);
+        }
+    }
+    let spellchecked: BTreeSet<Uuid> = facts
+        .evidence
+        .database
+        .results
+        .iter()
+        .filter(|result| result.phase == SPELLCHECK && result.succeeded)
+        .map(|result| result.essay)
+        .collect();
+    let wanted: Vec<(Uuid, &str)> = facts
+        .acknowledged()
+        .flat_map(|(submission, id)| {
+            let essays = facts.batch_of(id).and_then(|batch| facts.essays_of.get(&batch));
+            let essays = essays.into_iter().flatten().map(|essay| essay.id);
+            let is_class = submission.op == Op::SubmitClass;
+            essays.flat_map(move |essay| {
+                [(essay, SPELLCHECK)].into_iter().chain(is_class.then_some((essay, NLP)))
+            })
+        })
+        .filter(|(essay, phase)| *phase == SPELLCHECK || spellchecked.contains(essay))
+        .collect();
+    let missing = wanted.iter().filter(|(essay, phase)| !asked.contains_key(&(*essay, phase, 1)));
+    let missing: Vec<_> =
+        missing.map(|(essay, phase)| format!("nobody was asked for {phase} of {essay}")).collect();
+    Judged::each("essays × phases", &asked, |((essay, phase, attempt), ids)| {
+        (ids.len() != 1)
+            .then(|| format!("{} events ask for {phase} of {essay}, attempt {attempt}", ids.len()))
+    })
+    .and(missing)
+}
+
+/// I4, of what we write: a neighbour that does its work again measures other times.
+pub(super) fn are_the_same_under_an_id(facts: &Facts<'_>) -> Judged {
+    let by_id = grouped(ours(facts).map(|event| (event.id, event)));
+    Judged::each("event ids of ours", by_id, |(id, events)| {
+        let differs = |event: &&Event| {
+            events.first().is_some_and(|first| {
+                (&first.topic, &first.key, &first.value) != (&event.topic, &event.key, &event.value)
+            })
+        };
+        let other = events.iter().copied().find(differs)?;
+        Some(format!("{id} came again on {} with another key or other bytes", other.topic))
+    })
+}
+
+/// I6. On the embedded bus the log is the only archive, so the number that each message got in the transaction that wrote it
+/// is the proof: a batch's numbers, on the bus and in the outbox, are those it has given out, each once.
+pub(super) fn are_the_committed_ones(facts: &Facts<'_>) -> Judged {
+    let mut numbers: BTreeMap<Uuid, BTreeMap<i64, BTreeSet<Uuid>>> = BTreeMap::new();
+    let mut strange = Vec::new();
+    for event in ours(facts) {
+        let batch = event.key.parse().ok().and_then(|id| facts.batch_of(id));
+        match batch.zip(event.key_seq) {
+            Some((batch, number)) => {
+                numbers.entry(batch).or_default().entry(number).or_default().insert(event.id);
+            }
+            None => strange.push(format!("the event {} is of no batch that is there", event.id)),
+        }
+    }
+    let waiting = facts.evidence.database.outbox.len();
+    Judged::each("batches", facts.batches.values(), |batch| {
+        let found = numbers.get(&batch.id).cloned().unwrap_or_default();
+        if let Some((number, ids)) = found.iter().find(|(_, ids)| ids.len() > 1) {
+            return Some(format!("{} events of {} have the number {number}", ids.len(), batch.id));
+        }
+        if let Some((number, _)) = found.iter().find(|(number, _)| !(1..batch.next_key_seq).contains(*number))
+        {
+            return Some(format!(
+                "an event of {} has the number {number}, which was never given out",
+                batch.id
+            ));
+        }
+        let missing = (1..batch.next_key_seq).find(|number| !found.contains_key(number));
+        let missing = missing.filter(|_| waiting == 0)?;
+        Some(format!("the event number {missing} of {} was committed and is nowhere", batch.id))
+    })
+    .and(strange)
+}
+
+/// I10.
+pub(super) fn do_not_wait(facts: &Facts<'_>) -> Judged {
+    let database = facts.evidence.database;
+    let parked = database.outbox.iter().filter(|(_, parked)| *parked).count();
+    let poison = facts.evidence.poison;
+    let expected = [
+        ("messages wait in the outbox", database.outbox.len() - parked, 0),
+        ("messages are parked", parked, 0),
+        ("texts are staged", database.staged_texts, 0),
+        ("dead letters", database.dead_letters, poison),
+    ];
+    let wrong = expected.iter().filter(|(_, found, wanted)| found != wanted);
+    Judged {
+        checked: ours(facts).count() + database.dead_letters,
+        unit: "events of ours, dead letters",
+        violations: wrong.map(|(what, found, wanted)| format!("{found} {what}, not {wanted}")).collect(),
+    }
+}
+
+fn ours<'e>(facts: &Facts<'e>) -> impl Iterator<Item = &'e Event> {
+    facts.evidence.database.log.iter().filter(|event| event.ours)
+}

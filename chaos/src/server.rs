@@ -1,0 +1,151 @@
+//! The process under test: started again and again on the same data and the same port.
+
+use std::{
+    fs::File,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::process::ExitStatusExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::http::Client;
+
+/// Far more than a start takes on a machine that does much else.
+const READY_DEADLINE: Duration = Duration::from_secs(30);
+/// More than the service's own drain time.
+const STOP_DEADLINE: Duration = Duration::from_secs(40);
+const POLL: Duration = Duration::from_millis(5);
+
+/// The times are shortened by configuration: with them timers fire within a run. No phase fails of them.
+const SETTINGS: [&str; 3] = ["start_timeout=300ms", "phase_timeout=5m", "log_level=debug"];
+
+/// What is started, and on what.
+#[derive(Debug, Clone)]
+pub(crate) struct Installation {
+    bos: PathBuf,
+    data: PathBuf,
+    log: PathBuf,
+    pub(crate) address: SocketAddr,
+}
+
+impl Installation {
+    /// On a port that nobody listens on just now.
+    pub(crate) fn new(bos: &Path, data: PathBuf, log: PathBuf) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("finding a free port")?;
+        Ok(Self { bos: bos.to_owned(), data, log, address: listener.local_addr()? })
+    }
+
+    /// The orchestrator's database.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.data.join("bos.db")
+    }
+
+    /// What the processes said.
+    pub(crate) fn log(&self) -> Result<Vec<u8>> {
+        std::fs::read(&self.log).with_context(|| format!("reading {}", self.log.display()))
+    }
+
+    /// Starts the process, to crash at `crash_at` if there is one, and does not wait for it.
+    pub(crate) fn start(&self, crash_at: Option<&str>) -> Result<Server> {
+        let mut command = Command::new(&self.bos);
+        command
+            .arg("serve")
+            .arg("--port")
+            .arg(self.address.port().to_string())
+            .arg("--data-dir")
+            .arg(&self.data);
+        for setting in SETTINGS {
+            command.arg("--set").arg(setting);
+        }
+        if let Some(crash_at) = crash_at {
+            command.arg("--crash-at").arg(crash_at);
+        }
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        // Neither this shell's variables nor a `.env` of the working folder may configure what is tested.
+        command.env_clear().current_dir(&self.data).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = command.spawn().with_context(|| format!("starting {}", self.bos.display()))?;
+        Ok(Server { child, address: self.address })
+    }
+}
+
+/// A process of the service.
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Waits until the process is ready or has ended. None: it is ready.
+    pub(crate) fn ready(&mut self) -> Result<Option<Death>> {
+        let begun = Instant::now();
+        loop {
+            if let Some(death) = self.death()? {
+                return Ok(Some(death));
+            }
+            if Client::new(self.address).get("/readyz").is_ok_and(|answer| answer.status == 200) {
+                return Ok(None);
+            }
+            ensure!(begun.elapsed() < READY_DEADLINE, "the service is not ready after {READY_DEADLINE:?}");
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Waits at most `time` for the process to end by itself.
+    pub(crate) fn wait(&mut self, time: Duration) -> Result<Option<Death>> {
+        let begun = Instant::now();
+        loop {
+            let death = self.death()?;
+            if death.is_some() || begun.elapsed() >= time {
+                return Ok(death);
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Kills the process, which cannot say goodbye.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("killing the service")?;
+        self.child.wait().context("waiting for the service")?;
+        Ok(())
+    }
+
+    /// Asks the process to stop and waits until it has.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        match self.wait(STOP_DEADLINE)? {
+            Some(Death::Other(status)) if status.success() => Ok(()),
+            Some(death) => bail!("the service did not stop in peace: {death:?}"),
+            None => bail!("the service has not stopped after {STOP_DEADLINE:?}"),
+        }
+    }
+
+    fn death(&mut self) -> Result<Option<Death>> {
+        let aborted = Signal::ABORT.as_raw();
+        Ok(self.child.try_wait()?.map(|status| match status.signal() {
+            Some(signal) if signal == aborted => Death::AtCrashPoint,
+            _ => Death::Other(status),
+        }))
+    }
+}
+
+impl Drop for Server {
+    /// The run is over in one way or another; errors cannot matter here.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How a process ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// At the crash point that it was started with.
+    AtCrashPoint,
+    /// In another way.
+    Other(ExitStatus),
+}

@@ -1,0 +1,54 @@
+//! `cargo xtask chaos`: builds the service with crash points, and kills it under load.
+
+use std::env::consts::EXE_SUFFIX;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
+use crate::{process, workspace};
+
+/// Kill the service under load, start it again, and check every promise; history and report under target/chaos/
+///
+/// Fails when a promise is broken, and also when the faults did not happen. `docs/reliability.md` says what is promised
+/// and how to read the table.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// With the embedded database, bus and neighbours; the only mode so far
+    #[arg(long)]
+    embedded: bool,
+    /// How long faults last, in seconds
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Draw the same submissions and faults as the run that printed this number
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl Args {
+    /// A run short enough to be made at every change.
+    pub(crate) const fn short() -> Self {
+        Self { embedded: true, seconds: 20, seed: None }
+    }
+}
+
+/// Builds, runs, and gives the exit code of the first step that fails.
+///
+/// A debug build: what it lacks in speed it has in assertions, the tests have compiled most of it already, and no program
+/// with crash points ever lies where release builds do.
+pub(crate) fn run(args: &Args) -> Result<u8> {
+    ensure!(args.embedded, "say --embedded: there is no run with Kafka and PostgreSQL yet");
+    let words = "build --locked -p bos -p chaos --features bos/crash-points";
+    let status = process::run(&mut workspace::cargo(words.split(' ')))?;
+    if !status.success() {
+        return Ok(process::exit_code(status));
+    }
+    let target = workspace::target()?;
+    let program = |name: &str| target.join("debug").join(format!("{name}{EXE_SUFFIX}"));
+    let mut chaos = Command::new(program("chaos"));
+    chaos.arg("--bos").arg(program("bos")).arg("--out").arg(target.join("chaos"));
+    chaos.arg("--seconds").arg(args.seconds.to_string());
+    if let Some(seed) = args.seed {
+        chaos.arg("--seed").arg(seed.to_string());
+    }
+    Ok(process::exit_code(process::run(&mut chaos)?))
+}
