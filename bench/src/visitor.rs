@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use rusqlite::{Connection, OpenFlags, params};
 
 /// How often a visitor looks for what it waits for; also the error of the times it measures.
-const POLL: Duration = Duration::from_micros(200);
+const POLL: Duration = Duration::from_micros(500);
 const DEADLINE: Duration = Duration::from_mins(5);
 
 pub(crate) struct Visitor(Connection);
