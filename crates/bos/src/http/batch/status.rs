@@ -116,6 +116,8 @@ async fn changed(
     }
     let first = revision;
     let mut bell = app.engine().watch(batch);
+    // What changed before the bell hung rang no bell.
+    revision = look(app, owner, batch).await?;
     let clock = Arc::clone(app.engine().clock());
     let deadline = tokio::time::Instant::now() + wait;
     while revision == first && !app.ending().is_cancelled() {
