@@ -95,8 +95,14 @@ pub async fn run(
     let store = Store::open_sqlite(&folder.join("bos.db"), Arc::new(move || now.now()))?;
     let broker = LocalBroker::open(store.clone()).await?;
     let bus: Arc<dyn Broker> = Arc::new(broker.clone());
-    let engine =
-        Engine::open(store.clone(), engine_settings(&config), Arc::clone(&clock), extras.crash).await?;
+    let engine = Engine::open(
+        store.clone(),
+        engine_settings(&config),
+        Arc::clone(&clock),
+        Some(broker.clone()),
+        extras.crash,
+    )
+    .await?;
     let companions = Companions::open(
         &folder.join("companions.db"),
         CompanionSettings { instant: extras.instant_companions, hunspell_dir: config.hunspell_dir.clone() },

@@ -1,20 +1,24 @@
 //! The road: news → input → decision → one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{BatchId, Decision, Entry, Reason, Refusal};
-use store::{BatchRow, InboxKey, NewBatch, Size, Store, Tx};
+use store::{BatchRow, InboxKey, Lane, NewBatch, Store, Tx};
 use tokio::sync::watch;
 
 use crate::backlog::Backlog;
 use crate::consumer::CONSUMER;
 use crate::ports::Clock;
 use crate::signals::Signals;
-use crate::{Cause, Crash, CrashPoint, Error, Message, News, Origin, Settings, metrics, perform, resolve};
+use crate::{
+    Cause, Crash, CrashPoint, Error, LocalBroker, Message, News, Origin, Settings, metrics, perform, resolve,
+};
 
 /// Messages whose news share a transaction, at most: so many that the COMMIT is cheap for each, so few that nobody waits.
 const UNIT_MESSAGES: usize = 200;
+/// Batches that share one, at most: a batch costs several times what a further message about it does.
+const UNIT_BATCHES: usize = 50;
 
 /// The road and what its tasks share. One per process.
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub struct Engine {
     pub(crate) backlog: Backlog,
     pub(crate) crash: Crash,
     pub(crate) fingerprints: crate::submit::Fingerprints,
+    pub(crate) bus: Option<LocalBroker>,
     pub(crate) content_trouble: Mutex<Option<&'static str>>,
 }
 
@@ -61,11 +66,13 @@ impl Applied {
 }
 
 impl Engine {
-    /// An engine on this database. It does nothing by itself: spawn the tasks.
+    /// An engine on this database. It does nothing by itself: spawn the tasks. With a `bus` in this very database, what a unit
+    /// sends is on the bus with its COMMIT; without one it waits in the outbox for the relay.
     pub async fn open(
         store: Store,
         settings: Settings,
         clock: Arc<dyn Clock>,
+        bus: Option<LocalBroker>,
         crash: Crash,
     ) -> Result<Arc<Self>, Error> {
         let fingerprints = crate::submit::Fingerprints::load(&store).await?;
@@ -85,6 +92,7 @@ impl Engine {
             backlog,
             crash,
             fingerprints,
+            bus,
             content_trouble: Mutex::default(),
         }))
     }
@@ -130,8 +138,33 @@ impl Engine {
         let mut outcomes = Vec::with_capacity(news.len());
         let mut rest = news;
         while !rest.is_empty() {
-            let later = rest.split_off(rest.len().min(UNIT_MESSAGES));
+            let later = rest.split_off(unit_length(&rest));
             outcomes.extend(self.apply_unit(std::mem::replace(&mut rest, later)).await?);
+        }
+        Ok(outcomes)
+    }
+
+    /// As [`Engine::apply_many`]; when one piece cannot be applied, each by itself, so that it holds up nobody else's. None
+    /// for those that cannot: a row that cannot be read, a defect. What passes by itself is an error of the whole.
+    pub(crate) async fn apply_each(
+        &self,
+        news: Vec<(BatchId, News, Cause)>,
+    ) -> Result<Vec<Option<Applied>>, Error> {
+        match self.apply_many(news.clone()).await {
+            Ok(outcomes) => return Ok(outcomes.into_iter().map(Some).collect()),
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => tracing::warn!(%error, "messages are applied one by one"),
+        }
+        let mut outcomes = Vec::with_capacity(news.len());
+        for (batch, news, cause) in news {
+            outcomes.push(match self.apply(batch, news, cause).await {
+                Ok(outcome) => Some(outcome),
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, batch.id = %batch, "a message cannot be applied");
+                    None
+                }
+            });
         }
         Ok(outcomes)
     }
@@ -139,11 +172,15 @@ impl Engine {
     async fn apply_unit(&self, news: Vec<(BatchId, News, Cause)>) -> Result<Vec<Applied>, Error> {
         let news = Arc::new(news);
         let settings = Arc::clone(&self.settings);
+        let on_bus = self.bus.is_some();
         let (outcomes, done) = self
             .store
-            .unit(Size::Small, move |tx| {
+            .unit(Lane::Task, move |tx| {
                 let (news, settings) = (Arc::clone(&news), Arc::clone(&settings));
-                Box::pin(async move { apply_in(tx, &news, &settings).await })
+                Box::pin(async move {
+                    let (outcomes, done) = apply_in(tx, &news, &settings).await?;
+                    Ok::<_, Error>((outcomes, Committed::with(tx, done, on_bus).await?))
+                })
             })
             .await?;
         self.crash.at(CrashPoint::BeforeWake)?;
@@ -154,22 +191,37 @@ impl Engine {
         Ok(outcomes)
     }
 
+    /// Whether there is such a batch here.
+    pub(crate) async fn has(&self, batch: BatchId) -> Result<bool, Error> {
+        self.store.read(move |tx| Box::pin(async move { Ok(tx.batch(batch).await?.is_some()) })).await
+    }
+
     /// Rings the bells of what was committed.
-    pub(crate) fn wake(&self, done: &[Done]) {
-        let mut sends = false;
+    pub(crate) fn wake(&self, committed: &Committed) {
         let mut sets_timer = false;
-        for batch in done {
-            sends |= batch.sends;
+        for batch in &committed.done {
             sets_timer |= batch.sets_timer;
             self.signals.changed(batch.batch, batch.revision);
         }
-        if sends {
-            self.signals.relay.notify_one();
+        match (&self.bus, committed.log_end) {
+            (Some(bus), Some(end)) => bus.ring(end),
+            _ if committed.done.iter().any(|batch| batch.sends) => self.signals.relay.notify_one(),
+            _ => {}
         }
         if sets_timer {
             self.signals.timers.notify_one();
         }
     }
+}
+
+/// How many of the first pieces of news share a transaction.
+fn unit_length(news: &[(BatchId, News, Cause)]) -> usize {
+    let mut batches = BTreeSet::new();
+    let fits = |(batch, ..): &&(BatchId, News, Cause)| {
+        batches.insert(*batch);
+        batches.len() <= UNIT_BATCHES
+    };
+    news.iter().take(UNIT_MESSAGES).take_while(fits).count()
 }
 
 /// What a committed change of one batch gives others to do.
@@ -179,6 +231,22 @@ pub(crate) struct Done {
     pub(crate) revision: i64,
     pub(crate) sends: bool,
     pub(crate) sets_timer: bool,
+}
+
+/// What a unit leaves to be done once it is committed.
+pub(crate) struct Committed {
+    done: Vec<Done>,
+    /// Where the embedded bus ends now, if the unit put anything on it.
+    log_end: Option<i64>,
+}
+
+impl Committed {
+    /// Takes the relay's step for what the unit sends, where the bus is in the same database: one COMMIT instead of two.
+    pub(crate) async fn with(tx: &mut Tx, done: Vec<Done>, on_bus: bool) -> Result<Self, Error> {
+        let sends = done.iter().any(|batch| batch.sends);
+        let log_end = if on_bus && sends { Some(LocalBroker::move_in(tx).await?) } else { None };
+        Ok(Self { done, log_end })
+    }
 }
 
 async fn apply_in(

@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use contract::Topic;
-use domain::BatchId;
 use sha2::{Digest as _, Sha256};
-use store::{DeadLetter, Size};
+use store::{DeadLetter, Lane};
 use tokio_util::sync::CancellationToken;
 
 use crate::from_wire::{Read, read};
 use crate::ports::{Broker, BrokerError, Delivery, Subscription};
-use crate::{Applied, Cause, CrashPoint, Engine, Error, News, metrics};
+use crate::{Applied, CrashPoint, Engine, Error, metrics};
 
 /// The consumer group; never the Python service's, so that both can run side by side.
 pub const CONSUMER: &str = "batch-orchestrator-service-rs";
@@ -84,15 +83,14 @@ pub async fn turn(engine: &Engine, subscription: &mut dyn Subscription) -> Resul
                 news.push(*piece);
                 told.push(delivery);
             }
-            Read::Foreign => count("foreign"),
-            Read::Contradiction { batch } if is_ours(engine, batch).await? => {
+            Read::Contradiction { batch } if engine.has(batch).await? => {
                 aside.push(dead_letter(engine, delivery, "batch_contradicted"));
             }
-            Read::Contradiction { .. } => count("foreign"),
+            Read::Contradiction { .. } | Read::Foreign => count("foreign"),
             Read::Undecodable { code } => aside.push(dead_letter(engine, delivery, code)),
         }
     }
-    for (outcome, delivery) in apply(engine, news).await?.into_iter().zip(told) {
+    for (outcome, delivery) in engine.apply_each(news).await?.into_iter().zip(told) {
         let Some(outcome) = outcome else {
             aside.push(dead_letter(engine, delivery, "not_applicable"));
             continue;
@@ -110,32 +108,6 @@ pub async fn turn(engine: &Engine, subscription: &mut dyn Subscription) -> Resul
     subscription.commit().await?;
     metrics::turn("consumer", started.elapsed());
     Ok(())
-}
-
-/// Applies news together; when one piece cannot be, each by itself, so that it holds up nobody else's. None for those that
-/// cannot be applied, which is not for the weather but for a row or a defect.
-async fn apply(engine: &Engine, news: Vec<(BatchId, News, Cause)>) -> Result<Vec<Option<Applied>>, Error> {
-    match engine.apply_many(news.clone()).await {
-        Ok(outcomes) => return Ok(outcomes.into_iter().map(Some).collect()),
-        Err(error) if error.is_transient() => return Err(error),
-        Err(error) => tracing::warn!(%error, "messages are applied one by one"),
-    }
-    let mut outcomes = Vec::with_capacity(news.len());
-    for (batch, news, cause) in news {
-        outcomes.push(match engine.apply(batch, news, cause).await {
-            Ok(outcome) => Some(outcome),
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => {
-                tracing::error!(%error, batch.id = %batch, "a message cannot be applied");
-                None
-            }
-        });
-    }
-    Ok(outcomes)
-}
-
-async fn is_ours(engine: &Engine, batch: BatchId) -> Result<bool, Error> {
-    engine.store.read(move |tx| Box::pin(async move { Ok(tx.batch(batch).await?.is_some()) })).await
 }
 
 fn count(outcome: &'static str) {
@@ -172,7 +144,7 @@ async fn set_aside(engine: &Engine, letters: Vec<DeadLetter>) -> Result<(), Erro
     let letters = Arc::new(letters);
     engine
         .store
-        .unit(Size::Small, move |tx| {
+        .unit(Lane::Task, move |tx| {
             let letters = Arc::clone(&letters);
             Box::pin(async move {
                 for letter in letters.iter() {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{BatchId, EssayId, StorageId, WaitingCode};
-use store::{Size, StagedRow};
+use store::{Lane, StagedRow};
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::{ContentError, ContentStore};
@@ -260,7 +260,7 @@ async fn put_off(
     let groups = Arc::new(groups);
     engine
         .store
-        .unit(Size::Small, move |tx| {
+        .unit(Lane::Task, move |tx| {
             let groups = Arc::clone(&groups);
             Box::pin(async move {
                 let mut stalled = Stalled::new();
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_pause_is_drawn_below_a_bound_that_doubles_up_to_the_longest() {
-        let (first, longest) = (Duration::from_secs(1), Duration::from_secs(60));
+        let (first, longest) = (Duration::from_secs(1), Duration::from_mins(1));
         for (failures, bound) in [(0, 1), (1, 2), (5, 32), (6, 60), (u32::MAX, 60)] {
             let draws: Vec<_> = (0..200).map(|_| backoff(first, longest, failures)).collect();
             let bound = Duration::from_secs(bound);

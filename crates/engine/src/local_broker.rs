@@ -1,7 +1,8 @@
 //! The embedded event bus: a log table in our own database, read by position.
 //!
 //! The relay's step is one transaction (outbox rows become log rows), so on this bus a message can neither be published twice
-//! by a crash nor be on the bus and in the outbox at once. Readers' positions ride along with the next write or the relay's
+//! by a crash nor be on the bus and in the outbox at once. The unit that wrote the rows takes the step itself, before its
+//! COMMIT ([`LocalBroker::move_in`]): the relay finds what a crash or another road left. Readers' positions ride along with the next write or the relay's
 //! next period instead of costing a COMMIT each: after a crash some messages come again, which every reader must bear anyway.
 
 use std::collections::HashMap;
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use contract::Topic;
-use store::{LogRow, Size, Store, Tx};
+use store::{Lane, LogRow, Store, Tx};
 use tokio::sync::watch;
 
 use crate::ports::{Broker, BrokerError, Delivery, Record, Subscription};
@@ -17,7 +18,7 @@ use crate::ports::{Broker, BrokerError, Delivery, Record, Subscription};
 /// Messages that move from the outbox in one transaction.
 const MOVE_ROWS: u32 = 2_000;
 /// Bytes a reader takes at once.
-const READ_BYTES: i64 = 8 << 20;
+const READ_BYTES: usize = 8 << 20;
 
 /// The log, and the bell that tells readers of new records.
 #[derive(Debug, Clone)]
@@ -49,6 +50,21 @@ impl LocalBroker {
         })
     }
 
+    /// Moves pending outbox rows onto the log within a unit, and says where the log ends then. After the COMMIT,
+    /// [`LocalBroker::ring`] tells the readers.
+    pub(crate) async fn move_in(tx: &mut Tx) -> Result<i64, store::Error> {
+        Ok(write_in(tx, &Write::Outbox, &[]).await?.1)
+    }
+
+    /// Tells the readers that the log has grown up to this place.
+    pub(crate) fn ring(&self, end: i64) {
+        self.shared.end.send_if_modified(|old| {
+            let newer = end > *old;
+            *old = end.max(*old);
+            newer
+        });
+    }
+
     /// Moves pending outbox rows onto the log and writes the positions handed in; says how many rows moved.
     pub async fn move_outbox(&self) -> Result<u64, store::Error> {
         self.write(Write::Outbox).await
@@ -62,18 +78,14 @@ impl LocalBroker {
         let outcome = self
             .shared
             .store
-            .unit(Size::Small, move |tx| {
+            .unit(Lane::Task, move |tx| {
                 let (write, positions) = unit.clone();
                 Box::pin(async move { write_in(tx, &write, &positions).await })
             })
             .await;
         match outcome {
             Ok((written, end)) => {
-                self.shared.end.send_if_modified(|old| {
-                    let newer = end > *old;
-                    *old = end.max(*old);
-                    newer
-                });
+                self.ring(end);
                 Ok(written)
             }
             Err(error) => {

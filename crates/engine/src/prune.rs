@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use store::Size;
+use store::Lane;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Engine, Error, metrics};
@@ -35,7 +35,7 @@ pub async fn sweep(engine: &Engine) -> Result<(), Error> {
                 let keep = $keep;
                 let gone = engine
                     .store
-                    .unit(Size::Small, move |tx| {
+                    .unit(Lane::Task, move |tx| {
                         Box::pin(async move { tx.$method(tx.now() - keep, CHUNK).await })
                     })
                     .await?;

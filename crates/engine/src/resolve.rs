@@ -118,9 +118,8 @@ async fn report(
     reports: &[EssayReport],
 ) -> Result<Input, Error> {
     let attempt = match attempt_of(row, phase, correlation) {
-        AttemptMatch::Current(attempt) => attempt,
-        // The attempt is over: a late report changes no state, but its figures still complete the row of its essay.
-        AttemptMatch::Older(attempt) => attempt,
+        // Of an attempt that is over a report changes no state, but its figures still complete the row of its essay.
+        AttemptMatch::Current(attempt) | AttemptMatch::Older(attempt) => attempt,
         AttemptMatch::NotRunning => row.batch.record(phase).map_or(0, |record| record.attempt),
     };
     let after = row.batch.essay_state_after_success();

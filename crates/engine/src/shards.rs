@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Lease, Size, Store};
+use store::{Lane, Lease, Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -69,7 +69,7 @@ impl Shards {
 async fn turn(store: &Store, replica: &str, ttl: Duration, held: Vec<Lease>) -> Result<Vec<Lease>, Error> {
     let replica = replica.to_owned();
     store
-        .unit(Size::Small, move |tx| {
+        .unit(Lane::Task, move |tx| {
             let (replica, held) = (replica.clone(), held.clone());
             Box::pin(async move {
                 tx.beat(&replica).await?;
@@ -91,7 +91,7 @@ async fn turn(store: &Store, replica: &str, ttl: Duration, held: Vec<Lease>) -> 
 async fn release(store: &Store, replica: &str, held: Vec<Lease>) -> Result<(), Error> {
     let replica = replica.to_owned();
     store
-        .unit(Size::Small, move |tx| {
+        .unit(Lane::Task, move |tx| {
             let (replica, held) = (replica.clone(), held.clone());
             Box::pin(async move {
                 tx.release_leases(&replica, &held).await?;

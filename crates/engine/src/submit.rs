@@ -9,12 +9,12 @@ use domain::{Accept, BatchId, CorrelationId, EssayId, Input, Kind, Language, Pha
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use store::{
-    Answer, BatchRow, Claimed, Details, KeyClaim, Labels, NewBatch, NewEssay, Owner, Private, Size,
+    Answer, BatchRow, Claimed, Details, KeyClaim, Labels, Lane, NewBatch, NewEssay, Owner, Private,
     StagedText, StatusRow, Store, Tx,
 };
 use uuid::Uuid;
 
-use crate::apply::{Change, Done};
+use crate::apply::{Change, Committed, Done};
 use crate::{CrashPoint, Engine, Error, News, Settings, metrics};
 
 /// What a caller hands in.
@@ -137,7 +137,7 @@ impl fmt::Debug for Fingerprints {
 impl Fingerprints {
     pub(crate) async fn load(store: &Store) -> Result<Self, Error> {
         let secret =
-            store.unit(Size::Small, |tx| Box::pin(async move { tx.idempotency_key().await })).await?;
+            store.unit(Lane::Caller, |tx| Box::pin(async move { tx.idempotency_key().await })).await?;
         Ok(Self { key_id: secret.key_id, secret: secret.key })
     }
 
@@ -192,23 +192,28 @@ impl Engine {
         self.backlog.admit(bytes)?;
         self.crash.at(CrashPoint::BeforeAccept)?;
         let (kind, essays) = (submission.kind, submission.essays.len());
-        let (settings, shards) = (Arc::clone(&self.settings), self.shards);
+        let (settings, shards, on_bus) = (Arc::clone(&self.settings), self.shards, self.bus.is_some());
         let submission = Arc::new(submission);
         let unit = Arc::clone(&submission);
         let accepted = self
             .store
-            .unit(Size::of_bytes(bytes), move |tx| {
+            .unit(Lane::of_bytes(bytes), move |tx| {
                 let (submission, settings) = (Arc::clone(&unit), Arc::clone(&settings));
-                Box::pin(async move { accept_in(tx, &submission, &settings, shards).await })
+                Box::pin(async move {
+                    Ok::<_, Error>(match accept_in(tx, &submission, &settings, shards).await? {
+                        Ok(done) => Ok(Committed::with(tx, vec![done], on_bus).await?),
+                        Err(answer) => Err(answer),
+                    })
+                })
             })
             .await?;
         self.crash.at(CrashPoint::Accepted)?;
         match accepted {
-            Ok(done) => {
+            Ok(committed) => {
                 self.backlog.staged(bytes);
                 metrics::count(metrics::ACCEPTED, None, essays as u64);
                 metrics::count(metrics::BATCHES, Some(("kind", kind.as_str())), 1);
-                self.wake(&[done]);
+                self.wake(&committed);
                 self.signals.ingest.notify_one();
                 Ok(Receipt::Fresh(submission.answer.clone()))
             }
@@ -218,15 +223,18 @@ impl Engine {
 
     /// Carries a caller's command out and answers with the batch as it is then.
     pub async fn command(&self, command: Command) -> Result<Receipt, Error> {
-        let settings = Arc::clone(&self.settings);
-        let (receipt, done) = self
+        let (settings, on_bus) = (Arc::clone(&self.settings), self.bus.is_some());
+        let (receipt, committed) = self
             .store
-            .unit(Size::Small, move |tx| {
+            .unit(Lane::Caller, move |tx| {
                 let (command, settings) = (command.clone(), Arc::clone(&settings));
-                Box::pin(async move { command_in(tx, &command, &settings).await })
+                Box::pin(async move {
+                    let (receipt, done) = command_in(tx, &command, &settings).await?;
+                    Ok::<_, Error>((receipt, Committed::with(tx, Vec::from_iter(done), on_bus).await?))
+                })
             })
             .await?;
-        self.wake(done.as_slice());
+        self.wake(&committed);
         Ok(receipt)
     }
 }

@@ -68,8 +68,7 @@ const CONCLUDE: Sql = Sql::each(
      RETURNING e.essay_id",
     "UPDATE essays SET state = CASE WHEN ?6 = 1 THEN ?1 ELSE 'failed' END, error_code = ?8, \
      current_text_storage_id = COALESCE(?7, current_text_storage_id) \
-     WHERE batch_id = ?2 AND essay_id = ?5 AND state = 'in_progress' AND phase = ?3 AND attempt = ?4 \
-     RETURNING essay_id",
+     WHERE batch_id = ?2 AND essay_id = ?5 AND state = 'in_progress' AND phase = ?3 AND attempt = ?4",
 );
 
 const INSERT: Sql = Sql::both(
@@ -122,10 +121,9 @@ impl Tx {
             reports.iter().partition(|report| named.insert(report.essay_id));
         let rows: Vec<_> = first.iter().map(|report| change(report)).collect();
         let attempt_of_phase = params![after_success.as_str(), batch, phase.as_str(), attempt];
-        let changed = self.all_many(CONCLUDE, attempt_of_phase, &rows, |row| row.get(0)).await?;
-        let changed: HashSet<EssayId> = changed.into_iter().collect();
-
-        let (news, late): (Vec<_>, Vec<_>) = first.into_iter().partition(|r| changed.contains(&r.essay_id));
+        let mut changed = self.changed_many(CONCLUDE, attempt_of_phase, &rows).await?.into_iter();
+        let (news, late): (Vec<_>, Vec<_>) =
+            first.into_iter().partition(|_| changed.next().unwrap_or_default());
         let now = self.now();
         let ended = news.iter().map(|report| {
             let [essay, _, text, code] = change(report);

@@ -1,7 +1,5 @@
 //! `inbox`: the ids of events already applied, so that a redelivery changes nothing.
 
-use std::collections::HashSet;
-
 use domain::BatchId;
 use uuid::Uuid;
 
@@ -31,7 +29,7 @@ const RECORD: Sql = Sql::each(
      FROM UNNEST($4::uuid[], $5::text[], $6::bigint[], $7::bigint[]) AS n (event_id, topic, part, off) \
      ON CONFLICT DO NOTHING RETURNING event_id",
     "INSERT INTO inbox (batch_id, consumer, event_id, topic, part, off, at) \
-     VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?3) ON CONFLICT DO NOTHING RETURNING event_id",
+     VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?3) ON CONFLICT DO NOTHING",
 );
 
 impl Tx {
@@ -47,8 +45,6 @@ impl Tx {
             .iter()
             .map(|e| [e.event_id.into(), Param::from(&e.topic), e.part.into(), e.off.into()])
             .collect();
-        let new = self.all_many(RECORD, params![batch, consumer, now], &rows, |row| row.get(0)).await?;
-        let mut new: HashSet<Uuid> = new.into_iter().collect();
-        Ok(events.iter().map(|event| new.remove(&event.event_id)).collect())
+        self.changed_many(RECORD, params![batch, consumer, now], &rows).await
     }
 }

@@ -57,7 +57,7 @@ pub use reads::essays::EssayDetail;
 pub use reads::list::ListFilter;
 pub use reads::results::{PhaseResult, ResultRow};
 pub use reads::status::{AttemptCounts, StatusRow};
-pub use sqlite::Size;
+pub use sqlite::Lane;
 pub use staged_texts::{StagedDepth, StagedRow, StagedText};
 pub use timeline::TimelineRow;
 pub use timers::DueTimer;
@@ -106,14 +106,14 @@ impl Store {
     }
 
     /// Runs `work` in one transaction and answers after its COMMIT. An error of `work` rolls everything back.
-    pub async fn unit<T, E, F>(&self, size: Size, work: F) -> Result<T, E>
+    pub async fn unit<T, E, F>(&self, lane: Lane, work: F) -> Result<T, E>
     where
         F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: UnitError,
     {
         match &*self.backend {
-            Backend::Sqlite(lite) => lite.unit(size, work).await,
+            Backend::Sqlite(lite) => lite.unit(lane, work).await,
             Backend::Postgres(pg) => pg.unit(work).await,
         }
     }

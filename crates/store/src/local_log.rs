@@ -52,16 +52,11 @@ const APPEND: Sql = Sql::both(
     "INSERT INTO local_log (topic, key, event_id, value, headers, at) VALUES ($1, $2, $3, $4, $5, $6)",
 );
 
-/// The inner queries see ids and lengths only.
 const READ: Sql = Sql::both(
     "local_log",
     "read the local log",
-    "SELECT l.id, l.topic, l.key, l.event_id, l.value, l.headers FROM ( \
-       SELECT id, size, sum(size) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS so_far FROM ( \
-         SELECT id, length(value) AS size FROM local_log \
-         WHERE id > $1 AND topic IN (SELECT value FROM json_each($2)) ORDER BY id LIMIT $3)) AS next \
-     JOIN local_log l ON l.id = next.id \
-     WHERE next.so_far <= $4 OR next.so_far = next.size ORDER BY l.id",
+    "SELECT id, topic, key, event_id, value, headers FROM local_log \
+     WHERE id > $1 AND topic IN (SELECT value FROM json_each($2)) ORDER BY id LIMIT $3",
 );
 
 /// SQLite keeps the highest id ever given; the table itself may be pruned empty.
@@ -69,12 +64,6 @@ const END: Sql = Sql::both(
     "local_log",
     "find the end of the local log",
     "SELECT seq FROM sqlite_sequence WHERE name = 'local_log'",
-);
-
-const NEXT_OF_TOPICS: Sql = Sql::both(
-    "local_log",
-    "look on in the local log",
-    "SELECT id FROM local_log WHERE id > $1 AND topic IN (SELECT value FROM json_each($2)) ORDER BY id LIMIT 1",
 );
 
 const POSITION: Sql = Sql::both(
@@ -115,30 +104,34 @@ impl Tx {
         after_id: i64,
         topics: &[&str],
         limit_rows: u32,
-        limit_bytes: i64,
+        limit_bytes: usize,
     ) -> Result<LogPage, Error> {
         let topics =
             serde_json::to_string(topics).map_err(|_| Error::corrupt("local_log", "topic", after_id))?;
-        let topics = Json(&topics);
-        let records = self
-            .all(READ, params![after_id, topics, limit_rows, limit_bytes], |row| {
-                Ok(LogRecord {
+        let mut bytes = 0;
+        let (records, ended) = self
+            .all_while(READ, params![after_id, Json(&topics), limit_rows], |row| {
+                let value: Vec<u8> = row.get(4)?;
+                bytes += value.len();
+                if bytes > limit_bytes && bytes > value.len() {
+                    return Ok(None);
+                }
+                Ok(Some(LogRecord {
                     id: row.get(0)?,
                     row: LogRow {
                         topic: row.get(1)?,
                         key: row.get(2)?,
                         event_id: row.get(3)?,
-                        value: row.get(4)?,
+                        value,
                         headers: row.get::<JsonText>(5)?.0,
                     },
-                })
+                }))
             })
             .await?;
-        let last = records.last().map_or(after_id, |record| record.id);
-        let left: Option<i64> = self.one(NEXT_OF_TOPICS, params![last, topics], |row| row.get(0)).await?;
-        let scanned_to = match left {
-            Some(next) => next - 1,
-            None => self.log_end().await?.max(after_id),
+        let is_last = ended && u32::try_from(records.len()).is_ok_and(|found| found < limit_rows);
+        let scanned_to = match records.last() {
+            Some(record) if !is_last => record.id,
+            _ => self.log_end().await?.max(after_id),
         };
         Ok(LogPage { records, scanned_to })
     }

@@ -6,13 +6,13 @@
 //! polled once and a `Pending` is an error.
 
 mod file;
+mod queue;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, UnitError};
 use crate::sqlite::file::{ProcessLock, connect};
+pub use crate::sqlite::queue::Lane;
+use crate::sqlite::queue::Queue;
 use crate::tx::{Tx, TxInner};
 use crate::{Now, migrate};
 
@@ -33,48 +35,13 @@ const GROUP_TIME: Duration = Duration::from_millis(if cfg!(test) { 60_000 } else
 /// Connections for reading; each read holds one.
 const READERS: usize = 4;
 
-/// How much a unit is going to write. Large ones wait for the small ones and go alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
-    /// Up to a mebibyte or so.
-    Small,
-    /// More than that: a class with its texts.
-    Large,
-}
-
-impl Size {
-    /// The size of a unit that stores this many bytes of texts.
-    pub fn of_bytes(bytes: usize) -> Self {
-        if bytes > 1 << 20 { Self::Large } else { Self::Small }
-    }
-}
-
 /// The SQLite side of a [`crate::Store`].
 #[derive(Debug)]
 pub(crate) struct Lite {
-    queue: Arc<Queue>,
+    queue: Arc<Queue<Box<dyn Member>>>,
     readers: Arc<Readers>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
     _lock: ProcessLock,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
-    arrived: Condvar,
-}
-
-#[derive(Default)]
-struct Waiting {
-    small: VecDeque<Box<dyn Member>>,
-    large: VecDeque<Box<dyn Member>>,
-    closed: bool,
-}
-
-impl std::fmt::Debug for Waiting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Waiting({} small, {} large)", self.small.len(), self.large.len())
-    }
 }
 
 /// A unit in a group: runs inside its savepoint, is answered after the group's COMMIT.
@@ -161,7 +128,7 @@ impl Lite {
         Ok(Self { queue, readers, writer: Mutex::new(Some(thread)), _lock: lock })
     }
 
-    pub(crate) async fn unit<T, E, F>(&self, size: Size, work: F) -> Result<T, E>
+    pub(crate) async fn unit<T, E, F>(&self, lane: Lane, work: F) -> Result<T, E>
     where
         F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
         T: Send + 'static,
@@ -170,17 +137,9 @@ impl Lite {
         let (reply, answer) = oneshot::channel();
         let member = Box::new(Unit { work, outcome: None, reply });
         let closed = || E::from(Error::Unavailable { doing: "take a unit: it is closing", source: None });
-        {
-            let mut waiting = locked(&self.queue.waiting);
-            if waiting.closed {
-                return Err(closed());
-            }
-            match size {
-                Size::Small => waiting.small.push_back(member),
-                Size::Large => waiting.large.push_back(member),
-            }
+        if !self.queue.push(lane, member) {
+            return Err(closed());
         }
-        self.queue.arrived.notify_one();
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -207,8 +166,7 @@ impl Lite {
 
     /// Ends the writer after the units that already wait, and joins it.
     pub(crate) fn close(&self) {
-        locked(&self.queue.waiting).closed = true;
-        self.queue.arrived.notify_all();
+        self.queue.close();
         if let Some(thread) = locked(&self.writer).take() {
             let _ = thread.join();
         }
@@ -222,10 +180,10 @@ impl Drop for Lite {
     }
 }
 
-fn write(conn: Connection, queue: &Queue, now: &Now) {
+fn write(conn: Connection, queue: &Queue<Box<dyn Member>>, now: &Now) {
     let mut tx = Tx { inner: TxInner::Sqlite(conn), now: now() };
-    while let Some(first) = next_group(queue) {
-        let mut group: Vec<Box<dyn Member>> = Vec::with_capacity(8);
+    while let Some(first) = queue.first() {
+        let mut group = Vec::with_capacity(8);
         let outcome = run_group(&mut tx, first, queue, now, &mut group);
         for member in group {
             member.answer(outcome.clone());
@@ -233,27 +191,10 @@ fn write(conn: Connection, queue: &Queue, now: &Now) {
     }
 }
 
-/// Waits for work: the next small unit, else the next large one, which then goes alone.
-fn next_group(queue: &Queue) -> Option<(Box<dyn Member>, Size)> {
-    let mut waiting = locked(&queue.waiting);
-    loop {
-        if let Some(member) = waiting.small.pop_front() {
-            return Some((member, Size::Small));
-        }
-        if let Some(member) = waiting.large.pop_front() {
-            return Some((member, Size::Large));
-        }
-        if waiting.closed {
-            return None;
-        }
-        waiting = queue.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-    }
-}
-
 fn run_group(
     tx: &mut Tx,
-    (first, size): (Box<dyn Member>, Size),
-    queue: &Queue,
+    (first, lane): (Box<dyn Member>, Lane),
+    queue: &Queue<Box<dyn Member>>,
     now: &Now,
     group: &mut Vec<Box<dyn Member>>,
 ) -> Result<(), Error> {
@@ -271,8 +212,8 @@ fn run_group(
             let _ = statement(tx, "ROLLBACK", "roll back a group");
             return Err(error);
         }
-        if size == Size::Small && group.len() < GROUP_UNITS && started.elapsed() < GROUP_TIME {
-            next = locked(&queue.waiting).small.pop_front();
+        if group.len() < GROUP_UNITS && started.elapsed() < GROUP_TIME {
+            next = queue.next(lane).map(|(member, _)| member);
         }
     }
     statement(tx, "COMMIT", "commit").inspect_err(|_| {

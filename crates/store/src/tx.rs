@@ -4,8 +4,11 @@
 //! Placeholders are `$1`, `$2`, … and appear for the first time in ascending order, because SQLite numbers them by first
 //! appearance; a text for SQLite alone may use `?1`, `?2`, … in any order.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::param::{Param, Row, RowInner, pg_arguments, pg_columns};
@@ -172,6 +175,33 @@ impl Tx {
         }
     }
 
+    /// Runs a statement for many rows of parameters and says of each row whether it changed anything. A row begins with an
+    /// id, which PostgreSQL's statement, one for all rows, returns when it did; SQLite counts, which costs it much less.
+    pub(crate) async fn changed_many<'p, const N: usize>(
+        &mut self,
+        sql: Sql,
+        fixed: &[Param<'p>],
+        rows: &[[Param<'p>; N]],
+    ) -> Result<Vec<bool>, Error> {
+        if let TxInner::Sqlite(conn) = &mut self.inner {
+            let mut statement = prepare(conn, sql)?;
+            let failed = |e| Error::sqlite(sql.doing, e);
+            let mut changed = Vec::with_capacity(rows.len());
+            for row in rows {
+                let n = statement.execute(rusqlite::params_from_iter(fixed.iter().chain(row)));
+                changed.push(n.map_err(failed)? > 0);
+            }
+            return Ok(changed);
+        }
+        let returned = self.all_many(sql, fixed, rows, |row| row.get::<Uuid>(0)).await?;
+        let mut returned: HashSet<Uuid> = returned.into_iter().collect();
+        let is_new = |row: &[Param<'p>; N]| match row.first() {
+            Some(Param::Uuid(Some(id))) => returned.remove(id),
+            _ => false,
+        };
+        Ok(rows.iter().map(is_new).collect())
+    }
+
     /// Inserts many rows. The text is an INSERT that ends in `VALUES ($1, …, $n)` with an optional `tail`
     /// (`ON CONFLICT …`); PostgreSQL gets it as multi-row statements. Says how many rows were inserted.
     pub(crate) async fn insert_many<'p, const N: usize>(
@@ -241,6 +271,42 @@ impl Tx {
                     .collect()
             }
         }
+    }
+
+    /// The rows of a query until `read` wants no more, and whether it wanted all there were.
+    pub(crate) async fn all_while<T: Send>(
+        &mut self,
+        sql: Sql,
+        params: &[Param<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<Option<T>, Error> + Send,
+    ) -> Result<(Vec<T>, bool), Error> {
+        let mut values = Vec::new();
+        match &mut self.inner {
+            TxInner::Sqlite(conn) => {
+                let failed = |e| Error::sqlite(sql.doing, e);
+                let mut statement = prepare(conn, sql)?;
+                let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;
+                while let Some(row) = rows.next().map_err(failed)? {
+                    match read(&Row { table: sql.table, inner: RowInner::Sqlite(row) })? {
+                        Some(value) => values.push(value),
+                        None => return Ok((values, false)),
+                    }
+                }
+            }
+            TxInner::Postgres(tx) => {
+                let rows = sqlx::query_with(sql.postgres, pg_arguments(sql.doing, params)?)
+                    .fetch_all(&mut **tx)
+                    .await
+                    .map_err(|e| Error::postgres(sql.doing, e))?;
+                for row in &rows {
+                    match read(&Row { table: sql.table, inner: RowInner::Postgres(row) })? {
+                        Some(value) => values.push(value),
+                        None => return Ok((values, false)),
+                    }
+                }
+            }
+        }
+        Ok((values, true))
     }
 
     /// The first row of a query, if there is one.

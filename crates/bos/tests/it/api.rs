@@ -59,7 +59,8 @@ impl Api {
         let store =
             Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(|| SystemClock.now())).unwrap();
         let settings = engine::Settings::with_rules(rules);
-        let engine = Engine::open(store, settings, Arc::new(SystemClock), Crash::default()).await.unwrap();
+        let engine =
+            Engine::open(store, settings, Arc::new(SystemClock), None, Crash::default()).await.unwrap();
         let companions =
             Companions::open(&folder.path().join("companions.db"), CompanionSettings::default()).unwrap();
         let app = App::new(Arc::new(config), Arc::clone(&engine), companions.content(), Tasks::new());

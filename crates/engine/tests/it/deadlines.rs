@@ -23,7 +23,7 @@ async fn a_phase_that_stays_silent_needs_attention_until_it_speaks() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = Desk::open(folder.path()).await;
     let batch = desk.running(2, &[Phase::Spellcheck]).await;
-    desk.passes(5 * MINUTE - SECOND).await;
+    desk.passes((5 * MINUTE).checked_sub(SECOND).unwrap()).await;
     assert_eq!(looked_at(&desk.status(batch).await), None);
     desk.passes(SECOND).await;
     let status = desk.status(batch).await;
@@ -42,14 +42,14 @@ async fn a_phase_that_takes_too_long_ends_and_its_open_essays_fail() {
     let batch = desk.running(3, &[Phase::Spellcheck]).await;
     let first = EssayId::new(batch, 0);
     desk.hears(vec![spellchecked(first, Verdict::Succeeded, correlation(batch), "")]).await;
-    desk.passes(30 * MINUTE - SECOND).await;
+    desk.passes((30 * MINUTE).checked_sub(SECOND).unwrap()).await;
     assert_eq!(desk.status(batch).await.row.batch.status(), BatchStatus::Processing);
     desk.passes(SECOND).await;
     let status = desk.status(batch).await;
     assert_eq!(status.row.batch.status(), BatchStatus::CompletedWithFailures);
     assert_eq!((status.counts.succeeded, status.counts.failed), (1, 2));
     let record = status.row.batch.record(Phase::Spellcheck).unwrap();
-    assert_eq!(record.error_code.map(|code| code.as_str()), Some("phase_timeout"));
+    assert_eq!(record.error_code.map(domain::FailureCode::as_str), Some("phase_timeout"));
     assert_eq!(desk.sent(Topic::BatchPipelineCompleted).await, 1);
 }
 

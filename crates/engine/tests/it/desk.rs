@@ -42,7 +42,7 @@ impl Desk {
         let file = folder.join("bos.db");
         let store = Store::open_sqlite(&file, Arc::new(move || now.now())).unwrap();
         let settings = Settings::with_rules(domain::Settings::default());
-        let engine = Engine::open(store.clone(), settings, clock.clone(), crash).await.unwrap();
+        let engine = Engine::open(store.clone(), settings, clock.clone(), None, crash).await.unwrap();
         let broker = LocalBroker::open(store.clone()).await.unwrap();
         let reader = broker.subscribe(consumer::CONSUMER, Topic::READ.to_vec()).await.unwrap();
         Self { engine, store, clock, broker, reader, file }
@@ -142,7 +142,7 @@ impl Desk {
         let page = self
             .store
             .read(move |tx| {
-                Box::pin(async move { tx.read_log(0, &[topic.as_str()], 100_000, i64::MAX).await })
+                Box::pin(async move { tx.read_log(0, &[topic.as_str()], 100_000, usize::MAX).await })
             })
             .await
             .unwrap();
@@ -158,7 +158,8 @@ pub(crate) fn noon() -> DateTime<Utc> {
 /// The same message from a neighbour that echoes no correlation id.
 pub(crate) fn silent(record: Record) -> Record {
     let mut envelope: serde_json::Value = serde_json::from_slice(&record.value).unwrap();
-    envelope["correlation_id"] = serde_json::Value::Null;
+    let fields = envelope.as_object_mut().unwrap();
+    fields.insert("correlation_id".to_owned(), serde_json::Value::Null);
     Record { value: serde_json::to_vec(&envelope).unwrap(), ..record }
 }
 

@@ -37,9 +37,12 @@ impl ContentStore for Moody {
     async fn store(&self, texts: Vec<Bytes>) -> Vec<Result<String, ContentError>> {
         let away = ContentError::Unavailable { code: "content_unreachable", retry_after: None };
         let troubles = self.troubles.lock().unwrap();
-        let answer = |text: &Bytes| match troubles.contains(text) {
-            true => Err(away.clone()),
-            false => Ok(format!("text-{}", self.stored.fetch_add(1, Ordering::SeqCst))),
+        let answer = |text: &Bytes| {
+            if troubles.contains(text) {
+                Err(away.clone())
+            } else {
+                Ok(format!("text-{}", self.stored.fetch_add(1, Ordering::SeqCst)))
+            }
         };
         texts.iter().map(answer).collect()
     }
@@ -76,7 +79,7 @@ impl Storing {
             ..Settings::with_rules(domain::Settings::default())
         };
         let engine =
-            Engine::open(store.clone(), settings, Arc::clone(&clock), Crash::default()).await.unwrap();
+            Engine::open(store.clone(), settings, Arc::clone(&clock), None, Crash::default()).await.unwrap();
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (shards, leases) = Shards::lease(store, "test".to_owned(), engine.settings(), clock, end.clone());
         tasks.spawn(leases);

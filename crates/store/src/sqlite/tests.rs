@@ -21,7 +21,7 @@ fn committed(folder: &Path, key: &str) -> Option<String> {
 }
 
 async fn set(store: &Store, key: &'static str) -> Result<(), Error> {
-    store.unit(Size::Small, move |tx| Box::pin(tx.set_meta(key, "set"))).await
+    store.unit(Lane::Caller, move |tx| Box::pin(tx.set_meta(key, "set"))).await
 }
 
 /// A unit that says when it runs and waits for leave to end, so that others meet it in its group.
@@ -32,7 +32,7 @@ struct Held {
 
 fn held(store: &Store) -> (Held, impl Future<Output = Result<(), Error>>) {
     let ((says, running), (end, leave)) = (channel(), channel());
-    let unit = store.unit(Size::Small, move |_| {
+    let unit = store.unit(Lane::Caller, move |_| {
         says.send(()).unwrap();
         leave.recv().unwrap();
         Box::pin(async { Ok(()) })
@@ -65,19 +65,19 @@ async fn an_error_a_panic_or_a_foreign_wait_undoes_its_own_unit_and_no_other_of_
     let folder = tempfile::tempdir().unwrap();
     let store = store(&folder);
     let (gate, gate_unit) = held(&store);
-    let failing = store.unit(Size::Small, |tx| {
+    let failing = store.unit(Lane::Caller, |tx| {
         Box::pin(async move {
             tx.set_meta("failed", "set").await?;
             Err::<(), _>(Error::corrupt("meta", "value", ""))
         })
     });
-    let panicking = store.unit::<(), Error, _>(Size::Small, |tx| {
+    let panicking = store.unit::<(), Error, _>(Lane::Caller, |tx| {
         Box::pin(async move {
             tx.set_meta("panicked", "set").await?;
             panic!("on purpose")
         })
     });
-    let waiting = store.unit(Size::Small, |tx| {
+    let waiting = store.unit(Lane::Caller, |tx| {
         Box::pin(async move {
             tx.set_meta("waited", "set").await?;
             tokio::task::yield_now().await;
@@ -115,7 +115,7 @@ async fn a_full_disk_fails_the_whole_group_and_the_next_one_goes_on() {
     let store = store(&folder);
     let (gate, gate_unit) = held(&store);
     // The limit becomes the file's present size: every page more is one too many.
-    let filling = store.unit(Size::Small, |tx| {
+    let filling = store.unit(Lane::Caller, |tx| {
         Box::pin(async move {
             tx.one(PAGES, &[], |_| Ok(())).await?;
             tx.set_meta("large", &"x".repeat(1 << 20)).await
@@ -132,7 +132,7 @@ async fn a_full_disk_fails_the_whole_group_and_the_next_one_goes_on() {
     assert!(filled.unwrap_err().is_transient());
     assert_eq!(committed(folder.path(), "before"), None);
 
-    let unlimited = store.unit(Size::Small, |tx| Box::pin(tx.one(UNLIMITED, &[], |_| Ok(()))));
+    let unlimited = store.unit(Lane::Caller, |tx| Box::pin(tx.one(UNLIMITED, &[], |_| Ok(()))));
     unlimited.await.unwrap();
     set(&store, "later").await.unwrap();
     assert_eq!(committed(folder.path(), "later").as_deref(), Some("set"));
@@ -152,9 +152,9 @@ async fn a_large_unit_lets_small_ones_pass_and_goes_alone() {
     };
     let (gate, gate_unit) = held(&store);
     let all = futures::future::join3(
-        unit(Size::Large, "large"),
-        unit(Size::Small, "one"),
-        unit(Size::Small, "two"),
+        unit(Lane::Bulk, "large"),
+        unit(Lane::Caller, "one"),
+        unit(Lane::Caller, "two"),
     );
     let (mut gate_unit, mut all) = (pin!(gate_unit), pin!(all));
     assert!(poll!(&mut gate_unit).is_pending());

@@ -21,7 +21,7 @@ mod work;
 macro_rules! unit {
     ($store:ident, |$tx:ident| $body:block) => {
         $store
-            .unit(store::Size::Small, |$tx| {
+            .unit(store::Lane::Caller, |$tx| {
                 Box::pin(async move {
                     $body;
                     Ok::<_, store::Error>(())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{DeadLetter, Error, InboxKey, OutboxDepth, OutboxRow, Sent, Size, Tx};
+use store::{DeadLetter, Error, InboxKey, Lane, OutboxDepth, OutboxRow, Sent, Tx};
 use uuid::Uuid;
 
 use crate::databases::on_each;
@@ -48,7 +48,7 @@ async fn a_message_goes_into_the_outbox_once() {
 #[tokio::test]
 async fn two_messages_in_one_place_of_a_key_are_a_defect_and_not_dropped_in_silence() {
     on_each(async |store| {
-        let twice = store.unit(Size::Small, |tx| {
+        let twice = store.unit(Lane::Caller, |tx| {
             Box::pin(async move { tx.enqueue(&[message(1, "a", 0), message(2, "a", 0)]).await })
         });
         assert!(matches!(twice.await, Err(Error::Refused { .. })));

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use futures::future::{Either, select};
 use sqlx_core::connection::Connection as _;
 use sqlx_postgres::PgConnection;
-use store::{Error, Size, Store};
+use store::{Error, Lane, Store};
 
 use crate::databases::{noon, on_postgres};
 
 async fn set(store: &Store, key: String) -> Result<(), Error> {
     store
-        .unit(Size::Small, move |tx| {
+        .unit(Lane::Caller, move |tx| {
             let key = key.clone();
             Box::pin(async move { tx.set_meta(&key, "set").await })
         })

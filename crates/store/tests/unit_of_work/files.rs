@@ -2,7 +2,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use store::{Error, Size, Store};
+use store::{Error, Lane, Store};
 
 use crate::databases::noon;
 
@@ -14,7 +14,7 @@ fn open(folder: &Path) -> Result<Store, Error> {
 }
 
 async fn set(store: &Store, key: &'static str) {
-    let unit = store.unit(Size::Small, move |tx| Box::pin(tx.set_meta(key, "set")));
+    let unit = store.unit(Lane::Caller, move |tx| Box::pin(tx.set_meta(key, "set")));
     unit.await.map_err(|error: Error| error).unwrap();
 }
 

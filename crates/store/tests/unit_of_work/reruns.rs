@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use store::{Error, Size, Store};
+use store::{Error, Lane, Store};
 
 use crate::databases::{on_postgres, on_sqlite};
 
@@ -9,7 +9,7 @@ use crate::databases::{on_postgres, on_sqlite};
 async fn unlucky(store: &Store, failures: u32) -> (Result<(), Error>, u32) {
     let runs = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&runs);
-    let outcome = store.unit(Size::Small, move |tx| {
+    let outcome = store.unit(Lane::Caller, move |tx| {
         let run = counted.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             tx.set_meta(&format!("run-{run}"), "set").await?;
@@ -63,7 +63,7 @@ async fn on_postgres_units_that_lock_the_same_rows_in_opposite_order_both_end() 
         let runs = Arc::new(AtomicU32::new(0));
         let put = |first: &'static str, second: &'static str, value: &'static str| {
             let (both_hold_one, runs) = (Arc::clone(&both_hold_one), Arc::clone(&runs));
-            store.unit::<_, Error, _>(Size::Small, move |tx| {
+            store.unit::<_, Error, _>(Lane::Caller, move |tx| {
                 let both_hold_one = Arc::clone(&both_hold_one);
                 let in_first_run = runs.fetch_add(1, Ordering::Relaxed) < 2;
                 Box::pin(async move {
