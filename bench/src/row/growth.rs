@@ -50,12 +50,14 @@ pub(super) fn measure(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     Ok(figures.collect())
 }
 
-/// Copies the files of a stopped service. This process holds no connection to them, whose locks a copy would drop.
+/// Copies the files of a stopped service, onto the disk: what the system still had to write would be written while the next
+/// row is measured. This process holds no connection to the files, whose locks a copy would drop.
 fn copy_files(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        fs::copy(entry.path(), to.join(entry.file_name()))
-            .context("copying the data of a stopped service")?;
+        let copy = to.join(entry.file_name());
+        fs::copy(entry.path(), &copy).context("copying the data of a stopped service")?;
+        fs::File::options().append(true).open(&copy)?.sync_all()?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@
 mod suggest;
 
 /// One allocator for Rust and for the C of SQLite: glibc's gives its memory back and takes it again page by page, each time
-/// under the lock of the whole address space. See docs/decisions/0006-one-allocator.md.
+/// under the lock of the whole address space. See docs/decisions/0007-one-allocator-and-stable-plans.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -14,6 +14,7 @@ pub(crate) const SECONDS_BUCKETS: [f64; 12] =
 
 /// Tells the recorder what the names mean.
 pub(crate) fn describe() {
+    engine::metrics::describe();
     describe_counter!(HTTP_REQUESTS, "Requests answered");
     describe_histogram!(
         HTTP_REQUEST_SECONDS,

@@ -2,7 +2,7 @@
 //!
 //! Tests, the demo and production start alike: [`run`] takes what it needs and owns nothing global.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,10 @@ use crate::serve;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
 
-/// Why the service cannot start.
+/// How often the service looks whether its database is where it was.
+const LOOK_AFTER_FILE: Duration = Duration::from_millis(500);
+
+/// Why the service cannot start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data folder cannot be used.
@@ -32,6 +35,15 @@ pub enum Error {
         /// What the system said.
         #[source]
         source: std::io::Error,
+    },
+    /// The database's file is not where it was.
+    #[error(
+        "{} is not where it was: it was moved, replaced or deleted while the service ran, so nobody would find what is written \
+         to it; put it back and start again", file.display()
+    )]
+    FileMissing {
+        /// Which file.
+        file: PathBuf,
     },
     /// The database cannot be used.
     #[error("{0}")]
@@ -70,6 +82,8 @@ pub struct Extras {
     pub instant_companions: bool,
     /// Where to stop dead.
     pub crash: Crash,
+    /// What units send waits in the outbox for the relay, as it does on a bus that is not in our own database.
+    pub by_relay: bool,
     /// The figures that `/metrics` shows; there is one set of them in a process.
     pub metrics: Option<Metrics>,
 }
@@ -99,7 +113,7 @@ pub async fn run(
         store.clone(),
         engine_settings(&config),
         Arc::clone(&clock),
-        Some(broker.clone()),
+        (!extras.by_relay).then(|| broker.clone()),
         extras.crash,
     )
     .await?;
@@ -146,9 +160,11 @@ pub async fn run(
         app = app.with_metrics(metrics);
     }
     let router = http::router(app);
+    tasks.spawn("data folder", stop_without_its_file(store.clone(), shutdown.clone(), end));
     ready(Ready { address, took: started.elapsed() });
     serve::serve(listener, router, serve::Limits::from(&*config), shutdown, tasks.clone()).await;
 
+    let missing = store.missing_file().map(Path::to_owned);
     let stuck = tasks.shutdown(config.drain_timeout).await;
     if !stuck.is_empty() {
         tracing::warn!(
@@ -159,7 +175,21 @@ pub async fn run(
     drop(engine);
     drop(companions);
     store.close().await;
-    Ok(())
+    match missing {
+        Some(file) => Err(Error::FileMissing { file }),
+        None => Ok(()),
+    }
+}
+
+/// Stops the service once its database is not where it was.
+async fn stop_without_its_file(store: Store, shutdown: CancellationToken, end: CancellationToken) {
+    while store.missing_file().is_none() {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_AFTER_FILE) => {}
+            () = end.cancelled() => return,
+        }
+    }
+    shutdown.cancel();
 }
 
 /// The engine's part of the configuration.

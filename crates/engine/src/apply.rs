@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::backlog::Backlog;
 use crate::consumer::CONSUMER;
+use crate::local_broker::Moved;
 use crate::ports::Clock;
 use crate::signals::Signals;
 use crate::{
@@ -203,8 +204,13 @@ impl Engine {
             sets_timer |= batch.sets_timer;
             self.signals.changed(batch.batch, batch.revision);
         }
-        match (&self.bus, committed.log_end) {
-            (Some(bus), Some(end)) => bus.ring(end),
+        match (&self.bus, committed.moved) {
+            (Some(bus), Some(moved)) => {
+                bus.ring(moved);
+                if moved.is_cut() {
+                    self.signals.relay.notify_one();
+                }
+            }
             _ if committed.done.iter().any(|batch| batch.sends) => self.signals.relay.notify_one(),
             _ => {}
         }
@@ -236,16 +242,16 @@ pub(crate) struct Done {
 /// What a unit leaves to be done once it is committed.
 pub(crate) struct Committed {
     done: Vec<Done>,
-    /// Where the embedded bus ends now, if the unit put anything on it.
-    log_end: Option<i64>,
+    /// What the unit put on the embedded bus, if that was its to do.
+    moved: Option<Moved>,
 }
 
 impl Committed {
     /// Takes the relay's step for what the unit sends, where the bus is in the same database: one COMMIT instead of two.
     pub(crate) async fn with(tx: &mut Tx, done: Vec<Done>, on_bus: bool) -> Result<Self, Error> {
         let sends = done.iter().any(|batch| batch.sends);
-        let log_end = if on_bus && sends { Some(LocalBroker::move_in(tx).await?) } else { None };
-        Ok(Self { done, log_end })
+        let moved = if on_bus && sends { Some(LocalBroker::move_in(tx).await?) } else { None };
+        Ok(Self { done, moved })
     }
 }
 

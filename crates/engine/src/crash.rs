@@ -44,6 +44,11 @@ impl CrashPoint {
         Self::TimerFired,
     ];
 
+    /// Whether only the relay passes it, which on the embedded bus finds the outbox empty unless the units leave it to do.
+    pub const fn is_of_relay(self) -> bool {
+        matches!(self, Self::BeforePublish | Self::Published)
+    }
+
     /// The name used to choose a point from outside the process.
     pub const fn name(self) -> &'static str {
         match self {

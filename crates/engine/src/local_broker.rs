@@ -1,9 +1,10 @@
 //! The embedded event bus: a log table in our own database, read by position.
 //!
 //! The relay's step is one transaction (outbox rows become log rows), so on this bus a message can neither be published twice
-//! by a crash nor be on the bus and in the outbox at once. The unit that wrote the rows takes the step itself, before its
-//! COMMIT ([`LocalBroker::move_in`]): the relay finds what a crash or another road left. Readers' positions ride along with the next write or the relay's
-//! next period instead of costing a COMMIT each: after a crash some messages come again, which every reader must bear anyway.
+//! by a crash nor be on the bus and in the outbox at once. A unit that wrote such rows takes the step itself, before its COMMIT
+//! ([`LocalBroker::move_in`]); the relay takes it for what is left over. Readers' positions ride along with the next write or
+//! the relay's next period instead of costing a COMMIT each: after a crash some messages come again, which every reader must
+//! bear anyway.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,7 @@ use contract::Topic;
 use store::{Lane, LogRow, Store, Tx};
 use tokio::sync::watch;
 
+use crate::metrics;
 use crate::ports::{Broker, BrokerError, Delivery, Record, Subscription};
 
 /// Messages that move from the outbox in one transaction.
@@ -34,6 +36,22 @@ struct Shared {
     unwritten: Mutex<HashMap<&'static str, i64>>,
 }
 
+/// What a transaction put on the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moved {
+    /// Records.
+    pub(crate) rows: u64,
+    /// The place of the last record; 0 when there was none.
+    end: i64,
+}
+
+impl Moved {
+    /// Whether more may be left in the outbox than one step moves.
+    pub(crate) fn is_cut(self) -> bool {
+        self.rows >= u64::from(MOVE_ROWS)
+    }
+}
+
 /// What goes onto the log.
 #[derive(Debug)]
 enum Write {
@@ -50,14 +68,18 @@ impl LocalBroker {
         })
     }
 
-    /// Moves pending outbox rows onto the log within a unit, and says where the log ends then. After the COMMIT,
-    /// [`LocalBroker::ring`] tells the readers.
-    pub(crate) async fn move_in(tx: &mut Tx) -> Result<i64, store::Error> {
-        Ok(write_in(tx, &Write::Outbox, &[]).await?.1)
+    /// Moves pending outbox rows onto the log within a unit. After the COMMIT, [`LocalBroker::ring`] tells the readers.
+    pub(crate) async fn move_in(tx: &mut Tx) -> Result<Moved, store::Error> {
+        write_in(tx, &Write::Outbox, &[]).await
     }
 
-    /// Tells the readers that the log has grown up to this place.
-    pub(crate) fn ring(&self, end: i64) {
+    /// Tells the readers that the log has grown.
+    pub(crate) fn ring(&self, moved: Moved) {
+        metrics::count(metrics::RELAYED, None, moved.rows);
+        self.rung(moved.end);
+    }
+
+    fn rung(&self, end: i64) {
         self.shared.end.send_if_modified(|old| {
             let newer = end > *old;
             *old = end.max(*old);
@@ -84,9 +106,9 @@ impl LocalBroker {
             })
             .await;
         match outcome {
-            Ok((written, end)) => {
-                self.ring(end);
-                Ok(written)
+            Ok(Moved { rows, end }) => {
+                self.rung(end);
+                Ok(rows)
             }
             Err(error) => {
                 for (consumer, position) in positions.iter() {
@@ -106,18 +128,18 @@ async fn write_in(
     tx: &mut Tx,
     write: &Write,
     positions: &[(&'static str, i64)],
-) -> Result<(u64, i64), store::Error> {
+) -> Result<Moved, store::Error> {
     for (consumer, position) in positions {
         tx.set_log_position(consumer, *position + 1).await?;
     }
-    let written = match write {
+    let rows = match write {
         Write::Outbox => tx.outbox_to_log(MOVE_ROWS).await?,
         Write::Records(rows) => {
             tx.append_log(rows).await?;
             rows.len() as u64
         }
     };
-    Ok((written, if written == 0 { 0 } else { tx.log_end().await? }))
+    Ok(Moved { rows, end: if rows == 0 { 0 } else { tx.log_end().await? } })
 }
 
 #[async_trait]

@@ -1,35 +1,37 @@
 //! The names of the engine's metrics, in one place. Labels come from closed sets, never ids.
 
-use ::metrics::{counter, gauge, histogram};
+use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-/// Essays accepted.
-pub const ACCEPTED: &str = "bos_essays_accepted_total";
-/// Batches accepted, by kind.
-pub const BATCHES: &str = "bos_batches_accepted_total";
-/// News applied, by what came of it.
-pub const NEWS: &str = "bos_news_total";
-/// Texts stored at the Content Service.
-pub const TEXTS_STORED: &str = "bos_texts_stored_total";
-/// Texts that may have been stored twice, because an answer was lost.
-pub const ORPHANS: &str = "bos_content_orphan_possible_total";
-/// Calls to the Content Service that failed, by code.
-pub const CONTENT_FAILURES: &str = "bos_content_failures_total";
-/// Messages moved to the bus.
-pub const RELAYED: &str = "bos_messages_relayed_total";
-/// Messages read, by what became of them: `applied`, `duplicate`, `foreign`, `dead_letter`, `stale`.
-pub const CONSUMED: &str = "bos_messages_consumed_total";
-/// Deadlines that passed, by kind of timer.
-pub const DEADLINES: &str = "bos_deadlines_total";
-/// Rows waiting in a queue.
-pub const DEPTH: &str = "bos_queue_depth";
-/// Bytes waiting in a queue.
-pub const DEPTH_BYTES: &str = "bos_queue_bytes";
-/// Seconds that the oldest row of a queue has waited.
-pub const AGE: &str = "bos_queue_age_seconds";
-/// Seconds that one turn of a task took.
-pub const TURN: &str = "bos_task_turn_seconds";
-/// Rows pruned, by table.
-pub const PRUNED: &str = "bos_rows_pruned_total";
+/// Declares the names with their meaning, for readers here and for whoever reads `/metrics`.
+macro_rules! names {
+    ($($describe:ident $name:ident = $text:literal: $meaning:literal;)+) => {
+        $(#[doc = $meaning] pub const $name: &str = $text;)+
+
+        /// Tells the recorder what the names mean.
+        pub fn describe() {
+            $($describe!($name, $meaning);)+
+        }
+    };
+}
+
+names! {
+    describe_counter ACCEPTED = "bos_essays_accepted_total": "Essays accepted.";
+    describe_counter BATCHES = "bos_batches_accepted_total": "Batches accepted, by kind.";
+    describe_counter NEWS = "bos_news_total": "News applied, by what came of it.";
+    describe_counter TEXTS_STORED = "bos_texts_stored_total": "Texts stored at the Content Service.";
+    describe_counter ORPHANS = "bos_content_orphan_possible_total":
+        "Texts that may have been stored twice, because an answer was lost.";
+    describe_counter CONTENT_FAILURES = "bos_content_failures_total":
+        "Calls to the Content Service that failed, by code.";
+    describe_counter RELAYED = "bos_messages_relayed_total": "Messages moved from the outbox onto the bus.";
+    describe_counter CONSUMED = "bos_messages_consumed_total": "Messages read, by what became of them.";
+    describe_counter DEADLINES = "bos_deadlines_total": "Deadlines that passed, by kind of timer.";
+    describe_gauge DEPTH = "bos_queue_depth": "Rows waiting in a queue.";
+    describe_gauge DEPTH_BYTES = "bos_queue_bytes": "Bytes waiting in a queue.";
+    describe_gauge AGE = "bos_queue_age_seconds": "Seconds that the oldest row of a queue has waited.";
+    describe_histogram TURN = "bos_task_turn_seconds": "Seconds that one turn of a task took.";
+    describe_counter PRUNED = "bos_rows_pruned_total": "Rows pruned, by table.";
+}
 
 pub(crate) fn count(name: &'static str, label: Option<(&'static str, &'static str)>, n: u64) {
     match label {

@@ -145,6 +145,15 @@ impl Store {
         }
     }
 
+    /// The file of an SQLite database that is not where it was opened: moved, replaced or deleted. What is written to it from
+    /// then on nobody will find.
+    pub fn missing_file(&self) -> Option<&Path> {
+        match &*self.backend {
+            Backend::Sqlite(lite) => lite.missing_file(),
+            Backend::Postgres(_) => None,
+        }
+    }
+
     /// Waits for the units under way and closes every connection.
     pub async fn close(&self) {
         match &*self.backend {

@@ -22,7 +22,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, UnitError};
-use crate::sqlite::file::{ProcessLock, connect};
+use crate::sqlite::file::{Identity, ProcessLock, connect};
 pub use crate::sqlite::queue::Lane;
 use crate::sqlite::queue::Queue;
 use crate::tx::{Tx, TxInner};
@@ -41,6 +41,7 @@ pub(crate) struct Lite {
     queue: Arc<Queue<Box<dyn Member>>>,
     readers: Arc<Readers>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    identity: Identity,
     _lock: ProcessLock,
 }
 
@@ -116,6 +117,7 @@ impl Lite {
         let lock = ProcessLock::take(path)?;
         let writer = connect(path, true)?;
         migrate::sqlite(&writer, path, &now)?;
+        let identity = Identity::of(path);
         let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::default(), now: now.clone() });
         let queue = Arc::new(Queue::default());
         let thread = std::thread::Builder::new()
@@ -125,7 +127,7 @@ impl Lite {
                 move || write(writer, &queue, &now)
             })
             .map_err(|e| Error::Unavailable { doing: "start its writer", source: Some(Arc::new(e)) })?;
-        Ok(Self { queue, readers, writer: Mutex::new(Some(thread)), _lock: lock })
+        Ok(Self { queue, readers, writer: Mutex::new(Some(thread)), identity, _lock: lock })
     }
 
     pub(crate) async fn unit<T, E, F>(&self, lane: Lane, work: F) -> Result<T, E>
@@ -162,6 +164,10 @@ impl Lite {
         tokio::task::spawn_blocking(move || readers.read(work))
             .await
             .unwrap_or_else(|_| Err(E::from(defect("a read panicked"))))
+    }
+
+    pub(crate) fn missing_file(&self) -> Option<&Path> {
+        self.identity.missing()
     }
 
     /// Ends the writer after the units that already wait, and joins it.

@@ -52,6 +52,8 @@ impl ServeCommand {
             metrics: telemetry::Metrics::install().ok(),
             #[cfg(feature = "crash-points")]
             crash: self.crash_at.map(super::crash_at::CrashAt::arm).unwrap_or_default(),
+            #[cfg(feature = "crash-points")]
+            by_relay: self.crash_at.is_some_and(super::crash_at::CrashAt::is_of_relay),
             ..Extras::default()
         };
         files::ask_for_more();

@@ -57,7 +57,7 @@ pub enum Refusal {
         standing: Standing,
     },
     /// Everything asked for has succeeded.
-    #[error("already done: {}; to try essays that failed again, use retry", listed(.phases))]
+    #[error("already done: {}", listed(.phases))]
     AlreadyDone {
         /// The phases asked for.
         phases: Vec<Phase>,
@@ -99,6 +99,29 @@ pub enum Refusal {
 impl Refusal {
     pub(super) fn not_now(verb: Verb, batch: &Batch) -> Self {
         Self::WrongStage { verb, standing: Standing::from(batch) }
+    }
+
+    /// The same, naming no verb but these: whoever is refused is told what can be asked for where they asked.
+    #[must_use]
+    pub fn among(mut self, offered: &[Verb]) -> Self {
+        match &mut self {
+            Self::NoEssaysLeft { standing }
+            | Self::AlreadyRunning { standing, .. }
+            | Self::BatchEnded { standing }
+            | Self::NotOpen { standing }
+            | Self::WrongStage { standing, .. } => standing.allowed.retain(|verb| offered.contains(verb)),
+            Self::UnknownBatch
+            | Self::AlreadyExists
+            | Self::NoEssays
+            | Self::NoPhases
+            | Self::DuplicatePhase { .. }
+            | Self::PhaseNotServed { .. }
+            | Self::SingleEssay { .. }
+            | Self::AlreadyDone { .. }
+            | Self::NeighbourCannotRetry { .. }
+            | Self::NothingToRetry { .. } => {}
+        }
+        self
     }
 
     /// The stable code for programs.

@@ -55,9 +55,7 @@ impl World {
     /// A life that ends at this point.
     pub(crate) async fn doomed(folder: &Path, point: CrashPoint) -> Self {
         let died = CancellationToken::new();
-        // The relay has nothing to do where the units put their messages on the bus themselves.
-        let by_relay = matches!(point, CrashPoint::BeforePublish | CrashPoint::Published);
-        Self::start_with(folder, crash_at(point, died.clone()), died, !by_relay).await
+        Self::start_with(folder, crash_at(point, died.clone()), died, !point.is_of_relay()).await
     }
 
     async fn start_with(folder: &Path, crash: Crash, died: CancellationToken, on_bus: bool) -> Self {

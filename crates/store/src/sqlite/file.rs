@@ -1,6 +1,6 @@
 //! The database file: how it is opened, and who may.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -43,6 +43,44 @@ pub(crate) fn connect(path: &Path, writes: bool) -> Result<Connection, Error> {
         return Err(Error::Unfit { problem: "SQLite did not take synchronous=FULL".to_owned() });
     }
     Ok(conn)
+}
+
+/// Which files the database is, by the file system's own identity. Looking at a path opens nothing, so SQLite's locks stand.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    files: Vec<(PathBuf, FileId)>,
+}
+
+impl Identity {
+    /// Of the database that is open now: its file, and its write-ahead log, which holds what is not in the file yet.
+    pub(crate) fn of(database: &Path) -> Self {
+        let mut log = database.as_os_str().to_owned();
+        log.push("-wal");
+        let files = [database.to_owned(), PathBuf::from(log)];
+        Self { files: files.into_iter().filter_map(|file| Some((file.clone(), file_id(&file)?))).collect() }
+    }
+
+    /// The file that is not where it was, if there is one.
+    pub(crate) fn missing(&self) -> Option<&Path> {
+        let is_elsewhere = |(file, id): &&(PathBuf, FileId)| file_id(file).as_ref() != Some(id);
+        self.files.iter().find(is_elsewhere).map(|(file, _)| file.as_path())
+    }
+}
+
+#[cfg(unix)]
+type FileId = (u64, u64);
+#[cfg(unix)]
+fn file_id(path: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// Elsewhere a file in use cannot be taken away.
+#[cfg(not(unix))]
+type FileId = ();
+#[cfg(not(unix))]
+fn file_id(path: &Path) -> Option<FileId> {
+    path.exists().then_some(())
 }
 
 /// The one process that may use a data folder holds this lock for life. It is a file of its own because closing any other

@@ -3,15 +3,18 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use domain::Refusal;
+use domain::{Refusal, Verb};
 
 use super::{Code, Problem, sentence};
+
+/// What a batch can be asked for over HTTP in this release.
+const OFFERED: &[Verb] = &[Verb::Start];
 
 impl From<Refusal> for Problem {
     /// The rules' codes are problem codes; their sentences name the state and what is possible in it.
     fn from(refusal: Refusal) -> Self {
         let code = refusal.code().parse().unwrap_or(Code::WrongStage);
-        Self::new(code, sentence(&refusal.to_string()))
+        Self::new(code, sentence(&refusal.among(OFFERED).to_string()))
     }
 }
 

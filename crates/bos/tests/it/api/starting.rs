@@ -52,6 +52,8 @@ async fn what_is_not_possible_names_the_state_and_what_is() {
     api.tell(id.parse().unwrap(), News::Cancel(domain::CancelMode::Abandon)).await;
     let problem = api.post_json(&initiate, &json!({})).await.json();
     assert_eq!(problem["status"], 409, "{problem}");
+    let told = problem["detail"].as_str().unwrap();
+    assert!(told.ends_with("the batch is cancelled, possible now: nothing."), "{told}");
 }
 
 #[tokio::test]

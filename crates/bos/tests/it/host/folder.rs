@@ -65,3 +65,20 @@ fn a_folder_that_cannot_be_written_is_named_with_the_way_out() {
         assert!(ran.stdout.is_empty());
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_database_that_is_taken_away_stops_the_service_and_nothing_in_it_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut server = Server::on(&data, &[]);
+    let before = Client::of(&server).accepted("before").await;
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::rename(&data, &elsewhere).unwrap();
+    assert_eq!(server.ended().code(), Some(1));
+
+    let server = Server::on(&elsewhere, &[]);
+    let client = Client::of(&server);
+    client.shows(std::slice::from_ref(&before)).await;
+    client.until(&before, "ready").await;
+}

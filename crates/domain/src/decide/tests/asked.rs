@@ -260,7 +260,7 @@ fn a_second_run_takes_the_essays_that_succeeded_and_skips_what_is_done() {
         clear timers
         send pipeline completed, run 1
       = completed_with_failures | 0 waiting, 0 open, 2 ok, 1 failed | spellcheck#1 completed_with_partial_success 2+1/3
-    refused: already done: spellcheck; to try essays that failed again, use retry
+    refused: already done: spellcheck
     asked to run nlp, ai_feedback; added since others need it: nlp; left out since done: spellcheck
         revive essays that succeeded
         open essays nlp#1

@@ -54,6 +54,19 @@ fn a_refusal_names_the_state_and_what_is_possible() {
 }
 
 #[test]
+fn a_refusal_names_no_verb_that_is_not_offered_where_it_is_told() {
+    let refusal = refuse(Some(after(running())), start(&[Nlp]));
+    assert_eq!(
+        refusal.clone().among(&[Verb::Start, Verb::Cancel]).to_string(),
+        "spellcheck is running; the batch is processing, possible now: cancel"
+    );
+    assert_eq!(
+        refusal.among(&[]).to_string(),
+        "spellcheck is running; the batch is processing, possible now: nothing"
+    );
+}
+
+#[test]
 fn an_ended_batch_refuses_everything_but_the_next_run() {
     let ended = after(running().into_iter().chain([outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]));
     assert_eq!(ended.allowed(), [Verb::Start, Verb::Retry]);
