@@ -1,6 +1,7 @@
 //! The API through its router, on an engine over SQLite in a folder of its own, without background tasks: what is accepted
 //! stays as it was accepted, and what is stored can be counted.
 
+mod both_databases;
 mod content;
 mod description;
 mod listing;
@@ -50,14 +51,23 @@ impl Api {
     /// With rules that phases spellcheck and nlp are served, and whatever `change` makes of the configuration.
     async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let store =
+            Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(|| SystemClock.now())).unwrap();
+        Self::of(store, folder, change).await
+    }
+
+    /// On this database.
+    async fn on(store: Store) -> Self {
+        Self::of(store, tempfile::tempdir().unwrap(), |_| {}).await
+    }
+
+    async fn of(store: Store, folder: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::load(&Sources::default()).unwrap().config;
         change(&mut config);
         let rules = domain::Settings {
             served: [domain::Phase::Spellcheck, domain::Phase::Nlp].into_iter().collect(),
             ..domain::Settings::default()
         };
-        let store =
-            Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(|| SystemClock.now())).unwrap();
         let settings = engine::Settings::with_rules(rules);
         let engine =
             Engine::open(store, settings, Arc::new(SystemClock), None, Crash::default()).await.unwrap();

@@ -9,6 +9,9 @@
 mod api;
 mod cli;
 mod config;
+#[path = "../../../store/tests/support/databases.rs"]
+#[expect(dead_code, reason = "these tests need PostgreSQL alone")]
+mod databases;
 mod host;
 mod json;
 mod neighbour;
