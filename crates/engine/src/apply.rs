@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{BatchId, Decision, Entry, Reason, Refusal};
-use store::{BatchRow, InboxKey, Lane, NewBatch, Store, Tx};
+use domain::{BatchId, Refusal};
+use store::{BatchRow, InboxKey, Lane, Store, Tx};
 use tokio::sync::watch;
 
 use crate::backlog::Backlog;
+use crate::change::{Change, Done};
 use crate::consumer::CONSUMER;
 use crate::local_broker::Moved;
 use crate::ports::Clock;
 use crate::signals::Signals;
 use crate::{
-    Cause, Crash, CrashPoint, Error, LocalBroker, Message, News, Origin, Settings, metrics, perform, resolve,
+    Cause, Crash, CrashPoint, Error, LocalBroker, Message, News, Origin, Settings, metrics, resolve,
 };
 
 /// Messages whose news share a transaction, at most: so many that the COMMIT is cheap for each, so few that nobody waits.
@@ -230,15 +231,6 @@ fn unit_length(news: &[(BatchId, News, Cause)]) -> usize {
     news.iter().take(UNIT_MESSAGES).take_while(fits).count()
 }
 
-/// What a committed change of one batch gives others to do.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Done {
-    pub(crate) batch: BatchId,
-    pub(crate) revision: i64,
-    pub(crate) sends: bool,
-    pub(crate) sets_timer: bool,
-}
-
 /// What a unit leaves to be done once it is committed.
 pub(crate) struct Committed {
     done: Vec<Done>,
@@ -346,89 +338,5 @@ fn inbox_key(cause: &Cause) -> Option<InboxKey> {
             Some(InboxKey { event_id: *event_id, topic: (*topic).to_owned(), part: *partition, off: *offset })
         }
         Origin::Caller(_) | Origin::Task(_) => None,
-    }
-}
-
-/// A batch in the hands of one transaction: its row, and what is to be saved with it.
-pub(crate) struct Change {
-    pub(crate) row: BatchRow,
-    pub(crate) sends: bool,
-    pub(crate) sets_timer: bool,
-    pub(crate) entries: Vec<Entry>,
-    reason: Option<Reason>,
-    correlation: Option<uuid::Uuid>,
-}
-
-impl Change {
-    pub(crate) fn of(row: BatchRow) -> Self {
-        Self { row, sends: false, sets_timer: false, entries: Vec::new(), reason: None, correlation: None }
-    }
-
-    /// Takes one piece of news in; true when the batch is to change.
-    pub(crate) async fn take_in(
-        &mut self,
-        tx: &mut Tx,
-        news: &News,
-        settings: &Settings,
-    ) -> Result<bool, Error> {
-        let Some(input) = resolve::resolve(tx, &self.row, news).await? else { return Ok(false) };
-        let decision = domain::decide(Some(self.row.batch.clone()), input, tx.now(), &settings.rules)?;
-        self.adopt(tx, decision, settings).await
-    }
-
-    /// Makes a decision the batch's state, and performs what it wants stored; true when the batch is to change.
-    pub(crate) async fn adopt(
-        &mut self,
-        tx: &mut Tx,
-        decision: Decision,
-        settings: &Settings,
-    ) -> Result<bool, Error> {
-        let before = self.row.batch.current();
-        self.row.batch = decision.next;
-        for effect in decision.effects {
-            perform::perform(tx, self, before, effect, settings).await?;
-        }
-        if decision.changed {
-            self.reason = Some(decision.reason);
-        }
-        Ok(decision.changed)
-    }
-
-    /// Writes the next revision with its line in the timeline, if anything changed.
-    pub(crate) async fn save(mut self, tx: &mut Tx) -> Result<Option<Done>, Error> {
-        let Some(reason) = self.reason.take() else { return Ok(None) };
-        let expected = self.row.batch.revision;
-        self.row.batch.revision = tx.save_batch(&self.row.batch, expected, self.row.next_key_seq).await?;
-        self.write_timeline(tx, &reason).await?;
-        Ok(Some(self.done()))
-    }
-
-    /// Writes the first revision.
-    pub(crate) async fn save_new(mut self, tx: &mut Tx, new: NewBatch) -> Result<Done, Error> {
-        let reason = self.reason.take();
-        self.row.batch.revision = 1;
-        let new = NewBatch { next_key_seq: self.row.next_key_seq, ..new };
-        tx.insert_batch(&self.row.batch, &new).await?;
-        if let Some(reason) = reason {
-            self.write_timeline(tx, &reason).await?;
-        }
-        Ok(self.done())
-    }
-
-    fn done(&self) -> Done {
-        Done {
-            batch: self.row.batch.id,
-            revision: self.row.batch.revision,
-            sends: self.sends,
-            sets_timer: self.sets_timer,
-        }
-    }
-
-    async fn write_timeline(&self, tx: &mut Tx, reason: &Reason) -> Result<(), Error> {
-        let entries = serde_json::to_string(&self.entries).map_err(|_| Error::Unwritable)?;
-        let (at, batch) = (tx.now(), &self.row.batch);
-        let sentence = reason.to_string();
-        tx.note(batch.id, batch.revision, at, &sentence, &entries, self.correlation).await?;
-        Ok(())
     }
 }

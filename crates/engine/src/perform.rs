@@ -3,7 +3,7 @@
 use domain::{Effect, Phase, Revive};
 use store::Tx;
 
-use crate::apply::Change;
+use crate::change::Change;
 use crate::{Error, Settings, to_wire};
 
 /// Stores one effect of a decision about `change`'s batch; `before` is the phase and attempt that it found running.

@@ -14,7 +14,8 @@ use store::{
 };
 use uuid::Uuid;
 
-use crate::apply::{Change, Committed, Done};
+use crate::apply::Committed;
+use crate::change::{Change, Done};
 use crate::{CrashPoint, Engine, Error, News, Settings, metrics};
 
 /// What a caller hands in.

@@ -165,6 +165,10 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header.to_vec());
+    if table.width() == Some(0) {
+        // A terminal that does not know its size says nothing: there is no column to fit anything into.
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
     let rows: Vec<Vec<String>> = rows.map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
     let is_number = |cell: &String| cell.bytes().all(|byte| byte.is_ascii_digit());
     for row in &rows {
