@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use contract::{PhaseName, Topic, Verdict};
 use domain::{AttentionCode, BatchStatus, EssayId, Phase, PhaseStatus, WaitingCode};
-use engine::{Applied, CrashPoint, News, prune, timers};
+use engine::{Applied, CrashPoint, Error, News, Receipt, Submission, prune, timers};
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Desk, correlation, outcome, spellchecked};
-use crate::world::crash_at;
+use crate::world::{crash_at, owner, submission};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -169,4 +170,24 @@ async fn the_log_keeps_what_a_reader_has_not_passed_however_old_it_is() {
     assert_eq!(desk.sent(Topic::SpellcheckPhaseCompleted).await, 1, "no position is written yet");
     prune::sweep(&desk.engine).await.unwrap();
     assert_eq!(desk.sent(Topic::SpellcheckPhaseCompleted).await, 0);
+}
+
+#[tokio::test]
+async fn a_key_stands_for_its_batch_for_a_day_and_is_free_again_after_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path()).await;
+    let submit = async |text: &'static str| {
+        let key = desk.engine.key(&owner(), "POST /v1/batch", "k", "text/plain", text.as_bytes());
+        let id = desk.engine.new_batch_id(Some(&key)).unwrap();
+        let one = std::iter::once(Bytes::from_static(text.as_bytes()));
+        desk.engine.submit(Submission { key: Some(key), ..submission(id, one) }).await
+    };
+    assert!(matches!(submit("One.").await, Ok(Receipt::Fresh(_))));
+    desk.clock.advance(DAY);
+    prune::sweep(&desk.engine).await.unwrap();
+    assert!(matches!(submit("One.").await, Ok(Receipt::Replayed(_))), "it is kept for a day");
+    assert!(matches!(submit("Two.").await, Err(Error::KeyReused)));
+    desk.clock.advance(SECOND);
+    prune::sweep(&desk.engine).await.unwrap();
+    assert!(matches!(submit("Two.").await, Ok(Receipt::Fresh(_))));
 }
