@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::{PhaseName, Topic, Verdict};
-use domain::{BatchStatus, CancelMode, EssayId, Phase};
+use domain::{BatchId, BatchStatus, CancelMode, EssayId, Phase};
 use engine::{CrashPoint, News, prune, timers};
 use tokio_util::sync::CancellationToken;
 
@@ -27,15 +27,22 @@ async fn results_that_come_before_their_request_change_nothing_and_the_phase_sti
     assert!(desk.dead_letters().await.is_empty(), "early is not impossible");
 }
 
+/// A class that was abandoned after its first essay and started again: that essay is the one at work now.
+async fn at_a_second_attempt(desk: &mut Desk) -> (BatchId, EssayId) {
+    let batch = desk.running(2, &[Phase::Spellcheck]).await;
+    let essay = EssayId::new(batch, 0);
+    desk.hears(vec![spellchecked(essay, Verdict::Succeeded, correlation(batch), "")]).await;
+    desk.news(batch, News::Cancel(CancelMode::Abandon)).await;
+    desk.news(batch, News::StartRequested { phases: vec![Phase::Spellcheck] }).await;
+    (batch, essay)
+}
+
 #[tokio::test]
 async fn news_of_an_older_attempt_ends_no_essay_of_the_one_at_work() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = Desk::open(folder.path()).await;
-    let batch = desk.running(2, &[Phase::Spellcheck]).await;
-    let (own, essay) = (correlation(batch), EssayId::new(batch, 0));
-    desk.hears(vec![spellchecked(essay, Verdict::Succeeded, own, "")]).await;
-    desk.news(batch, News::Cancel(CancelMode::Abandon)).await;
-    desk.news(batch, News::StartRequested { phases: vec![Phase::Spellcheck] }).await;
+    let (batch, essay) = at_a_second_attempt(&mut desk).await;
+    let own = correlation(batch);
     let status = desk.status(batch).await;
     assert_eq!(status.row.batch.current(), Some((Phase::Spellcheck, 2)));
 
@@ -58,11 +65,8 @@ async fn news_of_an_older_attempt_ends_no_essay_of_the_one_at_work() {
 async fn a_worker_that_echoes_nothing_speaks_of_the_attempt_at_work() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = Desk::open(folder.path()).await;
-    let batch = desk.running(2, &[Phase::Spellcheck]).await;
-    let (own, essay) = (correlation(batch), EssayId::new(batch, 0));
-    desk.hears(vec![spellchecked(essay, Verdict::Succeeded, own, "")]).await;
-    desk.news(batch, News::Cancel(CancelMode::Abandon)).await;
-    desk.news(batch, News::StartRequested { phases: vec![Phase::Spellcheck] }).await;
+    let (batch, essay) = at_a_second_attempt(&mut desk).await;
+    let own = correlation(batch);
     desk.hears(vec![silent(spellchecked(essay, Verdict::Succeeded, own, "silent"))]).await;
     let status = desk.status(batch).await;
     assert_eq!((status.counts.in_progress, status.counts.succeeded), (0, 1));
