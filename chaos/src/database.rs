@@ -155,6 +155,20 @@ pub(crate) fn put_poison(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Leaves a dead service a deadline that has passed for a class that has long ended, as a process leaves it that dies
+/// between the end of the class and the clearing of the timer. What fires of it must change nothing.
+pub(crate) fn put_overdue_timer(path: &Path) -> Result<()> {
+    let db = Connection::open(path).with_context(|| format!("opening {}", path.display()))?;
+    db.execute(
+        "INSERT INTO timers (shard, batch_id, kind, run, phase, attempt, due_at) \
+         SELECT shard, batch_id, 'phase', run, 'spellcheck', 1, strftime('%Y-%m-%dT%H:%M:%f000Z', 'now') \
+         FROM batches WHERE ended_at IS NOT NULL ORDER BY batch_id DESC LIMIT 1 ON CONFLICT DO NOTHING",
+        [],
+    )
+    .context("leaving an overdue timer")?;
+    Ok(())
+}
+
 fn rows<T>(db: &Connection, sql: &str, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>> {
     let mut statement = db.prepare(sql).with_context(|| format!("`{sql}`"))?;
     let rows = statement.query_map([], read)?.collect::<rusqlite::Result<_>>();

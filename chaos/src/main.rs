@@ -31,7 +31,7 @@ struct Args {
     /// The `bos` program, built with the feature `crash-points`
     #[arg(long)]
     bos: PathBuf,
-    /// How long faults last, in seconds; up to twice as long while some crash point has not been reached
+    /// How long faults last, in seconds; up to eight times as long while some crash point has not been reached
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Draws the submissions and the faults; the same seed makes the same plan, though not the same interleaving
