@@ -1,20 +1,19 @@
 //! The project's own tasks, run as `cargo xtask <task>`: one file per task, beside the files for what tasks share.
 //!
-//! A task brings up the servers it needs ([`postgres`]), runs other programs as process groups that a stop signal
-//! reaches as a whole ([`process`]), and leaves nothing behind but what cargo builds.
+//! A task brings up the servers it needs ([`testbed`]), runs other programs as process groups that a stop signal
+//! reaches as a whole ([`testbed::process`]), and leaves nothing behind but what cargo builds.
 
 mod bench;
 mod chaos;
 mod ci;
 mod left_out;
-mod postgres;
-mod process;
 mod test;
 mod workspace;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use testbed::process;
 
 /// The project's own tasks.
 #[derive(Parser)]

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use testbed::{Postgres, postgres, process};
 
 use crate::{
     left_out::{self, LeftOut},
-    postgres::{self, Postgres},
-    process, workspace,
+    workspace,
 };
 
 /// Run every test, those that need `PostgreSQL` included; say what was started and what was left out
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let left_out = LeftOut::new()?;
     let status = process::run(
         workspace::cargo(args.words())
-            .env(postgres::URL_VARIABLE, &postgres.url)
+            .env(postgres::URL_VARIABLE, postgres.url())
             .env(left_out::VARIABLE, left_out.path()),
     )?;
     eprintln!("\nstarted:  {postgres}");
