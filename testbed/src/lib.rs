@@ -1,4 +1,5 @@
-//! Real servers for tests, benchmarks and chaos runs: [`Postgres`], brought up for one run and gone afterwards.
+//! Real servers for tests, benchmarks and chaos runs: [`Postgres`] and [`Kafka`], brought up for one run and gone
+//! afterwards.
 //!
 //! Each server has a module with two types. The first is what most runs want: the developer's own server where a
 //! variable names one, else one started here. The second, a `Server`, is always started here, and takes the faults that a
@@ -12,6 +13,7 @@
 //! Nothing here is asynchronous: starting a server is waiting for a process, and two are started side by side by two
 //! threads.
 
+pub mod kafka;
 mod maven;
 mod port;
 pub mod postgres;
@@ -25,6 +27,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
+pub use kafka::Kafka;
 pub use postgres::Postgres;
 
 /// The target folder of the build that made this program, wherever cargo's configuration puts it.

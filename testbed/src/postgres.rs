@@ -5,6 +5,8 @@
 
 mod account;
 mod binaries;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt, fs,
@@ -227,6 +229,3 @@ fn is_ready(postmaster_pid: &str, id: u32) -> bool {
     let line = |number| postmaster_pid.lines().nth(number).map(str::trim);
     line(0) == Some(&id.to_string()) && line(7) == Some("ready")
 }
-
-#[cfg(test)]
-mod tests;
