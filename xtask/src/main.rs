@@ -7,6 +7,7 @@ mod bench;
 mod chaos;
 mod ci;
 mod left_out;
+mod servers;
 mod test;
 mod workspace;
 
@@ -22,6 +23,7 @@ enum Task {
     Test(test::Args),
     Bench(bench::Args),
     Chaos(chaos::Args),
+    Servers(servers::Args),
     /// Check what a change must pass: format, lints, documentation, tests, a short chaos; stop at the first failure
     Ci,
 }
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Chaos(args) => chaos::run(&args),
+        Task::Servers(args) => servers::run(&args),
         Task::Ci => ci::run(),
     });
     match done {
