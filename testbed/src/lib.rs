@@ -54,9 +54,15 @@ fn given(variable: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Write};
+    use std::{fs, io::Write, sync::Once};
 
     use super::*;
+
+    /// For tests that hold a server: a stopped run lets them end it, as every program does that holds one.
+    pub(crate) fn watch_signals() {
+        static WATCHED: Once = Once::new();
+        WATCHED.call_once(|| process::watch_signals().unwrap());
+    }
 
     /// Says that something was left out, and what would let it run: the convention of `cargo xtask test`.
     pub(crate) fn left_out(name: &str, line: &str) {

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::*;
-use crate::tests::left_out;
+use crate::tests::{left_out, watch_signals};
 
 /// One test, because a start takes seconds.
 #[test]
@@ -15,6 +15,7 @@ fn a_server_behind_a_proxy_comes_back_after_each_fault_and_ends_with_its_folder_
             "a Kafka's end and restarts: run `cargo xtask test` without BOS_TEST_KAFKA",
         );
     }
+    watch_signals();
     let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let proxy_port = proxy.local_addr().unwrap().port();
     let mut server = Server::start_behind(proxy_port).unwrap();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::*;
-use crate::tests::left_out;
+use crate::tests::{left_out, watch_signals};
 
 /// A server of the machine's own binaries: these tests fetch nothing.
 fn server() -> Option<Server> {
@@ -14,6 +14,7 @@ fn server() -> Option<Server> {
         left_out("postgres-of-the-machine", "a PostgreSQL's end and restarts: install postgresql");
         return None;
     }
+    watch_signals();
     Some(Server::start().unwrap())
 }
 
