@@ -15,7 +15,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::process;
 
-const READY_DEADLINE: Duration = Duration::from_mins(1);
+/// Generous, because servers start while compilers have the processors; one that fails is noticed by its end.
+const READY_DEADLINE: Duration = Duration::from_mins(3);
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(10);
 
