@@ -166,6 +166,10 @@ impl Content {
 
 /// Opens the companions' database in `folder`.
 pub(crate) fn companions(config: &Config, folder: &Path, instant: bool) -> Result<Companions, Error> {
-    let settings = CompanionSettings { instant, hunspell_dir: config.hunspell_dir.clone() };
+    let settings = CompanionSettings {
+        instant,
+        hunspell_dir: config.hunspell_dir.clone(),
+        ..CompanionSettings::default()
+    };
     Ok(Companions::open(&folder.join("companions.db"), settings)?)
 }

@@ -2,6 +2,9 @@
 //!
 //! Tests, the demo and production start alike: [`run`] takes what it needs and owns nothing global.
 
+#[cfg(feature = "kafka")]
+pub mod companions;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,14 +48,14 @@ pub enum Error {
         file: PathBuf,
     },
     /// The database cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] store::Error),
     /// The engine cannot start.
     #[error("the engine cannot start")]
     Engine(#[from] engine::Error),
     /// The companions cannot start.
-    #[error("{0}")]
-    Companions(#[from] companions::Error),
+    #[error(transparent)]
+    Companions(#[from] ::companions::Error),
     /// The client of the Content Service cannot be made.
     #[error("the client of the Content Service cannot be made")]
     Content(#[from] reqwest::Error),
