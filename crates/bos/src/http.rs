@@ -24,13 +24,14 @@ mod schemas;
 mod shape;
 mod status;
 mod submission;
+mod tokens;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -53,6 +54,8 @@ pub fn router(app: App) -> Router {
         .route("/v1/batch/{batch_id}/initiate-cj-assessment", post(batch::start::cj_assessment))
         .route("/v1/batch/{batch_id}/pipeline", post(batch::start::pipeline))
         .route("/v1/limits", get(limits::limits))
+        .route("/v1/tokens", post(tokens::create::create).get(tokens::list::list))
+        .route("/v1/tokens/{token_id}", delete(tokens::revoke::revoke))
         .route("/healthz", get(health::alive))
         .route("/v1/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -66,7 +69,8 @@ pub fn router(app: App) -> Router {
             .route("/v1/content", post(content::store))
             .route("/v1/content/{storage_id}", get(content::fetch).delete(content::erase));
     }
-    frame(routes).with_state(app)
+    let guarded = routes.route_layer(middleware::from_fn_with_state(app.clone(), auth::guard));
+    frame(guarded).with_state(app)
 }
 
 /// Puts the frame around the handlers: problem pages, answers for unknown paths and methods, panics as problems,

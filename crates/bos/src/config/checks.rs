@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
+
 use super::error::Fault;
 use super::layers::{PREFIX, subject};
 use super::words::{Auth, Environment};
@@ -9,6 +11,14 @@ use super::{Config, Shown};
 
 /// Most essays that a batch may ever hold: one command must list them all within a broker's message size.
 pub const ESSAYS_CEILING: u32 = 3_000;
+
+/// Characters of the shortest token that a gateway may prove itself with.
+const GATEWAY_TOKEN_LENGTH: usize = 32;
+
+/// Whether a token is long enough, and of characters that arrive as they were sent.
+fn can_prove(token: &str) -> bool {
+    token.len() >= GATEWAY_TOKEN_LENGTH && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
 
 /// What the checks found.
 #[derive(Debug, Default)]
@@ -30,7 +40,7 @@ pub fn check(config: &Config, shown: &[Shown]) -> Findings {
 }
 
 impl Config {
-    /// The neighbours and callers that were chosen but that `bos serve` of this release cannot serve yet.
+    /// The neighbours that were chosen but that `bos serve` of this release cannot serve yet.
     pub fn not_in_this_release(&self) -> Vec<Fault> {
         let chosen = [
             (self.database_url.is_some(), "database_url", "PostgreSQL is", "the embedded SQLite"),
@@ -40,7 +50,6 @@ impl Config {
                 "Kafka is",
                 "the embedded log",
             ),
-            (self.auth != Auth::Off, "auth", "authentication is", "auth = \"off\" on a loopback address"),
         ];
         chosen
             .into_iter()
@@ -83,6 +92,14 @@ impl Checks<'_> {
         }
         if config.auth == Auth::Gateway && config.gateway_token.is_none() {
             self.refuse("auth", "is gateway, which needs a token", format!("set {PREFIX}GATEWAY_TOKEN_FILE"));
+        }
+        let token = config.gateway_token.as_ref().filter(|_| config.auth == Auth::Gateway);
+        if token.is_some_and(|token| !can_prove(token.expose_secret())) {
+            self.refuse(
+                "gateway_token",
+                "can be guessed, or cannot stand in a header",
+                format!("give it {GATEWAY_TOKEN_LENGTH} random letters and digits, or more"),
+            );
         }
     }
 
