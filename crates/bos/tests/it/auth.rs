@@ -3,6 +3,7 @@
 mod command_line;
 mod gateway;
 mod matrix;
+mod production;
 mod secrecy;
 mod tokens;
 
