@@ -4,9 +4,10 @@
 //! caller. It reads no body. Nothing is kept from one request to the next: each looks its token up, so a revocation is in
 //! force at once, and tokens that do not exist leave nothing behind.
 
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use secrecy::ExposeSecret as _;
@@ -83,8 +84,17 @@ pub(super) async fn guard(State(app): State<App>, mut request: Request, next: Ne
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => unread(&request, problem.into_response()),
     }
+}
+
+/// An answer to a request whose body nobody has read. What is left of the body ends the connection, so the client is told not
+/// to send its next request there.
+fn unread(request: &Request, mut response: Response) -> Response {
+    if !request.body().is_end_stream() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 async fn admit(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Principal, Problem> {

@@ -102,8 +102,14 @@ impl Things {
             text: word(&Answer::of(text).await.json()["storage_id"]),
             token: word(&token["token_id"]),
         };
-        let ready = async { while things.status(guarded, owner, "?wait=1s").await["status"] != "ready" {} };
-        tokio::time::timeout(PATIENCE, ready).await.unwrap();
+        let mut last = Value::Null;
+        let ready = async {
+            while last["status"] != "ready" {
+                last = things.status(guarded, owner, "?wait=1s").await;
+            }
+        };
+        let reached = tokio::time::timeout(PATIENCE, ready).await;
+        assert!(reached.is_ok(), "the batch is not ready: {last}");
         things
     }
 

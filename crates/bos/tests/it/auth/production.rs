@@ -118,6 +118,21 @@ fn production_starts_with_nothing_risky_unless_it_is_allowed_by_name() {
 }
 
 #[test]
+fn the_service_itself_does_not_start_and_names_all_of_it_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut command =
+        bos(&["serve", "--host", "0.0.0.0", "--port", "0", "--data-dir", data.to_str().unwrap()]);
+    let ran = command.env("ENVIRONMENT", "production").output().unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(2), "{said}");
+    for allow in ["OPEN_BIND", "EMBEDDED_DATABASE", "EMBEDDED_BUS", "EMBEDDED_CONTENT"] {
+        assert!(said.contains(&format!("{PREFIX}ALLOW_{allow}=true")), "{said}");
+    }
+    assert!(!data.exists(), "nothing was opened");
+}
+
+#[test]
 fn production_takes_what_is_safe() {
     let token = ("*GATEWAY_TOKEN", super::GATEWAY);
     for (what, with) in [
