@@ -16,6 +16,7 @@ pub mod essay;
 mod files;
 mod follow;
 pub mod migrate;
+mod neighbours;
 pub mod openapi;
 pub mod output;
 mod progress;

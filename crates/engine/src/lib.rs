@@ -37,7 +37,7 @@ mod submit;
 pub mod timers;
 mod to_wire;
 
-pub use apply::{Applied, Engine};
+pub use apply::{Applied, Engine, Trouble};
 pub use crash::{Crash, CrashPoint};
 pub use error::Error;
 pub use from_wire::courses;

@@ -164,7 +164,8 @@ async fn a_bus_that_is_away_costs_no_message_an_attempt_and_is_left_alone_for_a_
     bench.desk.registering(2, &[Phase::Spellcheck]).await;
     bench.bus.answers([AWAY, AWAY, AWAY]);
     assert_eq!(bench.turn().await, 3);
-    assert_eq!(bench.desk.engine.bus_trouble(), Some("broker_unreachable"));
+    let trouble = bench.desk.engine.bus_trouble().unwrap();
+    assert_eq!((trouble.code, trouble.since), ("broker_unreachable", noon()));
     assert_eq!(bench.turn().await, 0, "it is left alone");
     let depth = bench.depth().await;
     assert_eq!((depth.pending, depth.parked), (3, 0));
