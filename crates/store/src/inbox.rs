@@ -32,7 +32,20 @@ const RECORD: Sql = Sql::each(
      VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?3) ON CONFLICT DO NOTHING",
 );
 
+const FORGET: Sql = Sql::each(
+    "inbox",
+    "forget events",
+    "DELETE FROM inbox WHERE batch_id = $1 AND consumer = $2 AND event_id IN (SELECT UNNEST($3::uuid[]))",
+    "DELETE FROM inbox WHERE batch_id = $1 AND consumer = $2 AND event_id = $3",
+);
+
 impl Tx {
+    /// Forgets events that were recorded in this transaction and could not be applied: should they come again, they are news.
+    pub async fn forget_inbox(&mut self, batch: BatchId, consumer: &str, events: &[Uuid]) -> Result<(), Error> {
+        let rows: Vec<_> = events.iter().map(|event| [Param::from(*event)]).collect();
+        self.exec_many(FORGET, params![batch, consumer], &rows).await.map(drop)
+    }
+
     /// Records events about a batch. For each one: whether it is new to this consumer.
     pub async fn record_inbox(
         &mut self,

@@ -51,7 +51,7 @@ pub use leases::Lease;
 pub use local_log::{LogPage, LogRecord, LogRow};
 pub use meta::Secret;
 pub use migrate::{MIN_READER, SCHEMA};
-pub use outbox::{OutboxDepth, OutboxRow, PendingRow, Sent};
+pub use outbox::{OutboxDepth, OutboxRow, PendingRow, Sent, ShardMark};
 pub use private::Private;
 pub use reads::essays::EssayDetail;
 pub use reads::list::ListFilter;

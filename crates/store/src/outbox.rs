@@ -45,14 +45,27 @@ pub struct PendingRow {
     pub id: i64,
     /// How many sends have failed for a reason of its own.
     pub attempts: u32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
     /// The message.
     pub message: OutboxRow,
+}
+
+/// From where on to look for messages of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardMark {
+    /// The shard.
+    pub shard: i64,
+    /// No row before this one is pending.
+    pub low: i64,
 }
 
 /// A send that the broker has acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
-    /// The row's number.
+    /// The shard.
+    pub shard: i64,
+    /// The row's number within it.
     pub id: i64,
     /// The partition that took it.
     pub partition: i64,
@@ -81,19 +94,28 @@ const ENQUEUE: Sql = Sql::both(
 /// Names the constraint: a second message under the same place in a key is a defect and not to be dropped in silence.
 const ENQUEUE_ONCE: &str = "ON CONFLICT (shard, event_id) DO NOTHING";
 
-const HEADS: Sql = Sql::both(
+/// A shard's lateral query stops at its limit, and the whole at its own, before a shard that nobody needs is looked at.
+const HEADS: Sql = Sql::each(
     "outbox",
     "list messages to send",
-    "SELECT id, attempts, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers FROM outbox o \
-     WHERE shard = $1 AND id >= $2 AND state = 0 AND not_before <= $3 AND NOT EXISTS ( \
+    "SELECT h.* FROM UNNEST($4::bigint[], $5::bigint[]) AS s (shard, low) CROSS JOIN LATERAL ( \
+       SELECT shard, id, attempts, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at \
+       FROM outbox o WHERE shard = s.shard AND id >= s.low AND state = 0 AND not_before <= $1 AND NOT EXISTS ( \
+         SELECT 1 FROM outbox p \
+         WHERE p.shard = o.shard AND p.ordering_key = o.ordering_key AND p.key_seq < o.key_seq) \
+       ORDER BY shard, id LIMIT $2) AS h LIMIT $3",
+    "SELECT shard, id, attempts, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at \
+     FROM outbox o WHERE shard = ?4 AND id >= ?5 AND state = 0 AND not_before <= ?1 AND NOT EXISTS ( \
        SELECT 1 FROM outbox p WHERE p.shard = o.shard AND p.ordering_key = o.ordering_key AND p.key_seq < o.key_seq) \
-     ORDER BY shard, id LIMIT $4",
+     ORDER BY shard, id LIMIT min(?2, ?3)",
 );
 
-const LOW: Sql = Sql::both(
+const LOW: Sql = Sql::each(
     "outbox",
-    "find the first message to send",
-    "SELECT id FROM outbox WHERE shard = $1 AND id >= $2 AND state = 0 ORDER BY shard, id LIMIT 1",
+    "find the first messages to send",
+    "SELECT s.shard, h.id FROM UNNEST($1::bigint[], $2::bigint[]) AS s (shard, low) CROSS JOIN LATERAL ( \
+       SELECT id FROM outbox o WHERE o.shard = s.shard AND id >= s.low AND state = 0 ORDER BY o.shard, id LIMIT 1) AS h",
+    "SELECT shard, id FROM outbox WHERE shard = ?1 AND id >= ?2 AND state = 0 ORDER BY shard, id LIMIT 1",
 );
 
 /// The lock makes two relays with the same acknowledgement archive it once.
@@ -104,18 +126,19 @@ const ARCHIVE: Sql = Sql::each(
      kafka_partition, kafka_offset, sent_at) \
      SELECT o.shard, o.id, o.event_id, o.ordering_key, o.key_seq, o.topic, o.kafka_key, o.payload, o.headers, o.created_at, \
      n.kafka_partition, n.kafka_offset, $1 \
-     FROM outbox o JOIN UNNEST($3::bigint[], $4::bigint[], $5::bigint[]) AS n (id, kafka_partition, kafka_offset) \
-     ON o.id = n.id WHERE o.shard = $2 FOR UPDATE OF o",
+     FROM outbox o JOIN UNNEST($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
+     AS n (shard, id, kafka_partition, kafka_offset) ON o.shard = n.shard AND o.id = n.id FOR UPDATE OF o",
     "INSERT INTO outbox_sent (shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
      kafka_partition, kafka_offset, sent_at) \
      SELECT shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, ?4, ?5, ?1 \
-     FROM outbox WHERE id = ?3 AND shard = ?2",
+     FROM outbox WHERE shard = ?2 AND id = ?3",
 );
 
 const DELETE: Sql = Sql::each(
     "outbox",
     "delete sent messages",
-    "DELETE FROM outbox WHERE shard = $1 AND id IN (SELECT UNNEST($2::bigint[]))",
+    "DELETE FROM outbox o USING UNNEST($1::bigint[], $2::bigint[]) AS n (shard, id) \
+     WHERE o.shard = n.shard AND o.id = n.id",
     "DELETE FROM outbox WHERE shard = $1 AND id = $2",
 );
 
@@ -172,41 +195,52 @@ impl Tx {
         self.insert_many(ENQUEUE, ENQUEUE_ONCE, rows).await
     }
 
-    /// The first pending message of each ordering key, from row `low` on, at most `limit`.
-    pub async fn outbox_heads(&mut self, shard: i64, low: i64, limit: u32) -> Result<Vec<PendingRow>, Error> {
+    /// The first pending message of each ordering key of these shards, from each one's row `low` on: at most `of_one` of a
+    /// shard and `of_all` in all, the first shards first.
+    pub async fn outbox_heads(
+        &mut self,
+        from: &[ShardMark],
+        of_one: u32,
+        of_all: u32,
+    ) -> Result<Vec<PendingRow>, Error> {
         let now = self.now();
-        self.all(HEADS, params![shard, low, now, limit], |row| {
+        let from: Vec<_> = from.iter().map(|mark| [mark.shard, mark.low].map(Param::from)).collect();
+        self.all_many(HEADS, params![now, of_one, of_all], &from, |row| {
             Ok(PendingRow {
-                id: row.get(0)?,
-                attempts: row.get(1)?,
+                id: row.get(1)?,
+                attempts: row.get(2)?,
+                created_at: row.get(10)?,
                 message: OutboxRow {
-                    shard,
-                    event_id: row.get(2)?,
-                    ordering_key: row.get(3)?,
-                    key_seq: row.get(4)?,
-                    topic: row.get(5)?,
-                    kafka_key: row.get(6)?,
-                    payload: row.get(7)?,
-                    headers: row.get::<JsonText>(8)?.0,
+                    shard: row.get(0)?,
+                    event_id: row.get(3)?,
+                    ordering_key: row.get(4)?,
+                    key_seq: row.get(5)?,
+                    topic: row.get(6)?,
+                    kafka_key: row.get(7)?,
+                    payload: row.get(8)?,
+                    headers: row.get::<JsonText>(9)?.0,
                 },
             })
         })
         .await
     }
 
-    /// The number of the first pending row from `low` on: the next low-water mark. A mark spares the scan of dead rows that
-    /// a long transaction elsewhere pins; start from 0 now and then, since a smaller number may commit late.
-    pub async fn outbox_low(&mut self, shard: i64, low: i64) -> Result<Option<i64>, Error> {
-        self.one(LOW, params![shard, low], |row| row.get(0)).await
+    /// The numbers of the first pending rows of these shards, each from its row `low` on: the next low-water marks; a shard
+    /// without a pending row is left out. A mark spares the scan of dead rows that a long transaction elsewhere pins; start
+    /// from 0 now and then, since a smaller number may commit late.
+    pub async fn outbox_low(&mut self, from: &[ShardMark]) -> Result<Vec<ShardMark>, Error> {
+        let from: Vec<_> = from.iter().map(|mark| [mark.shard, mark.low].map(Param::from)).collect();
+        self.all_many(LOW, &[], &from, |row| Ok(ShardMark { shard: row.get(0)?, low: row.get(1)? })).await
     }
 
     /// Records that the broker has these messages: archives and deletes them. What is gone already is left out.
-    pub async fn outbox_sent(&mut self, shard: i64, sent: &[Sent]) -> Result<(), Error> {
+    pub async fn outbox_sent(&mut self, sent: &[Sent]) -> Result<(), Error> {
         let now = self.now();
-        let rows: Vec<_> = sent.iter().map(|s| [s.id, s.partition, s.offset].map(Param::from)).collect();
-        self.exec_many(ARCHIVE, params![now, shard], &rows).await?;
-        let ids: Vec<_> = sent.iter().map(|s| [Param::from(s.id)]).collect();
-        self.exec_many(DELETE, params![shard], &ids).await.map(drop)
+        let rows: Vec<_> =
+            sent.iter().map(|s| [s.shard, s.id, s.partition, s.offset].map(Param::from)).collect();
+        self.exec_many(ARCHIVE, params![now], &rows).await?;
+        let ids: Vec<_> = sent.iter().map(|s| [s.shard, s.id].map(Param::from)).collect();
+        self.exec_many(DELETE, &[], &ids).await.map(drop)
     }
 
     /// Leaves a message alone until `not_before` and counts an attempt. Answers with the attempts so far, or nothing when

@@ -7,7 +7,7 @@ use store::{Answer, Claimed, InboxKey, KeyClaim, Labels, Private, Sent, StagedTe
 use uuid::Uuid;
 
 use crate::databases::{noon, on_each};
-use crate::messages::message;
+use crate::messages::{mark, message};
 use crate::samples::{ended, essay, id, insert, new_batch, owner};
 use crate::unit;
 
@@ -74,8 +74,8 @@ async fn keys_answers_and_events_are_forgotten_by_age_a_chunk_at_a_time() {
             assert_eq!(tx.prune_inbox(later, 2).await?, 1);
 
             tx.enqueue(&[message(1, "a", 0)]).await?;
-            let sent = tx.outbox_heads(0, 0, 1).await?[0].id;
-            tx.outbox_sent(0, &[Sent { id: sent, partition: 0, offset: 0 }]).await?;
+            let sent = tx.outbox_heads(&[mark(0, 0)], 1, 1).await?[0].id;
+            tx.outbox_sent(&[Sent { shard: 0, id: sent, partition: 0, offset: 0 }]).await?;
             assert_eq!(tx.prune_sent(now, 10).await?, 0);
             assert_eq!(tx.prune_sent(later, 10).await?, 1);
         });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{DeadLetter, Error, InboxKey, Lane, OutboxDepth, OutboxRow, Sent, Tx};
+use store::{DeadLetter, Error, InboxKey, Lane, OutboxDepth, OutboxRow, Sent, ShardMark, Tx};
 use uuid::Uuid;
 
 use crate::databases::on_each;
@@ -22,8 +22,12 @@ pub(crate) fn message(number: u128, key: &str, key_seq: i64) -> OutboxRow {
     }
 }
 
+pub(crate) fn mark(shard: i64, low: i64) -> ShardMark {
+    ShardMark { shard, low }
+}
+
 async fn heads(tx: &mut Tx) -> Vec<(i64, u128)> {
-    let heads = tx.outbox_heads(0, 0, 100).await.unwrap();
+    let heads = tx.outbox_heads(&[mark(0, 0)], 100, 100).await.unwrap();
     heads.iter().map(|row| (row.id, row.message.event_id.as_u128())).collect()
 }
 
@@ -33,12 +37,12 @@ async fn a_message_goes_into_the_outbox_once() {
         unit!(store, |tx| {
             assert_eq!(tx.enqueue(&[message(1, "a", 0), message(1, "a", 1)]).await?, 1);
             assert_eq!(tx.enqueue(&[message(1, "a", 2)]).await?, 0);
-            let found = tx.outbox_heads(0, 0, 10).await?.pop().unwrap();
+            let found = tx.outbox_heads(&[mark(0, 0)], 10, 10).await?.pop().unwrap();
             let headers: serde_json::Value = serde_json::from_str(&found.message.headers).unwrap();
             assert_eq!(headers["event_type"], "thing.happened");
             let expected = OutboxRow { headers: found.message.headers.clone(), ..message(1, "a", 0) };
             assert_eq!((found.attempts, found.message), (0, expected));
-            assert!(tx.outbox_heads(1, 0, 10).await?.is_empty());
+            assert!(tx.outbox_heads(&[mark(1, 0)], 10, 10).await?.is_empty());
             assert_eq!(tx.enqueue(&[]).await?, 0);
         });
     })
@@ -64,15 +68,44 @@ async fn only_the_first_message_of_each_key_comes_up_and_the_next_when_it_is_sen
             tx.enqueue(&[message(1, "a", 0), message(2, "a", 1), message(3, "b", 0)]).await?;
             let first = heads(tx).await;
             assert_eq!(first.iter().map(|(_, event)| *event).collect::<Vec<_>>(), [1, 3]);
-            assert_eq!(tx.outbox_low(0, 0).await?, Some(first[0].0));
-            assert_eq!(tx.outbox_heads(0, first[1].0, 10).await?.len(), 1);
-            let sent = Sent { id: first[0].0, partition: 2, offset: 40 };
-            tx.outbox_sent(0, &[sent]).await?;
-            tx.outbox_sent(0, &[sent]).await?;
+            assert_eq!(tx.outbox_low(&[mark(0, 0)]).await?, [mark(0, first[0].0)]);
+            assert_eq!(tx.outbox_heads(&[mark(0, first[1].0)], 10, 10).await?.len(), 1);
+            let sent = Sent { shard: 0, id: first[0].0, partition: 2, offset: 40 };
+            tx.outbox_sent(&[sent]).await?;
+            tx.outbox_sent(&[sent]).await?;
             let second = heads(tx).await;
             assert_eq!(second.iter().map(|(_, event)| *event).collect::<Vec<_>>(), [2, 3]);
-            assert!(tx.outbox_low(0, first[0].0).await? > Some(first[0].0));
-            assert_eq!(tx.outbox_low(0, i64::MAX).await?, None);
+            assert!(tx.outbox_low(&[mark(0, first[0].0)]).await?[0].low > first[0].0);
+            assert_eq!(tx.outbox_low(&[mark(0, i64::MAX)]).await?, []);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn messages_of_many_shards_come_up_in_one_look_within_the_limits_and_go_in_one() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let shards = if tx.shards().await? > 1 { vec![3, 1] } else { vec![0] };
+            let mut number = 0;
+            for shard in &shards {
+                for key in ["a", "b", "c"] {
+                    number += 1;
+                    let row = OutboxRow { shard: *shard, ..message(number, key, 0) };
+                    tx.enqueue(&[row]).await?;
+                }
+            }
+            let marks: Vec<_> = shards.iter().map(|shard| mark(*shard, 0)).collect();
+            let two_each = tx.outbox_heads(&marks, 2, 100).await?;
+            let of = |shard| two_each.iter().filter(|row| row.message.shard == shard).count();
+            assert!(shards.iter().all(|shard| of(*shard) == 2));
+            assert_eq!(tx.outbox_heads(&marks, 100, 1).await?.len(), 1);
+            let sent: Vec<_> = two_each
+                .iter()
+                .map(|row| Sent { shard: row.message.shard, id: row.id, partition: 0, offset: row.id })
+                .collect();
+            tx.outbox_sent(&sent).await?;
+            assert_eq!(tx.outbox_heads(&marks, 100, 100).await?.len(), shards.len());
         });
     })
     .await;
@@ -104,7 +137,25 @@ async fn a_postponed_message_counts_an_attempt_and_waits() {
             assert_eq!(tx.postpone_outbox(0, only, later).await?, Some(1));
             assert!(heads(tx).await.is_empty());
             assert_eq!(tx.postpone_outbox(0, only, tx.now()).await?, Some(2));
-            assert_eq!(tx.outbox_heads(0, 0, 1).await?[0].attempts, 2);
+            assert_eq!(tx.outbox_heads(&[mark(0, 0)], 1, 1).await?[0].attempts, 2);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_forgotten_is_new_again() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let event = |number: u128| InboxKey {
+                event_id: Uuid::from_u128(number),
+                topic: "topic".to_owned(),
+                part: 0,
+                off: 7,
+            };
+            tx.record_inbox(id(1), "bos", &[event(1), event(2)]).await?;
+            tx.forget_inbox(id(1), "bos", &[Uuid::from_u128(1)]).await?;
+            assert_eq!(tx.record_inbox(id(1), "bos", &[event(1), event(2)]).await?, [true, false]);
         });
     })
     .await;
