@@ -101,7 +101,7 @@ pub async fn run(
 ) -> Result<(), Error> {
     let started = Instant::now();
     let config = Arc::new(config);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let folder = &config.data_dir;
     std::fs::create_dir_all(folder).map_err(|source| Error::DataFolder { folder: folder.clone(), source })?;
 
@@ -141,7 +141,7 @@ pub async fn run(
         "ingest",
         engine::ingest::run(Arc::clone(&engine), Arc::clone(&content), shards.clone(), end.clone()),
     );
-    tasks.spawn("relay", engine::relay::run(Arc::clone(&engine), broker, end.clone()));
+    tasks.spawn("relay", engine::relay::embedded::run(Arc::clone(&engine), broker, end.clone()));
     tasks.spawn("consumer", engine::consumer::run(Arc::clone(&engine), Arc::clone(&bus), end.clone()));
     tasks.spawn("timers", engine::timers::run(Arc::clone(&engine), shards, end.clone()));
     tasks.spawn("prune", engine::prune::run(Arc::clone(&engine), end.clone()));

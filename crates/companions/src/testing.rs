@@ -14,7 +14,10 @@ use contract::{
     InitiateSpellcheck, Language, NlpCommandVersion, Payload, Registration, Source, SpellcheckRequested,
     Topic,
 };
-use engine::ports::{Broker, BrokerError, Clock, ContentError, ContentStore, Delivery, Record, Subscription};
+use engine::ports::{
+    Broker, BrokerError, Clock, ContentError, ContentStore, Delivery, Placed, Record, SendError, Subscription,
+};
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -41,6 +44,10 @@ pub(crate) struct StillClock {
 impl Clock for StillClock {
     fn now(&self) -> DateTime<Utc> {
         noon()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
     }
 
     async fn sleep(&self, time: Duration) {
@@ -109,6 +116,18 @@ fn fails(times: &AtomicUsize, doing: &'static str) -> Result<(), BrokerError> {
 
 #[async_trait]
 impl Broker for MemoryBus {
+    fn send(&self, record: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+        self.append([record]);
+        let offset = i64::try_from(self.log().len()).unwrap();
+        let failed = fails(&self.inner.failing_publishes, "publish").is_err();
+        let outcome = if failed {
+            Err(SendError::Unavailable { code: "told_to_fail" })
+        } else {
+            Ok(Placed { partition: 0, offset })
+        };
+        Box::pin(std::future::ready(outcome))
+    }
+
     async fn publish(&self, records: Vec<Record>) -> Result<(), BrokerError> {
         self.append(records);
         fails(&self.inner.failing_publishes, "publish")

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use domain::{BatchId, Refusal};
 use store::{BatchRow, InboxKey, Lane, Store, Tx};
@@ -22,6 +23,11 @@ const UNIT_MESSAGES: usize = 200;
 /// Batches that share one, at most: a batch costs several times what a further message about it does.
 const UNIT_BATCHES: usize = 50;
 
+/// How often a message is tried by itself before it is set aside, and the first of the pauses in between, which double: three
+/// quarters of a second in all, for which the rest of its partition waits.
+const TRIES_ALONE: u32 = 5;
+const FIRST_PAUSE_ALONE: Duration = Duration::from_millis(50);
+
 /// The road and what its tasks share. One per process.
 #[derive(Debug)]
 pub struct Engine {
@@ -35,6 +41,7 @@ pub struct Engine {
     pub(crate) fingerprints: crate::submit::Fingerprints,
     pub(crate) bus: Option<LocalBroker>,
     pub(crate) content_trouble: Mutex<Option<&'static str>>,
+    pub(crate) bus_trouble: Mutex<Option<&'static str>>,
 }
 
 /// What came of a piece of news.
@@ -96,6 +103,7 @@ impl Engine {
             fingerprints,
             bus,
             content_trouble: Mutex::default(),
+            bus_trouble: Mutex::default(),
         }))
     }
 
@@ -122,6 +130,16 @@ impl Engine {
 
     pub(crate) fn set_content_trouble(&self, code: Option<&'static str>) {
         *self.content_trouble.lock().unwrap_or_else(PoisonError::into_inner) = code;
+    }
+
+    /// Why the bus could not be used when the relay last sent something; none when it could. Messages wait meanwhile, and
+    /// everything else goes on.
+    pub fn bus_trouble(&self) -> Option<&'static str> {
+        *self.bus_trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_bus_trouble(&self, code: Option<&'static str>) {
+        *self.bus_trouble.lock().unwrap_or_else(PoisonError::into_inner) = code;
     }
 
     /// A bell that rings with the batch's new revision. A hint: on another replica nothing rings.
@@ -159,16 +177,26 @@ impl Engine {
         }
         let mut outcomes = Vec::with_capacity(news.len());
         for (batch, news, cause) in news {
-            outcomes.push(match self.apply(batch, news, cause).await {
-                Ok(outcome) => Some(outcome),
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) => {
-                    tracing::error!(%error, batch.id = %batch, "a message cannot be applied");
-                    None
-                }
-            });
+            outcomes.push(self.apply_alone(batch, news, cause).await?);
         }
         Ok(outcomes)
+    }
+
+    /// Applies one piece of news that has failed in company, several times before it is given up.
+    async fn apply_alone(&self, batch: BatchId, news: News, cause: Cause) -> Result<Option<Applied>, Error> {
+        for failures in 0..TRIES_ALONE {
+            if failures > 0 {
+                self.clock.sleep(FIRST_PAUSE_ALONE * 2_u32.pow(failures - 1)).await;
+            }
+            match self.apply(batch, news.clone(), cause.clone()).await {
+                Ok(outcome) => return Ok(Some(outcome)),
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, batch.id = %batch, failures, "a message cannot be applied");
+                }
+            }
+        }
+        Ok(None)
     }
 
     async fn apply_unit(&self, news: Vec<(BatchId, News, Cause)>) -> Result<Vec<Applied>, Error> {
@@ -279,19 +307,32 @@ async fn apply_in(
         settle(&mut outcomes, strangers.into_iter().map(|m| m.0), &Applied::Foreign);
 
         let mut change = Change::of(row);
+        let mut refused = Vec::new();
         for piece in resolve::merge(&own) {
             let outcome = match change.take_in(tx, &piece.news, settings).await {
                 Ok(true) => Applied::Changed { revision: change.row.batch.revision + 1 },
                 Ok(false) => Applied::Unchanged,
-                Err(Error::Refused(refusal)) => Applied::Refused(refusal),
+                Err(Error::Refused(refusal)) => {
+                    refused.extend(piece.members.iter().filter_map(|at| event_id(news, *at)));
+                    Applied::Refused(refusal)
+                }
                 Err(error) => return Err(error),
             };
             change.correlation = change.correlation.or(piece.correlation);
             settle(&mut outcomes, piece.members.into_iter(), &outcome);
         }
+        // Its dead letter comes in a unit of its own and is its own deduplication. Were the message recorded here, a crash in
+        // between would make it a duplicate, and nobody would ever hear of it.
+        if !refused.is_empty() {
+            tx.forget_inbox(batch, CONSUMER, &refused).await?;
+        }
         done.extend(change.save(tx).await?);
     }
     Ok((outcomes, done))
+}
+
+fn event_id(news: &[(BatchId, News, Cause)], at: usize) -> Option<uuid::Uuid> {
+    news.get(at).and_then(|(.., cause)| inbox_key(cause)).map(|key| key.event_id)
 }
 
 fn settle(outcomes: &mut [Applied], members: impl Iterator<Item = usize>, outcome: &Applied) {

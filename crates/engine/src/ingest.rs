@@ -13,6 +13,7 @@ use domain::{BatchId, EssayId, StorageId, WaitingCode};
 use store::{Lane, StagedRow};
 use tokio_util::sync::CancellationToken;
 
+use crate::backoff::backoff;
 use crate::ports::{ContentError, ContentStore};
 use crate::{Cause, CrashPoint, Engine, Error, News, Origin, Shards, metrics};
 
@@ -31,11 +32,8 @@ pub async fn run(
     shards.some().await;
     let mut pause = Pause::none(&engine);
     loop {
-        for shard in shards.now() {
-            match drain(&engine, content.as_ref(), shard, &mut pause, &end).await {
-                Ok(()) => {}
-                Err(error) => tracing::warn!(%error, shard, "texts wait to be stored"),
-            }
+        if let Err(error) = drain(&engine, content.as_ref(), &shards, &mut pause, &end).await {
+            tracing::warn!(%error, "texts wait to be stored");
         }
         tokio::select! {
             () = engine.signals.ingest.notified(), if pause.time.is_zero() => {}
@@ -78,27 +76,20 @@ impl Pause {
     }
 }
 
-/// The pause after a failure that `failures` went before: drawn at random up to `first` doubled that often, at most `longest`,
-/// so that replicas do not come back in step. Never nothing.
-fn backoff(first: Duration, longest: Duration, failures: u32) -> Duration {
-    let bound = first.saturating_mul(1 << failures.min(16)).min(longest);
-    let part = getrandom::u32().map_or(1023, |n| n % 1024);
-    bound.mul_f64(f64::from(1 + part) / 1024.0).max(Duration::from_millis(1))
-}
-
 async fn drain(
     engine: &Arc<Engine>,
     content: &dyn ContentStore,
-    shard: i64,
+    shards: &Shards,
     pause: &mut Pause,
     end: &CancellationToken,
 ) -> Result<(), Error> {
     while !end.is_cancelled() {
         let started = Instant::now();
+        let owned = shards.now();
         let rows = engine
             .store
             .read(move |tx| {
-                Box::pin(async move { tx.due_staged(shard, tx.now(), TURN_TEXTS, TURN_BYTES).await })
+                Box::pin(async move { tx.due_staged(&owned, tx.now(), TURN_TEXTS, TURN_BYTES).await })
             })
             .await?;
         if rows.is_empty() {
@@ -116,7 +107,7 @@ async fn drain(
         } else {
             pause.over();
         }
-        settle(engine, shard, turn, pause).await?;
+        settle(engine, turn, pause).await?;
         metrics::turn("ingest", started.elapsed());
         if failed == whole {
             tracing::warn!(
@@ -201,7 +192,7 @@ impl Turn {
 }
 
 /// Applies the news of a turn and puts off what failed.
-async fn settle(engine: &Arc<Engine>, shard: i64, turn: Turn, pause: &Pause) -> Result<(), Error> {
+async fn settle(engine: &Arc<Engine>, turn: Turn, pause: &Pause) -> Result<(), Error> {
     let cause = || Cause { origin: Origin::Task("ingest"), correlation: None };
     let trouble = turn.trouble;
     let news: Vec<_> = turn
@@ -218,7 +209,7 @@ async fn settle(engine: &Arc<Engine>, shard: i64, turn: Turn, pause: &Pause) -> 
     }
     // When everything failed, ingest as a whole pauses; when some did, those wait their own turn and the others go on.
     let stalled = if pause.time.is_zero() {
-        put_off(engine, shard, turn.failed).await?
+        put_off(engine, turn.failed).await?
     } else {
         let until = engine.clock.now() + pause.time;
         turn.failed.iter().map(|failed| (failed.0, (pause.failures, until))).collect()
@@ -243,11 +234,7 @@ async fn settle(engine: &Arc<Engine>, shard: i64, turn: Turn, pause: &Pause) -> 
 type Stalled = BTreeMap<BatchId, (u32, DateTime<Utc>)>;
 
 /// Postpones the texts that failed, by their number of tries: those of a batch that failed equally often stay together.
-async fn put_off(
-    engine: &Engine,
-    shard: i64,
-    failed: Vec<(BatchId, EssayId, u32)>,
-) -> Result<Stalled, Error> {
+async fn put_off(engine: &Engine, failed: Vec<(BatchId, EssayId, u32)>) -> Result<Stalled, Error> {
     let mut groups: BTreeMap<(BatchId, u32), Vec<EssayId>> = BTreeMap::new();
     for (batch, essay, attempts) in failed {
         groups.entry((batch, attempts)).or_default().push(essay);
@@ -257,7 +244,7 @@ async fn put_off(
         .into_iter()
         .map(|((batch, attempts), essays)| (batch, attempts, essays, backoff(first, longest, attempts)))
         .collect();
-    let groups = Arc::new(groups);
+    let (groups, shards) = (Arc::new(groups), engine.shards);
     engine
         .store
         .unit(Lane::Task, move |tx| {
@@ -266,7 +253,7 @@ async fn put_off(
                 let mut stalled = Stalled::new();
                 for (batch, attempts, essays, pause) in groups.iter() {
                     let not_before = tx.now() + *pause;
-                    tx.postpone_staged(shard, *batch, essays, not_before, true).await?;
+                    tx.postpone_staged(batch.slot().shard(shards), *batch, essays, not_before, true).await?;
                     let (failures, next) = stalled.entry(*batch).or_insert((0, not_before));
                     *failures = (*failures).max(attempts.saturating_add(1));
                     *next = (*next).min(not_before);
@@ -275,21 +262,4 @@ async fn put_off(
             })
         })
         .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_drawn_below_a_bound_that_doubles_up_to_the_longest() {
-        let (first, longest) = (Duration::from_secs(1), Duration::from_mins(1));
-        for (failures, bound) in [(0, 1), (1, 2), (5, 32), (6, 60), (u32::MAX, 60)] {
-            let draws: Vec<_> = (0..200).map(|_| backoff(first, longest, failures)).collect();
-            let bound = Duration::from_secs(bound);
-            assert!(draws.iter().all(|pause| !pause.is_zero() && *pause <= bound), "{failures}: {draws:?}");
-            assert!(draws.iter().any(|pause| *pause < bound / 2), "the whole range is drawn from");
-            assert!(draws.iter().any(|pause| *pause > bound / 2), "the whole range is drawn from");
-        }
-    }
 }

@@ -15,6 +15,7 @@
 
 mod apply;
 pub mod backlog;
+mod backoff;
 mod change;
 pub mod consumer;
 mod crash;

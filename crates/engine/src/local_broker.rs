@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use contract::Topic;
+use futures::future::BoxFuture;
 use store::{Lane, LogRow, Store, Tx};
 use tokio::sync::watch;
 
 use crate::metrics;
-use crate::ports::{Broker, BrokerError, Delivery, Record, Subscription};
+use crate::ports::{Broker, BrokerError, Delivery, Placed, Record, SendError, Subscription};
 
 /// Messages that move from the outbox in one transaction.
 const MOVE_ROWS: u32 = 2_000;
@@ -89,11 +90,11 @@ impl LocalBroker {
 
     /// Moves pending outbox rows onto the log and writes the positions handed in; says how many rows moved.
     pub async fn move_outbox(&self) -> Result<u64, store::Error> {
-        self.write(Write::Outbox).await
+        Ok(self.write(Write::Outbox).await?.rows)
     }
 
     /// Writes to the log, with the positions handed in since the last write, and rings the bell.
-    async fn write(&self, write: Write) -> Result<u64, store::Error> {
+    async fn write(&self, write: Write) -> Result<Moved, store::Error> {
         let positions: Vec<_> = self.positions().drain().collect();
         let (write, positions) = (Arc::new(write), Arc::new(positions));
         let unit = (Arc::clone(&write), Arc::clone(&positions));
@@ -106,9 +107,9 @@ impl LocalBroker {
             })
             .await;
         match outcome {
-            Ok(Moved { rows, end }) => {
-                self.rung(end);
-                Ok(rows)
+            Ok(moved) => {
+                self.rung(moved.end);
+                Ok(moved)
             }
             Err(error) => {
                 for (consumer, position) in positions.iter() {
@@ -144,18 +145,21 @@ async fn write_in(
 
 #[async_trait]
 impl Broker for LocalBroker {
+    fn send(&self, record: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+        let broker = self.clone();
+        Box::pin(async move {
+            let moved = broker.write(Write::Records(vec![row(record)])).await;
+            let moved = moved.map_err(|_| SendError::Unavailable { code: "database" })?;
+            Ok(Placed { partition: 0, offset: moved.end })
+        })
+    }
+
     async fn publish(&self, records: Vec<Record>) -> Result<(), BrokerError> {
         if records.is_empty() {
             return Ok(());
         }
-        let rows = records.into_iter().map(|record| LogRow {
-            topic: record.topic.as_str().to_owned(),
-            key: record.key,
-            event_id: record.event_id,
-            value: record.value,
-            headers: headers_json(&record.headers),
-        });
-        self.write(Write::Records(rows.collect())).await.map_err(cannot("publish"))?;
+        let rows = records.into_iter().map(row).collect();
+        self.write(Write::Records(rows)).await.map_err(cannot("publish"))?;
         Ok(())
     }
 
@@ -243,6 +247,16 @@ impl Subscription for LocalSubscription {
 
 fn cannot(doing: &'static str) -> impl Fn(store::Error) -> BrokerError {
     move |source| BrokerError { doing, source: Box::new(source) }
+}
+
+fn row(record: Record) -> LogRow {
+    LogRow {
+        topic: record.topic.as_str().to_owned(),
+        key: record.key,
+        event_id: record.event_id,
+        value: record.value,
+        headers: headers_json(&record.headers),
+    }
 }
 
 fn headers_json(headers: &[(String, String)]) -> String {

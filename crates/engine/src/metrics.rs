@@ -24,6 +24,11 @@ names! {
     describe_counter CONTENT_FAILURES = "bos_content_failures_total":
         "Calls to the Content Service that failed, by code.";
     describe_counter RELAYED = "bos_messages_relayed_total": "Messages moved from the outbox onto the bus.";
+    describe_counter SEND_FAILURES = "bos_send_failures_total":
+        "Messages that the bus did not acknowledge, by code; each is sent again or set aside.";
+    describe_gauge IN_FLIGHT = "bos_messages_in_flight": "Messages handed to the bus and not yet acknowledged.";
+    describe_histogram OUTBOX_WAIT = "bos_outbox_wait_seconds":
+        "Seconds from a message's commit to the bus's acknowledgement.";
     describe_counter CONSUMED = "bos_messages_consumed_total": "Messages read, by what became of them.";
     describe_counter DEADLINES = "bos_deadlines_total": "Deadlines that passed, by kind of timer.";
     describe_gauge DEPTH = "bos_queue_depth": "Rows waiting in a queue.";
@@ -50,6 +55,15 @@ pub(crate) fn depth(queue: &'static str, rows: i64, bytes: Option<i64>, age: Opt
         gauge!(DEPTH_BYTES, "queue" => queue).set(bytes as f64);
     }
     gauge!(AGE, "queue" => queue).set(age.map_or(0.0, |age| age.num_milliseconds() as f64 / 1000.0));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format; the window is small")]
+pub(crate) fn in_flight(messages: usize) {
+    gauge!(IN_FLIGHT).set(messages as f64);
+}
+
+pub(crate) fn outbox_wait(waited: chrono::TimeDelta) {
+    histogram!(OUTBOX_WAIT).record(waited.to_std().unwrap_or_default().as_secs_f64());
 }
 
 pub(crate) fn turn(task: &'static str, took: std::time::Duration) {

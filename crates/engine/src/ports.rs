@@ -4,12 +4,13 @@
 //! in this process, the system's clock and a test's.
 
 use std::fmt::Debug;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use contract::Topic;
+use futures::future::BoxFuture;
 use uuid::Uuid;
 
 /// A message on its way to the bus.
@@ -42,6 +43,38 @@ pub struct Delivery {
     pub value: Vec<u8>,
 }
 
+/// Where the bus has put a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// The partition; 0 on the embedded log.
+    pub partition: i64,
+    /// The place in the partition; the record's id on the embedded log.
+    pub offset: i64,
+}
+
+/// Why a record is not known to be on the bus. It may be there all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The bus cannot serve now, which is nobody's fault and no attempt: the record is sent again, for as long as it takes.
+    #[error("the event bus cannot be used now ({code})")]
+    Unavailable {
+        /// `broker_unreachable`, `broker_timeout`, `topic_unknown`, …
+        code: &'static str,
+    },
+    /// The bus will never take this record.
+    #[error("the event bus refuses this record ({code})")]
+    Refused {
+        /// `record_too_large`, `record_invalid`.
+        code: &'static str,
+    },
+    /// The bus said something that is neither: an attempt of this record's own.
+    #[error("the event bus did not take this record ({code})")]
+    Failed {
+        /// The bus's own name for it.
+        code: &'static str,
+    },
+}
+
 /// The bus cannot serve now. Nothing is lost: the caller tries again.
 #[derive(Debug, thiserror::Error)]
 #[error("the event bus cannot {doing}")]
@@ -56,6 +89,10 @@ pub struct BrokerError {
 /// An event bus.
 #[async_trait]
 pub trait Broker: Debug + Send + Sync {
+    /// Hands a record over, in the order of the calls within a key, and tells later where it is. What is dropped before that
+    /// may be published or not.
+    fn send(&self, record: Record) -> BoxFuture<'static, Result<Placed, SendError>>;
+
     /// Makes the records durable on the bus, in this order within a key. All or none, as far as the caller may rely on it:
     /// after an error any of them may have been published, and publishing again is harmless because of the event ids.
     async fn publish(&self, records: Vec<Record>) -> Result<(), BrokerError>;
@@ -121,13 +158,24 @@ pub trait Clock: Debug + Send + Sync {
     /// The time.
     fn now(&self) -> DateTime<Utc>;
 
+    /// Time since some instant of the past, which nobody sets back or forward.
+    fn monotonic(&self) -> Duration;
+
     /// Returns after this long.
     async fn sleep(&self, time: Duration);
 }
 
 /// The system's clock.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { started: Instant::now() }
+    }
+}
 
 #[async_trait]
 impl Clock for SystemClock {
@@ -139,6 +187,10 @@ impl Clock for SystemClock {
         DateTime::from_timestamp_micros(micros).unwrap_or_default()
     }
 
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
@@ -147,13 +199,14 @@ impl Clock for SystemClock {
 /// A clock that a test moves by hand.
 #[derive(Debug)]
 pub struct ManualClock {
+    start: DateTime<Utc>,
     now: tokio::sync::watch::Sender<DateTime<Utc>>,
 }
 
 impl ManualClock {
     /// A clock that shows this time until it is moved.
     pub fn new(start: DateTime<Utc>) -> Self {
-        Self { now: tokio::sync::watch::Sender::new(start) }
+        Self { start, now: tokio::sync::watch::Sender::new(start) }
     }
 
     /// Moves the clock; whoever sleeps until then wakes.
@@ -166,6 +219,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> DateTime<Utc> {
         *self.now.borrow()
+    }
+
+    fn monotonic(&self) -> Duration {
+        (self.now() - self.start).to_std().unwrap_or_default()
     }
 
     async fn sleep(&self, time: Duration) {

@@ -33,6 +33,9 @@ pub struct Settings {
     pub outbox_rows_cap: u64,
     /// Once refused, new essays are taken again when the queues are down to this percentage of their caps.
     pub backlog_resume_percent: u16,
+    /// How long the bus may take to acknowledge a message. A lease must outlast it: nothing that a process has handed to the
+    /// bus may be sent after its shard went to another.
+    pub message_timeout: Duration,
     /// How long a lease on a shard holds.
     pub lease: Duration,
     /// How often a lease is renewed.
@@ -68,6 +71,7 @@ impl Settings {
             staged_bytes_cap: 2 << 30,
             outbox_rows_cap: 1_000_000,
             backlog_resume_percent: 80,
+            message_timeout: Duration::from_secs(8),
             lease: Duration::from_secs(15),
             lease_renewal: Duration::from_secs(3),
             keep_batches: 90 * DAY,

@@ -15,7 +15,18 @@ use crate::{Error, Settings};
 /// The shards leased by this process, for the tasks that work them.
 #[derive(Debug, Clone)]
 pub struct Shards {
-    owned: watch::Receiver<Vec<i64>>,
+    owned: watch::Receiver<Owned>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What this process holds.
+#[derive(Debug, Default)]
+struct Owned {
+    shards: Vec<i64>,
+    /// The monotonic time at which the last renewal was asked for: the leases run at least from then.
+    renewed_at: Duration,
+    /// How long they run.
+    lease: Duration,
 }
 
 impl Shards {
@@ -27,21 +38,21 @@ impl Shards {
         clock: Arc<dyn Clock>,
         end: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (sender, owned) = watch::channel(Vec::new());
+        let (sender, owned) = watch::channel(Owned::default());
+        let handle = Self { owned, clock: Arc::clone(&clock) };
         let (lease, renewal) = (settings.lease, settings.lease_renewal);
         let work = async move {
             let mut held: Vec<Lease> = Vec::new();
             loop {
+                let asked_at = clock.monotonic();
                 match turn(&store, &replica, lease, held.clone()).await {
-                    Ok(now_held) => held = now_held,
+                    Ok(now_held) => {
+                        held = now_held;
+                        let shards: Vec<i64> = held.iter().map(|lease| lease.shard).collect();
+                        sender.send_replace(Owned { shards, renewed_at: asked_at, lease });
+                    }
                     Err(error) => tracing::warn!(%error, "leases could not be renewed"),
                 }
-                let shards: Vec<i64> = held.iter().map(|lease| lease.shard).collect();
-                sender.send_if_modified(|old| {
-                    let changed = *old != shards;
-                    *old = shards;
-                    changed
-                });
                 tokio::select! {
                     () = clock.sleep(renewal) => {}
                     () = end.cancelled() => break,
@@ -51,17 +62,33 @@ impl Shards {
                 tracing::warn!(%error, "leases could not be released; they run out by themselves");
             }
         };
-        (Self { owned }, work)
+        (handle, work)
     }
 
-    /// The shards that this process works now.
+    /// The shards that this process works now. What it works after their lease has run out is double work and harmless.
     pub fn now(&self) -> Vec<i64> {
-        self.owned.borrow().clone()
+        self.owned.borrow().shards.clone()
+    }
+
+    /// The shards that this process will still hold after `time`, as far as it knows. By the monotonic clock and from the
+    /// moment at which the renewal was asked for, so it never believes longer than the database does.
+    pub fn for_longer_than(&self, time: Duration) -> Vec<i64> {
+        let owned = self.owned.borrow();
+        let until = owned.renewed_at + owned.lease;
+        if self.clock.monotonic() + time <= until { owned.shards.clone() } else { Vec::new() }
+    }
+
+    /// Waits for the next renewal.
+    pub(crate) async fn renewed(&mut self) {
+        if self.owned.changed().await.is_err() {
+            // Nobody renews any more: the process is stopping, and whoever waits here is told so in another way.
+            std::future::pending().await
+        }
     }
 
     /// Waits until there is at least one.
     pub(crate) async fn some(&mut self) {
-        let _ = self.owned.wait_for(|shards| !shards.is_empty()).await;
+        let _ = self.owned.wait_for(|owned| !owned.shards.is_empty()).await;
     }
 }
 

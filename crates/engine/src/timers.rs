@@ -13,10 +13,8 @@ const TURN: u32 = 200;
 pub async fn run(engine: Arc<Engine>, mut shards: Shards, end: CancellationToken) {
     shards.some().await;
     loop {
-        for shard in shards.now() {
-            if let Err(error) = fire(&engine, shard).await {
-                tracing::warn!(%error, shard, "timers wait");
-            }
+        if let Err(error) = fire(&engine, &shards.now()).await {
+            tracing::warn!(%error, "timers wait");
         }
         tokio::select! {
             () = engine.signals.timers.notified() => {}
@@ -26,15 +24,16 @@ pub async fn run(engine: Arc<Engine>, mut shards: Shards, end: CancellationToken
     }
 }
 
-/// Fires every timer of a shard that is due, the longest overdue first.
+/// Fires every timer of these shards that is due, the longest overdue first.
 ///
 /// # Errors
 /// When the store does not answer. One batch that cannot be changed keeps its own timer, and holds up nobody else's.
-pub async fn fire(engine: &Engine, shard: i64) -> Result<(), Error> {
+pub async fn fire(engine: &Engine, shards: &[i64]) -> Result<(), Error> {
     loop {
+        let of = shards.to_vec();
         let due = engine
             .store
-            .read(move |tx| Box::pin(async move { tx.due_timers(shard, tx.now(), TURN).await }))
+            .read(move |tx| Box::pin(async move { tx.due_timers(&of, tx.now(), TURN).await }))
             .await?;
         if due.is_empty() {
             return Ok(());

@@ -41,7 +41,12 @@ const FORGET: Sql = Sql::each(
 
 impl Tx {
     /// Forgets events that were recorded in this transaction and could not be applied: should they come again, they are news.
-    pub async fn forget_inbox(&mut self, batch: BatchId, consumer: &str, events: &[Uuid]) -> Result<(), Error> {
+    pub async fn forget_inbox(
+        &mut self,
+        batch: BatchId,
+        consumer: &str,
+        events: &[Uuid],
+    ) -> Result<(), Error> {
         let rows: Vec<_> = events.iter().map(|event| [Param::from(*event)]).collect();
         self.exec_many(FORGET, params![batch, consumer], &rows).await.map(drop)
     }

@@ -29,6 +29,8 @@ impl std::fmt::Debug for StagedText<'_> {
 /// A staged text whose time has come.
 #[derive(Debug, Clone)]
 pub struct StagedRow {
+    /// The shard of the batch's slot.
+    pub shard: i64,
     /// The batch.
     pub batch: BatchId,
     /// The essay.
@@ -58,16 +60,25 @@ const INSERT: Sql = Sql::both(
 );
 
 /// The inner queries see keys and lengths only; a body is read when it is among those that fit.
-const DUE: Sql = Sql::both(
+const DUE: Sql = Sql::each(
     "staged_texts",
     "list staged texts",
-    "SELECT s.batch_id, s.essay_id, s.body, s.reference, s.attempts FROM ( \
+    "SELECT s.shard, s.batch_id, s.essay_id, s.body, s.reference, s.attempts FROM ( \
+       SELECT shard, batch_id, essay_id, size, \
+              sum(size) OVER (ORDER BY batch_id, essay_id ROWS UNBOUNDED PRECEDING) AS so_far FROM ( \
+         SELECT t.* FROM UNNEST($4::bigint[]) AS n (shard) CROSS JOIN LATERAL ( \
+           SELECT shard, batch_id, essay_id, COALESCE(length(body), 0) AS size FROM staged_texts t \
+           WHERE t.shard = n.shard AND not_before <= $1 ORDER BY batch_id, essay_id LIMIT $2) AS t \
+         ORDER BY batch_id, essay_id LIMIT $2) AS next) AS due \
+     JOIN staged_texts s ON s.shard = due.shard AND s.batch_id = due.batch_id AND s.essay_id = due.essay_id \
+     WHERE due.so_far <= $3 OR due.so_far = due.size ORDER BY s.batch_id, s.essay_id",
+    "SELECT s.shard, s.batch_id, s.essay_id, s.body, s.reference, s.attempts FROM ( \
        SELECT batch_id, essay_id, size, \
               sum(size) OVER (ORDER BY batch_id, essay_id ROWS UNBOUNDED PRECEDING) AS so_far FROM ( \
          SELECT batch_id, essay_id, COALESCE(length(body), 0) AS size FROM staged_texts \
-         WHERE shard = $1 AND not_before <= $2 ORDER BY batch_id, essay_id LIMIT $3) AS next) AS due \
-     JOIN staged_texts s ON s.shard = $1 AND s.batch_id = due.batch_id AND s.essay_id = due.essay_id \
-     WHERE due.so_far <= $4 OR due.so_far = due.size ORDER BY s.batch_id, s.essay_id",
+         WHERE shard = ?4 AND not_before <= ?1 ORDER BY batch_id, essay_id LIMIT ?2) AS next) AS due \
+     JOIN staged_texts s ON s.shard = ?4 AND s.batch_id = due.batch_id AND s.essay_id = due.essay_id \
+     WHERE due.so_far <= ?3 OR due.so_far = due.size ORDER BY s.batch_id, s.essay_id",
 );
 
 const POSTPONE: Sql = Sql::each(
@@ -124,22 +135,24 @@ impl Tx {
         self.insert_many(INSERT, "", rows).await.map(drop)
     }
 
-    /// The staged texts of a shard that are due, oldest batch first: at most `limit_rows`, and of those as many as fit into
-    /// `limit_bytes`, but at least one.
+    /// The staged texts of these shards that are due, oldest batch first: at most `limit_rows`, and of those as many as fit
+    /// into `limit_bytes`, but at least one.
     pub async fn due_staged(
         &mut self,
-        shard: i64,
+        shards: &[i64],
         now: DateTime<Utc>,
         limit_rows: u32,
         limit_bytes: i64,
     ) -> Result<Vec<StagedRow>, Error> {
-        self.all(DUE, params![shard, now, limit_rows, limit_bytes], |row| {
+        let shards: Vec<_> = shards.iter().map(|shard| [Param::from(*shard)]).collect();
+        self.all_many(DUE, params![now, limit_rows, limit_bytes], &shards, |row| {
             Ok(StagedRow {
-                batch: row.get(0)?,
-                essay: row.get(1)?,
-                body: row.get::<Option<Vec<u8>>>(2)?.map(Private),
-                reference: row.get(3)?,
-                attempts: row.get(4)?,
+                shard: row.get(0)?,
+                batch: row.get(1)?,
+                essay: row.get(2)?,
+                body: row.get::<Option<Vec<u8>>>(3)?.map(Private),
+                reference: row.get(4)?,
+                attempts: row.get(5)?,
             })
         })
         .await

@@ -10,6 +10,8 @@ use crate::tx::{Sql, Tx};
 /// A deadline that has passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueTimer {
+    /// The shard of the batch's slot.
+    pub shard: i64,
     /// The batch.
     pub batch: BatchId,
     /// What the deadline is about.
@@ -41,11 +43,15 @@ const CLEAR_FIRED: Sql = Sql::both(
     "DELETE FROM timers WHERE shard = $1 AND batch_id = $2 AND kind = $3 AND due_at = $4",
 );
 
-const DUE: Sql = Sql::both(
+const DUE: Sql = Sql::each(
     "timers",
     "list timers that are due",
-    "SELECT batch_id, kind, run, phase, attempt, due_at FROM timers WHERE shard = $1 AND due_at <= $2 \
-     ORDER BY due_at, batch_id LIMIT $3",
+    "SELECT t.* FROM UNNEST($3::bigint[]) AS n (shard) CROSS JOIN LATERAL ( \
+       SELECT shard, batch_id, kind, run, phase, attempt, due_at FROM timers t \
+       WHERE t.shard = n.shard AND due_at <= $1 ORDER BY due_at, batch_id LIMIT $2) AS t \
+     ORDER BY due_at, batch_id LIMIT $2",
+    "SELECT shard, batch_id, kind, run, phase, attempt, due_at FROM timers WHERE shard = ?3 AND due_at <= ?1 \
+     ORDER BY due_at, batch_id LIMIT ?2",
 );
 
 const NEXT: Sql =
@@ -84,28 +90,30 @@ impl Tx {
     }
 
     /// Clears a timer that has fired, unless the same unit has set it anew.
-    pub async fn clear_fired(&mut self, shard: i64, fired: &DueTimer) -> Result<(), Error> {
-        let values = params![shard, fired.batch, fired.timer.kind.as_str(), fired.due_at];
+    pub async fn clear_fired(&mut self, fired: &DueTimer) -> Result<(), Error> {
+        let values = params![fired.shard, fired.batch, fired.timer.kind.as_str(), fired.due_at];
         self.exec(CLEAR_FIRED, values).await.map(drop)
     }
 
-    /// The timers of a shard that are due, longest overdue first.
+    /// The timers of these shards that are due, longest overdue first, at most `limit`.
     pub async fn due_timers(
         &mut self,
-        shard: i64,
+        shards: &[i64],
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<DueTimer>, Error> {
-        self.all(DUE, params![shard, now, limit], |row| {
+        let shards: Vec<_> = shards.iter().map(|shard| [Param::from(*shard)]).collect();
+        self.all_many(DUE, params![now, limit], &shards, |row| {
             Ok(DueTimer {
-                batch: row.get(0)?,
+                shard: row.get(0)?,
+                batch: row.get(1)?,
                 timer: Timer {
-                    kind: row.word(1)?,
-                    run: row.get(2)?,
-                    phase: row.optional_word(3)?,
-                    attempt: row.get(4)?,
+                    kind: row.word(2)?,
+                    run: row.get(3)?,
+                    phase: row.optional_word(4)?,
+                    attempt: row.get(5)?,
                 },
-                due_at: row.get(5)?,
+                due_at: row.get(6)?,
             })
         })
         .await

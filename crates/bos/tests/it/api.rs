@@ -52,7 +52,8 @@ impl Api {
     async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store =
-            Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(|| SystemClock.now())).unwrap();
+            Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(|| SystemClock::default().now()))
+                .unwrap();
         Self::of(store, folder, change).await
     }
 
@@ -69,8 +70,9 @@ impl Api {
             ..domain::Settings::default()
         };
         let settings = engine::Settings::with_rules(rules);
-        let engine =
-            Engine::open(store, settings, Arc::new(SystemClock), None, Crash::default()).await.unwrap();
+        let engine = Engine::open(store, settings, Arc::new(SystemClock::default()), None, Crash::default())
+            .await
+            .unwrap();
         let companions =
             Companions::open(&folder.path().join("companions.db"), CompanionSettings::default()).unwrap();
         let app = App::new(Arc::new(config), Arc::clone(&engine), companions.content(), Tasks::new());

@@ -98,10 +98,10 @@ async fn of_a_deadline_and_an_outcome_at_the_same_moment_the_first_stands_and_th
         let essays = [EssayId::new(batch, 0), EssayId::new(batch, 1)];
         desk.clock.advance(30 * MINUTE);
         if deadline_first {
-            timers::fire(&desk.engine, 0).await.unwrap();
+            timers::fire(&desk.engine, &[0]).await.unwrap();
         }
         desk.hears(vec![outcome(batch, PhaseName::Spellcheck, &essays, &[], correlation(batch))]).await;
-        timers::fire(&desk.engine, 0).await.unwrap();
+        timers::fire(&desk.engine, &[0]).await.unwrap();
         let status = desk.status(batch).await;
         let expected = if deadline_first { (0, 2) } else { (2, 0) };
         assert_eq!((status.counts.succeeded, status.counts.failed), expected);
@@ -121,16 +121,16 @@ async fn a_crash_when_a_timer_fires_fires_it_again_and_once() {
 
     let died = CancellationToken::new();
     let doomed = Desk::open_at(folder.path(), at, crash_at(CrashPoint::TimerFired, died.clone())).await;
-    assert!(timers::fire(&doomed.engine, 0).await.is_err());
+    assert!(timers::fire(&doomed.engine, &[0]).await.is_err());
     assert!(died.is_cancelled());
     assert_eq!(doomed.status(batch).await.row.batch.status(), BatchStatus::Processing);
     doomed.close().await;
 
     let desk = Desk::open_at(folder.path(), at, engine::Crash::default()).await;
-    timers::fire(&desk.engine, 0).await.unwrap();
+    timers::fire(&desk.engine, &[0]).await.unwrap();
     let ended = desk.status(batch).await;
     assert_eq!(ended.row.batch.status(), BatchStatus::Failed);
-    timers::fire(&desk.engine, 0).await.unwrap();
+    timers::fire(&desk.engine, &[0]).await.unwrap();
     assert_eq!(desk.status(batch).await.row.batch.revision, ended.row.batch.revision);
     assert_eq!(desk.sent(Topic::BatchPipelineCompleted).await, 1);
 }

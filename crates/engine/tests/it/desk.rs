@@ -87,7 +87,7 @@ impl Desk {
     /// Lets time pass and fires what is due then.
     pub(crate) async fn passes(&self, time: Duration) {
         self.clock.advance(time);
-        timers::fire(&self.engine, 0).await.unwrap();
+        timers::fire(&self.engine, &[0]).await.unwrap();
     }
 
     /// Puts messages on the bus, and lets the consumer deal with them.

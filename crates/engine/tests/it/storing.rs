@@ -68,7 +68,7 @@ struct Storing {
 impl Storing {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let now = Arc::clone(&clock);
         let store = Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(move || now.now())).unwrap();
         let settings = Settings {

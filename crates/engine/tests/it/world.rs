@@ -59,7 +59,7 @@ impl World {
     }
 
     async fn start_with(folder: &Path, crash: Crash, died: CancellationToken, on_bus: bool) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let now = Arc::clone(&clock);
         let store = Store::open_sqlite(&folder.join("bos.db"), Arc::new(move || now.now())).unwrap();
         let rules = domain::Settings {
@@ -90,7 +90,7 @@ impl World {
             shards.clone(),
             end.clone(),
         ));
-        tasks.spawn(engine::relay::run(Arc::clone(&engine), broker, end.clone()));
+        tasks.spawn(engine::relay::embedded::run(Arc::clone(&engine), broker, end.clone()));
         tasks.spawn(engine::consumer::run(Arc::clone(&engine), Arc::clone(&bus), end.clone()));
         tasks.spawn(engine::timers::run(Arc::clone(&engine), shards, end.clone()));
         for (_, work) in companions.tasks(bus, content, clock, &end) {

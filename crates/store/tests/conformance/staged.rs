@@ -18,7 +18,7 @@ async fn staged_texts_come_oldest_batch_first_within_rows_and_bytes() {
             tx.stage_texts(1, id(3), &[(essay(3, 0), StagedText::Body(b"other shard"))]).await?;
 
             let now = tx.now();
-            let due = tx.due_staged(0, now, 10, 1 << 20).await?;
+            let due = tx.due_staged(&[0], now, 10, 1 << 20).await?;
             let essays: Vec<_> = due.iter().map(|row| row.essay).collect();
             assert_eq!(essays, [essay(1, 0), essay(1, 1), essay(1, 2), essay(2, 0)]);
             assert_eq!(
@@ -26,9 +26,9 @@ async fn staged_texts_come_oldest_batch_first_within_rows_and_bytes() {
                 (id(1), &Some(Private(body.clone())), &None)
             );
             assert_eq!((&due[3].body, &due[3].reference), (&None, &Some(reference.clone())));
-            assert_eq!(tx.due_staged(0, now, 2, 1 << 20).await?.len(), 2);
-            assert_eq!(tx.due_staged(0, now, 10, 2_500).await?.len(), 2);
-            assert_eq!(tx.due_staged(0, now, 10, 1).await?.len(), 1, "a text over the limit goes alone");
+            assert_eq!(tx.due_staged(&[0], now, 2, 1 << 20).await?.len(), 2);
+            assert_eq!(tx.due_staged(&[0], now, 10, 2_500).await?.len(), 2);
+            assert_eq!(tx.due_staged(&[0], now, 10, 1).await?.len(), 1, "a text over the limit goes alone");
             assert_eq!(tx.staged_depth().await?, StagedDepth { rows: 5, bytes: 3_011 });
         });
     })
@@ -44,12 +44,12 @@ async fn a_postponed_text_is_left_alone_until_its_time() {
             let later = tx.now() + Duration::from_secs(5);
             tx.postpone_staged(0, id(1), &[essay(1, 0)], later, true).await?;
             let now = tx.now();
-            let due = tx.due_staged(0, now, 10, 1_000).await?;
+            let due = tx.due_staged(&[0], now, 10, 1_000).await?;
             assert_eq!(due.iter().map(|row| row.essay).collect::<Vec<_>>(), [essay(1, 1)]);
             assert_eq!(tx.next_staged_at(0).await?, Some(now));
             tx.postpone_staged(0, id(1), &[essay(1, 1)], later, false).await?;
             assert_eq!(tx.next_staged_at(0).await?, Some(later));
-            let due = tx.due_staged(0, later, 10, 1_000).await?;
+            let due = tx.due_staged(&[0], later, 10, 1_000).await?;
             assert_eq!(due.iter().map(|row| row.attempts).collect::<Vec<_>>(), [1, 0]);
         });
     })

@@ -23,11 +23,11 @@ async fn a_timer_is_replaced_by_one_of_its_kind_and_fires_in_order() {
             tx.set_timer(0, id(2), &registration, noon() + 2 * MINUTE).await?;
             tx.set_timer(1, id(3), &registration, noon()).await?;
             assert_eq!(tx.next_timer_at(0).await?, Some(noon() + 2 * MINUTE));
-            assert!(tx.due_timers(0, noon() + MINUTE, 10).await?.is_empty());
-            let due = tx.due_timers(0, noon() + 3 * MINUTE, 10).await?;
+            assert!(tx.due_timers(&[0], noon() + MINUTE, 10).await?.is_empty());
+            let due = tx.due_timers(&[0], noon() + 3 * MINUTE, 10).await?;
             let found: Vec<_> = due.iter().map(|row| (row.batch, row.timer)).collect();
             assert_eq!(found, [(id(2), registration), (id(1), start)]);
-            assert_eq!(tx.due_timers(0, noon() + 3 * MINUTE, 1).await?.len(), 1);
+            assert_eq!(tx.due_timers(&[0], noon() + 3 * MINUTE, 1).await?.len(), 1);
         });
     })
     .await;
@@ -39,9 +39,9 @@ async fn a_fired_timer_is_cleared_unless_it_was_set_anew() {
         unit!(store, |tx| {
             let timer = Timer { kind: TimerKind::Registration, run: 1, phase: None, attempt: 1 };
             tx.set_timer(0, id(1), &timer, noon()).await?;
-            let fired = tx.due_timers(0, noon(), 1).await?.remove(0);
+            let fired = tx.due_timers(&[0], noon(), 1).await?.remove(0);
             tx.set_timer(0, id(1), &timer, noon() + MINUTE).await?;
-            tx.clear_fired(0, &fired).await?;
+            tx.clear_fired(&fired).await?;
             assert_eq!(tx.next_timer_at(0).await?, Some(noon() + MINUTE));
             tx.clear_timer(0, id(1), TimerKind::Phase).await?;
             assert!(tx.next_timer_at(0).await?.is_some());

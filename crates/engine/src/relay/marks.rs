@@ -1,0 +1,67 @@
+//! Where in the outbox the relay begins to look.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use store::{PendingRow, ShardMark};
+
+use super::{OF_SHARD, WINDOW};
+use crate::{Engine, Error};
+
+/// How often the marks go back to the beginning: a row with a smaller number may commit late.
+const FROM_THE_START: Duration = Duration::from_secs(2);
+
+/// The low-water marks: no row before a shard's is pending. They spare each look the scan of rows that are deleted and not
+/// yet vacuumed, which a long transaction elsewhere can pin for hours. A mark is the smallest *pending* number, never the
+/// last one taken: that would pass by rows that wait behind the head of their key.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    low: HashMap<i64, i64>,
+    moved_at: Duration,
+    reset_at: Duration,
+    looks: usize,
+}
+
+impl Marks {
+    /// The heads of the keys of these shards.
+    pub(super) async fn look(
+        &mut self,
+        engine: &Engine,
+        mut shards: Vec<i64>,
+        now: Duration,
+    ) -> Result<Vec<PendingRow>, Error> {
+        if shards.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Another shard first each time, or under load the last ones would never have their turn.
+        self.looks = self.looks.wrapping_add(1);
+        let first = self.looks % shards.len();
+        shards.rotate_left(first);
+
+        if now >= self.reset_at + FROM_THE_START {
+            self.reset_at = now;
+            self.low.clear();
+        }
+        let moves = now >= self.moved_at + engine.settings.relay_period;
+        let marks: Vec<ShardMark> = shards
+            .into_iter()
+            .map(|shard| ShardMark { shard, low: self.low.get(&shard).copied().unwrap_or(0) })
+            .collect();
+        let window = u32::try_from(WINDOW).unwrap_or(u32::MAX);
+        let (heads, low) = engine
+            .store
+            .read(move |tx| {
+                Box::pin(async move {
+                    let heads = tx.outbox_heads(&marks, OF_SHARD, window).await?;
+                    let low = if moves { tx.outbox_low(&marks).await? } else { Vec::new() };
+                    Ok::<_, Error>((heads, low))
+                })
+            })
+            .await?;
+        if moves {
+            self.moved_at = now;
+            self.low.extend(low.into_iter().map(|mark| (mark.shard, mark.low)));
+        }
+        Ok(heads)
+    }
+}
