@@ -9,6 +9,7 @@ mod ci;
 mod left_out;
 mod postgres;
 mod process;
+mod simulate;
 mod test;
 mod workspace;
 
@@ -23,7 +24,8 @@ enum Task {
     Test(test::Args),
     Bench(bench::Args),
     Chaos(chaos::Args),
-    /// Check what a change must pass: format, lints, documentation, tests, a short chaos; stop at the first failure
+    Simulate(simulate::Args),
+    /// Check what a change must pass: format, lints, documentation, tests, a short simulation, a short chaos; stop at the first failure
     Ci,
 }
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Chaos(args) => chaos::run(&args),
+        Task::Simulate(args) => simulate::run(&args),
         Task::Ci => ci::run(),
     });
     match done {
