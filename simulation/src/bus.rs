@@ -50,12 +50,12 @@ pub struct Entry {
 /// A record that was sent and not answered.
 struct Flight {
     record: Record,
-    reply: Option<oneshot::Sender<Result<Placed, SendError>>>,
+    reply: oneshot::Sender<Result<Placed, SendError>>,
 }
 
 impl fmt::Debug for Flight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Flight({}, answered: {})", self.record.event_id, self.reply.is_none())
+        write!(f, "Flight({})", self.record.event_id)
     }
 }
 
@@ -74,6 +74,8 @@ struct Inner {
     /// Every record in the order in which it came.
     history: Vec<(Place, usize)>,
     flights: Vec<Flight>,
+    /// Records that nobody waits for any more: their sender gave up or died. Each gets onto the bus some time, or never.
+    adrift: Vec<Record>,
     committed: BTreeMap<Place, usize>,
     /// The farthest place that was ever committed.
     dealt_with: BTreeMap<Place, usize>,
@@ -140,23 +142,22 @@ impl Bus {
         self.inner().away_until = Duration::ZERO;
     }
 
-    /// One record that is under way arrives, or does not.
+    /// One record that is under way arrives, or does not; and now and then one that nobody waits for.
     pub fn settle(&self) {
         let chance = &self.chance;
+        if chance.percent(10) {
+            self.wash_up();
+        }
         let under_way = self.under_way();
         if under_way == 0 {
             return;
         }
         let at = if chance.strikes(Fault::SendReorder) { chance.below(under_way) } else { 0 };
-        let flight = self.inner().flights.remove(at);
-        let Flight { record, reply } = flight;
-        let Some(reply) = reply.filter(|reply| !reply.is_canceled()) else {
-            // Nobody waits any more: it arrives all the same, or it does not.
-            if chance.percent(70) {
-                self.append(record, About::Ours);
-            }
+        let Flight { record, reply } = self.inner().flights.remove(at);
+        if reply.is_canceled() {
+            self.inner().adrift.push(record);
             return;
-        };
+        }
         let answer = if chance.strikes(Fault::SendFails) {
             Err(SendError::Failed { code: "simulated" })
         } else if chance.strikes(Fault::SendTimeout) {
@@ -165,13 +166,26 @@ impl Bus {
             self.append(record, About::Ours);
             Err(TIMEOUT)
         } else if chance.strikes(Fault::SendLate) {
-            self.inner().flights.push(Flight { record, reply: None });
+            self.inner().adrift.push(record);
             Err(TIMEOUT)
         } else {
             Ok(self.take(record))
         };
         // Whoever waited may have died.
         let _ = reply.send(answer);
+    }
+
+    /// One of the records that nobody waits for any more gets onto the bus, or is lost. False when there is none.
+    pub fn wash_up(&self) -> bool {
+        let adrift = self.inner().adrift.len();
+        if adrift == 0 {
+            return false;
+        }
+        let record = self.inner().adrift.remove(self.chance.below(adrift));
+        if self.chance.percent(70) {
+            self.append(record, About::Ours);
+        }
+        true
     }
 
     fn take(&self, mut record: Record) -> Placed {
@@ -243,7 +257,7 @@ impl Broker for Bus {
             return Box::pin(async { Err(SendError::Unavailable { code: "broker_unreachable" }) });
         }
         let (reply, answer) = oneshot::channel();
-        self.inner().flights.push(Flight { record, reply: Some(reply) });
+        self.inner().flights.push(Flight { record, reply });
         Box::pin(async move { answer.await.unwrap_or(Err(TIMEOUT)) })
     }
 

@@ -11,6 +11,9 @@ use store::{Details, Labels};
 
 use crate::chance::{Chance, Fault};
 
+/// What is asked for in a run, at most.
+const WISHES: usize = 40;
+
 /// The one caller.
 pub fn owner() -> Owner {
     Owner { user_id: "local".to_owned(), org_id: None }
@@ -23,8 +26,8 @@ pub struct Client {
     wishes: Vec<Wish>,
     /// What the engine should not have answered.
     complaints: Vec<String>,
-    /// No command of a calm run: what comes of it is then known beforehand.
-    calm: bool,
+    /// How often it gives commands, in percent of its turns. Never in a calm run: what comes of it is then known beforehand.
+    commanding: u8,
 }
 
 /// Something that is asked for under one key.
@@ -62,7 +65,8 @@ impl Client {
             outcome: Outcome::Unknown,
         });
         let wishes = wishes.collect();
-        Self { chance, wishes, complaints: Vec::new(), calm }
+        let commanding = if calm { 0 } else { chance.pick(&[10, 30, 60]).unwrap_or_default() };
+        Self { chance, wishes, complaints: Vec::new(), commanding }
     }
 
     /// What the engine should not have answered, since the last call.
@@ -104,7 +108,7 @@ impl Client {
     /// # Errors
     /// When the engine stopped at a crash point.
     pub async fn turn(&mut self, engine: &Engine) -> Result<(), Error> {
-        if !self.calm && self.chance.percent(25) {
+        if self.chance.percent(self.commanding) {
             self.think_of_a_command();
         }
         let all: Vec<usize> = (0..self.wishes.len()).collect();
@@ -133,16 +137,15 @@ impl Client {
 
     fn think_of_a_command(&mut self) {
         let Some(batch) = self.chance.pick(&self.acknowledged()) else { return };
-        let news = match self.chance.below(7) {
-            0 | 1 => News::Pause,
-            2 | 3 => News::Resume,
-            4 => News::Close,
-            5 if self.chance.percent(50) => {
-                News::Cancel(if self.chance.percent(50) { CancelMode::Graceful } else { CancelMode::Abandon })
-            }
+        let news = match self.chance.below(10) {
+            0 => News::Pause,
+            1 | 2 => News::Resume,
+            3 => News::Close,
+            4 => News::Cancel(CancelMode::Graceful),
+            5 => News::Cancel(CancelMode::Abandon),
             _ => News::StartRequested { phases: phases(&self.chance, &SERVED) },
         };
-        if self.wishes.len() < 20 {
+        if self.wishes.len() < WISHES {
             self.wish(batch, news);
         }
     }

@@ -46,6 +46,10 @@ pub struct Neighbours {
     /// What the engine should not have asked for.
     complaints: Vec<String>,
     poisoned: u128,
+    /// How often they say something where they could read, in percent.
+    talkative: u8,
+    /// How many tasks succeed, in percent.
+    good: u8,
 }
 
 /// A batch as the lifecycle service knows it.
@@ -70,6 +74,8 @@ struct Outgoing {
 impl Neighbours {
     /// Nothing is known yet.
     pub fn new(chance: Chance, bus: Bus, clock: SimulatedClock) -> Self {
+        let talkative = chance.pick(&[8, 30, 50]).unwrap_or_default();
+        let good = chance.pick(&[60, 90, 100]).unwrap_or_default();
         Self {
             chance,
             bus,
@@ -80,6 +86,8 @@ impl Neighbours {
             verdicts: BTreeMap::new(),
             complaints: Vec::new(),
             poisoned: 0,
+            talkative,
+            good,
         }
     }
 
@@ -101,15 +109,14 @@ impl Neighbours {
 
     /// One thing: a record is read, or something is said.
     pub fn turn(&mut self) {
-        if self.outgoing.is_empty() || self.chance.percent(50) {
-            self.read();
-        } else {
+        if self.chance.percent(self.talkative) || !self.read() {
             self.say();
         }
         self.disturb();
     }
 
-    fn read(&mut self) {
+    /// False when everything is read.
+    fn read(&mut self) -> bool {
         let unread: Vec<Place> = self
             .bus
             .ends(&READ)
@@ -117,7 +124,7 @@ impl Neighbours {
             .filter(|(place, end)| self.positions.get(place).copied().unwrap_or_default() < *end)
             .map(|(place, _)| place)
             .collect();
-        let Some(place) = self.chance.pick(&unread) else { return };
+        let Some(place) = self.chance.pick(&unread) else { return false };
         let position = self.positions.entry(place).or_default();
         let at = *position;
         if !self.chance.strikes(Fault::NeighbourRedelivery) {
@@ -128,11 +135,15 @@ impl Neighbours {
         {
             self.hear(&entry.record);
         }
+        true
     }
 
     fn say(&mut self) {
         let chance = self.chance.clone();
         let count = self.outgoing.len();
+        if count == 0 {
+            return;
+        }
         let at = if chance.strikes(Fault::ResultReorder) { chance.below(count) } else { 0 };
         let Outgoing { record, batch, is_result } = self.outgoing.remove(at);
         if is_result && chance.strikes(Fault::ResultLost) {
@@ -244,10 +255,10 @@ impl Neighbours {
         self.outgoing.push(Outgoing { record, batch: batch_id, is_result: true });
     }
 
-    /// Nine of ten succeed; a task that is asked for again ends as it did.
+    /// A task that is asked for again ends as it did.
     fn judge(&mut self, task: Task) -> bool {
-        let chance = &self.chance;
-        *self.verdicts.entry(task).or_insert_with(|| chance.percent(90))
+        let (chance, good) = (&self.chance, self.good);
+        *self.verdicts.entry(task).or_insert_with(|| chance.percent(good))
     }
 }
 

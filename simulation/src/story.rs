@@ -208,6 +208,10 @@ impl Story<'_> {
         for _ in 0..ROUNDS {
             let is_changed = self.round().await?;
             if !is_changed && self.is_quiet()? {
+                // What arrives now finds everything done.
+                if self.around.bus.wash_up() {
+                    continue;
+                }
                 break;
             }
             if is_changed {
