@@ -137,6 +137,13 @@ impl Bus {
         self.inner().flights.len()
     }
 
+    /// The events under way that somebody waits for.
+    pub fn in_flight(&self) -> Vec<Uuid> {
+        let inner = self.inner();
+        let live = inner.flights.iter().filter(|flight| !flight.reply.is_canceled());
+        live.map(|flight| flight.record.event_id).collect()
+    }
+
     /// It is back, whatever it said.
     pub fn heal(&self) {
         self.inner().away_until = Duration::ZERO;

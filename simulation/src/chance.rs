@@ -51,6 +51,7 @@ faults! {
     ResultDuplicate = "neighbours" "Duplicate" "a result comes twice",
     ResultReorder = "neighbours" "Reorder" "a result overtakes earlier ones",
     ResultRepeated = "neighbours" "Duplicate" "a result comes again under another id",
+    OutcomeSlow = "neighbours" "Delay" "an outcome comes long after the results",
     NeighbourRedelivery = "neighbours" "Duplicate" "a neighbour reads a record again",
     Poison = "neighbours" "Error" "a record that nobody can read",
     Foreign = "neighbours" "Error" "news about somebody else's batch",
@@ -80,7 +81,7 @@ impl Fault {
             0.03
         } else if is(&[F::PositionsLost, F::Poison, F::Foreign]) {
             0.08
-        } else if is(&[F::CrashTimerFired, F::CrashSetAside]) {
+        } else if is(&[F::CrashTimerFired, F::CrashSetAside, F::OutcomeSlow]) {
             1.0
         } else if is(&[F::StoreAway, F::StoreRolledBack, F::CommitUnknown, F::ReadFails, F::SendAway]) {
             0.15

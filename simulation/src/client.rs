@@ -10,6 +10,7 @@ use engine::{
 use store::{Details, Labels};
 
 use crate::chance::{Chance, Fault};
+use crate::check::Seen;
 
 /// What is asked for in a run, at most.
 const WISHES: usize = 40;
@@ -28,6 +29,9 @@ pub struct Client {
     complaints: Vec<String>,
     /// How often it gives commands, in percent of its turns. Never in a calm run: what comes of it is then known beforehand.
     commanding: u8,
+    /// Batches whose run it has seen to be over, and those whose last phase is half done.
+    ended: Vec<BatchId>,
+    half_done: Vec<BatchId>,
 }
 
 /// Something that is asked for under one key.
@@ -66,7 +70,7 @@ impl Client {
         });
         let wishes = wishes.collect();
         let commanding = if calm { 0 } else { chance.pick(&[10, 30, 60]).unwrap_or_default() };
-        Self { chance, wishes, complaints: Vec::new(), commanding }
+        Self { chance, wishes, complaints: Vec::new(), commanding, ended: Vec::new(), half_done: Vec::new() }
     }
 
     /// What the engine should not have answered, since the last call.
@@ -103,13 +107,30 @@ impl Client {
         self.wishes.iter().all(|wish| wish.outcome != Outcome::Unknown)
     }
 
+    /// The caller looks at its batches.
+    pub fn look<'s>(&mut self, batches: impl Iterator<Item = (BatchId, &'s Seen)>) {
+        self.ended.clear();
+        self.half_done.clear();
+        for (batch, seen) in batches {
+            if seen.is_ended() {
+                self.ended.push(batch);
+            } else if seen.is_half_done {
+                self.half_done.push(batch);
+            }
+        }
+    }
+
     /// One request: what was not answered yet, something new, or what was answered long ago.
     ///
     /// # Errors
     /// When the engine stopped at a crash point.
     pub async fn turn(&mut self, engine: &Engine) -> Result<(), Error> {
+        let wishes = self.wishes.len();
         if self.chance.percent(self.commanding) {
             self.think_of_a_command();
+        }
+        if self.wishes.len() > wishes {
+            return self.ask(engine, wishes).await;
         }
         let all: Vec<usize> = (0..self.wishes.len()).collect();
         let open: Vec<usize> = all
@@ -136,6 +157,18 @@ impl Client {
     }
 
     fn think_of_a_command(&mut self) {
+        if self.wishes.len() >= WISHES {
+            return;
+        }
+        // Only what is abandoned half done and started again has a second attempt while there is news of the first.
+        if let Some(batch) = self.chance.pick(&self.half_done).filter(|_| self.chance.percent(80)) {
+            self.wish(batch, News::Cancel(CancelMode::Abandon));
+            return;
+        }
+        if let Some(batch) = self.chance.pick(&self.ended).filter(|_| self.chance.percent(60)) {
+            self.wish(batch, News::StartRequested { phases: SERVED.to_vec() });
+            return;
+        }
         let Some(batch) = self.chance.pick(&self.acknowledged()) else { return };
         let news = match self.chance.below(10) {
             0 => News::Pause,
@@ -145,9 +178,7 @@ impl Client {
             5 => News::Cancel(CancelMode::Abandon),
             _ => News::StartRequested { phases: phases(&self.chance, &SERVED) },
         };
-        if self.wishes.len() < WISHES {
-            self.wish(batch, news);
-        }
+        self.wish(batch, news);
     }
 
     async fn ask(&mut self, engine: &Engine, at: usize) -> Result<(), Error> {

@@ -146,14 +146,20 @@ impl Neighbours {
         }
         let at = if chance.strikes(Fault::ResultReorder) { chance.below(count) } else { 0 };
         let Outgoing { record, batch, is_result } = self.outgoing.remove(at);
+        if record.topic == Topic::BatchPhaseOutcome && chance.strikes(Fault::OutcomeSlow) {
+            self.outgoing.push(Outgoing { record, batch, is_result });
+            return;
+        }
         if is_result && chance.strikes(Fault::ResultLost) {
             return;
         }
+        // What comes again may come much later, when another attempt is at work.
         if chance.strikes(Fault::ResultDuplicate) {
-            self.bus.append(record.clone(), About::Batch(batch));
+            self.outgoing.push(Outgoing { record: record.clone(), batch, is_result });
         }
         if chance.strikes(Fault::ResultRepeated) {
-            self.bus.append(words::under_another_id(&record), About::Batch(batch));
+            let record = words::under_another_id(&record);
+            self.outgoing.push(Outgoing { record, batch, is_result });
         }
         self.bus.append(record, About::Batch(batch));
     }

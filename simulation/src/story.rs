@@ -99,13 +99,16 @@ pub async fn tell(seed: u64, folder: &Path, sabotage: Option<Sabotage>, trace: b
 
 impl Story<'_> {
     async fn with_faults(&mut self) -> Result<()> {
-        let turns = self.around.chance.between(100, 400);
+        let turns = self.around.chance.between(100, 500);
         self.around.chance.set_faults(true);
         for _ in 0..turns {
             self.pass_time();
             self.keep_leases().await?;
             let turn = self.draw();
             self.take(turn).await?;
+            if self.is_broken() {
+                break;
+            }
             let crashed = self.installation.as_ref().is_some_and(Installation::is_dead);
             if crashed || self.around.chance.strikes(Fault::Crash) {
                 self.crash().await?;
@@ -115,14 +118,20 @@ impl Story<'_> {
         Ok(())
     }
 
+    /// Whether a promise is broken: what comes after that tells nothing.
+    fn is_broken(&self) -> bool {
+        !self.check.findings.violations.is_empty()
+    }
+
     /// Whose turn it is; none is the neighbours'. Seldom of somebody who has nothing to do.
     fn draw(&self) -> Option<Turn> {
         let under_way = self.around.bus.under_way() > 0;
         let unread = !self.around.bus.is_read();
+        let tempting = !self.calm && self.check.states().any(|(_, seen)| seen.is_half_done);
         let weigh = |is_busy, weight| if is_busy { weight } else { 1 };
         let turns = [
             (None, weigh(!self.neighbours.is_quiet(), 30)),
-            (Some(Turn::Client), 5),
+            (Some(Turn::Client), if tempting { 20 } else { 5 }),
             (Some(Turn::Ingest), 8),
             (Some(Turn::Send), 8),
             (Some(Turn::Settle), weigh(under_way, 20)),
@@ -169,6 +178,9 @@ impl Story<'_> {
     async fn take(&mut self, turn: Option<Turn>) -> Result<bool> {
         self.turns += 1;
         let Some(installation) = &mut self.installation else { return Ok(false) };
+        if turn == Some(Turn::Client) {
+            self.client.look(self.check.states());
+        }
         let outcome = if let Some(turn) = turn {
             installation.take(turn, &mut self.client).await
         } else {
@@ -207,6 +219,9 @@ impl Story<'_> {
         let healed_at = self.around.clock.elapsed();
         for _ in 0..ROUNDS {
             let is_changed = self.round().await?;
+            if self.is_broken() {
+                return Ok(());
+            }
             if !is_changed && self.is_quiet()? {
                 // What arrives now finds everything done.
                 if self.around.bus.wash_up() {
@@ -246,7 +261,7 @@ impl Story<'_> {
         for turn in [Turn::Ingest, Turn::Send] {
             is_changed |= self.take(Some(turn)).await?;
         }
-        while self.around.bus.under_way() > 0 {
+        for _ in 0..self.around.bus.under_way() {
             is_changed |= self.take(Some(Turn::Settle)).await?;
         }
         for turn in [Turn::Land, Turn::Record] {

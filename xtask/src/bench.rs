@@ -4,8 +4,9 @@ use std::env::consts::EXE_SUFFIX;
 use std::process::Command;
 
 use anyhow::Result;
+use testbed::{Postgres, process};
 
-use crate::{postgres::Postgres, process, workspace};
+use crate::workspace;
 
 /// Measure the service beside the limits of this machine; a table here, JSON under target/bench/
 ///
@@ -29,7 +30,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     if !status.success() {
         return Ok(process::exit_code(status));
     }
-    let target = workspace::target()?;
+    let target = testbed::target_folder()?;
     let program = |name: &str| target.join("release").join(format!("{name}{EXE_SUFFIX}"));
     let mut bench = Command::new(program("bench"));
     bench.arg("measure").arg("--bos").arg(program("bos")).arg("--out").arg(target.join("bench"));
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     if let Some(pgbench) =
         postgres.bin_dir().map(|folder| folder.join("pgbench")).filter(|file| file.is_file())
     {
-        bench.arg("--postgres").arg(&postgres.url).arg("--pgbench").arg(pgbench);
+        bench.arg("--postgres").arg(postgres.url()).arg("--pgbench").arg(pgbench);
     }
     Ok(process::exit_code(process::run(&mut bench)?))
 }

@@ -4,8 +4,9 @@ use std::env::consts::EXE_SUFFIX;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use testbed::process;
 
-use crate::{process, workspace};
+use crate::workspace;
 
 /// Kill the service under load, start it again, and check every promise; history and report under target/chaos/
 ///
@@ -42,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     if !status.success() {
         return Ok(process::exit_code(status));
     }
-    let target = workspace::target()?;
+    let target = testbed::target_folder()?;
     let program = |name: &str| target.join("debug").join(format!("{name}{EXE_SUFFIX}"));
     let mut chaos = Command::new(program("chaos"));
     chaos.arg("--bos").arg(program("bos")).arg("--out").arg(target.join("chaos"));

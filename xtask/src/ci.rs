@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use testbed::process;
 
-use crate::{chaos, process, simulate, test, workspace};
+use crate::{chaos, simulate, test, workspace};
 
 /// The checks before the tests: the variables they set, and their words for cargo.
 const CHECKS: [(&[(&str, &str)], &str); 3] = [

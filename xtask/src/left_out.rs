@@ -24,8 +24,6 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::workspace;
-
 /// The variable that tells tests where to write what they left out.
 pub(crate) const VARIABLE: &str = "BOS_TEST_LEFT_OUT";
 
@@ -35,7 +33,7 @@ pub(crate) struct LeftOut(TempDir);
 impl LeftOut {
     /// An empty folder under the target folder.
     pub(crate) fn new() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("left-out-").tempdir_in(workspace::target()?);
+        let folder = tempfile::Builder::new().prefix("left-out-").tempdir_in(testbed::target_folder()?);
         Ok(Self(folder.context("making the folder for what is left out")?))
     }
 

@@ -4,8 +4,9 @@ use std::env::consts::EXE_SUFFIX;
 use std::process::Command;
 
 use anyhow::Result;
+use testbed::process;
 
-use crate::{process, workspace};
+use crate::workspace;
 
 /// Run the engine under faults that a seed draws, one turn at a time, and check every promise after each turn
 ///
@@ -27,7 +28,7 @@ pub(crate) struct Args {
 impl Args {
     /// Runs that are short enough to be made at every change.
     pub(crate) const fn short() -> Self {
-        Self { seeds: Some(300), seed: None, trace: false }
+        Self { seeds: Some(400), seed: None, trace: false }
     }
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         return Ok(process::exit_code(status));
     }
     let mut simulation =
-        Command::new(workspace::target()?.join("debug").join(format!("simulation{EXE_SUFFIX}")));
+        Command::new(testbed::target_folder()?.join("debug").join(format!("simulation{EXE_SUFFIX}")));
     for (name, value) in [("--seeds", args.seeds), ("--seed", args.seed)] {
         if let Some(value) = value {
             simulation.arg(name).arg(value.to_string());

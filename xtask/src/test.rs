@@ -1,19 +1,20 @@
 //! `cargo xtask test`: every test of the workspace, with the servers they need.
 
-use std::time::Instant;
+use std::process::Stdio;
 
 use anyhow::Result;
+use testbed::{kafka, postgres, process};
 
 use crate::{
     left_out::{self, LeftOut},
-    postgres::{self, Postgres},
-    process, workspace,
+    servers::Servers,
+    workspace,
 };
 
-/// Run every test, those that need `PostgreSQL` included; say what was started and what was left out
+/// Run every test, those that need `PostgreSQL` and Kafka included; say what was started and what was left out
 ///
-/// Starts a throw-away `PostgreSQL` (or uses the one of `BOS_TEST_DATABASE_URL`) and runs `cargo test --workspace
-/// --locked`. Words are passed on to cargo, words after `--` to the tests: `cargo xtask test -p store -- --nocapture`.
+/// Starts a throw-away `PostgreSQL` and a throw-away Kafka (or uses those of `BOS_TEST_DATABASE_URL` and
+/// `BOS_TEST_KAFKA`) and runs `cargo test --workspace --locked`. Words are passed on to cargo, words after `--` to the tests: `cargo xtask test -p store -- --nocapture`.
 /// The exit code is cargo's.
 #[derive(Default, clap::Args)]
 pub(crate) struct Args {
@@ -38,20 +39,44 @@ impl Args {
         }
         words
     }
+
+    /// What compiles the tests and runs none, unless the words ask for what does not go with it.
+    fn words_to_compile(&self) -> Option<Vec<&str>> {
+        if self.cargo.iter().any(|word| OF_ANOTHER_KIND.contains(&word.as_str())) {
+            return None;
+        }
+        let words = self.words().into_iter().take_while(|word| *word != "--");
+        Some(words.chain(["--no-run", QUIET_ABOUT_PROGRAMS]).collect())
+    }
+}
+
+/// Words for cargo with which there is nothing to compile beforehand.
+const OF_ANOTHER_KIND: [&str; 4] = ["--doc", "--help", "-h", "--no-run"];
+
+/// Cargo would else list every test program. Warnings and errors go to standard error as ever, the JSON to nowhere.
+const QUIET_ABOUT_PROGRAMS: &str = "--message-format=json-render-diagnostics";
+
+/// Compiles the tests, which takes as long as the servers' start at least, and gives cargo's exit code.
+fn compile(args: &Args) -> Result<u8> {
+    let Some(words) = args.words_to_compile() else { return Ok(0) };
+    let status = process::run(workspace::cargo(words).stdout(Stdio::null()))?;
+    Ok(process::exit_code(status))
 }
 
 /// Runs the tests and gives cargo's exit code.
 pub(crate) fn run(args: &Args) -> Result<u8> {
-    let begun = Instant::now();
-    let postgres = Postgres::start()?;
-    eprintln!("started: {postgres} in {:.1} s", begun.elapsed().as_secs_f64());
+    let (servers, compiled) = Servers::start_while(|| compile(args))?;
+    if compiled != 0 {
+        return Ok(compiled);
+    }
     let left_out = LeftOut::new()?;
     let status = process::run(
         workspace::cargo(args.words())
-            .env(postgres::URL_VARIABLE, &postgres.url)
+            .env(postgres::URL_VARIABLE, servers.postgres.url())
+            .env(kafka::ADDRESS_VARIABLE, servers.kafka.bootstrap_servers())
             .env(left_out::VARIABLE, left_out.path()),
     )?;
-    eprintln!("\nstarted:  {postgres}");
+    eprintln!("\nstarted:  {}\nstarted:  {}", servers.postgres, servers.kafka);
     let lines = left_out.lines()?;
     for line in &lines {
         eprintln!("left out: {line}");
@@ -68,13 +93,28 @@ mod tests {
 
     use super::*;
 
-    fn words(typed: &str) -> String {
+    fn args(typed: &str) -> Args {
         let crate::Task::Test(args) =
             crate::Task::parse_from(format!("xtask test {typed}").split_whitespace())
         else {
             panic!("{typed} is not the task `test`")
         };
-        args.words().join(" ")
+        args
+    }
+
+    fn words(typed: &str) -> String {
+        args(typed).words().join(" ")
+    }
+
+    #[test]
+    fn what_is_compiled_beforehand_is_what_is_tested() {
+        let compile = |typed: &str| {
+            let args = args(typed);
+            args.words_to_compile().map(|words| words.join(" ").replace(QUIET_ABOUT_PROGRAMS, "QUIET"))
+        };
+        let compiled = compile("-p store inbox -- --nocapture");
+        assert_eq!(compiled.as_deref(), Some("test --locked -p store inbox --no-run QUIET"));
+        assert_eq!(compile("--doc"), None);
     }
 
     #[test]

@@ -1,21 +1,12 @@
-//! Where things are: the workspace's folder, its target folder, its cargo.
+//! Where things are: the workspace's folder, its cargo.
 
 use std::{env, path::PathBuf, process::Command};
-
-use anyhow::{Context, Result};
 
 /// The folder that holds the workspace's `Cargo.toml`. Cargo says where it is when it runs this program; a program kept
 /// in a target folder that several checkouts share would remember the wrong one.
 pub(crate) fn root() -> PathBuf {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     PathBuf::from(manifest).join("..")
-}
-
-/// The target folder of the build that made this program, wherever cargo's configuration puts it.
-pub(crate) fn target() -> Result<PathBuf> {
-    let program = env::current_exe().context("finding the target folder")?;
-    let folder = program.ancestors().nth(2).context("this program is not in a target folder")?;
-    Ok(folder.to_path_buf())
 }
 
 /// `cargo <args>` at the workspace's root, by the cargo that runs this program.

@@ -4,6 +4,8 @@
 
 pub mod batch;
 mod client;
+#[cfg(feature = "kafka")]
+pub mod companions;
 pub mod completions;
 pub mod config;
 mod corrections;
@@ -13,6 +15,7 @@ pub mod demo;
 pub mod essay;
 mod files;
 mod follow;
+pub mod migrate;
 pub mod openapi;
 pub mod output;
 mod progress;
@@ -20,6 +23,8 @@ mod rows;
 pub mod serve;
 mod shapes;
 mod submission;
+#[cfg(feature = "kafka")]
+pub mod topics;
 
 use std::future::Future;
 use std::io;
@@ -120,6 +125,14 @@ pub enum Command {
     Batch(batch::BatchCommand),
     /// Send single essays to the spell checker and look at them
     Essay(essay::EssayCommand),
+    /// Run the service's neighbours over Kafka, for trying and testing
+    #[cfg(feature = "kafka")]
+    Companions(companions::CompanionsCommand),
+    /// Look after the topics of Kafka
+    #[cfg(feature = "kafka")]
+    Topics(topics::TopicsCommand),
+    /// Bring the tables of PostgreSQL up to date
+    Migrate(migrate::MigrateCommand),
     /// Show or check the configuration
     Config(config::ConfigCommand),
     /// Print the API's description (OpenAPI 3.1)
@@ -161,6 +174,11 @@ fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
             let client = Client::new(&global.server)?;
             on(&mut Builder::new_current_thread(), command.run(&client, output))
         }
+        #[cfg(feature = "kafka")]
+        Command::Companions(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
+        #[cfg(feature = "kafka")]
+        Command::Topics(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::Migrate(command) => on(&mut Builder::new_current_thread(), command.run(output)),
         Command::Config(command) => command.run(output),
         Command::Completions(command) => command.run(),
     }

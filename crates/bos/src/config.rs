@@ -63,6 +63,8 @@ settings! {
     kafka_ssl_ca_location: Option<PathBuf>,
     /// How long a message may wait for its acknowledgement; shorter than the lease.
     kafka_message_timeout: Duration,
+    /// How long the consumer group waits for a silent process.
+    kafka_session_timeout: Duration,
     /// The Content Service; unset means the embedded one.
     content_service_url: Option<ContentServiceUrl>,
     /// How long connecting to the Content Service may take.
@@ -105,6 +107,8 @@ settings! {
     els_registration: bool,
     /// Whether the Essay Lifecycle Service can redo failed essays.
     els_retries: bool,
+    /// Whether what a class is called and asked to write goes onto the bus.
+    events_include_class_context: bool,
     /// Version of the nlp command that is sent, 1 or 2.
     nlp_command_version: u16,
     /// HTTP connections open at the same time; more wait to be accepted.

@@ -25,6 +25,8 @@ mod shape;
 mod status;
 mod submission;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware;
@@ -35,6 +37,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use app::App;
+use auth::Caller;
+use body::Bodies;
+pub use body::BodyLimits;
+use companions::ContentService;
 use problem::{Code, Problem};
 
 /// Everything that is served.
@@ -61,12 +67,18 @@ pub fn router(app: App) -> Router {
         .route("/docs", get(docs::enter))
         .route("/docs/", get(docs::index))
         .route("/docs/{*path}", get(docs::asset));
-    if app.config().content_service_url.is_none() {
-        routes = routes
-            .route("/v1/content", post(content::store))
-            .route("/v1/content/{storage_id}", get(content::fetch).delete(content::erase));
+    if let Some(service) = app.content() {
+        let shelf = content::Shelf { service, bodies: app.bodies().clone() };
+        let known = middleware::from_extractor_with_state::<Caller, App>(app.clone());
+        routes = routes.merge(content::routes(shelf).layer(known).with_state(()));
     }
     frame(routes).with_state(app)
+}
+
+/// A Content Service and nothing else, for `bos companions`. Like the platform's own it asks nobody who they are.
+pub fn content_router(service: Arc<ContentService>, limits: BodyLimits) -> Router {
+    let shelf = content::Shelf { service, bodies: Bodies::new(limits) };
+    frame(content::routes(shelf).route("/healthz", get(health::alive)))
 }
 
 /// Puts the frame around the handlers: problem pages, answers for unknown paths and methods, panics as problems,

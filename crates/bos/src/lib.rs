@@ -14,7 +14,10 @@ pub mod config;
 pub mod content_client;
 pub mod files;
 pub mod http;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod metrics;
+mod neighbours;
 pub mod run;
 pub mod serve;
 pub mod tasks;

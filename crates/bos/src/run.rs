@@ -2,21 +2,23 @@
 //!
 //! Tests, the demo and production start alike: [`run`] takes what it needs and owns nothing global.
 
+#[cfg(feature = "kafka")]
+pub mod companions;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use companions::{CompanionSettings, Companions};
-use engine::ports::{Broker, Clock, ContentStore, SystemClock};
-use engine::{Crash, Engine, LocalBroker, Shards};
+use engine::ports::{Clock, SystemClock};
+use engine::{Crash, Engine, Shards};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::config::words::{Companion, Language};
-use crate::content_client::ContentClient;
 use crate::http::{self, App};
+use crate::neighbours::{self, Bus, Content};
 use crate::serve;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
@@ -46,17 +48,31 @@ pub enum Error {
         file: PathBuf,
     },
     /// The database cannot be used.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] store::Error),
     /// The engine cannot start.
     #[error("the engine cannot start")]
     Engine(#[from] engine::Error),
     /// The companions cannot start.
-    #[error("{0}")]
-    Companions(#[from] companions::Error),
+    #[error(transparent)]
+    Companions(#[from] ::companions::Error),
     /// The client of the Content Service cannot be made.
     #[error("the client of the Content Service cannot be made")]
     Content(#[from] reqwest::Error),
+    /// The client of Kafka cannot be made.
+    #[cfg(feature = "kafka")]
+    #[error("the client of Kafka cannot be made: {}", crate::kafka::settings::of_creation(source))]
+    Kafka {
+        /// What librdkafka said. Not shown as it is: it repeats values, and a password is one.
+        source: rdkafka::error::KafkaError,
+    },
+}
+
+#[cfg(feature = "kafka")]
+impl From<rdkafka::error::KafkaError> for Error {
+    fn from(source: rdkafka::error::KafkaError) -> Self {
+        Self::Kafka { source }
+    }
 }
 
 impl Error {
@@ -102,59 +118,46 @@ pub async fn run(
     let started = Instant::now();
     let config = Arc::new(config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let folder = &config.data_dir;
-    std::fs::create_dir_all(folder).map_err(|source| Error::DataFolder { folder: folder.clone(), source })?;
-
-    let now = Arc::clone(&clock);
-    let store = Store::open_sqlite(&folder.join("bos.db"), Arc::new(move || now.now()))?;
-    let broker = LocalBroker::open(store.clone()).await?;
-    let bus: Arc<dyn Broker> = Arc::new(broker.clone());
+    let store = neighbours::store(&config, &clock).await?;
+    let bus = Bus::open(&config, &store).await?;
+    let is_embedded = bus.in_database().is_some();
     let engine = Engine::open(
         store.clone(),
         engine_settings(&config),
         Arc::clone(&clock),
-        (!extras.by_relay).then(|| broker.clone()),
+        bus.in_database().filter(|_| !extras.by_relay),
         extras.crash,
     )
     .await?;
-    let companions = Companions::open(
-        &folder.join("companions.db"),
-        CompanionSettings { instant: extras.instant_companions, hunspell_dir: config.hunspell_dir.clone() },
-    )?;
-    let content: Arc<dyn ContentStore> = match &config.content_service_url {
-        Some(url) => Arc::new(ContentClient::new(
-            url.as_url(),
-            config.ingest_concurrency,
-            config.content_connect_timeout,
-            config.content_timeout,
-        )?),
-        None => companions.content(),
-    };
+    let content = Content::open(&config, is_embedded, extras.instant_companions)?;
 
     let tasks = Tasks::new();
     let end = tasks.stop_signal();
-    let replica = format!("{}-{}", std::process::id(), engine.clock().now().timestamp_micros());
+    let replica = replica(engine.clock().now());
     let (shards, leases) =
         Shards::lease(store.clone(), replica, engine.settings(), Arc::clone(&clock), end.clone());
     tasks.spawn("leases", leases);
     tasks.spawn(
         "ingest",
-        engine::ingest::run(Arc::clone(&engine), Arc::clone(&content), shards.clone(), end.clone()),
+        engine::ingest::run(Arc::clone(&engine), Arc::clone(&content.store), shards.clone(), end.clone()),
     );
-    tasks.spawn("relay", engine::relay::embedded::run(Arc::clone(&engine), broker, end.clone()));
-    tasks.spawn("consumer", engine::consumer::run(Arc::clone(&engine), Arc::clone(&bus), end.clone()));
+    bus.relay(&engine, &shards, &tasks);
+    tasks.spawn("consumer", engine::consumer::run(Arc::clone(&engine), bus.broker(), end.clone()));
     tasks.spawn("timers", engine::timers::run(Arc::clone(&engine), shards, end.clone()));
     tasks.spawn("prune", engine::prune::run(Arc::clone(&engine), end.clone()));
     tasks.spawn("backlog", engine::backlog::run(Arc::clone(&engine), end.clone()));
-    let wanted = |name: &str| config.companions.iter().any(|companion| companion.as_str() == name);
-    for (name, work) in companions.tasks(bus, content, clock, &end) {
-        if wanted(name) {
-            tasks.spawn(name, work);
+    if let Some(companions) = &content.companions {
+        let wanted = |name: &str| config.companions.iter().any(|companion| companion.as_str() == name);
+        for (name, work) in companions.tasks(bus.broker(), Arc::clone(&content.store), clock, &end) {
+            if wanted(name) {
+                tasks.spawn(name, work);
+            }
         }
     }
 
     let address = listener.local_addr().unwrap_or_else(|_| (config.host, config.port).into());
-    let mut app = App::new(Arc::clone(&config), Arc::clone(&engine), companions.content(), tasks.clone())
+    let mut app = App::new(Arc::clone(&config), Arc::clone(&engine), content.embedded.clone(), tasks.clone())
+        .with_bus(bus.broker())
         .ending_on(shutdown.clone());
     if let Some(metrics) = extras.metrics {
         app = app.with_metrics(metrics);
@@ -172,13 +175,20 @@ pub async fn run(
             "stopped before these had ended; the next start goes on where they were"
         );
     }
+    bus.close().await;
     drop(engine);
-    drop(companions);
+    drop(content);
     store.close().await;
     match missing {
         Some(file) => Err(Error::FileMissing { file }),
         None => Ok(()),
     }
+}
+
+/// A name that no other process has, now or later.
+fn replica(now: chrono::DateTime<chrono::Utc>) -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}-{}-{}", std::process::id(), now.timestamp_micros())
 }
 
 /// Stops the service once its database is not where it was.
@@ -207,7 +217,7 @@ fn engine_settings(config: &Config) -> engine::Settings {
         served: served(config),
         registration: config.els_registration,
         // The embedded lifecycle service takes failed essays again.
-        els_retries: true,
+        els_retries: config.els_retries || config.kafka_bootstrap_servers.is_none(),
     };
     engine::Settings {
         default_language: match config.default_language {
@@ -216,6 +226,7 @@ fn engine_settings(config: &Config) -> engine::Settings {
         },
         default_course_en: config.default_course_en.clone(),
         default_course_sv: config.default_course_sv.clone(),
+        events_include_class_context: config.events_include_class_context,
         nlp_command_version: u8::try_from(config.nlp_command_version).unwrap_or(2),
         relay_period: config.relay_period,
         timer_period: config.timer_period,
@@ -225,6 +236,7 @@ fn engine_settings(config: &Config) -> engine::Settings {
         staged_bytes_cap: config.max_staged_size.as_u64(),
         outbox_rows_cap: u64::from(config.max_outbox_rows.get()),
         backlog_resume_percent: config.backlog_resume_percent,
+        message_timeout: config.kafka_message_timeout,
         lease: config.lease_ttl,
         lease_renewal: config.lease_renewal,
         keep_batches: config.ended_batch_retention,
@@ -235,8 +247,11 @@ fn engine_settings(config: &Config) -> engine::Settings {
     }
 }
 
-/// The phases that some companion of this process serves.
+/// The phases that somebody serves: all of them beyond Kafka, whoever that is; on the embedded bus those of the companions.
 fn served(config: &Config) -> domain::PhaseSet {
+    if config.kafka_bootstrap_servers.is_some() {
+        return domain::Phase::ALL.iter().copied().collect();
+    }
     config
         .companions
         .iter()

@@ -16,6 +16,7 @@ mod database;
 mod error;
 pub mod language;
 mod lifecycle;
+mod misbehaviour;
 mod nlp;
 mod spellcheck;
 mod texts;
@@ -36,10 +37,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use content_service::ContentService;
 pub use error::Error;
+pub use misbehaviour::Misbehaviour;
 
 use database::Database;
 use language::Dictionaries;
 use lifecycle::Lifecycle;
+use misbehaviour::Unruly;
 use nlp::Nlp;
 use spellcheck::Spellcheck;
 use worker::{Bus, run};
@@ -52,6 +55,8 @@ pub struct CompanionSettings {
     pub instant: bool,
     /// Where the Hunspell dictionaries are, if not where the system keeps them.
     pub hunspell_dir: Option<PathBuf>,
+    /// What goes wrong on purpose.
+    pub misbehaviour: Misbehaviour,
 }
 
 /// The companions and their database.
@@ -87,7 +92,8 @@ impl Companions {
         clock: Arc<dyn Clock>,
         stop: &CancellationToken,
     ) -> Vec<(&'static str, BoxFuture<'static, ()>)> {
-        let bus = Bus { broker, clock };
+        let misbehaviour = self.settings.misbehaviour;
+        let bus = Bus { broker: Unruly::around(broker, misbehaviour), clock };
         let instant = self.settings.instant;
         let dictionaries =
             self.settings.hunspell_dir.as_ref().map_or_else(Dictionaries::system, Dictionaries::with_dir);
@@ -97,8 +103,9 @@ impl Companions {
             content: Arc::clone(&content),
             dictionaries: Arc::new(dictionaries),
             instant,
+            misbehaviour,
         };
-        let nlp = Nlp { bus: bus.clone(), content, instant };
+        let nlp = Nlp { bus: bus.clone(), content, instant, misbehaviour };
         vec![
             ("lifecycle", Box::pin(run(lifecycle::READER, lifecycle, bus.clone(), stop.clone()))),
             ("spellcheck", Box::pin(run(spellcheck::READER, spellcheck, bus.clone(), stop.clone()))),

@@ -13,7 +13,8 @@ use engine::ports::{ContentError, ContentStore, Delivery, Record};
 use uuid::Uuid;
 
 use crate::language::{Measures, measure};
-use crate::texts::{FailureCode, fetch, on_all_cores, spoken};
+use crate::misbehaviour::Misbehaviour;
+use crate::texts::{FailureCode, ON_PURPOSE, fetch, on_all_cores, spoken};
 use crate::wire::{Address, Cause, passed_over, record};
 use crate::worker::{Bus, Reader, Trouble, Work};
 
@@ -32,6 +33,8 @@ pub(crate) struct Nlp {
     pub(crate) content: Arc<dyn ContentStore>,
     /// Answers at once, with figures of zero.
     pub(crate) instant: bool,
+    /// Fails some essays on purpose.
+    pub(crate) misbehaviour: Misbehaviour,
 }
 
 /// A request that has been read.
@@ -102,7 +105,9 @@ impl Nlp {
         let mut said = Vec::with_capacity(measured.len() + 1);
         let (mut succeeded, mut failed) = (Vec::new(), Vec::new());
         for (essay, measured) in request.essays.iter().zip(measured) {
-            let Ok(Measured { figures, duration_ms }) = *measured else {
+            let fails = self.misbehaviour.fails(request.cause.event_id, essay.essay_id);
+            let measured = if fails { Err(ON_PURPOSE) } else { *measured };
+            let Ok(Measured { figures, duration_ms }) = measured else {
                 failed.push(essay.essay_id);
                 continue;
             };

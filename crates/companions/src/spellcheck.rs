@@ -19,7 +19,8 @@ use engine::ports::{ContentError, ContentStore, Delivery, Record};
 use uuid::Uuid;
 
 use crate::language::{Corrected, Dictionaries};
-use crate::texts::{FailureCode, fetch, on_all_cores, spoken};
+use crate::misbehaviour::Misbehaviour;
+use crate::texts::{FailureCode, ON_PURPOSE, fetch, on_all_cores, spoken};
 use crate::wire::{Address, Cause, passed_over, record};
 use crate::worker::{Bus, Reader, Trouble, Work};
 
@@ -37,6 +38,8 @@ pub(crate) struct Spellcheck {
     pub(crate) dictionaries: Arc<Dictionaries>,
     /// Answers at once, with the text as it is.
     pub(crate) instant: bool,
+    /// Fails some essays on purpose.
+    pub(crate) misbehaviour: Misbehaviour,
 }
 
 /// A request that has been read.
@@ -64,8 +67,10 @@ impl Work for Spellcheck {
         let requests: Vec<Request> = deliveries.iter().filter_map(|delivery| self.read(delivery)).collect();
         let checked = if self.instant { unchanged(&requests) } else { self.check(&requests).await? };
         let now = self.bus.clock.now();
-        let answers =
-            requests.iter().zip(checked).flat_map(|(request, checked)| answers(request, &checked, now));
+        let answers = requests.iter().zip(checked).flat_map(|(request, checked)| {
+            let fails = self.misbehaviour.fails(request.cause.event_id, request.essay_id);
+            answers(request, &if fails { Err(ON_PURPOSE) } else { checked }, now)
+        });
         Ok(self.bus.publish(answers.collect()).await?)
     }
 }

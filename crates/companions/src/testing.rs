@@ -185,7 +185,7 @@ fn delivery(at: usize, record: &Record) -> Delivery {
         partition: 0,
         offset: i64::try_from(at).unwrap(),
         key: record.key.clone(),
-        value: record.value.clone(),
+        value: record.value.clone().into(),
     }
 }
 

@@ -17,7 +17,7 @@ fn last(bus: &MemoryBus, topic: Topic) -> Record {
 /// Registers a batch of the two texts, commands both phases and answers what the outcomes and the figures say.
 async fn play(instant: bool, texts: [&'static str; 2]) -> (Arc<ContentService>, MemoryBus) {
     let dir = tempfile::tempdir().unwrap();
-    let settings = CompanionSettings { instant, hunspell_dir: None };
+    let settings = CompanionSettings { instant, ..CompanionSettings::default() };
     let companions = Companions::open(&dir.path().join("companions.db"), settings).unwrap();
     let (bus, content, stop) = (MemoryBus::default(), companions.content(), CancellationToken::new());
     let broker = Arc::new(bus.clone());

@@ -15,6 +15,9 @@ const FETCHES: usize = 16;
 /// Why an essay failed, as a stable code. It says nothing of the text.
 pub(crate) type FailureCode = &'static str;
 
+/// The failure of a worker that was told to fail.
+pub(crate) const ON_PURPOSE: FailureCode = "failed_on_purpose";
+
 /// Fetches texts, in order. What the Content Service does not have, what is blank and what is not UTF-8 fails; a Content
 /// Service that cannot be used now is an error.
 pub(crate) async fn fetch(

@@ -223,7 +223,7 @@ impl Subscription for LocalSubscription {
                         partition: 0,
                         offset: record.id,
                         key: record.row.key,
-                        value: record.row.value,
+                        value: record.row.value.into(),
                     })
                 })
                 .collect();

@@ -34,6 +34,10 @@ names! {
     describe_gauge DEPTH = "bos_queue_depth": "Rows waiting in a queue.";
     describe_gauge DEPTH_BYTES = "bos_queue_bytes": "Bytes waiting in a queue.";
     describe_gauge AGE = "bos_queue_age_seconds": "Seconds that the oldest row of a queue has waited.";
+    describe_gauge LAG = "bos_consumer_lag": "Records of a topic that were not consumed yet.";
+    describe_gauge PARTITIONS = "bos_consumer_partitions": "Partitions that this process consumes.";
+    describe_counter PRODUCERS_REPLACED = "bos_producers_replaced_total":
+        "Producers that had to be replaced after a fatal error.";
     describe_histogram TURN = "bos_task_turn_seconds": "Seconds that one turn of a task took.";
     describe_counter PRUNED = "bos_rows_pruned_total": "Rows pruned, by table.";
 }
@@ -55,6 +59,23 @@ pub(crate) fn depth(queue: &'static str, rows: i64, bytes: Option<i64>, age: Opt
         gauge!(DEPTH_BYTES, "queue" => queue).set(bytes as f64);
     }
     gauge!(AGE, "queue" => queue).set(age.map_or(0.0, |age| age.num_milliseconds() as f64 / 1000.0));
+}
+
+/// Says how far the consumer is behind on a topic, of which there are few.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format; lags stay far below 2^53")]
+pub fn lag(topic: &str, records: i64) {
+    gauge!(LAG, "topic" => topic.to_owned()).set(records as f64);
+}
+
+/// Says how many partitions this process consumes.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format; partitions are few")]
+pub fn partitions(assigned: usize) {
+    gauge!(PARTITIONS).set(assigned as f64);
+}
+
+/// Counts a producer that had to be replaced.
+pub fn producer_replaced() {
+    counter!(PRODUCERS_REPLACED).increment(1);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format; the window is small")]

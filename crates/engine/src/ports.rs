@@ -40,7 +40,7 @@ pub struct Delivery {
     /// The key it was sent under.
     pub key: String,
     /// The envelope's bytes.
-    pub value: Vec<u8>,
+    pub value: Bytes,
 }
 
 /// Where the bus has put a record.
@@ -103,6 +103,11 @@ pub trait Broker: Debug + Send + Sync {
         consumer: &'static str,
         topics: Vec<Topic>,
     ) -> Result<Box<dyn Subscription>, BrokerError>;
+
+    /// Why the bus cannot be used just now, as far as it is known without asking.
+    fn trouble(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A reader's place on the bus.

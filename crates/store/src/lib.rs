@@ -98,9 +98,10 @@ impl Store {
         Ok(Self::of(Backend::Sqlite(sqlite::Lite::open(path, now)?)))
     }
 
-    /// Connects to a PostgreSQL server and checks that it keeps what it acknowledges. The schema is not touched.
-    pub async fn connect_postgres(url: &str) -> Result<Self, Error> {
-        Ok(Self::of(Backend::Postgres(postgres::Pg::connect(url).await?)))
+    /// Connects to a PostgreSQL server, with at least two and at most `connections` connections, and checks that it keeps what
+    /// it acknowledges. The schema is not touched.
+    pub async fn connect_postgres(url: &str, connections: u32) -> Result<Self, Error> {
+        Ok(Self::of(Backend::Postgres(postgres::Pg::connect(url, connections).await?)))
     }
 
     /// Brings PostgreSQL's tables up to date; SQLite's are, from the moment it is open.

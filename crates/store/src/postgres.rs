@@ -26,7 +26,7 @@ pub(crate) struct Pg {
 }
 
 impl Pg {
-    pub(crate) async fn connect(url: &str) -> Result<Self, Error> {
+    pub(crate) async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
         let options: PgConnectOptions = url
             .parse()
             .map_err(|_| Error::Unfit { problem: "the database URL is not a PostgreSQL URL".to_owned() })?;
@@ -43,7 +43,10 @@ impl Pg {
                 .acquire_timeout(Duration::from_secs(2))
                 .connect_lazy_with(options.clone())
         };
-        let pg = Self { writes: pool(10), reads: pool(6), units: TaskTracker::new() };
+        // Writers wait for locks and disks, readers do not; neither may starve the other.
+        let reads = (connections * 3 / 8).max(1);
+        let writes = connections.saturating_sub(reads).max(1);
+        let pg = Self { writes: pool(writes), reads: pool(reads), units: TaskTracker::new() };
         pg.check().await?;
         Ok(pg)
     }

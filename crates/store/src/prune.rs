@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::param::{Param, params};
-use crate::tx::{Sql, Tx};
+use crate::tx::{Sql, Tx, TxInner};
 
 /// A batch that was started again has no end and is not here. One that somebody works on is left for the next call.
 const ENDED: Sql = Sql::each(
@@ -126,6 +126,10 @@ impl Tx {
     /// SQLite: deletes records of the local log that every consumer has passed and that are older than `before`, at most
     /// `limit`. Says how many.
     pub async fn prune_log(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64, Error> {
+        if matches!(self.inner, TxInner::Postgres(_)) {
+            // There is no embedded log.
+            return Ok(0);
+        }
         self.exec(LOG, params![before, limit]).await
     }
 }

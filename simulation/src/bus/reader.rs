@@ -43,7 +43,7 @@ impl Reader {
                     partition: place.1,
                     offset: i64::try_from(at).unwrap_or(i64::MAX),
                     key: entry.record.key,
-                    value: entry.record.value,
+                    value: entry.record.value.into(),
                 };
                 if chance.strikes(Fault::PollDuplicate) {
                     deliveries.push(delivery.clone());

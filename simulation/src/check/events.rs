@@ -1,5 +1,7 @@
 //! What goes out and what comes in: I2, I4, I5, I6, I9.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use contract::{NeighbourBody, PhaseName};
 use engine::ports::Record;
@@ -34,6 +36,18 @@ impl Check {
             }
         }
         Ok(is_changed)
+    }
+
+    /// One message of a key is under way at a time.
+    pub(super) fn look_at_flights(&mut self, bus: &Bus) -> Result<()> {
+        let mut keys = BTreeSet::new();
+        for event in bus.in_flight() {
+            let Some(committed) = self.eye.committed(event)? else { continue };
+            let key = committed.ordering_key;
+            let is_alone = keys.insert(key.clone());
+            self.findings.hold(Invariant::I5, is_alone, || format!("two messages of {key} are under way"));
+        }
+        Ok(())
     }
 
     fn look_at_ours(&mut self, place: Place, record: &Record) -> Result<()> {

@@ -17,6 +17,8 @@ pub struct Seen {
     pub paused: bool,
     /// Where it is in its life.
     pub stage: Stage,
+    /// Some of its essays are through with everything, and others at work.
+    pub is_half_done: bool,
     /// Phases asked for, with the attempt at each.
     pub phases: Vec<(domain::Phase, u32)>,
 }
@@ -64,6 +66,7 @@ impl Check {
             status: state.status(),
             paused: state.paused,
             stage: state.stage.clone(),
+            is_half_done: status.counts.succeeded > 0 && status.counts.in_progress > 0,
             phases: state.phases.iter().map(|record| (record.phase, record.attempt)).collect(),
         };
         let (counts, open) =

@@ -1,5 +1,7 @@
 //! What became of each essay, as a table: words, corrections, readability, state.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -56,9 +58,15 @@ pub(super) async fn of_batch(
 
 /// The rows of these essays, with the corrections of those whose texts the server has.
 pub(super) async fn of_essays(client: &Client, essays: Vec<Essay>) -> Vec<Row> {
+    // Where another service keeps the texts, one answer says so for all.
+    let keeps_texts = &AtomicBool::new(true);
     futures::stream::iter(essays)
         .map(|essay| async move {
-            let corrected = corrections(client, &essay).await;
+            let corrected = if keeps_texts.load(Ordering::Relaxed) {
+                corrections(client, &essay, keeps_texts).await
+            } else {
+                None
+            };
             Row::new(&essay, corrected)
         })
         .buffered(FETCHES)
@@ -67,12 +75,16 @@ pub(super) async fn of_essays(client: &Client, essays: Vec<Essay>) -> Vec<Row> {
 }
 
 /// None where there are no two texts, or the server does not have them: another service may keep them.
-async fn corrections(client: &Client, essay: &Essay) -> Option<Vec<Correction>> {
+async fn corrections(client: &Client, essay: &Essay, keeps_texts: &AtomicBool) -> Option<Vec<Correction>> {
     let (original, corrected) = essay.texts()?;
     if essay.figure(|figures| figures.corrections) == Some(0) {
         return Some(Vec::new());
     }
-    let (original, corrected) = futures::try_join!(text(client, original), text(client, corrected)).ok()?;
+    let texts = futures::try_join!(text(client, original), text(client, corrected));
+    let Ok((original, corrected)) = texts else {
+        keeps_texts.store(false, Ordering::Relaxed);
+        return None;
+    };
     Some(between(&original, &corrected))
 }
 

@@ -78,7 +78,7 @@ impl ServeCommand {
 }
 
 /// Takes the address, or says how to choose another.
-async fn bind(host: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+pub(super) async fn bind(host: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(host, port);
     TcpListener::bind(address).await.map_err(|error| {
         let next_step = next_step(error.kind());
@@ -166,13 +166,32 @@ impl Signals {
     }
 }
 
+fn data(config: &Config) -> String {
+    let database = match &config.database_url {
+        // Where it is and as whom: the rest of a URL may be a secret.
+        Some(_) => "PostgreSQL".to_owned(),
+        None => format!("{} (SQLite, kept across restarts)", config.data_dir.join("bos.db").display()),
+    };
+    match &config.content_service_url {
+        Some(url) => format!("{database}; texts at {}", url.as_str()),
+        None => database,
+    }
+}
+
+fn events(config: &Config) -> String {
+    if let Some(brokers) = &config.kafka_bootstrap_servers {
+        return format!("Kafka at {}", brokers.joined());
+    }
+    let companions: Vec<&str> = config.companions.iter().map(Companion::as_str).collect();
+    let companions = if companions.is_empty() { "none".to_owned() } else { companions.join(", ") };
+    format!("embedded log (no Kafka); companions: {companions}")
+}
+
 /// What runs and where, in at most eight lines.
 fn banner(config: &Config, ready: &Ready) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let base = format!("http://{}", ready.address);
     let mut text = format!("bos {version} ready in {:.1} s\n", ready.took.as_secs_f64());
-    let companions: Vec<&str> = config.companions.iter().map(Companion::as_str).collect();
-    let companions = if companions.is_empty() { "none".to_owned() } else { companions.join(", ") };
     let auth = match config.auth {
         Auth::Off if ready.address.ip().is_loopback() => "off (loopback only)",
         Auth::Off => "off: everybody who reaches this address may do everything",
@@ -181,8 +200,8 @@ fn banner(config: &Config, ready: &Ready) -> String {
     };
     let lines = [
         ("API", format!("{base}/v1      docs {base}/docs")),
-        ("Data", format!("{} (SQLite, kept across restarts)", config.data_dir.join("bos.db").display())),
-        ("Events", format!("embedded log (no Kafka); companions: {companions}")),
+        ("Data", data(config)),
+        ("Events", events(config)),
         ("Auth", auth.to_owned()),
     ];
     for (name, value) in lines {

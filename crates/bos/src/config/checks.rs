@@ -32,26 +32,25 @@ pub fn check(config: &Config, shown: &[Shown]) -> Findings {
 impl Config {
     /// The neighbours and callers that were chosen but that `bos serve` of this release cannot serve yet.
     pub fn not_in_this_release(&self) -> Vec<Fault> {
+        let kafka = self.kafka_bootstrap_servers.is_some() && !cfg!(feature = "kafka");
         let chosen = [
-            (self.database_url.is_some(), "database_url", "PostgreSQL is", "the embedded SQLite"),
             (
-                self.kafka_bootstrap_servers.is_some(),
+                kafka,
                 "kafka_bootstrap_servers",
-                "Kafka is",
-                "the embedded log",
+                "Kafka is not in this build",
+                "take a build with the feature kafka, or leave it out and use the embedded log",
             ),
-            (self.auth != Auth::Off, "auth", "authentication is", "auth = \"off\" on a loopback address"),
+            (
+                self.auth != Auth::Off,
+                "auth",
+                "authentication is not in this release",
+                "leave it out and use auth = \"off\" on a loopback address",
+            ),
         ];
         chosen
             .into_iter()
             .filter(|(chosen, ..)| *chosen)
-            .map(|(_, key, what, instead)| {
-                Fault::new(
-                    key,
-                    format!("is set, but {what} not in this release"),
-                    format!("leave it out and use {instead}"),
-                )
-            })
+            .map(|(_, key, problem, next_step)| Fault::new(key, format!("is set, but {problem}"), next_step))
             .collect()
     }
 }
@@ -70,6 +69,13 @@ impl Checks<'_> {
                 "database_url",
                 "chooses PostgreSQL, which needs Kafka: the embedded log lives in SQLite",
                 format!("set {PREFIX}KAFKA_BOOTSTRAP_SERVERS, or leave the database embedded"),
+            );
+        }
+        if config.database_url.is_some() && config.content_service_url.is_none() {
+            self.refuse(
+                "database_url",
+                "chooses PostgreSQL, which several processes share, and the embedded Content Service is one process's own",
+                format!("set {PREFIX}CONTENT_SERVICE_URL, or leave the database embedded"),
             );
         }
         if config.content_service_url.as_ref().is_some_and(super::setting::ContentServiceUrl::is_link_local)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use companions::ContentService;
 use engine::Engine;
+use engine::ports::Broker;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Bodies, BodyLimits};
@@ -19,13 +20,14 @@ use crate::telemetry::Metrics;
 pub struct App {
     shared: Arc<Shared>,
     metrics: Option<Metrics>,
+    bus: Option<Arc<dyn Broker>>,
     ending: CancellationToken,
 }
 
 struct Shared {
     config: Arc<Config>,
     engine: Arc<Engine>,
-    content: Arc<ContentService>,
+    content: Option<Arc<ContentService>>,
     tasks: Tasks,
     bodies: Bodies,
     statuses: Cache,
@@ -38,17 +40,29 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// The state of one server.
-    pub fn new(config: Arc<Config>, engine: Arc<Engine>, content: Arc<ContentService>, tasks: Tasks) -> Self {
+    /// The state of one server; `content` is the Content Service that it offers, if it does.
+    pub fn new(
+        config: Arc<Config>,
+        engine: Arc<Engine>,
+        content: Option<Arc<ContentService>>,
+        tasks: Tasks,
+    ) -> Self {
         let bodies = Bodies::new(BodyLimits::from(&*config));
         let shared = Shared { config, engine, content, tasks, bodies, statuses: Cache::default() };
-        Self { shared: Arc::new(shared), metrics: None, ending: CancellationToken::new() }
+        Self { shared: Arc::new(shared), metrics: None, bus: None, ending: CancellationToken::new() }
     }
 
     /// With the figures that `/metrics` shows; without, it shows none.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = Some(metrics);
+        self
+    }
+
+    /// With the event bus, which readiness asks how it is.
+    #[must_use]
+    pub fn with_bus(mut self, bus: Arc<dyn Broker>) -> Self {
+        self.bus = Some(bus);
         self
     }
 
@@ -71,8 +85,8 @@ impl App {
         &self.shared.engine
     }
 
-    pub(super) fn content(&self) -> &ContentService {
-        &self.shared.content
+    pub(super) fn content(&self) -> Option<Arc<ContentService>> {
+        self.shared.content.clone()
     }
 
     pub(super) fn tasks(&self) -> &Tasks {
@@ -81,6 +95,11 @@ impl App {
 
     pub(super) fn metrics(&self) -> Option<&Metrics> {
         self.metrics.as_ref()
+    }
+
+    /// Why the event bus cannot be used just now.
+    pub(super) fn bus_trouble(&self) -> Option<&'static str> {
+        self.bus.as_ref().and_then(|bus| bus.trouble()).or_else(|| self.engine().bus_trouble())
     }
 
     pub(super) fn bodies(&self) -> &Bodies {

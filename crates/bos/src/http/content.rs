@@ -3,18 +3,39 @@
 //! Its statuses and its `{"error": "…"}` are that contract's, not this API's: whoever can use the platform's Content Service
 //! can use this one. `DELETE` is ours, for erasure.
 
+use std::sync::Arc;
+
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use companions::ContentService;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::app::App;
-use super::auth::Caller;
+use super::body::Bodies;
 use super::correlation::CorrelationId;
 use super::problem::Problem;
+
+/// What the handlers of a Content Service share.
+#[derive(Debug, Clone)]
+pub(super) struct Shelf {
+    /// Where the texts are.
+    pub(super) service: Arc<ContentService>,
+    /// How much of bodies is held at once.
+    pub(super) bodies: Bodies,
+}
+
+/// The three calls of the contract. Who may make them is for whoever mounts them to say.
+pub(super) fn routes(shelf: Shelf) -> Router {
+    Router::new()
+        .route("/v1/content", post(store))
+        .route("/v1/content/{storage_id}", get(fetch).delete(erase))
+        .with_state(shelf)
+}
 
 /// Where a text is stored now.
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,17 +78,16 @@ fn is_storage_id(text: &str) -> bool {
     ),
 )]
 pub(super) async fn store(
-    State(app): State<App>,
-    _: Caller,
+    State(shelf): State<Shelf>,
     CorrelationId(correlation_id): CorrelationId,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (body, _held) = app.bodies().open(&headers, body, app.bodies().max_size())?.all().await?;
+    let (body, _held) = shelf.bodies.open(&headers, body, shelf.bodies.max_size())?.all().await?;
     if body.is_empty() {
         return Ok(refused(StatusCode::BAD_REQUEST, "no data"));
     }
-    Ok(match app.content().put(body).await {
+    Ok(match shelf.service.put(body).await {
         Ok(storage_id) => {
             (StatusCode::CREATED, axum::Json(Stored { storage_id, correlation_id })).into_response()
         }
@@ -85,11 +105,11 @@ pub(super) async fn store(
         (status = 404, description = "Nothing is stored under this id.", body = Refused),
     ),
 )]
-pub(super) async fn fetch(State(app): State<App>, _: Caller, Path(storage_id): Path<String>) -> Response {
+pub(super) async fn fetch(State(shelf): State<Shelf>, Path(storage_id): Path<String>) -> Response {
     if !is_storage_id(&storage_id) {
         return refused(StatusCode::BAD_REQUEST, "a storage id is 32 hexadecimal digits");
     }
-    match app.content().get(&storage_id).await {
+    match shelf.service.get(&storage_id).await {
         Ok(Some(bytes)) => ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
         Ok(None) => refused(StatusCode::NOT_FOUND, "nothing is stored under this id"),
         Err(error) => failed(&error),
@@ -106,11 +126,11 @@ pub(super) async fn fetch(State(app): State<App>, _: Caller, Path(storage_id): P
         (status = 404, description = "Nothing is stored under this id.", body = Refused),
     ),
 )]
-pub(super) async fn erase(State(app): State<App>, _: Caller, Path(storage_id): Path<String>) -> Response {
+pub(super) async fn erase(State(shelf): State<Shelf>, Path(storage_id): Path<String>) -> Response {
     if !is_storage_id(&storage_id) {
         return refused(StatusCode::BAD_REQUEST, "a storage id is 32 hexadecimal digits");
     }
-    match app.content().delete(&storage_id).await {
+    match shelf.service.delete(&storage_id).await {
         Ok(true) => StatusCode::NO_CONTENT.into_response(),
         Ok(false) => refused(StatusCode::NOT_FOUND, "nothing is stored under this id"),
         Err(error) => failed(&error),

@@ -28,7 +28,7 @@ pub(super) struct Readiness {
 /// A neighbour that cannot be used just now.
 #[derive(Debug, Serialize, ToSchema)]
 struct Degraded {
-    /// Which: `content`.
+    /// Which: `content`, `bus`.
     name: &'static str,
     /// Why, as a stable code.
     code: &'static str,
@@ -75,8 +75,9 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
         .collect();
     let ready = store == "ok" && tasks.iter().all(|task| task.alive > 0) && !app.ending().is_cancelled();
     let status = if ready { "ready" } else { "not_ready" };
-    let content = app.engine().content_trouble();
-    let degraded = content.map(|code| Degraded { name: "content", code }).into_iter().collect();
+    let neighbours = [("content", app.engine().content_trouble()), ("bus", app.bus_trouble())];
+    let degraded =
+        neighbours.into_iter().filter_map(|(name, code)| Some(Degraded { name, code: code? })).collect();
     let mut response = reply::document(&Readiness { status, store, tasks, degraded })?;
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

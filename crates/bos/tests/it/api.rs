@@ -75,7 +75,7 @@ impl Api {
             .unwrap();
         let companions =
             Companions::open(&folder.path().join("companions.db"), CompanionSettings::default()).unwrap();
-        let app = App::new(Arc::new(config), Arc::clone(&engine), companions.content(), Tasks::new());
+        let app = App::new(Arc::new(config), Arc::clone(&engine), Some(companions.content()), Tasks::new());
         Self { router: router(app), engine, _folder: folder }
     }
 

@@ -32,7 +32,7 @@ async fn each_text_is_measured_and_the_batch_is_summed_up() {
     let content = Arc::new(ContentService::new(database));
     let text = content.put(Bytes::from_static(b"I like cats. I like dogs too.")).await.unwrap();
     let blank = content.put(Bytes::from_static(b"\n")).await.unwrap();
-    let mut nlp = Nlp { bus: bus.bus(), content, instant: false };
+    let mut nlp = Nlp { bus: bus.bus(), content, instant: false, misbehaviour: Misbehaviour::default() };
 
     let missing = "f".repeat(32);
     let records = [request(&[(1, &text), (2, &blank), (3, &missing)], Language::English)];
@@ -63,7 +63,12 @@ async fn each_text_is_measured_and_the_batch_is_summed_up() {
 #[tokio::test]
 async fn a_content_service_that_is_away_fails_nobody_and_publishes_nothing() {
     let bus = MemoryBus::default();
-    let mut nlp = Nlp { bus: bus.bus(), content: Arc::new(Away), instant: false };
+    let mut nlp = Nlp {
+        bus: bus.bus(),
+        content: Arc::new(Away),
+        instant: false,
+        misbehaviour: Misbehaviour::default(),
+    };
     nlp.turn(deliveries(&[request(&[(1, "text")], Language::English)])).await.unwrap_err();
     assert!(bus.log().is_empty());
 }
@@ -71,7 +76,8 @@ async fn a_content_service_that_is_away_fails_nobody_and_publishes_nothing() {
 #[tokio::test]
 async fn in_the_instant_mode_no_text_is_touched() {
     let bus = MemoryBus::default();
-    let mut nlp = Nlp { bus: bus.bus(), content: Arc::new(Away), instant: true };
+    let mut nlp =
+        Nlp { bus: bus.bus(), content: Arc::new(Away), instant: true, misbehaviour: Misbehaviour::default() };
     nlp.turn(deliveries(&[request(&[(1, "a"), (2, "b")], Language::Swedish)])).await.unwrap();
     let said = bus.drain();
     assert_eq!(said.len(), 3);

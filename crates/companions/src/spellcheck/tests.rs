@@ -24,6 +24,7 @@ fn checker(instant: bool) -> Checker {
         // A folder without dictionaries: English needs none.
         dictionaries: Arc::new(Dictionaries::with_dir(dir.path())),
         instant,
+        misbehaviour: Misbehaviour::default(),
     };
     Checker { dir, bus, content, work }
 }

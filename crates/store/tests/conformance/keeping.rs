@@ -78,6 +78,7 @@ async fn keys_answers_and_events_are_forgotten_by_age_a_chunk_at_a_time() {
             tx.outbox_sent(&[Sent { shard: 0, id: sent, partition: 0, offset: 0 }]).await?;
             assert_eq!(tx.prune_sent(now, 10).await?, 0);
             assert_eq!(tx.prune_sent(later, 10).await?, 1);
+            assert_eq!(tx.prune_log(later, 10).await?, 0);
         });
     })
     .await;

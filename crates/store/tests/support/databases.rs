@@ -34,7 +34,7 @@ pub(crate) async fn on_postgres(test: impl AsyncFn(Store, String)) {
     run(&mut admin, format!("CREATE DATABASE {name}")).await;
 
     let url = with_database(&server, &name);
-    let store = Store::connect_postgres(&url).await.unwrap();
+    let store = Store::connect_postgres(&url, 16).await.unwrap();
     store.migrate_up().await.unwrap();
     let outcome = AssertUnwindSafe(test(store.clone(), url)).catch_unwind().await;
     store.close().await;

@@ -1,7 +1,8 @@
 //! Running other programs so that Ctrl-C, SIGTERM or a hang-up ends them and still lets us clean up.
 //!
-//! A program runs in a process group of its own. The first signal asks that group to end, every later one kills it;
+//! A program runs in a process group of its own. The first signal asks every such group to end, later ones kill it;
 //! [`run`] then returns an error, and the values on the stack take down what they hold. Nothing here exits the process.
+//! Several threads may run a program each.
 
 use std::{
     iter,
@@ -23,21 +24,21 @@ use signal_hook::{
 };
 
 /// The exit code of a task that a signal ended: what a shell reports for SIGINT.
-pub(crate) const INTERRUPTED_CODE: u8 = 130;
+pub const INTERRUPTED_CODE: u8 = 130;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-static RUNNING: Mutex<Option<Pid>> = Mutex::new(None);
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Turns stop signals into the end of the running program. Call it once, before the first [`run`].
-pub(crate) fn watch_signals() -> Result<()> {
+/// Turns stop signals into the end of the running programs. Call it once, before the first [`run`].
+pub fn watch_signals() -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("watching for stop signals")?;
     thread::spawn(move || {
         for _ in signals.forever() {
-            let group = running();
+            let groups = running();
             let insisting = INTERRUPTED.swap(true, Ordering::SeqCst);
-            if let Some(group) = *group {
+            for group in groups.iter() {
                 // It may have ended on its own in the meantime, which is what was wanted.
-                let _ = kill_process_group(group, if insisting { Signal::KILL } else { Signal::TERM });
+                let _ = kill_process_group(*group, if insisting { Signal::KILL } else { Signal::TERM });
             }
         }
     });
@@ -45,42 +46,43 @@ pub(crate) fn watch_signals() -> Result<()> {
 }
 
 /// Whether a stop signal has arrived.
-pub(crate) fn was_interrupted() -> bool {
+pub fn was_interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
 /// Fails once a stop signal has arrived: for loops that wait for something other than a program's end.
-pub(crate) fn check_interrupted() -> Result<()> {
+pub fn check_interrupted() -> Result<()> {
     ensure!(!was_interrupted(), "interrupted");
     Ok(())
 }
 
 /// Runs `command` to its end and says how it ended. Fails when it cannot start or a stop signal arrives.
-pub(crate) fn run(command: &mut Command) -> Result<ExitStatus> {
-    let mut child = {
+pub fn run(command: &mut Command) -> Result<ExitStatus> {
+    let (mut child, group) = {
         let mut running = running();
         check_interrupted()?;
         let child = command
             .process_group(0)
             .spawn()
             .with_context(|| format!("starting `{}`", command_line(command)))?;
-        *running = Some(Pid::from_child(&child));
-        child
+        let group = Pid::from_child(&child);
+        running.push(group);
+        (child, group)
     };
     let ended = child.wait();
-    *running() = None;
+    running().retain(|other| *other != group);
     check_interrupted()?;
     ended.with_context(|| format!("waiting for `{}`", command_line(command)))
 }
 
 /// The exit code to pass on: the program's own, or 128 + the signal that ended it, as shells have it.
-pub(crate) fn exit_code(status: ExitStatus) -> u8 {
+pub fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| Some(128 + status.signal()?));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
 /// The command as one would type it, with the variables it sets and without the folder of its program.
-pub(crate) fn command_line(command: &Command) -> String {
+pub fn command_line(command: &Command) -> String {
     let variables = command.get_envs().filter_map(|(name, value)| {
         Some(format!("{}={}", name.to_string_lossy(), quoted(&value?.to_string_lossy())))
     });
@@ -94,7 +96,7 @@ fn quoted(word: &str) -> String {
     if word.contains(char::is_whitespace) { format!("'{word}'") } else { word.to_owned() }
 }
 
-fn running() -> MutexGuard<'static, Option<Pid>> {
+fn running() -> MutexGuard<'static, Vec<Pid>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -9,10 +9,10 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use super::account;
-use crate::process;
+use crate::maven;
 
 /// Where Debian and its kin keep one folder per major version, off the `PATH`.
 const DEBIAN: &str = "/usr/lib/postgresql";
@@ -94,26 +94,18 @@ fn from_maven() -> Result<PathBuf> {
     let Some(target) = account::reachable_target()? else {
         bail!("the account `nobody` cannot reach the target folder: check out where others may search");
     };
-    let home = target.join(format!("postgres-{MAVEN_VERSION}"));
-    if !is_complete(&home.join("bin")) {
-        eprintln!("fetching PostgreSQL {MAVEN_VERSION} by Maven");
-        let unpacked = tempfile::Builder::new().prefix("postgres-unpack-").tempdir_in(&target)?;
-        unpack(unpacked.path())?;
-        // In one step, so that a half-unpacked folder is never taken for a whole one.
-        fs::rename(unpacked.path().join("postgres"), &home).context("putting PostgreSQL in place")?;
-    }
+    let what = format!("PostgreSQL {MAVEN_VERSION}");
+    let home = maven::once(&what, target.join(format!("postgres-{MAVEN_VERSION}")), unpack)?;
     Ok(home.join("bin"))
 }
 
 /// The artifact is a jar that holds one `.txz` with `bin`, `lib` and `share`.
-fn unpack(folder: &Path) -> Result<()> {
+fn unpack(folder: &Path) -> Result<PathBuf> {
     let platform = platform(env::consts::OS, env::consts::ARCH)?;
     let artifact = format!("io.zonky.test.postgres:embedded-postgres-binaries-{platform}:{MAVEN_VERSION}");
-    let mut maven = Command::new("mvn");
-    maven.args(["-q", "-B", "dependency:unpack"]).arg(format!("-Dartifact={artifact}"));
-    // Maven looks for a project where it runs.
-    maven.arg(format!("-DoutputDirectory={}", folder.display())).current_dir(folder);
-    run(&mut maven)?;
+    let mut unpack = maven::command("dependency:unpack", folder);
+    unpack.arg(format!("-Dartifact={artifact}")).arg(format!("-DoutputDirectory={}", folder.display()));
+    maven::run(&mut unpack)?;
 
     let archive = fs::read_dir(folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
@@ -122,13 +114,8 @@ fn unpack(folder: &Path) -> Result<()> {
     let home = folder.join("postgres");
     fs::create_dir(&home)?;
     fs::set_permissions(&home, fs::Permissions::from_mode(0o755))?;
-    run(Command::new("tar").arg("-xJf").arg(archive).arg("-C").arg(&home))
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let status = process::run(command)?;
-    ensure!(status.success(), "`{}` failed ({status})", process::command_line(command));
-    Ok(())
+    maven::run(Command::new("tar").arg("-xJf").arg(archive).arg("-C").arg(&home))?;
+    Ok(home)
 }
 
 /// The artifact's name for a platform, out of the names that Rust has for it.

@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
-use crate::workspace;
+use crate::target_folder;
 
 /// `nobody` and its group, by the number that Linux distributions agree on.
 const NOBODY: u32 = 65_534;
@@ -48,7 +48,7 @@ pub(super) fn folder() -> Result<TempDir> {
 
 /// The target folder, unless the server's account cannot reach it.
 pub(super) fn reachable_target() -> Result<Option<PathBuf>> {
-    let target = workspace::target()?;
+    let target = target_folder()?;
     let reachable = !geteuid().is_root() || target.ancestors().all(searchable_by_others);
     Ok(reachable.then_some(target))
 }

@@ -1,0 +1,92 @@
+//! Apache Kafka behind the engine's [`Broker`] port. librdkafka is known to this file and its folder alone.
+//!
+//! What matters is in [`settings`]; a test reads every line of it back from a client. The producer is replaced when librdkafka
+//! gives it up for good ([`producer`]); a reader polls on a thread of its own, so that a database that is away for an hour
+//! costs it no membership ([`consumer`]).
+
+pub mod admin;
+mod consumer;
+mod failure;
+mod health;
+mod producer;
+pub mod settings;
+
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use contract::Topic;
+use engine::ports::{Broker, BrokerError, Placed, Record, SendError, Subscription};
+use futures::future::BoxFuture;
+use rdkafka::error::KafkaError;
+
+use health::Health;
+use producer::Producer;
+use settings::KafkaSettings;
+
+/// Records of one call of `publish` that are in flight together; librdkafka's own queue is larger.
+const IN_FLIGHT: usize = 5_000;
+
+/// A Kafka cluster.
+#[derive(Debug)]
+pub struct KafkaBroker {
+    settings: KafkaSettings,
+    producer: Producer,
+    health: Health,
+    readers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl KafkaBroker {
+    /// A client of the cluster, which need not be there yet.
+    ///
+    /// # Errors
+    /// When librdkafka does not take the settings, such as a certificate that cannot be read.
+    pub fn new(settings: KafkaSettings) -> Result<Self, KafkaError> {
+        let health = Health::default();
+        let producer = Producer::new(settings.clone(), health.clone())?;
+        Ok(Self { settings, producer, health, readers: Mutex::default() })
+    }
+
+    /// Waits until every reader has left its group. To be called when the readers are dropped and nothing is sent any more.
+    pub async fn close(&self) {
+        let readers = std::mem::take(&mut *self.readers.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = tokio::task::spawn_blocking(|| readers.into_iter().try_for_each(JoinHandle::join)).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            tracing::error!("a reader of the event bus panicked");
+        }
+    }
+}
+
+#[async_trait]
+impl Broker for KafkaBroker {
+    fn send(&self, record: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+        self.producer.send(&record)
+    }
+
+    async fn publish(&self, records: Vec<Record>) -> Result<(), BrokerError> {
+        for some in records.chunks(IN_FLIGHT) {
+            let flights: Vec<_> = some.iter().map(|record| self.producer.send(record)).collect();
+            for outcome in futures::future::join_all(flights).await {
+                outcome.map_err(|error| BrokerError { doing: "publish", source: Box::new(error) })?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn subscribe(
+        &self,
+        consumer: &'static str,
+        topics: Vec<Topic>,
+    ) -> Result<Box<dyn Subscription>, BrokerError> {
+        let (reader, thread) = consumer::subscribe(&self.settings, &self.health, consumer, &topics)
+            .map_err(|error| BrokerError { doing: "subscribe", source: Box::new(error) })?;
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.retain(|thread| !thread.is_finished());
+        readers.push(thread);
+        Ok(Box::new(reader))
+    }
+
+    fn trouble(&self) -> Option<&'static str> {
+        self.health.trouble()
+    }
+}

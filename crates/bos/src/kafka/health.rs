@@ -1,0 +1,109 @@
+//! What librdkafka says beside its answers: its log, its errors, and every few seconds its figures.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
+
+/// The clients of one cluster, as far as they can reach it. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Health {
+    clients: Arc<Mutex<Vec<Arc<AtomicU8>>>>,
+}
+
+const UNKNOWN: u8 = 0;
+const UP: u8 = 1;
+const DOWN: u8 = 2;
+const DENIED: u8 = 3;
+
+impl Health {
+    /// A place for one more client.
+    pub(super) fn client(&self) -> ClientHealth {
+        let state = Arc::new(AtomicU8::new(UNKNOWN));
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&state));
+        ClientHealth { state }
+    }
+
+    /// Why some client cannot use the cluster just now.
+    pub(super) fn trouble(&self) -> Option<&'static str> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        // A client that is gone has only our own handle left.
+        clients.retain(|state| Arc::strong_count(state) > 1);
+        clients.iter().find_map(|state| match state.load(Ordering::Relaxed) {
+            DOWN => Some("broker_unreachable"),
+            DENIED => Some("broker_denies"),
+            _ => None,
+        })
+    }
+}
+
+/// One client's view.
+#[derive(Debug, Clone)]
+pub(super) struct ClientHealth {
+    state: Arc<AtomicU8>,
+}
+
+impl ClientHealth {
+    /// The cluster has answered.
+    pub(super) fn answered(&self) {
+        self.state.store(UP, Ordering::Relaxed);
+    }
+}
+
+impl ClientContext for ClientHealth {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // librdkafka repeats itself while a broker is away; what matters of it is said by whoever waits for it.
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(facility, "kafka: {message}");
+            }
+            RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning
+            | RDKafkaLogLevel::Notice
+            | RDKafkaLogLevel::Info
+            | RDKafkaLogLevel::Debug => tracing::debug!(facility, "kafka: {message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "librdkafka has over a hundred codes, with more to come"
+        )]
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AllBrokersDown) => self.state.store(DOWN, Ordering::Relaxed),
+            Some(
+                RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+                | RDKafkaErrorCode::SSL,
+            ) => {
+                self.state.store(DENIED, Ordering::Relaxed);
+                tracing::error!(%error, reason, "kafka does not let us in");
+            }
+            _ => {}
+        }
+        tracing::debug!(%error, reason, "kafka");
+    }
+
+    fn stats(&self, figures: Statistics) {
+        // Brokers that were only named, not met, have no number.
+        let mut met = figures.brokers.values().filter(|broker| broker.nodeid >= 0).peekable();
+        if met.peek().is_some() {
+            let up = met.any(|broker| broker.state == "UP");
+            if up {
+                self.state.store(UP, Ordering::Relaxed);
+            } else if self.state.load(Ordering::Relaxed) != DENIED {
+                self.state.store(DOWN, Ordering::Relaxed);
+            }
+        }
+        if figures.client_type == "consumer" {
+            for (name, topic) in &figures.topics {
+                let lag = topic.partitions.values().map(|partition| partition.consumer_lag.max(0)).sum();
+                engine::metrics::lag(name, lag);
+            }
+        }
+    }
+}

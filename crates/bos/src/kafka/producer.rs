@@ -1,0 +1,105 @@
+//! The sending side.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine::ports::{Placed, Record, SendError};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+
+use super::failure;
+use super::health::{ClientHealth, Health};
+use super::settings::KafkaSettings;
+
+type Client = FutureProducer<ClientHealth>;
+
+/// A producer that is replaced when librdkafka has given it up: a broken sequence of an idempotent producer is fatal to it
+/// for good, and without another one nothing would ever be sent again.
+#[derive(Clone)]
+pub(super) struct Producer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: KafkaSettings,
+    health: Health,
+    client: Mutex<Arc<Client>>,
+}
+
+impl std::fmt::Debug for Producer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Producer")
+    }
+}
+
+impl Producer {
+    pub(super) fn new(settings: KafkaSettings, health: Health) -> Result<Self, KafkaError> {
+        let client = Mutex::new(Arc::new(client(&settings, &health)?));
+        Ok(Self { shared: Arc::new(Shared { settings, health, client }) })
+    }
+
+    /// Hands a record over; the order of the calls is the order within a partition.
+    pub(super) fn send(&self, record: &Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+        let client = self.client();
+        let headers = record
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new_with_capacity(record.headers.len()), |headers, (key, value)| {
+                headers.insert(Header { key, value: Some(value) })
+            });
+        let message = FutureRecord::to(record.topic.as_str())
+            .key(record.key.as_str())
+            .payload(record.value.as_slice())
+            .headers(headers);
+        match client.send_result(message) {
+            Ok(delivery) => {
+                let producer = self.clone();
+                async move {
+                    match delivery.await {
+                        Ok(Ok(placed)) => {
+                            Ok(Placed { partition: i64::from(placed.partition), offset: placed.offset })
+                        }
+                        Ok(Err((error, _))) => Err(producer.failed(&client, &error)),
+                        Err(_) => Err(SendError::Unavailable { code: "producer_replaced" }),
+                    }
+                }
+                .boxed()
+            }
+            Err((error, _)) => std::future::ready(Err(self.failed(&client, &error))).boxed(),
+        }
+    }
+
+    fn client(&self) -> Arc<Client> {
+        Arc::clone(&self.shared.client.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn failed(&self, client: &Arc<Client>, error: &KafkaError) -> SendError {
+        if failure::is_fatal(error) {
+            self.replace(client);
+        }
+        failure::of_send(error)
+    }
+
+    /// Puts another client in the place of `given_up`, unless somebody has.
+    fn replace(&self, given_up: &Arc<Client>) {
+        let mut place = self.shared.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&place, given_up) {
+            return;
+        }
+        match client(&self.shared.settings, &self.shared.health) {
+            Ok(another) => {
+                tracing::warn!("librdkafka has given a producer up; another one takes its place");
+                engine::metrics::producer_replaced();
+                *place = Arc::new(another);
+            }
+            // The same settings made the first one; what fails now is the machine, and the next message tries again.
+            Err(error) => tracing::error!(%error, "a producer that was given up cannot be replaced"),
+        }
+    }
+}
+
+fn client(settings: &KafkaSettings, health: &Health) -> Result<Client, KafkaError> {
+    settings.producer().create_with_context(health.client())
+}

@@ -1,0 +1,68 @@
+//! The companions as a process of their own: strict neighbours over the same Kafka and over HTTP.
+
+use std::sync::Arc;
+
+use companions::{CompanionSettings, Companions, Misbehaviour};
+use engine::ports::{Clock, SystemClock};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::Error;
+use crate::config::Config;
+use crate::http::{self, BodyLimits};
+use crate::kafka::{KafkaBroker, settings::KafkaSettings};
+use crate::serve;
+use crate::tasks::Tasks;
+
+/// How they work.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// They answer at once, without language work.
+    pub instant: bool,
+    /// What goes wrong on purpose.
+    pub misbehaviour: Misbehaviour,
+}
+
+/// Runs the companions on this Kafka until `shutdown`, with the Content Service at `listener`. `ready` is called once they
+/// listen and read.
+///
+/// # Errors
+/// When something cannot start.
+pub async fn run(
+    config: Config,
+    kafka: KafkaSettings,
+    listener: TcpListener,
+    how: How,
+    shutdown: CancellationToken,
+    ready: impl FnOnce() + Send,
+) -> Result<(), Error> {
+    let folder = &config.data_dir;
+    std::fs::create_dir_all(folder).map_err(|source| Error::DataFolder { folder: folder.clone(), source })?;
+    let settings = CompanionSettings {
+        instant: how.instant,
+        hunspell_dir: config.hunspell_dir.clone(),
+        misbehaviour: how.misbehaviour,
+    };
+    let companions = Companions::open(&folder.join("companions.db"), settings)?;
+    let broker = Arc::new(KafkaBroker::new(kafka)?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let tasks = Tasks::new();
+    let end = tasks.stop_signal();
+    let wanted = |name: &str| config.companions.iter().any(|companion| companion.as_str() == name);
+    for (name, work) in
+        companions.tasks(Arc::<KafkaBroker>::clone(&broker), companions.content(), clock, &end)
+    {
+        if wanted(name) {
+            tasks.spawn(name, work);
+        }
+    }
+    let router = http::content_router(companions.content(), BodyLimits::from(&config));
+    ready();
+    serve::serve(listener, router, serve::Limits::from(&config), shutdown, tasks.clone()).await;
+    let stuck = tasks.shutdown(config.drain_timeout).await;
+    if !stuck.is_empty() {
+        tracing::warn!(companions = stuck.join(", "), "stopped before these had ended");
+    }
+    broker.close().await;
+    Ok(())
+}

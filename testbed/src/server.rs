@@ -1,0 +1,189 @@
+//! A server's process: its words go to a file, its end is awaited, and faults can be done to it.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Seek, SeekFrom},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::process;
+
+/// Generous, because servers start while compilers have the processors; one that fails is noticed by its end.
+const READY_DEADLINE: Duration = Duration::from_mins(3);
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(10);
+
+/// How much of a log an error shows.
+const TAIL_LINES: usize = 40;
+
+/// Where a server writes its log, in the folder that holds all that is its own.
+pub(crate) fn log_file(folder: &Path) -> PathBuf {
+    folder.join("log")
+}
+
+/// Has a command write to the end of a log, and read nothing.
+pub(crate) fn logged<'a>(command: &'a mut Command, log: &Path) -> Result<&'a mut Command> {
+    let log = File::options().create(true).append(true).open(log).context("opening the log")?;
+    Ok(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log))
+}
+
+/// Runs a command that must succeed before its server can start.
+pub(crate) fn run_first(name: &str, command: &mut Command, log: &Path) -> Result<()> {
+    let status = process::run(logged(command, log)?)?;
+    ensure!(status.success(), "{name} failed ({status})\n{}", tail(log, 0));
+    Ok(())
+}
+
+/// A server's process, which is killed with this value.
+pub(crate) struct Process {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+    /// Where in the log this process begins: a server that is started again goes on in the same file.
+    begins: u64,
+}
+
+impl Process {
+    /// Starts a command in a group of its own: Ctrl-C in a terminal is for the run, which then ends the server in order.
+    pub(crate) fn start(name: &'static str, command: &mut Command, log: &Path) -> Result<Self> {
+        let begins = log.metadata().map_or(0, |metadata| metadata.len());
+        let child = logged(command, log)?.process_group(0).spawn();
+        let child = child.with_context(|| format!("starting {name}"))?;
+        Ok(Self { name, child, log: log.to_path_buf(), begins })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a condition. Fails when the process ends before, when it takes too long, and at a stop signal.
+    pub(crate) fn wait_until(&mut self, ready: impl Fn(&Self) -> bool) -> Result<()> {
+        let begun = Instant::now();
+        while !ready(self) {
+            process::check_interrupted()?;
+            self.check()?;
+            if begun.elapsed() > READY_DEADLINE {
+                let seconds = READY_DEADLINE.as_secs();
+                bail!("{} is not ready after {seconds} s\n{}", self.name, self.said());
+            }
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// Fails once the process has ended, and says what it said last.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("{} has ended ({status})\n{}", self.name, self.said());
+        }
+        Ok(())
+    }
+
+    /// The last lines that this process wrote to its log.
+    pub(crate) fn said(&self) -> String {
+        tail(&self.log, self.begins)
+    }
+
+    /// Sends a signal to a process that runs.
+    pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.check()?;
+        let sent = kill_process(Pid::from_child(&self.child), signal);
+        sent.with_context(|| format!("sending a signal to {}", self.name))
+    }
+
+    /// Asks the process to end, by this signal, and waits until it has; one that does not obey is killed.
+    pub(crate) fn end(&mut self, signal: Signal) -> Result<()> {
+        self.signal(signal)?;
+        let begun = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if begun.elapsed() > STOP_DEADLINE {
+                self.kill()?;
+            }
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// Kills the process, if it still runs, and waits until it has ended.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill().with_context(|| format!("killing {}", self.name))?;
+        self.child.wait().with_context(|| format!("waiting for {}", self.name))?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    /// Errors cannot matter here.
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+/// The processes that a process has started, where the system lists them: on Linux.
+pub(crate) fn children(id: u32) -> Vec<Pid> {
+    let list = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    list.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?)).collect()
+}
+
+/// The last lines of a log, of those that begin behind an offset.
+fn tail(log: &Path, begins: u64) -> String {
+    let mut bytes = Vec::new();
+    let read = File::open(log).and_then(|mut file| {
+        file.seek(SeekFrom::Start(begins))?;
+        file.read_to_end(&mut bytes)
+    });
+    if let Err(error) = read {
+        return format!("(its log cannot be read: {error})");
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<_> = text.lines().collect();
+    let skipped = lines.len().saturating_sub(TAIL_LINES);
+    lines.iter().skip(skipped).copied().collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, folder: &Path) -> Process {
+        Process::start("a shell", Command::new("sh").args(["-c", script]), &log_file(folder)).unwrap()
+    }
+
+    #[test]
+    fn a_process_that_ends_too_early_is_reported_with_its_own_last_words() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(log_file(folder.path()), "of the process before\n").unwrap();
+        let mut process = shell("seq 100; exit 3", folder.path());
+        let error = process.wait_until(|_| false).unwrap_err().to_string();
+        let lines: Vec<_> = error.lines().collect();
+        assert_eq!(lines[0], "a shell has ended (exit status: 3)");
+        assert_eq!((lines[1], lines[lines.len() - 1]), ("61", "100"));
+        assert!(!process.said().contains("before"));
+    }
+
+    #[test]
+    fn dropping_a_process_kills_it_and_its_pause_does_not_save_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = shell("exec sleep 600", folder.path());
+        process.signal(Signal::STOP).unwrap();
+        let id = Pid::from_child(&process.child);
+        drop(process);
+        rustix::process::test_kill_process(id).unwrap_err();
+    }
+
+    #[test]
+    fn a_process_that_has_ended_gets_no_more_signals() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = shell("exec sleep 600", folder.path());
+        process.end(Signal::TERM).unwrap();
+        process.signal(Signal::CONT).unwrap_err();
+        process.kill().unwrap();
+    }
+}

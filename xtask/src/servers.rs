@@ -1,0 +1,66 @@
+//! `cargo xtask servers`, and the servers that other tasks bring up.
+
+use std::{
+    fmt,
+    thread::{self, ScopedJoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use testbed::{Kafka, Postgres, process};
+
+/// Start `PostgreSQL` and Kafka for trying things by hand, and keep them until Ctrl-C
+///
+/// Prints the variables that lead `bos` to them. Both begin empty, and are removed with their data at the end. A server
+/// that `BOS_TEST_DATABASE_URL` or `BOS_TEST_KAFKA` names is taken as it is, and left.
+#[derive(clap::Args)]
+pub(crate) struct Args {}
+
+/// How often to look whether the servers are still there.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs the servers until a stop signal, which is how this is meant to end.
+pub(crate) fn run(_: &Args) -> Result<u8> {
+    let (mut servers, ()) = Servers::start_while(|| Ok(()))?;
+    println!("export DATABASE_URL={}", servers.postgres.url());
+    println!("export KAFKA_BOOTSTRAP_SERVERS={}", servers.kafka.bootstrap_servers());
+    eprintln!("Ctrl-C ends what was started, and removes its data");
+    while !process::was_interrupted() {
+        servers.postgres.check()?;
+        servers.kafka.check()?;
+        thread::sleep(LOOK);
+    }
+    Ok(0)
+}
+
+/// The servers that tests need.
+pub(crate) struct Servers {
+    pub(crate) postgres: Postgres,
+    pub(crate) kafka: Kafka,
+}
+
+impl Servers {
+    /// Starts both side by side while `work` is done. What is not installed is said before anything begins.
+    pub(crate) fn start_while<T>(work: impl FnOnce() -> Result<T>) -> Result<(Self, T)> {
+        Postgres::prepare()?;
+        Kafka::prepare()?;
+        thread::scope(|scope| {
+            let postgres = scope.spawn(|| announced(Postgres::start));
+            let kafka = scope.spawn(|| announced(Kafka::start));
+            let done = work();
+            let (postgres, kafka) = (joined(postgres), joined(kafka));
+            Ok((Self { postgres: postgres?, kafka: kafka? }, done?))
+        })
+    }
+}
+
+fn announced<T: fmt::Display>(start: impl FnOnce() -> Result<T>) -> Result<T> {
+    let begun = Instant::now();
+    let server = start()?;
+    eprintln!("started: {server} in {:.1} s", begun.elapsed().as_secs_f64());
+    Ok(server)
+}
+
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
