@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use store::{OutboxDepth, PendingRow, ShardMark, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::desk::{Desk, noon};
 use crate::world::crash_at;
@@ -130,7 +131,7 @@ async fn leased(desk: &Desk, end: CancellationToken) -> (Shards, JoinHandle<()>)
     let clock: Arc<dyn Clock> = Arc::<engine::ports::ManualClock>::clone(&desk.clock);
     let (shards, leases) =
         Shards::lease(desk.store.clone(), "test".to_owned(), engine.settings(), clock, end);
-    let leases = tokio::spawn(leases);
+    let leases = TaskTracker::new().spawn(leases);
     while shards.now().is_empty() {
         tokio::task::yield_now().await;
     }
