@@ -44,6 +44,6 @@ pub use from_wire::courses;
 pub use local_broker::LocalBroker;
 pub use news::{Cause, Message, News, Origin};
 pub use settings::Settings;
-pub use shards::Shards;
+pub use shards::{Leases, Shards};
 pub use store::{Answer, Owner};
 pub use submit::{Command, Key, Receipt, Submission, SubmittedEssay, SubmittedText};
