@@ -8,9 +8,11 @@ use testbed::process;
 use crate::{chaos, simulate, test, workspace};
 
 /// The checks before the tests: the variables they set, and their words for cargo.
-const CHECKS: [(&[(&str, &str)], &str); 3] = [
+const CHECKS: [(&[(&str, &str)], &str); 4] = [
     (&[], "fmt --all --check"),
     (&[], "clippy --workspace --all-targets --locked -- -D warnings"),
+    // Nobody's default, and what a machine without a C++ compiler builds.
+    (&[], "clippy -p bos --no-default-features --locked -- -D warnings"),
     (&[("RUSTDOCFLAGS", "-D warnings")], "doc --workspace --no-deps --locked"),
 ];
 
