@@ -34,6 +34,11 @@ names! {
     describe_gauge DEPTH = "bos_queue_depth": "Rows waiting in a queue.";
     describe_gauge DEPTH_BYTES = "bos_queue_bytes": "Bytes waiting in a queue.";
     describe_gauge AGE = "bos_queue_age_seconds": "Seconds that the oldest row of a queue has waited.";
+    describe_gauge LEASES = "bos_leases_held": "Shards that this process works.";
+    describe_counter TAKEOVERS = "bos_lease_takeovers_total":
+        "Leases taken over from a process that had let them run out: it died, or was cut off.";
+    describe_gauge REPLICAS = "bos_replicas_alive": "Processes of this service that live, as this one sees them.";
+    describe_gauge TROUBLE = "bos_neighbour_trouble": "1 while a neighbour cannot be used, by neighbour.";
     describe_gauge LAG = "bos_consumer_lag": "Records of a topic that were not consumed yet.";
     describe_gauge PARTITIONS = "bos_consumer_partitions": "Partitions that this process consumes.";
     describe_counter PRODUCERS_REPLACED = "bos_producers_replaced_total":
@@ -59,6 +64,21 @@ pub(crate) fn depth(queue: &'static str, rows: i64, bytes: Option<i64>, age: Opt
         gauge!(DEPTH_BYTES, "queue" => queue).set(bytes as f64);
     }
     gauge!(AGE, "queue" => queue).set(age.map_or(0.0, |age| age.num_milliseconds() as f64 / 1000.0));
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float by its format; shards and processes are few"
+)]
+pub(crate) fn leases(held: usize, replicas: i64, taken_over: usize) {
+    gauge!(LEASES).set(held as f64);
+    gauge!(REPLICAS).set(replicas as f64);
+    counter!(TAKEOVERS).increment(taken_over as u64);
+}
+
+/// Says whether a neighbour can be used just now.
+pub fn trouble(neighbour: &'static str, is_in_trouble: bool) {
+    gauge!(TROUBLE, "neighbour" => neighbour).set(f64::from(u8::from(is_in_trouble)));
 }
 
 /// Says how far the consumer is behind on a topic, of which there are few.

@@ -13,6 +13,7 @@ mod dead_letters;
 mod error;
 mod essay_phases;
 mod essays;
+mod health;
 mod idempotency;
 mod inbox;
 mod labels;
@@ -44,13 +45,15 @@ pub use dead_letters::DeadLetter;
 pub use error::{Cause, Error, UnitError};
 pub use essay_phases::{Concluded, EssayPhaseRow, EssayReport};
 pub use essays::{EssayCounts, EssayRow, EssayText, NewEssay, StoredEssay};
+pub use health::Health;
 pub use idempotency::{Answer, Claimed, KeyClaim, StoredAnswer};
 pub use inbox::InboxKey;
 pub use labels::Labels;
-pub use leases::Lease;
+pub use leases::{Claim, Lease, Sharing};
 pub use local_log::{LogPage, LogRecord, LogRow};
 pub use meta::Secret;
 pub use migrate::{MIN_READER, SCHEMA};
+pub use outbox::desk::{SentCount, WaitingRow};
 pub use outbox::{OutboxDepth, OutboxRow, PendingRow, Sent, ShardMark};
 pub use private::Private;
 pub use reads::essays::EssayDetail;
@@ -60,7 +63,7 @@ pub use reads::status::{AttemptCounts, StatusRow};
 pub use sqlite::Lane;
 pub use staged_texts::{StagedDepth, StagedRow, StagedText};
 pub use timeline::TimelineRow;
-pub use timers::DueTimer;
+pub use timers::{DueTimer, Waiting};
 pub use tx::Tx;
 
 /// Where SQLite takes the time of a unit from.
@@ -84,10 +87,28 @@ impl Store {
         Ok(Self { backend: Arc::new(Backend::Sqlite(sqlite::Lite::open(path, now)?)) })
     }
 
+    /// As [`Store::open_sqlite`], and changes nothing: a file whose tables are not up to date is refused.
+    pub fn look_at_sqlite(path: &Path, now: Now) -> Result<Self, Error> {
+        Ok(Self { backend: Arc::new(Backend::Sqlite(sqlite::Lite::open_as_it_is(path, now)?)) })
+    }
+
     /// Connects to a PostgreSQL server, with at least two and at most `connections` connections, and checks that it keeps what
     /// it acknowledges. The schema is not touched.
     pub async fn connect_postgres(url: &str, connections: u32) -> Result<Self, Error> {
         Ok(Self { backend: Arc::new(Backend::Postgres(postgres::Pg::connect(url, connections).await?)) })
+    }
+
+    /// As [`Store::connect_postgres`], and takes the server as it is: [`Store::health`] then says what is wrong with it.
+    pub async fn look_at_postgres(url: &str) -> Result<Self, Error> {
+        Ok(Self { backend: Arc::new(Backend::Postgres(postgres::Pg::reach(url, 2).await?)) })
+    }
+
+    /// How the database is.
+    pub async fn health(&self) -> Result<Health, Error> {
+        match &*self.backend {
+            Backend::Sqlite(lite) => Ok(health::sqlite(lite.now())),
+            Backend::Postgres(pg) => pg.health().await,
+        }
     }
 
     /// Brings PostgreSQL's tables up to date; SQLite's are, from the moment it is open.

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, UnitError};
+use crate::health::{self, Health};
 use crate::migrate;
 use crate::sqlx;
 use crate::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -27,6 +28,13 @@ pub(crate) struct Pg {
 
 impl Pg {
     pub(crate) async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
+        let pg = Self::reach(url, connections).await?;
+        pg.check().await?;
+        Ok(pg)
+    }
+
+    /// Connects, and refuses no server.
+    pub(crate) async fn reach(url: &str, connections: u32) -> Result<Self, Error> {
         let options: PgConnectOptions = url
             .parse()
             .map_err(|_| Error::Unfit { problem: "the database URL is not a PostgreSQL URL".to_owned() })?;
@@ -47,8 +55,13 @@ impl Pg {
         let reads = (connections * 3 / 8).max(1);
         let writes = connections.saturating_sub(reads).max(1);
         let pg = Self { writes: pool(writes), reads: pool(reads), units: TaskTracker::new() };
-        pg.check().await?;
+        pg.reads.acquire().await.map_err(|e| Error::postgres("be reached", e))?;
         Ok(pg)
+    }
+
+    pub(crate) async fn health(&self) -> Result<Health, Error> {
+        // With the rights and the settings of whoever writes.
+        health::postgres(&self.writes).await
     }
 
     /// Refuses a server that would break the promise of durability.

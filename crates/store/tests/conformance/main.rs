@@ -10,6 +10,7 @@ mod samples;
 mod batches;
 mod bus;
 mod catalog;
+mod desk;
 mod essays;
 mod keeping;
 mod messages;
