@@ -16,6 +16,8 @@ mod host;
 mod json;
 mod neighbour;
 mod problems;
+#[cfg(feature = "kafka")]
+mod production;
 mod program;
 mod query;
 mod serving;
