@@ -11,12 +11,16 @@ pub mod config;
 mod corrections;
 #[cfg(feature = "crash-points")]
 mod crash_at;
+pub mod dead_letter;
 pub mod demo;
+pub mod doctor;
 pub mod essay;
 mod files;
 mod follow;
+mod installation;
 pub mod migrate;
 pub mod openapi;
+pub mod outbox;
 pub mod output;
 mod progress;
 mod rows;
@@ -133,6 +137,12 @@ pub enum Command {
     Topics(topics::TopicsCommand),
     /// Bring the tables of PostgreSQL up to date
     Migrate(migrate::MigrateCommand),
+    /// Look at everything the service needs, and say how to mend it
+    Doctor(doctor::DoctorCommand),
+    /// Look after messages on their way to the bus
+    Outbox(outbox::OutboxCommand),
+    /// Look after messages that could not be used
+    DeadLetter(dead_letter::DeadLetterCommand),
     /// Show or check the configuration
     Config(config::ConfigCommand),
     /// Print the API's description (OpenAPI 3.1)
@@ -179,6 +189,9 @@ fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         #[cfg(feature = "kafka")]
         Command::Topics(command) => on(&mut Builder::new_current_thread(), command.run(output)),
         Command::Migrate(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::Doctor(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::Outbox(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::DeadLetter(command) => on(&mut Builder::new_current_thread(), command.run(output)),
         Command::Config(command) => command.run(output),
         Command::Completions(command) => command.run(),
     }

@@ -12,8 +12,12 @@ use crate::error::{Error, UnitError};
 use crate::health::{self, Health};
 use crate::migrate;
 use crate::sqlx;
-use crate::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use crate::sqlx::Connection as _;
+use crate::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use crate::tx::{Tx, TxInner};
+
+/// How long a connection may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often a unit is run again after a serialisation failure or a deadlock.
 const RERUNS: usize = 3;
@@ -48,14 +52,22 @@ impl Pg {
         let pool = |connections| {
             PgPoolOptions::new()
                 .max_connections(connections)
-                .acquire_timeout(Duration::from_secs(2))
+                .acquire_timeout(PATIENCE)
                 .connect_lazy_with(options.clone())
         };
         // Writers wait for locks and disks, readers do not; neither may starve the other.
         let reads = (connections * 3 / 8).max(1);
         let writes = connections.saturating_sub(reads).max(1);
         let pg = Self { writes: pool(writes), reads: pool(reads), units: TaskTracker::new() };
-        pg.reads.acquire().await.map_err(|e| Error::postgres("be reached", e))?;
+        if let Err(error) = pg.reads.acquire().await {
+            // A pool that waits in vain says no more than that; a connection by itself says why.
+            let alone = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options)).await;
+            let why = match alone {
+                Ok(Err(why)) => why,
+                Ok(Ok(_)) | Err(_) => error,
+            };
+            return Err(Error::postgres("be reached", why));
+        }
         Ok(pg)
     }
 

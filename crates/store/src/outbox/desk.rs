@@ -82,7 +82,7 @@ const SKIP: Sql = Sql::both(
     "DELETE FROM outbox WHERE shard = $1 AND id = $2 AND state = 2",
 );
 
-const COUNT_SENT: Sql = Sql::both(
+const SENT_BY_TOPIC: Sql = Sql::both(
     "outbox_sent",
     "count sent messages",
     "SELECT topic, CAST(count(*) AS BIGINT), CAST(sum(length(payload)) AS BIGINT), min(sent_at), max(sent_at) \
@@ -148,13 +148,13 @@ impl Tx {
     }
 
     /// What was acknowledged from `since` to `until`, by topic.
-    pub async fn count_sent(
+    pub async fn sent_by_topic(
         &mut self,
         since: DateTime<Utc>,
         until: DateTime<Utc>,
     ) -> Result<Vec<SentCount>, Error> {
         self.take_time().await?;
-        self.all(COUNT_SENT, params![since, until], |row| {
+        self.all(SENT_BY_TOPIC, params![since, until], |row| {
             Ok(SentCount {
                 topic: row.get(0)?,
                 messages: row.get(1)?,

@@ -67,7 +67,7 @@ async fn a_parked_message_is_sent_again_or_skipped_and_its_key_goes_on() {
             assert!(tx.skip_outbox(0, first).await?);
             assert_eq!(heads(tx).await[0].1, 2);
             let (now, day) = (tx.now(), Duration::from_hours(24));
-            assert!(tx.count_sent(now - day, now + day).await?.is_empty(), "skipped is not sent");
+            assert!(tx.sent_by_topic(now - day, now + day).await?.is_empty(), "skipped is not sent");
             assert_eq!(
                 tx.prune_sent(now + day, 10).await?,
                 1,
@@ -88,9 +88,9 @@ async fn what_was_sent_is_sent_again_under_its_ids_in_its_order_and_before_what_
             tx.enqueue(&[message(4, "a", 2)]).await?;
             let (now, day) = (tx.now(), Duration::from_hours(24));
 
-            let count = tx.count_sent(now - day, now).await?;
+            let count = tx.sent_by_topic(now - day, now).await?;
             assert_eq!((count.len(), count[0].messages, count[0].bytes), (1, 3, 12));
-            assert!(tx.count_sent(now + day, now + day).await?.is_empty());
+            assert!(tx.sent_by_topic(now + day, now + day).await?.is_empty());
             assert_eq!(tx.send_again(0, now + day, now + day).await?, 0);
             assert_eq!(tx.send_again(1, now - day, now).await?, 0, "another shard's");
 
