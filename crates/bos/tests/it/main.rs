@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod auth;
 mod cli;
 mod config;
 #[path = "../../../store/tests/support/databases.rs"]

@@ -16,6 +16,7 @@ mod keeping;
 mod messages;
 mod reads;
 mod staged;
+mod tokens;
 mod work;
 
 /// Runs a block as one unit on each database.
