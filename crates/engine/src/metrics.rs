@@ -7,6 +7,10 @@ macro_rules! names {
     ($($describe:ident $name:ident = $text:literal: $meaning:literal;)+) => {
         $(#[doc = $meaning] pub const $name: &str = $text;)+
 
+        /// All of them.
+        #[cfg(test)]
+        const ALL: &[&str] = &[$($name),+];
+
         /// Tells the recorder what the names mean.
         pub fn describe() {
             $($describe!($name, $meaning);)+
@@ -44,6 +48,8 @@ names! {
     describe_counter PRODUCERS_REPLACED = "bos_producers_replaced_total":
         "Producers that had to be replaced after a fatal error.";
     describe_histogram TURN = "bos_task_turn_seconds": "Seconds that one turn of a task took.";
+    describe_counter PARTITIONS_DROPPED = "bos_partitions_dropped_total":
+        "Partitions of sent messages that were dropped whole.";
     describe_counter PRUNED = "bos_rows_pruned_total": "Rows pruned, by table.";
 }
 
@@ -109,4 +115,15 @@ pub(crate) fn outbox_wait(waited: chrono::TimeDelta) {
 
 pub(crate) fn turn(task: &'static str, took: std::time::Duration) {
     histogram!(TURN, "task" => task).record(took.as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_metric_is_on_the_operators_page() {
+        let page = include_str!("../../../docs/operations.md");
+        for name in super::ALL {
+            assert!(page.contains(name), "docs/operations.md does not say what {name} is for");
+        }
+    }
 }

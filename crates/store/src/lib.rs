@@ -23,6 +23,7 @@ mod meta;
 mod migrate;
 mod outbox;
 mod param;
+mod partitions;
 mod postgres;
 mod private;
 mod prune;
@@ -56,6 +57,7 @@ pub use meta::Secret;
 pub use migrate::{MIN_READER, SCHEMA};
 pub use outbox::desk::{SentCount, WaitingRow};
 pub use outbox::{OutboxDepth, OutboxRow, PendingRow, Sent, ShardMark};
+pub use partitions::Upkeep;
 pub use private::Private;
 pub use reads::essays::EssayDetail;
 pub use reads::list::ListFilter;
@@ -118,6 +120,14 @@ impl Store {
         match &*self.backend {
             Backend::Sqlite(_) => Ok(()),
             Backend::Postgres(pg) => pg.migrate_up().await,
+        }
+    }
+
+    /// Makes the partitions of the days that come and drops those that hold nothing younger than `keep`. SQLite has none.
+    pub async fn keep_up_partitions(&self, keep: std::time::Duration) -> Result<Upkeep, Error> {
+        match &*self.backend {
+            Backend::Sqlite(_) => Ok(Upkeep::default()),
+            Backend::Postgres(pg) => pg.keep_up_partitions(keep).await,
         }
     }
 

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::error::{Error, UnitError};
 use crate::health::{self, Health};
 use crate::migrate;
+use crate::partitions::{self, Upkeep};
 use crate::sqlx;
 use crate::sqlx::Connection as _;
 use crate::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -96,7 +97,16 @@ impl Pg {
     }
 
     pub(crate) async fn migrate_up(&self) -> Result<(), Error> {
-        migrate::postgres(&self.writes).await
+        migrate::postgres(&self.writes).await?;
+        // What is not made now the service makes, and until then there is the DEFAULT partition.
+        let _ = partitions::keep_up(&self.writes, None).await;
+        Ok(())
+    }
+
+    pub(crate) async fn keep_up_partitions(&self, keep: Duration) -> Result<Upkeep, Error> {
+        let pool = self.writes.clone();
+        let work = async move { partitions::keep_up(&pool, Some(keep)).await };
+        self.units.spawn(work).await.unwrap_or_else(|_| Err(panicked()))
     }
 
     pub(crate) async fn schema(&self) -> Result<Option<(i64, i64)>, Error> {

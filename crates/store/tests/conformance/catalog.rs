@@ -40,7 +40,7 @@ async fn postgres(url: &str) -> Catalog {
     let mut conn = PgConnection::connect(url).await.unwrap();
     let rows: Vec<(String, String, String, bool)> = sqlx_core::query_as::query_as(
         "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'YES' FROM information_schema.columns \
-         WHERE table_schema = 'public' AND table_name <> 'outbox_sent_default'",
+         WHERE table_schema = 'public' AND table_name NOT LIKE 'outbox\\_sent\\_%'",
     )
     .fetch_all(&mut conn)
     .await

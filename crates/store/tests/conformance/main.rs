@@ -14,6 +14,7 @@ mod desk;
 mod essays;
 mod keeping;
 mod messages;
+mod partitions;
 mod reads;
 mod staged;
 mod tokens;
