@@ -314,6 +314,31 @@ mod tests {
         }
     }
 
+    /// The commands of the program in a page's blocks of shell, without comments and variables set before.
+    fn commands(page: &str) -> Vec<Vec<&str>> {
+        let blocks = page.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
+        let lines = blocks.flat_map(str::lines).map(|line| line.split(" #").next().unwrap_or_default());
+        let commands = lines.flat_map(|line| line.split("&&"));
+        let words = commands.map(|command| {
+            let words = command.split_whitespace().map(|word| word.trim_matches('\''));
+            words.skip_while(|word| word.contains('=')).collect::<Vec<_>>()
+        });
+        words.filter(|words| words.first() == Some(&"bos")).collect()
+    }
+
+    #[cfg(feature = "kafka")]
+    #[test]
+    fn every_command_on_our_pages_is_understood() {
+        for page in [include_str!("../../../README.md"), include_str!("../../../docs/operations.md")] {
+            let commands = commands(page);
+            assert!(commands.len() > 5);
+            for command in commands {
+                let understood = Cli::command().try_get_matches_from(&command);
+                assert!(understood.is_ok(), "{command:?}: {}", understood.unwrap_err());
+            }
+        }
+    }
+
     #[test]
     fn every_global_flag_and_every_setting_s_flag_has_a_twin_that_the_configuration_lets_pass() {
         let mut whole = Cli::command();

@@ -140,12 +140,25 @@ fn judged(config: &Config, health: &Health, now: DateTime<Utc>, took: Duration) 
             Finding::warning("connections", found, mend)
         });
     }
+    findings.extend(archive(health));
     if let Some(age) = health.oldest_transaction.filter(|age| *age >= OLD_TRANSACTION) {
         let found = format!("the oldest has been open for {}", humantime::format_duration(age));
         let mend = "end it: SELECT pid, state, query FROM pg_stat_activity ORDER BY xact_start";
         findings.push(Finding::warning("transactions", found, mend));
     }
     findings
+}
+
+fn archive(health: &Health) -> Vec<Finding> {
+    match health.days_ahead {
+        Some(0) => {
+            let found = "tomorrow has no partition: what is sent then is deleted row by row";
+            let mend = "bos migrate up, once a day as the owner; or make the role of DATABASE_URL the owner of outbox_sent";
+            vec![Finding::warning("partitions", found, mend)]
+        }
+        Some(days) => vec![Finding::ok("partitions", format!("of outbox_sent for {days} days to come"))],
+        None => Vec::new(),
+    }
 }
 
 async fn schema(store: &Store) -> Vec<Finding> {
@@ -200,7 +213,7 @@ fn waiting(queues: &Queues) -> Vec<Finding> {
             staged.rows,
             "texts wait for the Content Service",
             staged.oldest_at,
-            "see the Content Service, and `bos batch list --attention`",
+            "see that it runs and takes texts; they are sent again by themselves",
         ),
         worked(
             "outbox",
