@@ -64,13 +64,12 @@ impl Group {
         for end in &ends {
             let Offset::Offset(next) = end.offset() else { continue };
             let key = (end.topic().to_owned(), end.partition());
-            let left = match positions.get(&key) {
-                Some(Offset::Offset(position)) => next - position,
-                _ => {
-                    unread += usize::from(next > 0);
-                    // Of these, some may be gone from the topic already.
-                    next
-                }
+            let left = if let Some(Offset::Offset(position)) = positions.get(&key) {
+                next - position
+            } else {
+                unread += usize::from(next > 0);
+                // Of these, some may be gone from the topic already.
+                next
             };
             *behind.entry(end.topic()).or_default() += left.max(0);
         }

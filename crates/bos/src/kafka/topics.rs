@@ -79,7 +79,7 @@ impl Wanted {
     }
 
     /// The request that makes one.
-    pub(super) fn make<'a>(self, topic: Topic, values: &'a Values) -> NewTopic<'a> {
+    pub(super) fn make(self, topic: Topic, values: &Values) -> NewTopic<'_> {
         let number = |n: usize| i32::try_from(n).unwrap_or(1);
         NewTopic::new(topic.as_str(), number(self.partitions), TopicReplication::Fixed(number(self.replicas)))
             .set(keys::RETENTION, &values.retention)

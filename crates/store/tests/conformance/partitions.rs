@@ -26,7 +26,7 @@ const IN_DEFAULT: &str = "SELECT count(*) FROM outbox_sent_default";
 
 async fn send(tx: &mut Tx, event: u128) {
     tx.enqueue(&[message(event, "a", i64::try_from(event).unwrap())]).await.unwrap();
-    let id = tx.outbox_heads(&[mark(0, 0)], 1, 1).await.unwrap()[0].id;
+    let id = tx.outbox_heads(&[mark(0, 0)], 1, 1).await.unwrap().remove(0).id;
     tx.outbox_sent(&[Sent { shard: 0, id, partition: 0, offset: 0 }]).await.unwrap();
 }
 

@@ -84,7 +84,10 @@ fn shown(place: Place, letter: DeadLetter, delivery: Option<Delivery>) -> Shown 
         error_code: letter.error_code,
         set_aside_at: letter.at,
         record: delivery.map(|delivery| about(&delivery, &letter.value_sha256)),
-        value_sha256: letter.value_sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+        value_sha256: letter
+            .value_sha256
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}")),
     }
 }
 

@@ -56,16 +56,12 @@ async fn embedded(config: &Config) -> Vec<Finding> {
 }
 
 async fn in_use(config: &Config, file: &Path, error: store::Error) -> Vec<Finding> {
-    match server(config).await {
-        Some(server) => {
-            let found = format!("{} is open in the server at {}", file.display(), server.address);
-            vec![Finding::ok("database", found), server.finding]
-        }
-        None => {
-            let mend = "if a server has it, name its --host and --port, and it is asked instead";
-            vec![Finding::failure("database", causes(error), mend)]
-        }
+    if let Some(server) = server(config).await {
+        let found = format!("{} is open in the server at {}", file.display(), server.address);
+        return vec![Finding::ok("database", found), server.finding];
     }
+    let mend = "if a server has it, name its --host and --port, and it is asked instead";
+    vec![Finding::failure("database", causes(error), mend)]
 }
 
 async fn about(config: &Config, store: &Store) -> Vec<Finding> {

@@ -13,12 +13,18 @@ use crate::config::Config;
 /// The disk must hold at least this part of the texts that may wait.
 const SCARCE: u64 = 10;
 
+/// A file system that is gone may answer never, so the question is put on a thread of its own.
 pub(super) async fn look(config: &Config) -> Vec<Finding> {
-    in_time("disk", disk(config)).await
+    let config = config.clone();
+    let disk = async {
+        let looked = tokio::task::spawn_blocking(move || disk(&config)).await;
+        looked.unwrap_or_else(|error| vec![Finding::failure("disk", causes(error), "run it again")])
+    };
+    in_time("disk", disk).await
 }
 
 /// What is embedded writes here: the database with the texts that wait, and the companions' file with those that are stored.
-async fn disk(config: &Config) -> Vec<Finding> {
+fn disk(config: &Config) -> Vec<Finding> {
     let writes_here = config.database_url.is_none() || config.content_service_url.is_none();
     if !writes_here {
         return vec![Finding::ok("disk", "nothing is kept on this machine")];
