@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 use testbed::process;
 
-use crate::{chaos, test, workspace};
+use crate::{chaos, simulate, test, workspace};
 
 /// The checks before the tests: the variables they set, and their words for cargo.
 const CHECKS: [(&[(&str, &str)], &str); 3] = [
@@ -27,6 +27,11 @@ pub(crate) fn run() -> Result<u8> {
         }
     }
     let code = report.step("cargo xtask test", || test::run(&test::Args::default()))?;
+    if code != 0 {
+        return Ok(code);
+    }
+    let code =
+        report.step("cargo xtask simulate, a short run", || simulate::run(&simulate::Args::short()))?;
     if code != 0 {
         return Ok(code);
     }

@@ -8,6 +8,7 @@ mod chaos;
 mod ci;
 mod left_out;
 mod servers;
+mod simulate;
 mod test;
 mod workspace;
 
@@ -24,7 +25,8 @@ enum Task {
     Bench(bench::Args),
     Chaos(chaos::Args),
     Servers(servers::Args),
-    /// Check what a change must pass: format, lints, documentation, tests, a short chaos; stop at the first failure
+    Simulate(simulate::Args),
+    /// Check what a change must pass: format, lints, documentation, tests, a short simulation, a short chaos; stop at the first failure
     Ci,
 }
 
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Chaos(args) => chaos::run(&args),
         Task::Servers(args) => servers::run(&args),
+        Task::Simulate(args) => simulate::run(&args),
         Task::Ci => ci::run(),
     });
     match done {

@@ -19,6 +19,7 @@ mod files;
 mod follow;
 mod installation;
 pub mod migrate;
+mod neighbours;
 pub mod openapi;
 pub mod outbox;
 pub mod output;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use domain::{BatchId, Refusal};
 use store::{BatchRow, InboxKey, Lane, Store, Tx};
 use tokio::sync::watch;
@@ -40,8 +41,17 @@ pub struct Engine {
     pub(crate) crash: Crash,
     pub(crate) fingerprints: crate::submit::Fingerprints,
     pub(crate) bus: Option<LocalBroker>,
-    pub(crate) content_trouble: Mutex<Option<&'static str>>,
-    pub(crate) bus_trouble: Mutex<Option<&'static str>>,
+    pub(crate) content_trouble: Mutex<Option<Trouble>>,
+    pub(crate) bus_trouble: Mutex<Option<Trouble>>,
+}
+
+/// A neighbour that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trouble {
+    /// Why, as a stable code.
+    pub code: &'static str,
+    /// When that began.
+    pub since: DateTime<Utc>,
 }
 
 /// What came of a piece of news.
@@ -125,22 +135,29 @@ impl Engine {
 
     /// Why the Content Service could not be used when ingest last asked it; none when it could. Texts wait meanwhile, and
     /// everything else goes on.
-    pub fn content_trouble(&self) -> Option<&'static str> {
+    pub fn content_trouble(&self) -> Option<Trouble> {
         *self.content_trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_content_trouble(&self, code: Option<&'static str>) {
-        *self.content_trouble.lock().unwrap_or_else(PoisonError::into_inner) = code;
+        self.note(&self.content_trouble, code);
     }
 
     /// Why the bus could not be used when the relay last sent something; none when it could. Messages wait meanwhile, and
     /// everything else goes on.
-    pub fn bus_trouble(&self) -> Option<&'static str> {
+    pub fn bus_trouble(&self) -> Option<Trouble> {
         *self.bus_trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_bus_trouble(&self, code: Option<&'static str>) {
-        *self.bus_trouble.lock().unwrap_or_else(PoisonError::into_inner) = code;
+        self.note(&self.bus_trouble, code);
+    }
+
+    /// The beginning of a trouble stays, whatever its code becomes.
+    fn note(&self, trouble: &Mutex<Option<Trouble>>, code: Option<&'static str>) {
+        let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        *trouble =
+            code.map(|code| Trouble { code, since: trouble.map_or_else(|| self.clock.now(), |t| t.since) });
     }
 
     /// A bell that rings with the batch's new revision. A hint: on another replica nothing rings.

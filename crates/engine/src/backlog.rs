@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use store::{OutboxDepth, StagedDepth, Store, Waiting};
@@ -21,11 +21,12 @@ const PAUSE_FACTOR: u32 = 20;
 /// Reads the depths of the queues until `end`, for the caps and for the metrics.
 pub async fn run(engine: Arc<Engine>, end: CancellationToken) {
     loop {
-        let started = Instant::now();
+        let started = engine.clock.monotonic();
         if let Err(error) = measure(&engine).await {
             tracing::debug!(%error, "the depth of the queues could not be read");
         }
-        let pause = PERIOD.max(started.elapsed() * PAUSE_FACTOR);
+        let took = engine.clock.monotonic().saturating_sub(started);
+        let pause = PERIOD.max(took.saturating_mul(PAUSE_FACTOR));
         tokio::select! {
             () = engine.clock.sleep(pause) => {}
             () = end.cancelled() => return,

@@ -14,7 +14,7 @@ use store::{Lane, StagedRow};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::backoff;
-use crate::ports::{ContentError, ContentStore};
+use crate::ports::{Clock, ContentError, ContentStore};
 use crate::{Cause, CrashPoint, Engine, Error, News, Origin, Shards, metrics};
 
 /// Texts taken in one turn.
@@ -44,7 +44,8 @@ pub async fn run(
 }
 
 /// How long ingest leaves a failing Content Service alone.
-struct Pause {
+#[derive(Debug)]
+pub struct Pause {
     time: Duration,
     /// Turns in a row in which nothing could be stored.
     failures: u32,
@@ -53,7 +54,8 @@ struct Pause {
 }
 
 impl Pause {
-    fn none(engine: &Engine) -> Self {
+    /// It does not fail.
+    pub fn none(engine: &Engine) -> Self {
         let settings = &engine.settings;
         Self {
             time: Duration::ZERO,
@@ -63,10 +65,15 @@ impl Pause {
         }
     }
 
+    /// How long from the last turn on; nothing while it does not fail.
+    pub const fn time(&self) -> Duration {
+        self.time
+    }
+
     /// One more turn failed: a pause that may be twice as long as the last, at least what the service asked for.
-    fn longer(&mut self, asked: Option<Duration>) {
-        self.time =
-            backoff(self.first, self.longest, self.failures).max(asked.unwrap_or_default().min(self.longest));
+    fn longer(&mut self, clock: &dyn Clock, asked: Option<Duration>) {
+        self.time = backoff(clock, self.first, self.longest, self.failures)
+            .max(asked.unwrap_or_default().min(self.longest));
         self.failures = self.failures.saturating_add(1);
     }
 
@@ -83,42 +90,53 @@ async fn drain(
     pause: &mut Pause,
     end: &CancellationToken,
 ) -> Result<(), Error> {
-    while !end.is_cancelled() {
-        let started = Instant::now();
-        let owned = shards.now();
-        let rows = engine
-            .store
-            .read(move |tx| {
-                Box::pin(async move { tx.due_staged(&owned, tx.now(), TURN_TEXTS, TURN_BYTES).await })
-            })
-            .await?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let whole = rows.len();
-        let answers = ask(content, rows).await;
-        engine.crash.at(CrashPoint::TextStored)?;
-        let turn = Turn::of(answers);
-        let failed = turn.failed.len();
-        let (trouble, asked) = (turn.trouble, turn.retry_after);
-        engine.set_content_trouble(trouble.filter(|_| failed == whole));
-        if failed == whole {
-            pause.longer(asked);
-        } else {
-            pause.over();
-        }
-        settle(engine, turn, pause).await?;
-        metrics::turn("ingest", started.elapsed());
-        if failed == whole {
-            tracing::warn!(
-                code = trouble.unwrap_or_default(),
-                pause_ms = pause.time.as_millis(),
-                "the Content Service cannot be used; texts stay staged"
-            );
-            return Ok(());
-        }
-    }
+    while !end.is_cancelled() && turn(engine, content, shards, pause).await? {}
     Ok(())
+}
+
+/// Has the texts stored that are due, as many as one turn takes. True when there may be more.
+///
+/// # Errors
+/// When the store does not answer. The texts stay staged.
+pub async fn turn(
+    engine: &Arc<Engine>,
+    content: &dyn ContentStore,
+    shards: &Shards,
+    pause: &mut Pause,
+) -> Result<bool, Error> {
+    let started = Instant::now();
+    let owned = shards.now();
+    let rows = engine
+        .store
+        .read(move |tx| {
+            Box::pin(async move { tx.due_staged(&owned, tx.now(), TURN_TEXTS, TURN_BYTES).await })
+        })
+        .await?;
+    if rows.is_empty() {
+        return Ok(false);
+    }
+    let whole = rows.len();
+    let answers = ask(content, rows).await;
+    engine.crash.at(CrashPoint::TextStored)?;
+    let turn = Turn::of(answers);
+    let failed = turn.failed.len();
+    let (trouble, asked) = (turn.trouble, turn.retry_after);
+    engine.set_content_trouble(trouble.filter(|_| failed == whole));
+    if failed == whole {
+        pause.longer(engine.clock.as_ref(), asked);
+    } else {
+        pause.over();
+    }
+    settle(engine, turn, pause).await?;
+    metrics::turn("ingest", started.elapsed());
+    if failed == whole {
+        tracing::warn!(
+            code = trouble.unwrap_or_default(),
+            pause_ms = pause.time.as_millis(),
+            "the Content Service cannot be used; texts stay staged"
+        );
+    }
+    Ok(failed < whole)
 }
 
 type Answer = (StagedRow, Result<(StorageId, i64), ContentError>);
@@ -242,7 +260,9 @@ async fn put_off(engine: &Engine, failed: Vec<(BatchId, EssayId, u32)>) -> Resul
     let (first, longest) = (engine.settings.retry_first, engine.settings.retry_longest);
     let groups: Vec<_> = groups
         .into_iter()
-        .map(|((batch, attempts), essays)| (batch, attempts, essays, backoff(first, longest, attempts)))
+        .map(|((batch, attempts), essays)| {
+            (batch, attempts, essays, backoff(engine.clock.as_ref(), first, longest, attempts))
+        })
         .collect();
     let (groups, shards) = (Arc::new(groups), engine.shards);
     engine

@@ -37,13 +37,13 @@ mod submit;
 pub mod timers;
 mod to_wire;
 
-pub use apply::{Applied, Engine};
+pub use apply::{Applied, Engine, Trouble};
 pub use crash::{Crash, CrashPoint};
 pub use error::Error;
 pub use from_wire::courses;
 pub use local_broker::LocalBroker;
 pub use news::{Cause, Message, News, Origin};
 pub use settings::Settings;
-pub use shards::Shards;
+pub use shards::{Leases, Shards};
 pub use store::{Answer, Owner};
 pub use submit::{Command, Key, Receipt, Submission, SubmittedEssay, SubmittedText};

@@ -168,6 +168,11 @@ pub trait Clock: Debug + Send + Sync {
 
     /// Returns after this long.
     async fn sleep(&self, time: Duration);
+
+    /// Where within a pause to come back, above 0 and at most 1: drawn at random, so that processes do not come back in step.
+    fn jitter(&self) -> f64 {
+        f64::from(1 + getrandom::u32().map_or(1023, |n| n % 1024)) / 1024.0
+    }
 }
 
 /// The system's clock.

@@ -197,7 +197,7 @@ impl Relay {
             Err(SendError::Failed { code }) => {
                 metrics::count(metrics::SEND_FAILURES, Some(("code", code)), 1);
                 let row = self.taken.get(&place).copied();
-                self.troubles.push(Trouble::failed(place, code, row, self.engine.clock.now()));
+                self.troubles.push(Trouble::failed(place, code, row, self.engine.clock.as_ref()));
             }
         }
     }
@@ -208,7 +208,7 @@ impl Relay {
         if now < self.paused_until {
             return;
         }
-        let pause = backoff(FIRST_PAUSE, LONGEST_PAUSE, self.failures);
+        let pause = backoff(self.engine.clock.as_ref(), FIRST_PAUSE, LONGEST_PAUSE, self.failures);
         self.failures = self.failures.saturating_add(1);
         self.paused_until = now + pause;
         self.engine.set_bus_trouble(Some(code));

@@ -38,34 +38,19 @@ impl Shards {
         clock: Arc<dyn Clock>,
         end: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (sender, owned) = watch::channel(Owned::default());
-        let handle = Self { owned, clock: Arc::clone(&clock) };
-        let (lease, renewal) = (settings.lease, settings.lease_renewal);
+        let renewal = settings.lease_renewal;
+        let (handle, mut leases) = Leases::new(store, replica, settings, Arc::clone(&clock));
         let work = async move {
-            let mut held: Vec<Lease> = Vec::new();
             loop {
-                let asked_at = clock.monotonic();
-                match turn(&store, &replica, lease, held.clone()).await {
-                    Ok(turn) => {
-                        metrics::leases(turn.held.len(), turn.live, turn.taken_over);
-                        if turn.taken_over > 0 {
-                            tracing::warn!(
-                                shards = turn.taken_over,
-                                "taken over from a process that is silent"
-                            );
-                        }
-                        held = turn.held;
-                        let shards: Vec<i64> = held.iter().map(|lease| lease.shard).collect();
-                        sender.send_replace(Owned { shards, renewed_at: asked_at, lease });
-                    }
-                    Err(error) => tracing::warn!(%error, "leases could not be renewed"),
+                if let Err(error) = leases.turn().await {
+                    tracing::warn!(%error, "leases could not be renewed");
                 }
                 tokio::select! {
                     () = clock.sleep(renewal) => {}
                     () = end.cancelled() => break,
                 }
             }
-            if let Err(error) = release(&store, &replica, held).await {
+            if let Err(error) = leases.release().await {
                 tracing::warn!(%error, "leases could not be released; they run out by themselves");
             }
         };
@@ -99,6 +84,48 @@ impl Shards {
     }
 }
 
+/// The leases of this process, and whoever works the shards hears of them from here.
+#[derive(Debug)]
+pub struct Leases {
+    store: Store,
+    replica: String,
+    ttl: Duration,
+    clock: Arc<dyn Clock>,
+    held: Vec<Lease>,
+    owned: watch::Sender<Owned>,
+}
+
+impl Leases {
+    /// No lease yet, and the handle for those who work the shards.
+    pub fn new(store: Store, replica: String, settings: &Settings, clock: Arc<dyn Clock>) -> (Shards, Self) {
+        let (sender, owned) = watch::channel(Owned::default());
+        let handle = Shards { owned, clock: Arc::clone(&clock) };
+        (handle, Self { store, replica, ttl: settings.lease, clock, held: Vec::new(), owned: sender })
+    }
+
+    /// Renews what is held and claims up to a fair share of the rest.
+    ///
+    /// # Errors
+    /// When the store does not answer; what is held runs on until its time is out.
+    pub async fn turn(&mut self) -> Result<(), Error> {
+        let asked_at = self.clock.monotonic();
+        let turn = turn(&self.store, &self.replica, self.ttl, self.held.clone()).await?;
+        metrics::leases(turn.held.len(), turn.live, turn.taken_over);
+        if turn.taken_over > 0 {
+            tracing::warn!(shards = turn.taken_over, "taken over from a process that is silent");
+        }
+        self.held = turn.held;
+        let shards = self.held.iter().map(|lease| lease.shard).collect();
+        self.owned.send_replace(Owned { shards, renewed_at: asked_at, lease: self.ttl });
+        Ok(())
+    }
+
+    /// Gives up what is held.
+    async fn release(&mut self) -> Result<(), Error> {
+        release(&self.store, &self.replica, std::mem::take(&mut self.held)).await
+    }
+}
+
 /// What a turn found and did.
 struct Turn {
     held: Vec<Lease>,
@@ -108,7 +135,6 @@ struct Turn {
     taken_over: usize,
 }
 
-/// Renews what is held and claims up to a fair share of the rest.
 async fn turn(store: &Store, replica: &str, ttl: Duration, held: Vec<Lease>) -> Result<Turn, Error> {
     let replica = replica.to_owned();
     store

@@ -13,6 +13,7 @@ mod dead_letters;
 mod error;
 mod essay_phases;
 mod essays;
+mod faults;
 mod health;
 mod idempotency;
 mod inbox;
@@ -47,6 +48,7 @@ pub use dead_letters::DeadLetter;
 pub use error::{Cause, Error, UnitError};
 pub use essay_phases::{Concluded, EssayPhaseRow, EssayReport};
 pub use essays::{EssayCounts, EssayRow, EssayText, NewEssay, StoredEssay};
+pub use faults::{Access, Fault, Faults};
 pub use health::Health;
 pub use idempotency::{Answer, Claimed, KeyClaim, StoredAnswer};
 pub use inbox::InboxKey;
@@ -77,6 +79,7 @@ pub type Now = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 #[derive(Debug, Clone)]
 pub struct Store {
     backend: Arc<Backend>,
+    faults: Faults,
 }
 
 #[derive(Debug)]
@@ -86,25 +89,36 @@ enum Backend {
 }
 
 impl Store {
+    fn of(backend: Backend) -> Self {
+        Self { backend: Arc::new(backend), faults: Faults::default() }
+    }
+
+    /// The same database, seen by somebody whom these faults befall.
+    #[cfg(feature = "faults")]
+    #[must_use]
+    pub fn with_faults(&self, faults: Faults) -> Self {
+        Self { backend: Arc::clone(&self.backend), faults }
+    }
+
     /// Opens (or makes) an SQLite file, brings its tables up to date and takes the lock of its folder for life.
     pub fn open_sqlite(path: &Path, now: Now) -> Result<Self, Error> {
-        Ok(Self { backend: Arc::new(Backend::Sqlite(sqlite::Lite::open(path, now)?)) })
+        Ok(Self::of(Backend::Sqlite(sqlite::Lite::open(path, now)?)))
     }
 
     /// As [`Store::open_sqlite`], and changes nothing: a file whose tables are not up to date is refused.
     pub fn look_at_sqlite(path: &Path, now: Now) -> Result<Self, Error> {
-        Ok(Self { backend: Arc::new(Backend::Sqlite(sqlite::Lite::open_as_it_is(path, now)?)) })
+        Ok(Self::of(Backend::Sqlite(sqlite::Lite::open_as_it_is(path, now)?)))
     }
 
     /// Connects to a PostgreSQL server, with at least two and at most `connections` connections, and checks that it keeps what
     /// it acknowledges. The schema is not touched.
     pub async fn connect_postgres(url: &str, connections: u32) -> Result<Self, Error> {
-        Ok(Self { backend: Arc::new(Backend::Postgres(postgres::Pg::connect(url, connections).await?)) })
+        Ok(Self::of(Backend::Postgres(postgres::Pg::connect(url, connections).await?)))
     }
 
     /// As [`Store::connect_postgres`], and takes the server as it is: [`Store::health`] then says what is wrong with it.
     pub async fn look_at_postgres(url: &str) -> Result<Self, Error> {
-        Ok(Self { backend: Arc::new(Backend::Postgres(postgres::Pg::reach(url, 2).await?)) })
+        Ok(Self::of(Backend::Postgres(postgres::Pg::reach(url, 2).await?)))
     }
 
     /// How the database is.
@@ -146,6 +160,27 @@ impl Store {
         T: Send + 'static,
         E: UnitError,
     {
+        let fault = self.faults.next(Access::Unit);
+        if fault == Some(Fault::Away) {
+            return Err(E::from(Faults::error("begin a unit")));
+        }
+        let outcome = if fault == Some(Fault::RolledBack) {
+            self.commit(lane, rolled_back(work)).await
+        } else {
+            self.commit(lane, work).await
+        };
+        if fault == Some(Fault::CommitUnknown) && outcome.is_ok() {
+            return Err(E::from(Faults::error("say whether it committed")));
+        }
+        outcome
+    }
+
+    async fn commit<T, E, F>(&self, lane: Lane, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: UnitError,
+    {
         match &*self.backend {
             Backend::Sqlite(lite) => lite.unit(lane, work).await,
             Backend::Postgres(pg) => pg.unit(work).await,
@@ -159,6 +194,7 @@ impl Store {
         T: Send + 'static,
         E: UnitError,
     {
+        self.reads()?;
         match &*self.backend {
             Backend::Sqlite(lite) => lite.read(work).await,
             Backend::Postgres(pg) => pg.read(work).await,
@@ -173,9 +209,19 @@ impl Store {
         T: Send + 'static,
         E: UnitError,
     {
+        self.reads()?;
         match &*self.backend {
             Backend::Sqlite(lite) => lite.peek(work),
             Backend::Postgres(pg) => pg.read(work).await,
+        }
+    }
+
+    fn reads(&self) -> Result<(), Error> {
+        match self.faults.next(Access::Read) {
+            None => Ok(()),
+            Some(Fault::Away | Fault::RolledBack | Fault::CommitUnknown) => {
+                Err(Faults::error("begin a read"))
+            }
         }
     }
 
@@ -194,5 +240,21 @@ impl Store {
             Backend::Sqlite(lite) => lite.close(),
             Backend::Postgres(pg) => pg.close().await,
         }
+    }
+}
+
+/// The same work, which fails after it is done: a unit that is rolled back.
+fn rolled_back<T, E, F>(mut work: F) -> impl for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send
+where
+    F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send,
+    T: Send + 'static,
+    E: UnitError,
+{
+    move |tx| {
+        let done = work(tx);
+        Box::pin(async move {
+            done.await?;
+            Err(E::from(Faults::error("finish a unit")))
+        })
     }
 }

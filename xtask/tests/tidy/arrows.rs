@@ -35,7 +35,7 @@ const PURE: [&str; 2] = ["contract", "domain"];
 const IMPURE: [&str; 4] = ["tokio", "sqlx", "rusqlite", "hyper"];
 
 /// For developers; none of it ships: outside the floors. The bench runs the whole service, so it sees all of it.
-const TOOLS: [&str; 4] = [BENCH, "chaos", "testbed", "xtask"];
+const TOOLS: [&str; 6] = [BENCH, "chaos", "model", "simulation", "testbed", "xtask"];
 const BENCH: &str = "bench";
 
 /// Heavy crates of the edge, which the inner loop of the other crates must not compile.

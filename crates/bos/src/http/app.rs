@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use chrono::{DateTime, Utc};
 use companions::ContentService;
 use engine::Engine;
 use engine::ports::Broker;
@@ -97,9 +98,10 @@ impl App {
         self.metrics.as_ref()
     }
 
-    /// Why the event bus cannot be used just now.
-    pub(super) fn bus_trouble(&self) -> Option<&'static str> {
-        self.bus.as_ref().and_then(|bus| bus.trouble()).or_else(|| self.engine().bus_trouble())
+    /// Why the event bus cannot be used just now, and since when, as far as that is known.
+    pub(super) fn bus_trouble(&self) -> Option<(&'static str, Option<DateTime<Utc>>)> {
+        let met = self.engine().bus_trouble().map(|trouble| (trouble.code, Some(trouble.since)));
+        met.or_else(|| Some((self.bus.as_ref()?.trouble()?, None)))
     }
 
     pub(super) fn bodies(&self) -> &Bodies {

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -32,6 +33,8 @@ struct Degraded {
     name: &'static str,
     /// Why, as a stable code.
     code: &'static str,
+    /// When that was first met, if anything of ours has met it.
+    since: Option<DateTime<Utc>>,
 }
 
 /// A background task.
@@ -75,9 +78,12 @@ pub(super) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
         .collect();
     let ready = store == "ok" && tasks.iter().all(|task| task.alive > 0) && !app.ending().is_cancelled();
     let status = if ready { "ready" } else { "not_ready" };
-    let neighbours = [("content", app.engine().content_trouble()), ("bus", app.bus_trouble())];
-    let degraded =
-        neighbours.into_iter().filter_map(|(name, code)| Some(Degraded { name, code: code? })).collect();
+    let content = app.engine().content_trouble().map(|trouble| (trouble.code, Some(trouble.since)));
+    let neighbours = [("content", content), ("bus", app.bus_trouble())];
+    let degraded = neighbours
+        .into_iter()
+        .filter_map(|(name, trouble)| trouble.map(|(code, since)| Degraded { name, code, since }))
+        .collect();
     let mut response = reply::document(&Readiness { status, store, tasks, degraded })?;
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

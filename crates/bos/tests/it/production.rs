@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// The Kafka of this test run, or a word that what needs it is left out.
 fn kafka() -> Option<String> {
     let line = "the road over Kafka and PostgreSQL: run `cargo xtask test`";
-    let servers = std::env::var("BOS_TEST_KAFKA").ok().filter(|servers| !servers.is_empty());
+    let servers = std::env::var_os("BOS_TEST_KAFKA").and_then(|servers| servers.into_string().ok());
     if servers.is_none() {
         // Not `eprintln!`, which the test harness keeps to itself while tests pass.
         std::io::stderr().write_all(format!("left out: {line}\n").as_bytes()).unwrap();

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use store::{Lane, Sent};
 
 use super::{Place, Row};
 use crate::backoff::backoff;
+use crate::ports::Clock;
 use crate::{Engine, Error};
 
 /// A record that the bus does not take for a reason of its own is set aside after so many tries, and not before it is so old:
@@ -31,10 +31,10 @@ impl Trouble {
     }
 
     /// It may be taken later.
-    pub(super) fn failed(place: Place, code: &'static str, row: Option<Row>, now: DateTime<Utc>) -> Self {
+    pub(super) fn failed(place: Place, code: &'static str, row: Option<Row>, clock: &dyn Clock) -> Self {
         let attempts = row.map_or(0, |row| row.attempts);
-        let is_old = row.is_some_and(|row| now - row.created_at >= AGE);
-        let pause = backoff(Duration::from_secs(1), Duration::from_mins(1), attempts);
+        let is_old = row.is_some_and(|row| clock.now() - row.created_at >= AGE);
+        let pause = backoff(clock, Duration::from_secs(1), Duration::from_mins(1), attempts);
         Self { place, code, again_after: (attempts < ATTEMPTS || !is_old).then_some(pause) }
     }
 
@@ -78,13 +78,17 @@ pub(super) async fn record(engine: &Engine, sent: &[Sent], troubles: &[Trouble])
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
+    use crate::ports::ManualClock;
 
     #[test]
     fn a_record_that_fails_is_set_aside_after_many_tries_and_a_long_time_only() {
         let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1);
+        let clock = ManualClock::new(now);
         let row = |attempts, age: chrono::TimeDelta| Some(Row { attempts, created_at: now - age });
-        let again = |row| Trouble::failed((0, 1), "odd", row, now).again_after.is_some();
+        let again = |row| Trouble::failed((0, 1), "odd", row, &clock).again_after.is_some();
         assert!(again(row(0, AGE * 2)));
         assert!(again(row(ATTEMPTS, AGE / 2)));
         assert!(!again(row(ATTEMPTS, AGE)));

@@ -239,7 +239,7 @@ async fn a_batch_that_cannot_be_read_holds_up_no_other() {
 #[tokio::test]
 async fn a_message_dealt_with_once_more_is_applied_then_a_duplicate_and_nonsense_stays_nonsense() {
     let folder = tempfile::tempdir().unwrap();
-    let mut desk = Desk::open(folder.path()).await;
+    let desk = Desk::open(folder.path()).await;
     let batch = desk.running(1, &[Phase::Spellcheck]).await;
     let delivery = |record: Record| Delivery {
         topic: record.topic,

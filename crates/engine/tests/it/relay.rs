@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use store::{OutboxDepth, PendingRow, ShardMark, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::desk::{Desk, noon};
 use crate::world::crash_at;
@@ -130,7 +131,7 @@ async fn leased(desk: &Desk, end: CancellationToken) -> (Shards, JoinHandle<()>)
     let clock: Arc<dyn Clock> = Arc::<engine::ports::ManualClock>::clone(&desk.clock);
     let (shards, leases) =
         Shards::lease(desk.store.clone(), "test".to_owned(), engine.settings(), clock, end);
-    let leases = tokio::spawn(leases);
+    let leases = TaskTracker::new().spawn(leases);
     while shards.now().is_empty() {
         tokio::task::yield_now().await;
     }
@@ -163,7 +164,8 @@ async fn a_bus_that_is_away_costs_no_message_an_attempt_and_is_left_alone_for_a_
     bench.desk.registering(2, &[Phase::Spellcheck]).await;
     bench.bus.answers([AWAY, AWAY, AWAY]);
     assert_eq!(bench.turn().await, 3);
-    assert_eq!(bench.desk.engine.bus_trouble(), Some("broker_unreachable"));
+    let trouble = bench.desk.engine.bus_trouble().unwrap();
+    assert_eq!((trouble.code, trouble.since), ("broker_unreachable", noon()));
     assert_eq!(bench.turn().await, 0, "it is left alone");
     let depth = bench.depth().await;
     assert_eq!((depth.pending, depth.parked), (3, 0));

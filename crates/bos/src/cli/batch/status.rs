@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::BatchArg;
 use crate::cli::Exit;
 use crate::cli::client::{Client, read};
+use crate::cli::neighbours;
 use crate::cli::output::{Format, Output, clean};
 use crate::cli::shapes::{self, PhaseStatus};
 
@@ -19,7 +20,11 @@ pub(super) struct Status {
 impl Status {
     pub(super) async fn run(self, client: &Client, output: &Output) -> anyhow::Result<Exit> {
         let document = client.get(&format!("v1/batch/{}/status", self.of.batch), &[]).await?;
+        let goes_on = document.get("ended_at").is_none_or(Value::is_null);
         print(document, output)?;
+        if goes_on {
+            neighbours::tell(client, output).await;
+        }
         Ok(Exit::Ok)
     }
 }

@@ -222,20 +222,22 @@ async fn a_class_is_accepted_while_kafka_is_away_and_goes_on_when_it_comes() {
         timeout(PATIENCE, degraded).await.expect("readiness names the bus");
 
         let door = TcpListener::bind(address).await.unwrap();
-        let real = kafka.clone();
-        let forward = tokio::spawn(async move {
+        let (door_opened, real) = (CancellationToken::new(), kafka.clone());
+        let forwarding = door_opened.clone().run_until_cancelled_owned(async move {
             loop {
                 let (mut inside, _) = door.accept().await.unwrap();
                 let mut outside = TcpStream::connect(&real).await.unwrap();
-                tokio::spawn(async move {
-                    // A connection that ends in any way is made again by the client.
-                    let _ = tokio::io::copy_bidirectional(&mut inside, &mut outside).await;
-                });
+                // The client asks one question here; the answer names the real door.
+                let both = tokio::io::copy_bidirectional(&mut inside, &mut outside);
+                // A connection that ends in any way is made again by the client.
+                let _ = timeout(Duration::from_secs(1), both).await;
             }
         });
+        let tasks = Tasks::new();
+        tasks.spawn("forwarding", async { forwarding.await.unwrap_or(()) });
         assert_eq!(ended(&service, &batch).await["counts"]["succeeded"], 3);
         service.stop().await;
-        forward.abort();
+        door_opened.cancel();
         companions.stop().await;
     })
     .await;

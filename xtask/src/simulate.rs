@@ -1,0 +1,52 @@
+//! `cargo xtask simulate`: builds the simulation, and runs it.
+
+use std::env::consts::EXE_SUFFIX;
+use std::process::Command;
+
+use anyhow::Result;
+use testbed::process;
+
+use crate::workspace;
+
+/// Run the engine under faults that a seed draws, one turn at a time, and check every promise after each turn
+///
+/// A seed is the same run each time, to the byte. Fails when a promise is broken, and also when some fault never happened.
+/// `docs/reliability.md` says how to read the table.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How many runs: 1,000, or one when a seed is given
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// The seed of the first run; drawn when it is not given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Tell every turn of a single run
+    #[arg(long, requires = "seed", conflicts_with = "seeds")]
+    trace: bool,
+}
+
+impl Args {
+    /// Runs that are short enough to be made at every change.
+    pub(crate) const fn short() -> Self {
+        Self { seeds: Some(400), seed: None, trace: false }
+    }
+}
+
+/// Builds, runs, and gives the exit code of the first step that fails.
+pub(crate) fn run(args: &Args) -> Result<u8> {
+    let status = process::run(&mut workspace::cargo("build --locked -p simulation".split(' ')))?;
+    if !status.success() {
+        return Ok(process::exit_code(status));
+    }
+    let mut simulation =
+        Command::new(testbed::target_folder()?.join("debug").join(format!("simulation{EXE_SUFFIX}")));
+    for (name, value) in [("--seeds", args.seeds), ("--seed", args.seed)] {
+        if let Some(value) = value {
+            simulation.arg(name).arg(value.to_string());
+        }
+    }
+    if args.trace {
+        simulation.arg("--trace");
+    }
+    Ok(process::exit_code(process::run(&mut simulation)?))
+}
