@@ -82,8 +82,7 @@ impl From<Exit> for ExitCode {
     after_help = "Examples:\n  bos demo                                      a class of essays from start to end\n  \
         bos serve                                     the service on http://127.0.0.1:5000\n  \
         bos batch submit essays/ --course ENG5 --wait\n\n\
-        Every flag has a twin in the environment: --server is BATCH_ORCHESTRATOR_SERVICE_SERVER,\n\
-        --token is BOS_TOKEN.\n\
+        Every flag has a twin variable: --server is BATCH_ORCHESTRATOR_SERVICE_SERVER, --token BOS_TOKEN.\n\
         Exit: 0 ok · 1 failed · 2 usage or configuration · 3 not found · 4 some items failed\n      \
         5 timed out · 6 server unreachable",
     subcommand_required = true,
@@ -108,7 +107,7 @@ pub struct Global {
     pub server: Option<String>,
     /// Token for the server
     #[arg(long, global = true, value_name = "TOKEN")]
-    #[arg(help = "Token for the server; better in BOS_TOKEN, since others can read a command line")]
+    #[arg(help = "Token for the server; better in BOS_TOKEN, which others do not see")]
     #[arg(env = "BOS_TOKEN", hide_env = true)]
     pub token: Option<SecretString>,
     /// File that holds the token

@@ -165,7 +165,7 @@ mod tests {
         let hash = Sha256::digest(&delivery.value);
         let record = about(&delivery, &hash);
         assert!(record.is_the_same);
-        assert_eq!(record.data_fields, ["essay", "batch_id"]);
+        assert_eq!(record.data_fields, ["batch_id", "essay"]);
         let letter = DeadLetter {
             consumer: "bos".to_owned(),
             topic: "t".to_owned(),
