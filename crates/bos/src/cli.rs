@@ -11,13 +11,17 @@ pub mod config;
 mod corrections;
 #[cfg(feature = "crash-points")]
 mod crash_at;
+pub mod dead_letter;
 pub mod demo;
+pub mod doctor;
 pub mod essay;
 mod files;
 mod follow;
+mod installation;
 pub mod migrate;
 mod neighbours;
 pub mod openapi;
+pub mod outbox;
 pub mod output;
 mod progress;
 mod rows;
@@ -78,8 +82,7 @@ impl From<Exit> for ExitCode {
     after_help = "Examples:\n  bos demo                                      a class of essays from start to end\n  \
         bos serve                                     the service on http://127.0.0.1:5000\n  \
         bos batch submit essays/ --course ENG5 --wait\n\n\
-        Every flag has a twin in the environment: --server is BATCH_ORCHESTRATOR_SERVICE_SERVER,\n\
-        --token is BOS_TOKEN.\n\
+        Every flag has a twin variable: --server is BATCH_ORCHESTRATOR_SERVICE_SERVER, --token BOS_TOKEN.\n\
         Exit: 0 ok · 1 failed · 2 usage or configuration · 3 not found · 4 some items failed\n      \
         5 timed out · 6 server unreachable",
     subcommand_required = true,
@@ -104,7 +107,7 @@ pub struct Global {
     pub server: Option<String>,
     /// Token for the server
     #[arg(long, global = true, value_name = "TOKEN")]
-    #[arg(help = "Token for the server; better in BOS_TOKEN, since others can read a command line")]
+    #[arg(help = "Token for the server; better in BOS_TOKEN, which others do not see")]
     #[arg(env = "BOS_TOKEN", hide_env = true)]
     pub token: Option<SecretString>,
     /// File that holds the token
@@ -185,6 +188,12 @@ pub enum Command {
     Topics(topics::TopicsCommand),
     /// Bring the tables of PostgreSQL up to date
     Migrate(migrate::MigrateCommand),
+    /// Look at everything the service needs, and say how to mend it
+    Doctor(doctor::DoctorCommand),
+    /// Look after messages on their way to the bus
+    Outbox(outbox::OutboxCommand),
+    /// Look after messages that could not be used
+    DeadLetter(dead_letter::DeadLetterCommand),
     /// Make tokens of callers, list them and take them back
     Token(token::TokenCommand),
     /// Show or check the configuration
@@ -233,6 +242,9 @@ fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         #[cfg(feature = "kafka")]
         Command::Topics(command) => on(&mut Builder::new_current_thread(), command.run(output)),
         Command::Migrate(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::Doctor(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::Outbox(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::DeadLetter(command) => on(&mut Builder::new_current_thread(), command.run(output)),
         Command::Token(command) => on(&mut Builder::new_multi_thread(), command.run(&global, output)),
         Command::Config(command) => command.run(output),
         Command::Completions(command) => command.run(),
@@ -299,6 +311,31 @@ mod tests {
             assert!(help.contains("Example"), "{help}");
             commands
                 .extend(command.get_subcommands().filter(|command| command.get_name() != "help").cloned());
+        }
+    }
+
+    /// The commands of the program in a page's blocks of shell, without comments and variables set before.
+    fn commands(page: &str) -> Vec<Vec<&str>> {
+        let blocks = page.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
+        let lines = blocks.flat_map(str::lines).map(|line| line.split(" #").next().unwrap_or_default());
+        let commands = lines.flat_map(|line| line.split("&&"));
+        let words = commands.map(|command| {
+            let words = command.split_whitespace().map(|word| word.trim_matches('\''));
+            words.skip_while(|word| word.contains('=')).collect::<Vec<_>>()
+        });
+        words.filter(|words| words.first() == Some(&"bos")).collect()
+    }
+
+    #[cfg(feature = "kafka")]
+    #[test]
+    fn every_command_on_our_pages_is_understood() {
+        for page in [include_str!("../../../README.md"), include_str!("../../../docs/operations.md")] {
+            let commands = commands(page);
+            assert!(commands.len() > 5);
+            for command in commands {
+                let understood = Cli::command().try_get_matches_from(&command);
+                assert!(understood.is_ok(), "{command:?}: {}", understood.unwrap_err());
+            }
         }
     }
 

@@ -7,9 +7,12 @@
 pub mod admin;
 mod consumer;
 mod failure;
+pub mod group;
 mod health;
 mod producer;
+pub mod record;
 pub mod settings;
+pub mod topics;
 
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;

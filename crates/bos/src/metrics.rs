@@ -26,3 +26,14 @@ pub(crate) fn describe() {
         "Time from a request's header to its answer's header"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_metric_of_the_edge_is_on_the_operators_page() {
+        let page = include_str!("../../../docs/operations.md");
+        for name in [super::HTTP_REQUESTS, super::HTTP_REQUEST_SECONDS, super::CALLERS_REFUSED] {
+            assert!(page.contains(name), "docs/operations.md does not say what {name} is for");
+        }
+    }
+}

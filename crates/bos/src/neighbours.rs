@@ -84,6 +84,14 @@ impl Bus {
         Ok(Self::Embedded(LocalBroker::open(store.clone()).await?))
     }
 
+    /// The bus in our own database, where it is the configured one.
+    pub(crate) async fn embedded(config: &Config, store: &Store) -> Result<Option<LocalBroker>, Error> {
+        if config.kafka_bootstrap_servers.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(LocalBroker::open(store.clone()).await?))
+    }
+
     /// For whoever reads and publishes.
     pub(crate) fn broker(&self) -> Arc<dyn Broker> {
         match self {

@@ -209,7 +209,7 @@ async fn stop_without_its_file(store: Store, shutdown: CancellationToken, end: C
 }
 
 /// The engine's part of the configuration.
-fn engine_settings(config: &Config) -> engine::Settings {
+pub(crate) fn engine_settings(config: &Config) -> engine::Settings {
     let rules = domain::Settings {
         start_timeout: domain::PerPhase::all(config.start_timeout),
         phase_timeout: domain::PerPhase {

@@ -102,6 +102,12 @@ impl BatchId {
         slot_of(self.0)
     }
 
+    /// When the batch was made, to the millisecond.
+    pub fn made_at(self) -> DateTime<Utc> {
+        let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or(0);
+        DateTime::from_timestamp_millis(millis).unwrap_or_default()
+    }
+
     /// The id as a UUID.
     pub const fn as_uuid(self) -> Uuid {
         self.0

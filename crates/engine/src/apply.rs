@@ -73,7 +73,8 @@ pub enum Applied {
 }
 
 impl Applied {
-    fn label(&self) -> &'static str {
+    /// What came of it in a word, for figures and tables.
+    pub fn label(&self) -> &'static str {
         match self {
             Self::Changed { .. } => "applied",
             Self::Unchanged => "unchanged",

@@ -7,39 +7,78 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use store::{OutboxDepth, StagedDepth, Store, Waiting};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Engine, Error, metrics};
 
 /// How often the depths are read.
 const PERIOD: Duration = Duration::from_secs(1);
+/// A long queue takes long to count: the pause after it is so many times as long, so that counting stays a small part.
+const PAUSE_FACTOR: u32 = 20;
 
 /// Reads the depths of the queues until `end`, for the caps and for the metrics.
 pub async fn run(engine: Arc<Engine>, end: CancellationToken) {
     loop {
+        let started = engine.clock.monotonic();
         if let Err(error) = measure(&engine).await {
             tracing::debug!(%error, "the depth of the queues could not be read");
         }
+        let took = engine.clock.monotonic().saturating_sub(started);
+        let pause = PERIOD.max(took.saturating_mul(PAUSE_FACTOR));
         tokio::select! {
-            () = engine.clock.sleep(PERIOD) => {}
+            () = engine.clock.sleep(pause) => {}
             () = end.cancelled() => return,
         }
     }
 }
 
+/// What waits in every queue of the service.
+#[derive(Debug, Clone, Copy)]
+pub struct Queues {
+    /// Texts on their way to the Content Service.
+    pub staged: StagedDepth,
+    /// Messages on their way to the bus.
+    pub outbox: OutboxDepth,
+    /// Timers that are due and have not fired.
+    pub timers: Waiting,
+    /// Messages set aside.
+    pub dead_letters: Waiting,
+    /// When this was so.
+    pub at: DateTime<Utc>,
+}
+
+impl Queues {
+    /// Reads what waits, over all shards.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn read(store: &Store) -> Result<Self, store::Error> {
+        let queues = store.read(|tx| {
+            Box::pin(async move {
+                Ok(Self {
+                    staged: tx.staged_depth().await?,
+                    outbox: tx.outbox_depth().await?,
+                    timers: tx.overdue_timers().await?,
+                    dead_letters: tx.dead_letter_depth().await?,
+                    at: tx.now(),
+                })
+            })
+        });
+        queues.await
+    }
+}
+
 async fn measure(engine: &Engine) -> Result<(), Error> {
-    let (staged, outbox, now) = engine
-        .store
-        .read(|tx| {
-            Box::pin(
-                async move { Ok::<_, Error>((tx.staged_depth().await?, tx.outbox_depth().await?, tx.now())) },
-            )
-        })
-        .await?;
+    let Queues { staged, outbox, timers, dead_letters, at: now } = Queues::read(&engine.store).await?;
     engine.backlog.set(staged.bytes, outbox.pending);
-    metrics::depth("staged_texts", staged.rows, Some(staged.bytes), None);
-    metrics::depth("outbox", outbox.pending, None, outbox.oldest_at.map(|at| now - at));
-    metrics::depth("outbox_parked", outbox.parked, None, None);
+    let age = |oldest: Option<DateTime<Utc>>| oldest.map(|at| now - at);
+    metrics::depth("staged_texts", staged.rows, Some(staged.bytes), age(staged.oldest_at));
+    metrics::depth("outbox", outbox.pending, None, age(outbox.oldest_at));
+    metrics::depth("outbox_parked", outbox.parked, None, age(outbox.oldest_parked_at));
+    metrics::depth("timers_overdue", timers.rows, None, age(timers.oldest_at));
+    metrics::depth("dead_letters", dead_letters.rows, None, age(dead_letters.oldest_at));
     Ok(())
 }
 

@@ -74,33 +74,11 @@ pub async fn turn(engine: &Engine, subscription: &mut dyn Subscription) -> Resul
     let deliveries = subscription.next(TURN).await?;
     let started = Instant::now();
     engine.crash.at(CrashPoint::Polled)?;
-    let mut news = Vec::with_capacity(deliveries.len());
-    let mut told = Vec::with_capacity(deliveries.len());
     let mut aside = Vec::new();
-    for delivery in &deliveries {
-        match read(delivery) {
-            Read::News(piece) => {
-                news.push(*piece);
-                told.push(delivery);
-            }
-            Read::Contradiction { batch } if engine.has(batch).await? => {
-                aside.push(dead_letter(engine, delivery, "batch_contradicted"));
-            }
-            Read::Contradiction { .. } | Read::Foreign => count("foreign"),
-            Read::Undecodable { code } => aside.push(dead_letter(engine, delivery, code)),
-        }
-    }
-    for (outcome, delivery) in engine.apply_each(news).await?.into_iter().zip(told) {
-        let Some(outcome) = outcome else {
-            aside.push(dead_letter(engine, delivery, "not_applicable"));
-            continue;
-        };
-        match outcome {
-            Applied::Changed { .. } => count("applied"),
-            Applied::Unchanged => count("unchanged"),
-            Applied::Duplicate => count("duplicate"),
-            Applied::Foreign => count("foreign"),
-            Applied::Refused(refusal) => aside.push(dead_letter(engine, delivery, refusal.code())),
+    for (dealt, delivery) in deal(engine, &deliveries).await?.into_iter().zip(&deliveries) {
+        match dealt {
+            Dealt::Applied(applied) => count(applied.label()),
+            Dealt::Unusable { code } => aside.push(dead_letter(engine, delivery, code)),
         }
     }
     set_aside(engine, aside).await?;
@@ -108,6 +86,57 @@ pub async fn turn(engine: &Engine, subscription: &mut dyn Subscription) -> Resul
     subscription.commit().await?;
     metrics::turn("consumer", started.elapsed());
     Ok(())
+}
+
+/// What came of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dealt {
+    /// It is applied, or there was nothing to apply; never refused.
+    Applied(Applied),
+    /// It cannot be understood, or is impossible about our own.
+    Unusable {
+        /// Why, as a stable code.
+        code: &'static str,
+    },
+}
+
+/// Deals once more with a message that was set aside, by the road that every message takes. Its dead letter is the caller's to
+/// drop: what is done twice in between is a duplicate the second time.
+///
+/// # Errors
+/// When the store cannot serve.
+pub async fn replay(engine: &Engine, delivery: Delivery) -> Result<Dealt, Error> {
+    let dealt = deal(engine, &[delivery]).await?.pop();
+    Ok(dealt.unwrap_or(Dealt::Applied(Applied::Foreign)))
+}
+
+/// Reads and applies messages; says of each what came of it.
+async fn deal(engine: &Engine, deliveries: &[Delivery]) -> Result<Vec<Dealt>, Error> {
+    let mut news = Vec::with_capacity(deliveries.len());
+    let mut told = Vec::with_capacity(deliveries.len());
+    // A message without a line of its own below is foreign.
+    let mut dealt = vec![Dealt::Applied(Applied::Foreign); deliveries.len()];
+    for (delivery, dealt) in deliveries.iter().zip(&mut dealt) {
+        match read(delivery) {
+            Read::News(piece) => {
+                news.push(*piece);
+                told.push(dealt);
+            }
+            Read::Contradiction { batch } if engine.has(batch).await? => {
+                *dealt = Dealt::Unusable { code: "batch_contradicted" };
+            }
+            Read::Contradiction { .. } | Read::Foreign => {}
+            Read::Undecodable { code } => *dealt = Dealt::Unusable { code },
+        }
+    }
+    for (outcome, dealt) in engine.apply_each(news).await?.into_iter().zip(told) {
+        *dealt = match outcome {
+            None => Dealt::Unusable { code: "not_applicable" },
+            Some(Applied::Refused(refusal)) => Dealt::Unusable { code: refusal.code() },
+            Some(applied) => Dealt::Applied(applied),
+        };
+    }
+    Ok(dealt)
 }
 
 fn count(outcome: &'static str) {

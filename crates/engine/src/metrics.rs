@@ -7,6 +7,10 @@ macro_rules! names {
     ($($describe:ident $name:ident = $text:literal: $meaning:literal;)+) => {
         $(#[doc = $meaning] pub const $name: &str = $text;)+
 
+        /// All of them.
+        #[cfg(test)]
+        const ALL: &[&str] = &[$($name),+];
+
         /// Tells the recorder what the names mean.
         pub fn describe() {
             $($describe!($name, $meaning);)+
@@ -34,11 +38,18 @@ names! {
     describe_gauge DEPTH = "bos_queue_depth": "Rows waiting in a queue.";
     describe_gauge DEPTH_BYTES = "bos_queue_bytes": "Bytes waiting in a queue.";
     describe_gauge AGE = "bos_queue_age_seconds": "Seconds that the oldest row of a queue has waited.";
+    describe_gauge LEASES = "bos_leases_held": "Shards that this process works.";
+    describe_counter TAKEOVERS = "bos_lease_takeovers_total":
+        "Leases taken over from a process that had let them run out: it died, or was cut off.";
+    describe_gauge REPLICAS = "bos_replicas_alive": "Processes of this service that live, as this one sees them.";
+    describe_gauge TROUBLE = "bos_neighbour_trouble": "1 while a neighbour cannot be used, by neighbour.";
     describe_gauge LAG = "bos_consumer_lag": "Records of a topic that were not consumed yet.";
     describe_gauge PARTITIONS = "bos_consumer_partitions": "Partitions that this process consumes.";
     describe_counter PRODUCERS_REPLACED = "bos_producers_replaced_total":
         "Producers that had to be replaced after a fatal error.";
     describe_histogram TURN = "bos_task_turn_seconds": "Seconds that one turn of a task took.";
+    describe_counter PARTITIONS_DROPPED = "bos_partitions_dropped_total":
+        "Partitions of sent messages that were dropped whole.";
     describe_counter PRUNED = "bos_rows_pruned_total": "Rows pruned, by table.";
 }
 
@@ -59,6 +70,21 @@ pub(crate) fn depth(queue: &'static str, rows: i64, bytes: Option<i64>, age: Opt
         gauge!(DEPTH_BYTES, "queue" => queue).set(bytes as f64);
     }
     gauge!(AGE, "queue" => queue).set(age.map_or(0.0, |age| age.num_milliseconds() as f64 / 1000.0));
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge is a float by its format; shards and processes are few"
+)]
+pub(crate) fn leases(held: usize, replicas: i64, taken_over: usize) {
+    gauge!(LEASES).set(held as f64);
+    gauge!(REPLICAS).set(replicas as f64);
+    counter!(TAKEOVERS).increment(taken_over as u64);
+}
+
+/// Says whether a neighbour can be used just now.
+pub fn trouble(neighbour: &'static str, is_in_trouble: bool) {
+    gauge!(TROUBLE, "neighbour" => neighbour).set(f64::from(u8::from(is_in_trouble)));
 }
 
 /// Says how far the consumer is behind on a topic, of which there are few.
@@ -89,4 +115,15 @@ pub(crate) fn outbox_wait(waited: chrono::TimeDelta) {
 
 pub(crate) fn turn(task: &'static str, took: std::time::Duration) {
     histogram!(TURN, "task" => task).record(took.as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_metric_is_on_the_operators_page() {
+        let page = include_str!("../../../docs/operations.md");
+        for name in super::ALL {
+            assert!(page.contains(name), "docs/operations.md does not say what {name} is for");
+        }
+    }
 }

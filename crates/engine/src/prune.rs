@@ -13,7 +13,21 @@ const CHUNK: u32 = 500;
 
 /// Prunes until `end`.
 pub async fn run(engine: Arc<Engine>, end: CancellationToken) {
+    let mut was_denied = false;
     loop {
+        match engine.store.keep_up_partitions(engine.settings.keep_sent).await {
+            Ok(upkeep) => {
+                metrics::count(metrics::PARTITIONS_DROPPED, None, u64::from(upkeep.dropped));
+                if upkeep.is_denied && !was_denied {
+                    tracing::warn!(
+                        "our role of the database may not make and drop the partitions of outbox_sent; sent messages are kept in \
+                         its DEFAULT partition and deleted one by one: run `bos migrate up` once a day as the owner, or make our role the owner"
+                    );
+                }
+                was_denied = upkeep.is_denied;
+            }
+            Err(error) => tracing::debug!(%error, "the partitions are looked after the next time"),
+        }
         if let Err(error) = sweep(&engine).await {
             tracing::warn!(%error, "pruning waits");
         }
@@ -49,7 +63,7 @@ pub async fn sweep(engine: &Engine) -> Result<(), Error> {
     prune!("batches", prune_batches, keep_batches);
     prune!("inbox", prune_inbox, keep_inbox);
     prune!("idempotency", prune_idempotency, keep_answers);
-    prune!("outbox_sent", prune_sent, keep_sent);
+    prune!("outbox_sent", prune_sent_days, keep_sent);
     prune!("local_log", prune_log, keep_sent);
     Ok(())
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::Clock;
-use crate::{Error, Settings};
+use crate::{Error, Settings, metrics};
 
 /// The shards leased by this process, for the tasks that work them.
 #[derive(Debug, Clone)]
@@ -109,7 +109,12 @@ impl Leases {
     /// When the store does not answer; what is held runs on until its time is out.
     pub async fn turn(&mut self) -> Result<(), Error> {
         let asked_at = self.clock.monotonic();
-        self.held = turn(&self.store, &self.replica, self.ttl, self.held.clone()).await?;
+        let turn = turn(&self.store, &self.replica, self.ttl, self.held.clone()).await?;
+        metrics::leases(turn.held.len(), turn.live, turn.taken_over);
+        if turn.taken_over > 0 {
+            tracing::warn!(shards = turn.taken_over, "taken over from a process that is silent");
+        }
+        self.held = turn.held;
         let shards = self.held.iter().map(|lease| lease.shard).collect();
         self.owned.send_replace(Owned { shards, renewed_at: asked_at, lease: self.ttl });
         Ok(())
@@ -121,7 +126,16 @@ impl Leases {
     }
 }
 
-async fn turn(store: &Store, replica: &str, ttl: Duration, held: Vec<Lease>) -> Result<Vec<Lease>, Error> {
+/// What a turn found and did.
+struct Turn {
+    held: Vec<Lease>,
+    /// Processes that live.
+    live: i64,
+    /// Leases that another process had let run out.
+    taken_over: usize,
+}
+
+async fn turn(store: &Store, replica: &str, ttl: Duration, held: Vec<Lease>) -> Result<Turn, Error> {
     let replica = replica.to_owned();
     store
         .unit(Lane::Task, move |tx| {
@@ -131,13 +145,16 @@ async fn turn(store: &Store, replica: &str, ttl: Duration, held: Vec<Lease>) -> 
                 let live = i64::from(tx.live_replicas(ttl).await?.max(1));
                 let fair = usize::try_from((tx.shards().await? + live - 1) / live).unwrap_or(1);
                 let mut held = tx.renew_leases(&replica, ttl, &held).await?;
+                let mut taken_over = 0;
                 if held.len() < fair {
                     let want = u32::try_from(fair - held.len()).unwrap_or(u32::MAX);
-                    held.extend(tx.claim_leases(&replica, ttl, want).await?);
+                    let claim = tx.claim_leases(&replica, ttl, want).await?;
+                    held.extend(claim.leases);
+                    taken_over = claim.taken_over;
                 }
                 let surplus = held.split_off(held.len().min(fair));
                 tx.release_leases(&replica, &surplus).await?;
-                Ok(held)
+                Ok(Turn { held, live, taken_over })
             })
         })
         .await

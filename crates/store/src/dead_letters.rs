@@ -5,7 +5,8 @@ use domain::BatchId;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::param::params;
+use crate::param::{Row, params};
+use crate::timers::Waiting;
 use crate::tx::{Sql, Tx};
 
 /// A message set aside.
@@ -45,11 +46,38 @@ const LIST: Sql = Sql::both(
      ORDER BY at DESC, consumer, topic, part, off LIMIT $1",
 );
 
-const COUNT: Sql = Sql::both(
+const ONE: Sql = Sql::both(
+    "dead_letters",
+    "read a message set aside",
+    "SELECT consumer, topic, part, off, event_id, batch_id, error_code, value_sha256, at FROM dead_letters \
+     WHERE consumer = $1 AND topic = $2 AND part = $3 AND off = $4",
+);
+
+const DROP: Sql = Sql::both(
+    "dead_letters",
+    "drop a message set aside",
+    "DELETE FROM dead_letters WHERE consumer = $1 AND topic = $2 AND part = $3 AND off = $4",
+);
+
+const DEPTH: Sql = Sql::both(
     "dead_letters",
     "count messages set aside",
-    "SELECT CAST(count(*) AS BIGINT) FROM dead_letters",
+    "SELECT CAST(count(*) AS BIGINT), min(at) FROM dead_letters",
 );
+
+fn letter(row: &Row<'_>) -> Result<DeadLetter, Error> {
+    Ok(DeadLetter {
+        consumer: row.get(0)?,
+        topic: row.get(1)?,
+        part: row.get(2)?,
+        off: row.get(3)?,
+        event_id: row.get(4)?,
+        batch_id: row.get(5)?,
+        error_code: row.get(6)?,
+        value_sha256: row.get(7)?,
+        at: row.get(8)?,
+    })
+}
 
 impl Tx {
     /// Sets a message aside; false when it already was.
@@ -70,24 +98,35 @@ impl Tx {
 
     /// The messages set aside, latest first.
     pub async fn dead_letters(&mut self, limit: u32) -> Result<Vec<DeadLetter>, Error> {
-        self.all(LIST, params![limit], |row| {
-            Ok(DeadLetter {
-                consumer: row.get(0)?,
-                topic: row.get(1)?,
-                part: row.get(2)?,
-                off: row.get(3)?,
-                event_id: row.get(4)?,
-                batch_id: row.get(5)?,
-                error_code: row.get(6)?,
-                value_sha256: row.get(7)?,
-                at: row.get(8)?,
-            })
-        })
-        .await
+        self.all(LIST, params![limit], letter).await
     }
 
-    /// How many messages are set aside.
-    pub async fn count_dead_letters(&mut self) -> Result<i64, Error> {
-        Ok(self.one(COUNT, &[], |row| row.get(0)).await?.unwrap_or(0))
+    /// The message that a consumer set aside at this place, if it did.
+    pub async fn dead_letter(
+        &mut self,
+        consumer: &str,
+        topic: &str,
+        part: i64,
+        off: i64,
+    ) -> Result<Option<DeadLetter>, Error> {
+        self.one(ONE, params![consumer, topic, part, off], letter).await
+    }
+
+    /// Forgets that a consumer set the message at this place aside; false when it had not.
+    pub async fn drop_dead_letter(
+        &mut self,
+        consumer: &str,
+        topic: &str,
+        part: i64,
+        off: i64,
+    ) -> Result<bool, Error> {
+        Ok(self.exec(DROP, params![consumer, topic, part, off]).await? == 1)
+    }
+
+    /// How many messages are set aside, and since when the first one is.
+    pub async fn dead_letter_depth(&mut self) -> Result<Waiting, Error> {
+        let waiting =
+            self.one(DEPTH, &[], |row| Ok(Waiting { rows: row.get(0)?, oldest_at: row.get(1)? })).await?;
+        Ok(waiting.unwrap_or_default())
     }
 }

@@ -17,16 +17,45 @@ pub struct Lease {
     pub epoch: i64,
 }
 
-/// SQLite's file has one process by its lock, so whoever held a lease before is gone and nobody waits for it to run out.
+/// What a process has claimed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// The leases.
+    pub leases: Vec<Lease>,
+    /// How many of them another process had let run out without giving them up.
+    pub taken_over: usize,
+}
+
+/// How the shards are shared out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// Processes that have said lately that they live.
+    pub replicas: i64,
+    /// Shards.
+    pub shards: i64,
+    /// Shards that somebody holds.
+    pub held: i64,
+}
+
+/// SQLite's file has one process by its lock, so whoever held a lease before is gone and nobody waits for it to run out; its
+/// statement cannot tell what stood in the row before, and has nobody to take over from while he lives.
 const CLAIM: Sql = Sql::each(
     "leases",
     "claim leases",
-    "UPDATE leases SET owner = $1, epoch = epoch + 1, lease_until = $2 WHERE shard IN ( \
-       SELECT shard FROM leases WHERE lease_until < $3 ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED) \
-     RETURNING shard, epoch",
+    "UPDATE leases l SET owner = $1, epoch = l.epoch + 1, lease_until = $2 FROM ( \
+       SELECT shard, owner, lease_until FROM leases WHERE lease_until < $3 \
+       ORDER BY lease_until LIMIT $4 FOR UPDATE SKIP LOCKED) AS o \
+     WHERE l.shard = o.shard RETURNING l.shard, l.epoch, \
+     CAST(CASE WHEN o.owner <> $1 AND o.lease_until > 'epoch' THEN 1 ELSE 0 END AS BIGINT)",
     "UPDATE leases SET owner = $1, epoch = epoch + 1, lease_until = $2 WHERE shard IN ( \
        SELECT shard FROM leases WHERE lease_until < $3 OR owner IS NOT $1 ORDER BY lease_until LIMIT $4) \
-     RETURNING shard, epoch",
+     RETURNING shard, epoch, 0",
+);
+
+const SHARING: Sql = Sql::both(
+    "leases",
+    "see how the shards are shared out",
+    "SELECT CAST(count(*) AS BIGINT), CAST(count(*) FILTER (WHERE lease_until >= $1) AS BIGINT) FROM leases",
 );
 
 const RENEW: Sql = Sql::each(
@@ -54,12 +83,29 @@ const FORGET: Sql =
 
 impl Tx {
     /// Takes up to `want` shards that nobody holds, for `ttl` from now.
-    pub async fn claim_leases(&mut self, owner: &str, ttl: Duration, want: u32) -> Result<Vec<Lease>, Error> {
+    pub async fn claim_leases(&mut self, owner: &str, ttl: Duration, want: u32) -> Result<Claim, Error> {
         let now = self.now();
-        self.all(CLAIM, params![owner, now + ttl, now, want], |row| {
-            Ok(Lease { shard: row.get(0)?, epoch: row.get(1)? })
+        let claimed = self
+            .all(CLAIM, params![owner, now + ttl, now, want], |row| {
+                Ok((Lease { shard: row.get(0)?, epoch: row.get(1)? }, row.get::<bool>(2)?))
+            })
+            .await?;
+        Ok(Claim {
+            taken_over: claimed.iter().filter(|(_, taken_over)| *taken_over).count(),
+            leases: claimed.into_iter().map(|(lease, _)| lease).collect(),
         })
-        .await
+    }
+
+    /// How the shards are shared out between the processes that have said within `ttl` that they live.
+    pub async fn sharing(&mut self, ttl: Duration) -> Result<Sharing, Error> {
+        let now = self.now();
+        let replicas = i64::from(self.live_replicas(ttl).await?);
+        let sharing = self
+            .one(SHARING, params![now], |row| {
+                Ok(Sharing { replicas, shards: row.get(0)?, held: row.get(1)? })
+            })
+            .await?;
+        Ok(sharing.unwrap_or_default())
     }
 
     /// Holds leases for `ttl` from now. Answers with those still ours; the others have changed hands.

@@ -14,6 +14,7 @@ mod error;
 mod essay_phases;
 mod essays;
 mod faults;
+mod health;
 mod idempotency;
 mod inbox;
 mod labels;
@@ -23,6 +24,7 @@ mod meta;
 mod migrate;
 mod outbox;
 mod param;
+mod partitions;
 mod postgres;
 mod private;
 mod prune;
@@ -47,14 +49,17 @@ pub use error::{Cause, Error, UnitError};
 pub use essay_phases::{Concluded, EssayPhaseRow, EssayReport};
 pub use essays::{EssayCounts, EssayRow, EssayText, NewEssay, StoredEssay};
 pub use faults::{Access, Fault, Faults};
+pub use health::Health;
 pub use idempotency::{Answer, Claimed, KeyClaim, StoredAnswer};
 pub use inbox::InboxKey;
 pub use labels::Labels;
-pub use leases::Lease;
+pub use leases::{Claim, Lease, Sharing};
 pub use local_log::{LogPage, LogRecord, LogRow};
 pub use meta::Secret;
 pub use migrate::{MIN_READER, SCHEMA};
+pub use outbox::desk::{SentCount, WaitingRow};
 pub use outbox::{OutboxDepth, OutboxRow, PendingRow, Sent, ShardMark};
+pub use partitions::Upkeep;
 pub use private::Private;
 pub use reads::essays::EssayDetail;
 pub use reads::list::ListFilter;
@@ -63,7 +68,7 @@ pub use reads::status::{AttemptCounts, StatusRow};
 pub use sqlite::Lane;
 pub use staged_texts::{StagedDepth, StagedRow, StagedText};
 pub use timeline::TimelineRow;
-pub use timers::DueTimer;
+pub use timers::{DueTimer, Waiting};
 pub use tokens::TokenRow;
 pub use tx::Tx;
 
@@ -100,10 +105,28 @@ impl Store {
         Ok(Self::of(Backend::Sqlite(sqlite::Lite::open(path, now)?)))
     }
 
+    /// As [`Store::open_sqlite`], and changes nothing: a file whose tables are not up to date is refused.
+    pub fn look_at_sqlite(path: &Path, now: Now) -> Result<Self, Error> {
+        Ok(Self::of(Backend::Sqlite(sqlite::Lite::open_as_it_is(path, now)?)))
+    }
+
     /// Connects to a PostgreSQL server, with at least two and at most `connections` connections, and checks that it keeps what
     /// it acknowledges. The schema is not touched.
     pub async fn connect_postgres(url: &str, connections: u32) -> Result<Self, Error> {
         Ok(Self::of(Backend::Postgres(postgres::Pg::connect(url, connections).await?)))
+    }
+
+    /// As [`Store::connect_postgres`], and takes the server as it is: [`Store::health`] then says what is wrong with it.
+    pub async fn look_at_postgres(url: &str) -> Result<Self, Error> {
+        Ok(Self::of(Backend::Postgres(postgres::Pg::reach(url, 2).await?)))
+    }
+
+    /// How the database is.
+    pub async fn health(&self) -> Result<Health, Error> {
+        match &*self.backend {
+            Backend::Sqlite(lite) => Ok(health::sqlite(lite.now())),
+            Backend::Postgres(pg) => pg.health().await,
+        }
     }
 
     /// Brings PostgreSQL's tables up to date; SQLite's are, from the moment it is open.
@@ -111,6 +134,14 @@ impl Store {
         match &*self.backend {
             Backend::Sqlite(_) => Ok(()),
             Backend::Postgres(pg) => pg.migrate_up().await,
+        }
+    }
+
+    /// Makes the partitions of the days that come and drops those that hold nothing younger than `keep`. SQLite has none.
+    pub async fn keep_up_partitions(&self, keep: std::time::Duration) -> Result<Upkeep, Error> {
+        match &*self.backend {
+            Backend::Sqlite(_) => Ok(Upkeep::default()),
+            Backend::Postgres(pg) => pg.keep_up_partitions(keep).await,
         }
     }
 

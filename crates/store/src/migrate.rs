@@ -61,6 +61,23 @@ pub(crate) fn sqlite(conn: &Connection, path: &Path, now: &Now) -> Result<(), Er
     Ok(())
 }
 
+/// Refuses tables that are not up to date.
+pub(crate) fn sqlite_fits(conn: &Connection) -> Result<(), Error> {
+    let current = sqlite_version(conn).map_err(|e| Error::sqlite("read its schema version", e))?;
+    match current {
+        Some((current, min_reader)) if min_reader > SCHEMA => Err(too_new(current, min_reader)),
+        Some((current, _)) if current >= SCHEMA => Ok(()),
+        Some((current, _)) => Err(Error::Unfit {
+            problem: format!(
+                "the database has schema {current} and this program needs {SCHEMA}: `bos serve` brings it up to date"
+            ),
+        }),
+        None => {
+            Err(Error::Unfit { problem: "the database has no tables yet: `bos serve` makes them".to_owned() })
+        }
+    }
+}
+
 /// Leaves the database as it is beside it. A crash on the way leaves a part of a copy under another name, or a whole one of
 /// the same state, and neither keeps the next start from making its own.
 fn keep_a_copy(conn: &Connection, path: &Path, current: i64) -> Result<(), Error> {

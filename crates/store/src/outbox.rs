@@ -4,6 +4,8 @@
 //! ordering key holds because `key_seq` is taken under the batch's lock and a message comes up only when no earlier one of
 //! its key has a row. A parked row therefore holds back its key and nothing else.
 
+pub(crate) mod desk;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -82,6 +84,8 @@ pub struct OutboxDepth {
     pub parked: i64,
     /// When the oldest pending one was made.
     pub oldest_at: Option<DateTime<Utc>>,
+    /// When the oldest one set aside was made.
+    pub oldest_parked_at: Option<DateTime<Utc>>,
 }
 
 const ENQUEUE: Sql = Sql::both(
@@ -171,7 +175,7 @@ const DEPTH: Sql = Sql::both(
     "outbox",
     "measure the outbox",
     "SELECT CAST(count(*) FILTER (WHERE state = 0) AS BIGINT), CAST(count(*) FILTER (WHERE state = 2) AS BIGINT), \
-     min(created_at) FILTER (WHERE state = 0) FROM outbox",
+     min(created_at) FILTER (WHERE state = 0), min(created_at) FILTER (WHERE state = 2) FROM outbox",
 );
 
 const COUNT_SENT: Sql =
@@ -281,7 +285,12 @@ impl Tx {
     pub async fn outbox_depth(&mut self) -> Result<OutboxDepth, Error> {
         let depth = self
             .one(DEPTH, &[], |row| {
-                Ok(OutboxDepth { pending: row.get(0)?, parked: row.get(1)?, oldest_at: row.get(2)? })
+                Ok(OutboxDepth {
+                    pending: row.get(0)?,
+                    parked: row.get(1)?,
+                    oldest_at: row.get(2)?,
+                    oldest_parked_at: row.get(3)?,
+                })
             })
             .await?;
         Ok(depth.unwrap_or_default())

@@ -9,10 +9,16 @@ use futures::future::BoxFuture;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, UnitError};
+use crate::health::{self, Health};
 use crate::migrate;
+use crate::partitions::{self, Upkeep};
 use crate::sqlx;
-use crate::sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use crate::sqlx::Connection as _;
+use crate::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use crate::tx::{Tx, TxInner};
+
+/// How long a connection may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often a unit is run again after a serialisation failure or a deadlock.
 const RERUNS: usize = 3;
@@ -27,6 +33,13 @@ pub(crate) struct Pg {
 
 impl Pg {
     pub(crate) async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
+        let pg = Self::reach(url, connections).await?;
+        pg.check().await?;
+        Ok(pg)
+    }
+
+    /// Connects, and refuses no server.
+    pub(crate) async fn reach(url: &str, connections: u32) -> Result<Self, Error> {
         let options: PgConnectOptions = url
             .parse()
             .map_err(|_| Error::Unfit { problem: "the database URL is not a PostgreSQL URL".to_owned() })?;
@@ -40,15 +53,28 @@ impl Pg {
         let pool = |connections| {
             PgPoolOptions::new()
                 .max_connections(connections)
-                .acquire_timeout(Duration::from_secs(2))
+                .acquire_timeout(PATIENCE)
                 .connect_lazy_with(options.clone())
         };
         // Writers wait for locks and disks, readers do not; neither may starve the other.
         let reads = (connections * 3 / 8).max(1);
         let writes = connections.saturating_sub(reads).max(1);
         let pg = Self { writes: pool(writes), reads: pool(reads), units: TaskTracker::new() };
-        pg.check().await?;
+        if let Err(error) = pg.reads.acquire().await {
+            // A pool that waits in vain says no more than that; a connection by itself says why.
+            let alone = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options)).await;
+            let why = match alone {
+                Ok(Err(why)) => why,
+                Ok(Ok(_)) | Err(_) => error,
+            };
+            return Err(Error::postgres("be reached", why));
+        }
         Ok(pg)
+    }
+
+    pub(crate) async fn health(&self) -> Result<Health, Error> {
+        // With the rights and the settings of whoever writes.
+        health::postgres(&self.writes).await
     }
 
     /// Refuses a server that would break the promise of durability.
@@ -71,7 +97,16 @@ impl Pg {
     }
 
     pub(crate) async fn migrate_up(&self) -> Result<(), Error> {
-        migrate::postgres(&self.writes).await
+        migrate::postgres(&self.writes).await?;
+        // What is not made now the service makes, and until then there is the DEFAULT partition.
+        let _ = partitions::keep_up(&self.writes, None).await;
+        Ok(())
+    }
+
+    pub(crate) async fn keep_up_partitions(&self, keep: Duration) -> Result<Upkeep, Error> {
+        let pool = self.writes.clone();
+        let work = async move { partitions::keep_up(&pool, Some(keep)).await };
+        self.units.spawn(work).await.unwrap_or_else(|_| Err(panicked()))
     }
 
     pub(crate) async fn schema(&self) -> Result<Option<(i64, i64)>, Error> {

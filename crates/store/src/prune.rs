@@ -123,6 +123,13 @@ impl Tx {
         self.exec(SENT, params![before, limit]).await
     }
 
+    /// Deletes messages sent on a day that was over before `before`, at most `limit`. Says how many. The rest of a day goes with
+    /// its partition, where it has one.
+    pub async fn prune_sent_days(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64, Error> {
+        let day = before.date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
+        self.prune_sent(day, limit).await
+    }
+
     /// SQLite: deletes records of the local log that every consumer has passed and that are older than `before`, at most
     /// `limit`. Says how many.
     pub async fn prune_log(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64, Error> {

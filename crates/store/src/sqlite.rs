@@ -112,11 +112,24 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Lite {
     pub(crate) fn open(path: &Path, now: Now) -> Result<Self, Error> {
+        Self::open_with(path, now, migrate::sqlite)
+    }
+
+    /// Opens the file and leaves its tables as they are.
+    pub(crate) fn open_as_it_is(path: &Path, now: Now) -> Result<Self, Error> {
+        Self::open_with(path, now, |conn, _, _| migrate::sqlite_fits(conn))
+    }
+
+    fn open_with(
+        path: &Path,
+        now: Now,
+        tables: impl FnOnce(&Connection, &Path, &Now) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         // What is stored has microseconds, so what is compared with it has no more.
         let now: Now = Arc::new(move || now().trunc_subsecs(6));
         let lock = ProcessLock::take(path)?;
         let writer = connect(path, true)?;
-        migrate::sqlite(&writer, path, &now)?;
+        tables(&writer, path, &now)?;
         let identity = Identity::of(path);
         let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::default(), now: now.clone() });
         let queue = Arc::new(Queue::default());
@@ -128,6 +141,11 @@ impl Lite {
             })
             .map_err(|e| Error::Unavailable { doing: "start its writer", source: Some(Arc::new(e)) })?;
         Ok(Self { queue, readers, writer: Mutex::new(Some(thread)), identity, _lock: lock })
+    }
+
+    /// The installation's clock.
+    pub(crate) fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        (self.readers.now)()
     }
 
     pub(crate) async fn unit<T, E, F>(&self, lane: Lane, work: F) -> Result<T, E>

@@ -4,6 +4,7 @@
 //! the choice of versions and wants an older `libsqlite3-sys`, and cargo allows one. The driver for PostgreSQL does not.
 
 pub(crate) use sqlx_core::arguments::Arguments;
+pub(crate) use sqlx_core::connection::Connection;
 pub(crate) use sqlx_core::error::{DatabaseError, Error, Result};
 pub(crate) use sqlx_core::query::{query, query_with};
 pub(crate) use sqlx_core::query_as::query_as;

@@ -50,6 +50,8 @@ pub struct StagedDepth {
     pub rows: i64,
     /// Bytes of them.
     pub bytes: i64,
+    /// When the oldest batch among theirs was made.
+    pub oldest_at: Option<DateTime<Utc>>,
 }
 
 const INSERT: Sql = Sql::both(
@@ -104,10 +106,12 @@ const DROP_ALL: Sql = Sql::both(
     "DELETE FROM staged_texts WHERE shard = $1 AND batch_id = $2",
 );
 
+/// A batch's id begins with its time, so the smallest one is the oldest. PostgreSQL before 18 has no `min` of UUIDs.
 const DEPTH: Sql = Sql::both(
     "staged_texts",
     "measure staged texts",
-    "SELECT CAST(count(*) AS BIGINT), CAST(COALESCE(sum(length(body)), 0) AS BIGINT) FROM staged_texts",
+    "SELECT CAST(count(*) AS BIGINT), CAST(COALESCE(sum(length(body)), 0) AS BIGINT), \
+     (SELECT batch_id FROM staged_texts ORDER BY batch_id LIMIT 1) FROM staged_texts",
 );
 
 const NEXT: Sql = Sql::both(
@@ -189,8 +193,16 @@ impl Tx {
 
     /// How much is staged in all shards.
     pub async fn staged_depth(&mut self) -> Result<StagedDepth, Error> {
-        let depth =
-            self.one(DEPTH, &[], |row| Ok(StagedDepth { rows: row.get(0)?, bytes: row.get(1)? })).await?;
+        let depth = self
+            .one(DEPTH, &[], |row| {
+                let oldest = row.get::<Option<BatchId>>(2)?;
+                Ok(StagedDepth {
+                    rows: row.get(0)?,
+                    bytes: row.get(1)?,
+                    oldest_at: oldest.map(BatchId::made_at),
+                })
+            })
+            .await?;
         Ok(depth.unwrap_or_default())
     }
 

@@ -7,6 +7,15 @@ use crate::error::Error;
 use crate::param::{Param, params};
 use crate::tx::{Sql, Tx};
 
+/// What waits in a queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Rows.
+    pub rows: i64,
+    /// Since when the oldest one waits.
+    pub oldest_at: Option<DateTime<Utc>>,
+}
+
 /// A deadline that has passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueTimer {
@@ -56,6 +65,12 @@ const DUE: Sql = Sql::each(
 
 const NEXT: Sql =
     Sql::both("timers", "find the next timer", "SELECT min(due_at) FROM timers WHERE shard = $1");
+
+const OVERDUE: Sql = Sql::both(
+    "timers",
+    "count overdue timers",
+    "SELECT CAST(count(*) AS BIGINT), min(due_at) FROM timers WHERE due_at <= $1",
+);
 
 impl Tx {
     /// Sets a timer, in place of one of the same kind.
@@ -117,6 +132,15 @@ impl Tx {
             })
         })
         .await
+    }
+
+    /// How many timers of all shards have not fired although they are due, and since when the first one is.
+    pub async fn overdue_timers(&mut self) -> Result<Waiting, Error> {
+        let now = self.now();
+        let waiting = self
+            .one(OVERDUE, params![now], |row| Ok(Waiting { rows: row.get(0)?, oldest_at: row.get(1)? }))
+            .await?;
+        Ok(waiting.unwrap_or_default())
     }
 
     /// When the next timer of a shard is due.

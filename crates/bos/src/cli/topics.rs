@@ -9,8 +9,9 @@ use super::Exit;
 use super::config::SettingsArgs;
 use super::output::Output;
 use crate::config::{Error, Fault};
-use crate::kafka::admin::{Admin, Made};
+use crate::kafka::admin::{Admin, Cluster, Made};
 use crate::kafka::settings::KafkaSettings;
+use crate::kafka::topics::Wanted;
 
 /// Look after the topics of Kafka.
 #[derive(Debug, Args)]
@@ -22,8 +23,9 @@ pub struct TopicsCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say which topics are there
-    #[command(after_help = "Example:\n  bos topics check")]
+    /// Say which topics are there, and how they differ from what `create` would make
+    #[command(after_help = "Example:\n  bos topics check -o json\n\n\
+        Ends with 4 when a topic is missing or differs; the column `mend` says what to run.")]
     Check {
         #[command(flatten)]
         settings: SettingsArgs,
@@ -39,10 +41,14 @@ enum Action {
 #[derive(Serialize)]
 struct Row {
     topic: &'static str,
+    /// `created`, `there`, `differs`, `missing`, `failed`.
     state: &'static str,
     partitions: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
+    replicas: Option<usize>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mend: Vec<String>,
 }
 
 impl TopicsCommand {
@@ -59,32 +65,58 @@ impl TopicsCommand {
         let away = || format!("Kafka at {} does not answer", kafka.bootstrap_servers);
         let admin = Admin::new(&kafka).with_context(away)?;
         let made = if create { admin.create(Topic::ALL).await.with_context(away)? } else { Vec::new() };
-        let (_, there) = admin.look().with_context(away)?;
+        let cluster = admin.look(Topic::ALL).await.with_context(away)?;
         let rows: Vec<Row> = Topic::ALL
             .iter()
             .map(|topic| {
-                let partitions = there.get(topic.as_str()).copied();
                 let made = made.iter().find(|(of, _)| of == topic).map(|(_, made)| made);
-                let (state, problem) = match made {
-                    Some(Made::Created) => ("created", None),
-                    Some(Made::Failed(problem)) => ("failed", Some(problem.clone())),
-                    Some(Made::Existed) => ("there", None),
-                    None if partitions.is_some() => ("there", None),
-                    None => ("missing", Some("run `bos topics create`".to_owned())),
-                };
-                Row { topic: topic.as_str(), state, partitions, problem }
+                row(*topic, made, &cluster)
             })
             .collect();
-        let all = rows.iter().all(|row| row.problem.is_none());
-        output.rows(&["topic", "state", "partitions", "problem"], &rows, |row| {
-            let partitions = row.partitions.map(|n| n.to_string()).unwrap_or_default();
+        let all = rows.iter().all(|row| row.problems.is_empty());
+        output.rows(&["topic", "state", "partitions", "replicas", "problem", "mend"], &rows, |row| {
+            let number = |n: Option<usize>| n.map(|n| n.to_string()).unwrap_or_default();
             vec![
                 row.topic.to_owned(),
                 row.state.to_owned(),
-                partitions,
-                row.problem.clone().unwrap_or_default(),
+                number(row.partitions),
+                number(row.replicas),
+                row.problems.join("; "),
+                row.mend.join("; "),
             ]
         })?;
         Ok(if all { Exit::Ok } else { Exit::SomeFailed })
     }
+}
+
+fn row(topic: Topic, made: Option<&Made>, cluster: &Cluster) -> Row {
+    let found = cluster.topics.get(&topic);
+    // One that was made this moment is what is wanted, and may not have its leaders yet.
+    let differences = match (made, found) {
+        (Some(Made::Created), _) | (_, None) => Vec::new(),
+        (_, Some(found)) => Wanted::on(cluster.brokers).differences(topic, found),
+    };
+    let mut row = Row {
+        topic: topic.as_str(),
+        state: "there",
+        partitions: found.map(|found| found.partitions),
+        replicas: found.map(|found| found.replicas),
+        problems: differences.iter().map(|difference| difference.found.clone()).collect(),
+        mend: differences.into_iter().map(|difference| difference.mend).collect(),
+    };
+    match made {
+        Some(Made::Created) => row.state = "created",
+        Some(Made::Failed(problem)) => {
+            row.state = "failed";
+            row.problems.push(problem.clone());
+        }
+        Some(Made::Existed) | None if found.is_none() => {
+            row.state = "missing";
+            row.problems.push("it is not there".to_owned());
+            row.mend.push("bos topics create".to_owned());
+        }
+        Some(Made::Existed) | None if !row.problems.is_empty() => row.state = "differs",
+        Some(Made::Existed) | None => {}
+    }
+    row
 }

@@ -111,6 +111,8 @@ async fn reachable(app: &App) -> &'static str {
     responses((status = 200, description = "The figures.", body = String, content_type = "text/plain")),
 )]
 pub(super) async fn figures(State(app): State<App>) -> Response {
+    engine::metrics::trouble("bus", app.bus_trouble().is_some());
+    engine::metrics::trouble("content", app.engine().content_trouble().is_some());
     let text = app.metrics().map(crate::telemetry::Metrics::render).unwrap_or_default();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], text).into_response()

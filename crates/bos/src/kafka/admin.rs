@@ -1,24 +1,20 @@
-//! Topics: which are there, and making those that are missing.
+//! Topics: how they are, and making those that are missing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use contract::Topic;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::{Metadata, MetadataTopic};
 
 use super::health::{ClientHealth, Health};
 use super::settings::KafkaSettings;
+use super::topics::{Found, Settings, Wanted, keys};
 
 /// How long the cluster may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What every topic of ours is made with. Partitions are never raised while batches run: a key would move to another one, and
-/// its order would break once.
-const PARTITIONS: i32 = 6;
-const REPLICAS: usize = 3;
-const RETENTION_MS: &str = "1209600000"; // 14 days, as long as the inbox remembers
-const MAX_MESSAGE_BYTES: &str = "2097152";
 
 /// What became of a topic that was to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +27,20 @@ pub enum Made {
     Failed(String),
 }
 
+/// How a cluster is.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Brokers that are up.
+    pub brokers: usize,
+    /// The topics that were asked for and are there.
+    pub topics: BTreeMap<Topic, Found>,
+}
+
 /// A client for looking after the cluster.
+#[derive(Clone)]
 pub struct Admin {
-    client: AdminClient<ClientHealth>,
+    client: Arc<AdminClient<ClientHealth>>,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Admin {
@@ -50,18 +57,42 @@ impl Admin {
     pub fn new(settings: &KafkaSettings) -> Result<Self, KafkaError> {
         let mut client = settings.client();
         client.remove("statistics.interval.ms");
-        Ok(Self { client: client.create_with_context(Health::default().client())? })
+        Ok(Self {
+            client: Arc::new(client.create_with_context(Health::default().client())?),
+            patience: PATIENCE,
+        })
     }
 
-    /// The number of brokers, and the topics with the number of their partitions.
+    /// With another time for each answer.
+    #[must_use]
+    pub fn patient_for(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// How these topics are.
     ///
     /// # Errors
     /// When the cluster does not answer.
-    pub fn look(&self) -> Result<(usize, BTreeMap<String, usize>), KafkaError> {
-        let metadata = self.client.inner().fetch_metadata(None, PATIENCE)?;
-        let topics =
-            metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len()));
-        Ok((metadata.brokers().len(), topics.collect()))
+    pub async fn look(&self, topics: &[Topic]) -> Result<Cluster, KafkaError> {
+        let metadata = self.metadata().await?;
+        let mut found: BTreeMap<Topic, Found> = BTreeMap::new();
+        for topic in metadata.topics() {
+            let known: Option<Topic> = topic.name().parse().ok();
+            if let Some(known) = known.filter(|known| topics.contains(known)) {
+                found.insert(known, layout(topic));
+            }
+        }
+        let brokers = metadata.brokers().len();
+        drop(metadata);
+        // Not everybody may read settings; the layout says enough to go on.
+        if let Ok(settings) = self.settings(found.keys().copied()).await {
+            for (topic, settings) in settings {
+                if let Some(found) = found.get_mut(&topic) {
+                    found.settings = Some(settings);
+                }
+            }
+        }
+        Ok(Cluster { brokers, topics: found })
     }
 
     /// Makes the topics that are missing, and says what became of each.
@@ -69,20 +100,10 @@ impl Admin {
     /// # Errors
     /// When the cluster does not answer.
     pub async fn create(&self, topics: &[Topic]) -> Result<Vec<(Topic, Made)>, KafkaError> {
-        let (brokers, _) = self.look()?;
-        let replicas = i32::try_from(brokers.clamp(1, REPLICAS)).unwrap_or(1);
-        let in_sync = if brokers >= REPLICAS { "2" } else { "1" };
-        let wanted: Vec<NewTopic<'_>> = topics
-            .iter()
-            .map(|topic| {
-                NewTopic::new(topic.as_str(), PARTITIONS, TopicReplication::Fixed(replicas))
-                    .set("retention.ms", RETENTION_MS)
-                    .set("max.message.bytes", MAX_MESSAGE_BYTES)
-                    .set("min.insync.replicas", in_sync)
-            })
-            .collect();
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
-        let made = self.client.create_topics(&wanted, &options).await?;
+        let wanted = Wanted::on(self.metadata().await?.brokers().len());
+        let values = wanted.values();
+        let requests: Vec<_> = topics.iter().map(|topic| wanted.make(*topic, &values)).collect();
+        let made = self.client.create_topics(&requests, &self.options()).await?;
         Ok(topics
             .iter()
             .copied()
@@ -93,4 +114,52 @@ impl Admin {
             }))
             .collect())
     }
+
+    /// librdkafka waits for the answer on the thread that asks.
+    async fn metadata(&self) -> Result<Metadata, KafkaError> {
+        let admin = self.clone();
+        tokio::task::spawn_blocking(move || admin.client.inner().fetch_metadata(None, admin.patience))
+            .await
+            .unwrap_or(Err(KafkaError::Canceled))
+    }
+
+    async fn settings(
+        &self,
+        topics: impl Iterator<Item = Topic>,
+    ) -> Result<Vec<(Topic, Settings)>, KafkaError> {
+        let resources: Vec<_> = topics.map(|topic| ResourceSpecifier::Topic(topic.as_str())).collect();
+        if resources.is_empty() {
+            return Ok(Vec::new());
+        }
+        let told = self.client.describe_configs(&resources, &self.options()).await?;
+        Ok(told.into_iter().filter_map(|told| settings(&told.ok()?)).collect())
+    }
+
+    fn options(&self) -> AdminOptions {
+        AdminOptions::new().operation_timeout(Some(self.patience)).request_timeout(Some(self.patience))
+    }
+}
+
+fn layout(topic: &MetadataTopic) -> Found {
+    let partitions = topic.partitions();
+    Found {
+        partitions: partitions.len(),
+        leaderless: partitions.iter().filter(|partition| partition.leader() < 0).count(),
+        replicas: partitions.iter().map(|partition| partition.replicas().len()).min().unwrap_or(0),
+        in_sync_now: partitions.iter().map(|partition| partition.isr().len()).min().unwrap_or(0),
+        settings: None,
+    }
+}
+
+fn settings(resource: &ConfigResource) -> Option<(Topic, Settings)> {
+    let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { return None };
+    let text = |key: &str| resource.get(key).and_then(|entry| entry.value.clone());
+    let number = |key: &str| text(key).and_then(|value| value.parse().ok());
+    let settings = Settings {
+        retention_ms: number(keys::RETENTION),
+        max_message_bytes: number(keys::MAX_MESSAGE),
+        min_in_sync: number(keys::IN_SYNC),
+        cleanup: text(keys::CLEANUP),
+    };
+    Some((name.parse().ok()?, settings))
 }

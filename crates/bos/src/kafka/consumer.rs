@@ -209,7 +209,7 @@ impl Pump {
 }
 
 /// A record as the engine takes it; none for one of a topic that was not asked for.
-fn delivery(message: &BorrowedMessage<'_>) -> Option<Delivery> {
+pub(super) fn delivery(message: &BorrowedMessage<'_>) -> Option<Delivery> {
     Some(Delivery {
         topic: message.topic().parse().ok()?,
         partition: i64::from(message.partition()),

@@ -2,6 +2,7 @@
 
 mod batches;
 mod configuring;
+mod operating;
 mod serving;
 
 use crate::program::{Server, bos, run, run_with_input};

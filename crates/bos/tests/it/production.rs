@@ -3,6 +3,7 @@
 
 mod broker;
 mod documents;
+mod operators;
 mod road;
 
 use std::io::Write as _;

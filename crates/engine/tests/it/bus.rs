@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use contract::{PhaseName, Topic, Verdict};
 use domain::{BatchId, BatchStatus, CancelMode, EssayId, Phase};
-use engine::{CrashPoint, News, prune, timers};
+use engine::consumer::{self, Dealt};
+use engine::ports::{Delivery, Record};
+use engine::{Applied, CrashPoint, News, prune, timers};
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Desk, correlation, noon, outcome, raw, said_of, silent, spellchecked};
@@ -232,4 +234,28 @@ async fn a_batch_that_cannot_be_read_holds_up_no_other() {
     desk.clock.advance(Duration::from_mins(30));
     assert!(timers::fire(&desk.engine, &[0]).await.is_err());
     assert_eq!(desk.status(third).await.row.batch.status(), BatchStatus::Failed);
+}
+
+#[tokio::test]
+async fn a_message_dealt_with_once_more_is_applied_then_a_duplicate_and_nonsense_stays_nonsense() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path()).await;
+    let batch = desk.running(1, &[Phase::Spellcheck]).await;
+    let delivery = |record: Record| Delivery {
+        topic: record.topic,
+        partition: 0,
+        offset: 99,
+        key: record.key,
+        value: record.value.into(),
+    };
+    let message = delivery(spellchecked(EssayId::new(batch, 0), Verdict::Succeeded, correlation(batch), ""));
+    let dealt = consumer::replay(&desk.engine, message.clone()).await.unwrap();
+    assert!(matches!(dealt, Dealt::Applied(Applied::Changed { .. })), "{dealt:?}");
+    assert_eq!(desk.status(batch).await.counts.succeeded, 1);
+    let dealt = consumer::replay(&desk.engine, message).await.unwrap();
+    assert_eq!(dealt, Dealt::Applied(Applied::Duplicate));
+    let nonsense = delivery(raw(Topic::BatchPhaseOutcome, 1, b"{"));
+    let dealt = consumer::replay(&desk.engine, nonsense).await.unwrap();
+    assert!(matches!(dealt, Dealt::Unusable { .. }), "{dealt:?}");
+    assert!(desk.dead_letters().await.is_empty(), "whoever replays has the dead letter already");
 }

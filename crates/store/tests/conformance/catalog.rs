@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx_core::connection::Connection as _;
 use sqlx_postgres::PgConnection;
 use store::Store;
 
-use crate::databases::{noon, on_postgres};
+use crate::databases::{noon, on_each, on_postgres};
 
 /// (table, column) → type and whether it may be null.
 type Catalog = BTreeMap<(String, String), (String, bool)>;
@@ -39,7 +40,7 @@ async fn postgres(url: &str) -> Catalog {
     let mut conn = PgConnection::connect(url).await.unwrap();
     let rows: Vec<(String, String, String, bool)> = sqlx_core::query_as::query_as(
         "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'YES' FROM information_schema.columns \
-         WHERE table_schema = 'public' AND table_name <> 'outbox_sent_default'",
+         WHERE table_schema = 'public' AND table_name NOT LIKE 'outbox\\_sent\\_%'",
     )
     .fetch_all(&mut conn)
     .await
@@ -78,4 +79,44 @@ async fn migrating_twice_changes_nothing_and_the_schema_says_its_version() {
         assert_eq!(store.schema().await.unwrap(), Some((store::SCHEMA, store::MIN_READER)));
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_well_says_so() {
+    on_each(async |store| {
+        let health = store.health().await.unwrap();
+        assert_eq!((health.unsafe_settings, health.read_only, health.denied), (vec![], false, vec![]));
+        assert!(health.oldest_transaction.is_none_or(|age| age < Duration::from_mins(10)));
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_postgres_that_takes_no_writes_is_looked_at_all_the_same() {
+    on_postgres(async |_, url| {
+        let store =
+            Store::look_at_postgres(&format!("{url}&options[default_transaction_read_only]=on")).await;
+        let store = store.unwrap();
+        assert!(store.health().await.unwrap().read_only);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_only_looked_at_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bos.db");
+    let look = || Store::look_at_sqlite(&path, Arc::new(noon));
+    let refused = look().unwrap_err();
+    assert!(refused.to_string().contains("no tables yet"), "{refused}");
+    drop(Store::open_sqlite(&path, Arc::new(noon)).unwrap());
+    look().unwrap();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute("UPDATE meta SET value = '0' WHERE key = 'schema'", [])
+        .unwrap();
+    let refused = look().unwrap_err();
+    assert!(refused.to_string().contains("schema 0"), "{refused}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{DeadLetter, Error, InboxKey, Lane, OutboxDepth, OutboxRow, Sent, ShardMark, Tx};
+use store::{DeadLetter, Error, InboxKey, Lane, OutboxDepth, OutboxRow, Sent, ShardMark, Tx, Waiting};
 use uuid::Uuid;
 
 use crate::databases::on_each;
@@ -120,7 +120,8 @@ async fn a_parked_message_holds_back_its_key_and_no_other() {
             tx.park_outbox(0, first, "too_large").await?;
             assert_eq!(heads(tx).await.iter().map(|(_, event)| *event).collect::<Vec<_>>(), [3]);
             let depth = tx.outbox_depth().await?;
-            assert_eq!((depth.pending, depth.parked, depth.oldest_at), (2, 1, Some(tx.now())));
+            assert_eq!((depth.pending, depth.parked), (2, 1));
+            assert_eq!((depth.oldest_at, depth.oldest_parked_at), (Some(tx.now()), Some(tx.now())));
             assert_eq!(tx.postpone_outbox(0, first, tx.now()).await?, None);
         });
     })
@@ -176,6 +177,34 @@ async fn an_event_is_new_to_each_consumer_once() {
 }
 
 #[tokio::test]
+async fn a_message_set_aside_is_found_and_dropped_by_its_place() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let letter = DeadLetter {
+                consumer: "bos".to_owned(),
+                topic: "topic".to_owned(),
+                part: 3,
+                off: 7,
+                event_id: Some(Uuid::from_u128(1)),
+                batch_id: None,
+                error_code: "not_json".to_owned(),
+                value_sha256: vec![7; 32],
+                at: crate::databases::noon(),
+            };
+            tx.set_aside(&letter).await?;
+            assert_eq!(tx.dead_letter("bos", "topic", 3, 7).await?, Some(letter));
+            assert_eq!(tx.dead_letter("bos", "topic", 3, 8).await?, None);
+            assert_eq!(tx.dead_letter("other", "topic", 3, 7).await?, None);
+            assert!(!tx.drop_dead_letter("bos", "topic", 2, 7).await?);
+            assert!(tx.drop_dead_letter("bos", "topic", 3, 7).await?);
+            assert!(!tx.drop_dead_letter("bos", "topic", 3, 7).await?);
+            assert_eq!(tx.dead_letter_depth().await?, Waiting::default());
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_message_is_set_aside_once_and_by_its_place() {
     on_each(async |store| {
         unit!(store, |tx| {
@@ -194,7 +223,8 @@ async fn a_message_is_set_aside_once_and_by_its_place() {
             assert!(!tx.set_aside(&letter(1)).await?);
             assert!(tx.set_aside(&letter(2)).await?);
             assert_eq!(tx.dead_letters(1).await?, [letter(1)]);
-            assert_eq!(tx.count_dead_letters().await?, 2);
+            let noon = crate::databases::noon();
+            assert_eq!(tx.dead_letter_depth().await?, Waiting { rows: 2, oldest_at: Some(noon) });
         });
     })
     .await;

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use store::{Private, StagedDepth, StagedText};
 
-use crate::databases::on_each;
+use crate::databases::{noon, on_each};
 use crate::samples::{essay, id, text};
 use crate::unit;
 
@@ -29,7 +29,10 @@ async fn staged_texts_come_oldest_batch_first_within_rows_and_bytes() {
             assert_eq!(tx.due_staged(&[0], now, 2, 1 << 20).await?.len(), 2);
             assert_eq!(tx.due_staged(&[0], now, 10, 2_500).await?.len(), 2);
             assert_eq!(tx.due_staged(&[0], now, 10, 1).await?.len(), 1, "a text over the limit goes alone");
-            assert_eq!(tx.staged_depth().await?, StagedDepth { rows: 5, bytes: 3_011 });
+            assert_eq!(
+                tx.staged_depth().await?,
+                StagedDepth { rows: 5, bytes: 3_011, oldest_at: Some(noon()) }
+            );
         });
     })
     .await;
@@ -80,7 +83,10 @@ async fn many_large_texts_are_staged_whole() {
             let body = vec![b'x'; 200_000];
             let bodies: Vec<_> = (0..100).map(|at| (essay(1, at), StagedText::Body(&body))).collect();
             tx.stage_texts(0, id(1), &bodies).await?;
-            assert_eq!(tx.staged_depth().await?, StagedDepth { rows: 100, bytes: 20_000_000 });
+            assert_eq!(
+                tx.staged_depth().await?,
+                StagedDepth { rows: 100, bytes: 20_000_000, oldest_at: Some(noon()) }
+            );
         });
     })
     .await;

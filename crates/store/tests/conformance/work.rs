@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{Phase, Timer, TimerKind};
-use store::{Lease, TimelineRow};
+use store::{Lease, Sharing, TimelineRow};
 use uuid::Uuid;
 
 use crate::databases::{noon, on_each, on_postgres, on_sqlite};
@@ -28,6 +28,12 @@ async fn a_timer_is_replaced_by_one_of_its_kind_and_fires_in_order() {
             let found: Vec<_> = due.iter().map(|row| (row.batch, row.timer)).collect();
             assert_eq!(found, [(id(2), registration), (id(1), start)]);
             assert_eq!(tx.due_timers(&[0], noon() + 3 * MINUTE, 1).await?.len(), 1);
+            let long_ago = noon() - 10_000 * MINUTE * 60;
+            tx.set_timer(1, id(4), &registration, long_ago).await?;
+            let overdue = tx.overdue_timers().await?;
+            // PostgreSQL's clock may have passed the others too.
+            assert!(overdue.rows >= 1);
+            assert_eq!(overdue.oldest_at, Some(long_ago));
         });
     })
     .await;
@@ -59,7 +65,7 @@ async fn a_fired_timer_is_cleared_unless_it_was_set_anew() {
 async fn a_lease_is_renewed_by_its_holder_and_by_nobody_else() {
     on_each(async |store| {
         unit!(store, |tx| {
-            let held = tx.claim_leases("one", MINUTE, 1).await?;
+            let held = tx.claim_leases("one", MINUTE, 1).await?.leases;
             assert_eq!(held.len(), 1);
             assert_eq!(tx.renew_leases("one", MINUTE, &held).await?, held);
             assert!(tx.renew_leases("two", MINUTE, &held).await?.is_empty());
@@ -68,6 +74,8 @@ async fn a_lease_is_renewed_by_its_holder_and_by_nobody_else() {
             assert!(tx.renew_leases("one", MINUTE, &older).await?.is_empty());
             tx.release_leases("one", &held).await?;
             let taken = tx.claim_leases("two", MINUTE, 64).await?;
+            assert_eq!(taken.taken_over, 0, "it was given up");
+            let taken = taken.leases;
             let again = taken.iter().find(|lease| lease.shard == held[0].shard).unwrap();
             assert!(again.epoch > held[0].epoch);
         });
@@ -80,9 +88,27 @@ async fn on_postgres_a_held_lease_is_not_claimed_by_another_and_shards_are_share
     on_postgres(async |store, _| {
         unit!(store, |tx| {
             assert_eq!(tx.shards().await?, 64);
-            assert_eq!(tx.claim_leases("one", MINUTE, 32).await?.len(), 32);
-            assert_eq!(tx.claim_leases("two", MINUTE, 64).await?.len(), 32);
-            assert!(tx.claim_leases("three", MINUTE, 64).await?.is_empty());
+            assert_eq!(tx.claim_leases("one", MINUTE, 32).await?.leases.len(), 32);
+            assert_eq!(tx.claim_leases("two", MINUTE, 64).await?.leases.len(), 32);
+            assert!(tx.claim_leases("three", MINUTE, 64).await?.leases.is_empty());
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn on_postgres_a_lease_that_ran_out_in_another_s_hands_is_taken_over() {
+    on_postgres(async |store, _| {
+        unit!(store, |tx| {
+            tx.beat("one").await?;
+            tx.claim_leases("one", Duration::ZERO, 1).await?;
+            let sharing = Sharing { replicas: 1, shards: 64, held: 0 };
+            assert_eq!(tx.sharing(MINUTE).await?, Sharing { held: 1, ..sharing }, "until this very moment");
+        });
+        unit!(store, |tx| {
+            let claim = tx.claim_leases("two", MINUTE, 64).await?;
+            assert_eq!((claim.leases.len(), claim.taken_over), (64, 1));
+            assert_eq!(tx.sharing(MINUTE).await?.held, 64);
         });
     })
     .await;
@@ -93,9 +119,9 @@ async fn on_sqlite_a_new_process_takes_the_lease_of_a_dead_one_at_once() {
     on_sqlite(async |store| {
         unit!(store, |tx| {
             assert_eq!(tx.shards().await?, 1);
-            assert_eq!(tx.claim_leases("dead", MINUTE, 1).await?.len(), 1);
-            assert!(tx.claim_leases("dead", MINUTE, 1).await?.is_empty());
-            assert_eq!(tx.claim_leases("new", MINUTE, 1).await?, [Lease { shard: 0, epoch: 2 }]);
+            assert_eq!(tx.claim_leases("dead", MINUTE, 1).await?.leases.len(), 1);
+            assert!(tx.claim_leases("dead", MINUTE, 1).await?.leases.is_empty());
+            assert_eq!(tx.claim_leases("new", MINUTE, 1).await?.leases, [Lease { shard: 0, epoch: 2 }]);
         });
     })
     .await;

@@ -24,18 +24,18 @@ use crate::neighbour::service::{Service, configured};
 use crate::program::PATIENCE;
 
 /// The consumer group is one for all that run at the same time, and each would take the others' records.
-static ONE_AT_A_TIME: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
+pub(super) static ONE_AT_A_TIME: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 
 /// The neighbours on the other side of Kafka.
-struct Companions {
-    content: String,
+pub(super) struct Companions {
+    pub(super) content: String,
     end: CancellationToken,
     tasks: Tasks,
     _folder: TempDir,
 }
 
 impl Companions {
-    async fn start(kafka: &str, how: How) -> Self {
+    pub(super) async fn start(kafka: &str, how: How) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = configured(&[
             ("kafka_bootstrap_servers", kafka),
@@ -55,13 +55,13 @@ impl Companions {
         Self { content, end, tasks, _folder: folder }
     }
 
-    async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.end.cancel();
         assert!(self.tasks.shutdown(Duration::from_secs(20)).await.is_empty(), "the companions do not stop");
     }
 }
 
-async fn service(kafka: &str, content: &str, database: &str) -> Service {
+pub(super) async fn service(kafka: &str, content: &str, database: &str) -> Service {
     let settings = [
         ("kafka_bootstrap_servers", kafka),
         ("kafka_session_timeout", "6s"),
@@ -97,8 +97,8 @@ async fn nothing_waits(store: &Store, sent: i64) {
     timeout(PATIENCE, quiet).await.expect("everything is sent");
     let archived: i64 = store.read(|tx| Box::pin(async move { tx.count_sent().await })).await.unwrap();
     assert_eq!(archived, sent);
-    let letters = store.read(|tx| Box::pin(async move { tx.count_dead_letters().await })).await.unwrap();
-    assert_eq!(letters, 0);
+    let letters = store.read(|tx| Box::pin(async move { tx.dead_letter_depth().await })).await.unwrap();
+    assert_eq!(letters.rows, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,86 @@
+//! What a check found.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::PATIENCE;
+
+/// How what was checked is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    Ok,
+    /// A risk, or what somebody should know.
+    Warning,
+    /// The service cannot do its work, or will lose some of it.
+    Failure,
+}
+
+impl State {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+/// A line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    pub(super) state: State,
+    /// What was checked.
+    pub(super) check: String,
+    pub(super) found: String,
+    /// What to do about it.
+    pub(super) mend: Option<String>,
+}
+
+impl Finding {
+    pub(super) fn ok(check: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { state: State::Ok, check: check.into(), found: found.into(), mend: None }
+    }
+
+    pub(super) fn warning(
+        check: impl Into<String>,
+        found: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self { state: State::Warning, check: check.into(), found: found.into(), mend: Some(mend.into()) }
+    }
+
+    pub(super) fn failure(
+        check: impl Into<String>,
+        found: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self { state: State::Failure, check: check.into(), found: found.into(), mend: Some(mend.into()) }
+    }
+}
+
+/// The line of a check that has not ended in its time.
+pub(super) fn silent(check: &str) -> Finding {
+    let found = format!("no answer within {} s", PATIENCE.as_secs());
+    Finding::failure(check, found, "see whether it is overloaded or cut off")
+}
+
+/// Gives a check its time.
+pub(super) async fn in_time(check: &str, work: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| vec![silent(check)])
+}
+
+/// An error with its causes, on one line.
+pub(super) fn causes(error: impl Into<anyhow::Error>) -> String {
+    let error = error.into();
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.join(": ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// How long ago, for people.
+pub(super) fn ago(age: chrono::TimeDelta) -> String {
+    let seconds = age.num_seconds().max(0);
+    let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    humantime::format_duration(whole).to_string()
+}

@@ -1,0 +1,184 @@
+//! What operators run, against the real PostgreSQL and the real Kafka.
+
+use bos::kafka::KafkaBroker;
+use bos::kafka::settings::KafkaSettings;
+use bos::run::companions::How;
+use contract::Topic;
+use engine::ports::{Broker as _, Record};
+use serde_json::Value;
+use store::{Lane, OutboxRow, Store};
+use uuid::Uuid;
+
+use super::kafka;
+use super::road::{Companions, ONE_AT_A_TIME, service};
+use crate::databases::on_postgres;
+use crate::neighbour::service::configured;
+use crate::program::{Ran, bos, eventually};
+
+/// An installation, as an operator's shell knows it.
+struct Shell<'a> {
+    database: &'a str,
+    kafka: &'a str,
+    content: &'a str,
+}
+
+impl Shell<'_> {
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = bos(arguments);
+        command.env("DATABASE_URL", self.database).env("KAFKA_BOOTSTRAP_SERVERS", self.kafka);
+        command.env("CONTENT_SERVICE_URL", self.content).output().unwrap().into()
+    }
+
+    /// The lines of JSON that a command prints.
+    fn rows(&self, arguments: &[&str]) -> Vec<Value> {
+        let ran = self.run(&[arguments, &["-o", "jsonl"]].concat());
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Puts what nobody can read onto a topic that we read.
+async fn poison(kafka: &str) {
+    let settings = KafkaSettings::of(&configured(&[("kafka_bootstrap_servers", kafka)])).unwrap();
+    let broker = KafkaBroker::new(settings).unwrap();
+    let record = Record {
+        topic: Topic::BatchPhaseOutcome,
+        key: "poison".to_owned(),
+        event_id: Uuid::from_u128(1),
+        value: br#"{"event_type": "odd", "data": "canary"}"#.to_vec(),
+        headers: Vec::new(),
+    };
+    broker.publish(vec![record]).await.unwrap();
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_a_whole_installation_well_and_says_what_is_not() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |_, url| {
+        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
+        let states = |rows: &[Value], state: &str| -> Vec<String> {
+            let some = rows.iter().filter(|row| row["state"] == state);
+            some.map(|row| row["check"].as_str().unwrap().to_owned()).collect()
+        };
+        let alone = shell.run(&["doctor", "-o", "jsonl"]);
+        assert_eq!(alone.code, 4, "{}", alone.stdout);
+        let rows = shell.rows(&["doctor"]);
+        assert!(states(&rows, "warning").contains(&"replicas".to_owned()), "{rows:?}");
+        assert_eq!(states(&rows, "failure"), [""; 0], "{rows:?}");
+
+        let service = service(&kafka, &companions.content, &url).await;
+        tokio::task::block_in_place(|| {
+            eventually("all is well", || shell.run(&["doctor"]).code == 0);
+        });
+        let checked = shell.run(&["topics", "check"]);
+        assert_eq!(checked.code, 0, "{}", checked.stdout);
+
+        // Each neighbour that is away costs its own lines.
+        let away = Shell { kafka: "127.0.0.1:1", content: "http://127.0.0.1:1", ..shell };
+        let rows = away.rows(&["doctor"]);
+        assert_eq!(states(&rows, "failure"), ["kafka", "content service"], "{rows:?}");
+        assert!(states(&rows, "ok").contains(&"replicas".to_owned()), "{rows:?}");
+        service.stop().await;
+        companions.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_shown_without_its_text_replayed_and_dropped() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |_, url| {
+        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
+        let service = service(&kafka, &companions.content, &url).await;
+        poison(&kafka).await;
+        let mut letters = Vec::new();
+        tokio::task::block_in_place(|| {
+            eventually("it is set aside", || {
+                letters = shell.rows(&["dead-letter", "list"]);
+                !letters.is_empty()
+            });
+        });
+        let id = letters[0]["id"].as_str().unwrap();
+        let shown = shell.run(&["dead-letter", "show", id, "-o", "json"]);
+        assert_eq!(shown.code, 0, "{}", shown.stderr);
+        assert!(!shown.stdout.contains("canary"), "{}", shown.stdout);
+        let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+        assert_eq!(
+            (&shown["record"]["is_the_same"], &shown["record"]["key"]),
+            (&true.into(), &"poison".into())
+        );
+        assert_eq!(shown["record"]["envelope"]["event_type"], "odd");
+
+        let replayed = shell.run(&["dead-letter", "replay", id, "-o", "jsonl"]);
+        assert_eq!(replayed.code, 4, "{}", replayed.stderr);
+        let replayed: Value = serde_json::from_str(&replayed.stdout).unwrap();
+        assert_eq!((&replayed["outcome"], &replayed["is_forgotten"]), (&"unusable".into(), &false.into()));
+        assert_eq!(shell.run(&["dead-letter", "drop", id]).code, 0);
+        assert_eq!(shell.run(&["dead-letter", "show", id]).code, 3);
+        assert_eq!(shell.run(&["dead-letter", "replay", id]).code, 3);
+        service.stop().await;
+        companions.stop().await;
+    })
+    .await;
+}
+
+async fn parked(store: &Store, key: &'static str, number: u128) {
+    let unit = store.unit(Lane::Caller, move |tx| {
+        Box::pin(async move {
+            let message = OutboxRow {
+                shard: 0,
+                event_id: Uuid::from_u128(number),
+                ordering_key: key.to_owned(),
+                key_seq: 0,
+                topic: Topic::BatchPipelineCompleted.as_str().to_owned(),
+                kafka_key: key.to_owned(),
+                payload: b"{}".to_vec(),
+                headers: "{}".to_owned(),
+            };
+            tx.enqueue(&[message]).await?;
+            for row in tx.outbox_rows(10).await? {
+                tx.park_outbox(row.shard, row.id, "record_too_large").await?;
+            }
+            Ok::<_, store::Error>(())
+        })
+    });
+    unit.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parked_messages_are_retried_or_skipped_and_sent_ones_sent_once_more() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |store, url| {
+        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
+        parked(&store, "one", 1).await;
+        parked(&store, "two", 2).await;
+        let rows = shell.rows(&["outbox", "pending"]);
+        assert!(rows.iter().all(|row| row["state"] == "parked"), "{rows:?}");
+        let ids: Vec<&str> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
+        assert_eq!(shell.run(&["outbox", "skip", ids[0]]).code, 0);
+        assert_eq!(shell.run(&["outbox", "skip", ids[0]]).code, 3);
+        assert_eq!(shell.run(&["outbox", "retry", ids[1], ids[0]]).code, 4);
+
+        let service = service(&kafka, &companions.content, &url).await;
+        let is_empty = || shell.rows(&["outbox", "pending"]).is_empty();
+        tokio::task::block_in_place(|| eventually("it is sent", is_empty));
+        service.stop().await;
+
+        let sent = |rows: &[Value]| rows.iter().filter_map(|row| row["messages"].as_i64()).sum::<i64>();
+        assert_eq!(sent(&shell.rows(&["outbox", "replay", "--since", "1h", "--dry-run"])), 1);
+        assert!(is_empty(), "a dry run changes nothing");
+        assert_eq!(shell.run(&["outbox", "replay", "--since", "1h"]).code, 2);
+        assert!(is_empty(), "it was not told to");
+        assert_eq!(shell.run(&["outbox", "replay", "--since", "1h", "--yes"]).code, 0);
+        let again = shell.rows(&["outbox", "pending"]);
+        assert_eq!((again.len(), &again[0]["event_id"]), (1, &rows[1]["event_id"]));
+        companions.stop().await;
+    })
+    .await;
+}
