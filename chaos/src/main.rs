@@ -6,6 +6,7 @@
 
 mod canary;
 mod check;
+mod clients;
 mod database;
 mod essays;
 mod history;

@@ -13,7 +13,8 @@ use crate::{
     database::{put_overdue_timer, put_poison},
     history::{Facts, Op, Outcome},
     load::Run,
-    server::{Death, Server},
+    report::Row,
+    server::{Death, Installation, Server},
 };
 
 /// This thread's name in the history.
@@ -68,18 +69,29 @@ pub(crate) struct Done {
     pub(crate) poison: usize,
 }
 
+impl Done {
+    /// The crashes as rows of the report: each point at least once.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row> {
+        POINTS.iter().map(|point| {
+            let times = self.crashes.get(point.name).copied().unwrap_or_default();
+            Row::new(format!("crash at {}", point.name), point.fault, times, 1)
+        })
+    }
+}
+
 /// The one who kills.
 pub(crate) struct Nemesis<'r> {
     run: &'r Run,
+    installation: &'r Installation,
     random: fastrand::Rng,
     plan: Vec<Point>,
     done: Done,
 }
 
 impl<'r> Nemesis<'r> {
-    pub(crate) fn new(run: &'r Run) -> Self {
+    pub(crate) fn new(run: &'r Run, installation: &'r Installation) -> Self {
         let random = fastrand::Rng::with_seed(run.seed ^ 0x4e_65);
-        Self { run, random, plan: Vec::new(), done: Done::default() }
+        Self { run, installation, random, plan: Vec::new(), done: Done::default() }
     }
 
     /// Does harm to a ready service for `time`, and for up to [`PATIENCE`] times as long while some crash point has not had
@@ -110,11 +122,11 @@ impl<'r> Nemesis<'r> {
     fn crash(&mut self) -> Result<()> {
         let point = self.next_point();
         if point.name == NEEDS_POISON {
-            put_poison(&self.run.installation.database())?;
+            put_poison(&self.installation.database())?;
             self.done.poison += 1;
         }
         if point.name == NEEDS_TIMER {
-            put_overdue_timer(&self.run.installation.database())?;
+            put_overdue_timer(&self.installation.database())?;
         }
         let crash_at = format!("{}:{}", point.name, self.random.u32(1..=point.passes));
         let mut server = self.start(Some(&crash_at))?;
@@ -159,7 +171,7 @@ impl<'r> Nemesis<'r> {
     }
 
     fn start(&self, crash_at: Option<&str>) -> Result<Server> {
-        start(self.run, crash_at)
+        start(self.run, self.installation, crash_at)
     }
 
     fn ready(&self, server: &mut Server) -> Result<Option<Death>> {
@@ -174,9 +186,11 @@ impl<'r> Nemesis<'r> {
 }
 
 /// Starts a process in a life of its own.
-pub(crate) fn start(run: &Run, crash_at: Option<&str>) -> Result<Server> {
-    run.life.fetch_add(1, Ordering::Relaxed);
-    run.installation.start(crash_at)
+pub(crate) fn start(run: &Run, installation: &Installation, crash_at: Option<&str>) -> Result<Server> {
+    for replica in &run.replicas {
+        replica.life.fetch_add(1, Ordering::Relaxed);
+    }
+    installation.start(crash_at)
 }
 
 /// Waits until the process is ready or has ended. None: it is ready.
