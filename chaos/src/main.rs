@@ -13,15 +13,17 @@ mod history;
 mod http;
 mod load;
 mod nemesis;
+mod production;
 mod report;
 mod server;
 mod story;
 mod watch;
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use testbed::process;
 
 use story::Story;
 
@@ -32,6 +34,9 @@ struct Args {
     /// The `bos` program, built with the feature `crash-points`
     #[arg(long)]
     bos: PathBuf,
+    /// Several replicas on PostgreSQL and Kafka, which are started here, instead of one with everything embedded
+    #[arg(long)]
+    production: bool,
     /// How long faults last, in seconds; up to eight times as long while some crash point has not been reached
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -63,9 +68,14 @@ fn run(args: &Args) -> Result<bool> {
     fs::create_dir_all(args.out.join("data"))?;
     let out = args.out.canonicalize()?;
     eprintln!("chaos for {} s with --seed {seed}", args.seconds);
-    let report =
-        Story { bos: args.bos.canonicalize().context("finding the service")?, out: out.clone(), seed }
-            .tell(std::time::Duration::from_secs(args.seconds))?;
+    let bos = args.bos.canonicalize().context("finding the service")?;
+    let time = Duration::from_secs(args.seconds);
+    let report = if args.production {
+        process::watch_signals()?;
+        production::Story { bos, out: out.clone(), seed }.tell(time)?
+    } else {
+        Story { bos, out: out.clone(), seed }.tell(time)?
+    };
     fs::write(out.join("report.md"), report.markdown())?;
     println!("{}", report.text());
     if report.passed() {

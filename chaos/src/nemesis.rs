@@ -36,9 +36,9 @@ pub(crate) const POINTS: [Point; 10] = [
 ];
 
 /// The point that is passed only when the bus holds something that cannot be read.
-const NEEDS_POISON: &str = "set_aside";
+pub(crate) const NEEDS_POISON: &str = "set_aside";
 /// The point that is passed only when a deadline passes, which on a fast machine none does.
-const NEEDS_TIMER: &str = "timer_fired";
+pub(crate) const NEEDS_TIMER: &str = "timer_fired";
 
 /// How long the service lives between faults.
 const LIFE_MS: std::ops::Range<u64> = 150..1_500;
@@ -57,7 +57,7 @@ pub(crate) struct Point {
     pub(crate) name: &'static str,
     /// What the crash leaves half done.
     pub(crate) fault: &'static str,
-    passes: u32,
+    pub(crate) passes: u32,
 }
 
 /// What was done to the service.
@@ -72,11 +72,16 @@ pub(crate) struct Done {
 impl Done {
     /// The crashes as rows of the report: each point at least once.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row> {
-        POINTS.iter().map(|point| {
-            let times = self.crashes.get(point.name).copied().unwrap_or_default();
-            Row::new(format!("crash at {}", point.name), point.fault, times, 1)
-        })
+        crash_rows(&self.crashes)
     }
+}
+
+/// How often the service crashed at each point, as rows of the report.
+pub(crate) fn crash_rows(crashes: &BTreeMap<&'static str, usize>) -> impl Iterator<Item = Row> {
+    POINTS.iter().map(|point| {
+        let times = crashes.get(point.name).copied().unwrap_or_default();
+        Row::new(format!("crash at {}", point.name), point.fault, times, 1)
+    })
 }
 
 /// The one who kills.
@@ -141,7 +146,9 @@ impl<'r> Nemesis<'r> {
                 let crash = self.run.history.begin(WORKER, Op::Crash, facts.clone())?;
                 self.run.history.end(crash, Outcome::Ok, facts)
             }
-            Some(death @ Death::Other(_)) => bail!("the service ended by itself: {death:?}"),
+            Some(death @ (Death::Other(_) | Death::Killed)) => {
+                bail!("the service ended by itself: {death:?}")
+            }
             None => self.kill(&mut server),
         }
     }

@@ -136,10 +136,27 @@ impl Server {
         }
     }
 
-    fn death(&mut self) -> Result<Option<Death>> {
-        let aborted = Signal::ABORT.as_raw();
+    /// Freezes the process: its connections stay, and it does nothing.
+    pub(crate) fn pause(&mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).context("pausing the service")
+    }
+
+    /// Lets a frozen process go on as if nothing had happened.
+    pub(crate) fn resume(&mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).context("resuming the service")
+    }
+
+    /// The process's number in the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How the process has ended, if it has.
+    pub(crate) fn death(&mut self) -> Result<Option<Death>> {
+        let (aborted, killed) = (Signal::ABORT.as_raw(), Signal::KILL.as_raw());
         Ok(self.child.try_wait()?.map(|status| match status.signal() {
             Some(signal) if signal == aborted => Death::AtCrashPoint,
+            Some(signal) if signal == killed => Death::Killed,
             _ => Death::Other(status),
         }))
     }
@@ -153,11 +170,13 @@ impl Drop for Server {
     }
 }
 
-/// How a process ended by itself.
+/// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Death {
     /// At the crash point that it was started with.
     AtCrashPoint,
+    /// By somebody's hand.
+    Killed,
     /// In another way.
     Other(ExitStatus),
 }

@@ -53,13 +53,13 @@ pub(super) fn ask_once(facts: &Facts<'_>) -> Judged {
 pub(super) fn are_the_same_under_an_id(facts: &Facts<'_>) -> Judged {
     let by_id = grouped(ours(facts).map(|event| (event.id, event)));
     Judged::each("event ids of ours", by_id, |(id, events)| {
+        let address = |event: &Event| (event.topic.clone(), event.key.clone(), event.partition);
         let differs = |event: &&Event| {
-            events.first().is_some_and(|first| {
-                (&first.topic, &first.key, &first.value) != (&event.topic, &event.key, &event.value)
-            })
+            let first = events.first();
+            first.is_some_and(|first| address(first) != address(event) || first.value != event.value)
         };
         let other = events.iter().copied().find(differs)?;
-        Some(format!("{id} came again on {} with another key or other bytes", other.topic))
+        Some(format!("{id} came again on {} with another key, partition or bytes", other.topic))
     })
 }
 
