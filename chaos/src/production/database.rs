@@ -24,21 +24,20 @@ pub(crate) struct Idle {
     pub(crate) statement: String,
 }
 
-/// Somebody who asks the database, and connects anew when it was away.
+/// Somebody who asks the database, each time over a new connection: the last one may not have survived a fault.
 pub(crate) struct Observer {
     runtime: Runtime,
     url: String,
-    connection: Option<PgConnection>,
 }
 
 impl Observer {
     pub(crate) fn new(url: String) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
-        Ok(Self { runtime, url, connection: None })
+        Ok(Self { runtime, url })
     }
 
     /// How many shards a process of the service holds, by its number in the system.
-    pub(crate) fn shards_of(&mut self, process: u32) -> Result<i64> {
+    pub(crate) fn shards_of(&self, process: u32) -> Result<i64> {
         let owner = format!("%-{process}-%");
         self.ask(async |db| {
             query_scalar("SELECT count(*) FROM leases WHERE owner LIKE $1").bind(owner).fetch_one(db).await
@@ -46,12 +45,12 @@ impl Observer {
     }
 
     /// How often a shard has changed hands.
-    pub(crate) fn changes_of_hands(&mut self) -> Result<i64> {
+    pub(crate) fn changes_of_hands(&self) -> Result<i64> {
         self.ask(async |db| query_scalar("SELECT CAST(sum(epoch) AS BIGINT) FROM leases").fetch_one(db).await)
     }
 
     /// The sessions of the service that are idle inside a transaction for longer than a second.
-    pub(crate) fn idle(&mut self) -> Result<Vec<Idle>> {
+    pub(crate) fn idle(&self) -> Result<Vec<Idle>> {
         self.ask(async |db| {
             let rows = query(
                 "SELECT pid, xact_start::text, query FROM pg_stat_activity WHERE application_name = 'bos' \
@@ -65,7 +64,7 @@ impl Observer {
     }
 
     /// Ends every session of the service, and says how many there were.
-    pub(crate) fn terminate_sessions(&mut self) -> Result<i64> {
+    pub(crate) fn terminate_sessions(&self) -> Result<i64> {
         self.ask(async |db| {
             let ended = "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                          WHERE application_name = 'bos') AS ended";
@@ -75,7 +74,7 @@ impl Observer {
 
     /// Leaves every shard a deadline that passes in a moment, for a batch that has long ended. What fires of it must change
     /// nothing.
-    pub(crate) fn put_overdue_timers(&mut self) -> Result<()> {
+    pub(crate) fn put_overdue_timers(&self) -> Result<()> {
         self.ask(async |db| {
             let timers = "INSERT INTO timers (shard, batch_id, kind, run, phase, attempt, due_at) \
                           SELECT DISTINCT ON (shard) shard, batch_id, 'phase', run, 'spellcheck', 1, now() + interval '2 s' \
@@ -85,23 +84,19 @@ impl Observer {
     }
 
     /// What the stopped service has in its tables; the log is left empty.
-    pub(crate) fn read(&mut self, canary: &Canary) -> Result<Database> {
+    pub(crate) fn read(&self, canary: &Canary) -> Result<Database> {
         let canary = canary.clone();
         self.ask(async |db| dump(db, &canary).await)
     }
 
-    fn ask<T>(&mut self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, SqlError>) -> Result<T> {
-        let (url, kept) = (&self.url, self.connection.take());
-        let (connection, answer) = self.runtime.block_on(async {
-            let mut connection = match kept {
-                Some(connection) => connection,
-                None => PgConnection::connect(url).await?,
-            };
+    fn ask<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, SqlError>) -> Result<T> {
+        let answer = self.runtime.block_on(async {
+            let mut connection = PgConnection::connect(&self.url).await?;
             let answer = work(&mut connection).await?;
-            Ok::<_, SqlError>((connection, answer))
-        })?;
-        self.connection = Some(connection);
-        Ok(answer)
+            connection.close().await?;
+            Ok::<_, SqlError>(answer)
+        });
+        answer.context("asking PostgreSQL")
     }
 }
 
