@@ -23,20 +23,25 @@ mod rows;
 pub mod serve;
 mod shapes;
 mod submission;
+pub mod token;
 #[cfg(feature = "kafka")]
 pub mod topics;
 
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use secrecy::SecretString;
 use tokio::runtime::Builder;
 
 use client::{Client, Failure};
 use output::{Color, Format, Output};
+
+use crate::config::layers::read_secret;
 
 /// How a command ends, for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +77,8 @@ impl From<Exit> for ExitCode {
     after_help = "Examples:\n  bos demo                                      a class of essays from start to end\n  \
         bos serve                                     the service on http://127.0.0.1:5000\n  \
         bos batch submit essays/ --course ENG5 --wait\n\n\
-        Every flag has a twin in the environment: --server is BATCH_ORCHESTRATOR_SERVICE_SERVER.\n\
+        Every flag has a twin in the environment: --server is BATCH_ORCHESTRATOR_SERVICE_SERVER,\n\
+        --token is BOS_TOKEN.\n\
         Exit: 0 ok · 1 failed · 2 usage or configuration · 3 not found · 4 some items failed\n      \
         5 timed out · 6 server unreachable",
     subcommand_required = true,
@@ -91,9 +97,19 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Server that client commands talk to
-    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:5000")]
+    #[arg(long, global = true, value_name = "URL")]
+    #[arg(help = "Server that client commands talk to [default: http://127.0.0.1:5000]")]
     #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_SERVER", hide_env = true)]
-    pub server: String,
+    pub server: Option<String>,
+    /// Token for the server
+    #[arg(long, global = true, value_name = "TOKEN")]
+    #[arg(help = "Token for the server; better in BOS_TOKEN, since others can read a command line")]
+    #[arg(env = "BOS_TOKEN", hide_env = true)]
+    pub token: Option<SecretString>,
+    /// File that holds the token
+    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(env = "BOS_TOKEN_FILE", hide_env = true)]
+    pub token_file: Option<PathBuf>,
     /// Shape of the output: table, json or jsonl
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
     #[arg(value_name = "FORMAT", hide_possible_values = true)]
@@ -112,6 +128,41 @@ pub struct Global {
     #[arg(short, long, global = true)]
     #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_VERBOSE", hide_env = true)]
     pub verbose: bool,
+}
+
+/// Where a server listens that nobody configured.
+const USUAL_SERVER: &str = "http://127.0.0.1:5000";
+
+impl Global {
+    /// A client of the server that is named, or of the usual one.
+    fn client(&self) -> anyhow::Result<Client> {
+        self.client_of(self.server.as_deref().unwrap_or(USUAL_SERVER))
+    }
+
+    /// A client of this server, with the token that was given.
+    fn client_of(&self, server: &str) -> anyhow::Result<Client> {
+        let fault = |subject: &str, problem: &str, next_step: &str| {
+            crate::config::Error(vec![crate::config::Fault::new(subject, problem, next_step)])
+        };
+        let token = match (&self.token, &self.token_file) {
+            (Some(_), Some(_)) => {
+                let problem = "and --token-file (or BOS_TOKEN_FILE) both give a token";
+                return Err(fault("--token (or BOS_TOKEN)", problem, "keep one of the two").into());
+            }
+            (Some(token), None) => Some(token.clone()),
+            (None, Some(file)) => Some(read_secret(file).map(SecretString::from).map_err(|problem| {
+                fault("--token-file", &problem, "name a readable file that only its owner may read")
+            })?),
+            (None, None) => None,
+        };
+        let client = Client::new(server)?;
+        match token {
+            None => Ok(client),
+            Some(token) => Ok(client.with_token(&token).ok_or_else(|| {
+                fault("the token", "is not one", "give what `bos token create` printed, and nothing else")
+            })?),
+        }
+    }
 }
 
 /// The subcommands.
@@ -133,6 +184,8 @@ pub enum Command {
     Topics(topics::TopicsCommand),
     /// Bring the tables of PostgreSQL up to date
     Migrate(migrate::MigrateCommand),
+    /// Make tokens of callers, list them and take them back
+    Token(token::TokenCommand),
     /// Show or check the configuration
     Config(config::ConfigCommand),
     /// Print the API's description (OpenAPI 3.1)
@@ -167,11 +220,11 @@ fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Demo(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
         Command::Openapi(command) => command.run(),
         Command::Batch(command) => {
-            let client = Client::new(&global.server)?;
+            let client = global.client()?;
             on(&mut Builder::new_current_thread(), command.run(&client, output))
         }
         Command::Essay(command) => {
-            let client = Client::new(&global.server)?;
+            let client = global.client()?;
             on(&mut Builder::new_current_thread(), command.run(&client, output))
         }
         #[cfg(feature = "kafka")]
@@ -179,6 +232,7 @@ fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         #[cfg(feature = "kafka")]
         Command::Topics(command) => on(&mut Builder::new_current_thread(), command.run(output)),
         Command::Migrate(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::Token(command) => on(&mut Builder::new_multi_thread(), command.run(&global, output)),
         Command::Config(command) => command.run(output),
         Command::Completions(command) => command.run(),
     }
@@ -197,6 +251,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn exit_of(error: &anyhow::Error) -> Exit {
     let is_usage = error.is::<crate::config::Error>()
         || error.is::<files::Error>()
+        || matches!(error.downcast_ref(), Some(store::Error::Unfit { .. }))
         || error.downcast_ref().is_some_and(crate::run::Error::is_of_the_configuration);
     match error.downcast_ref::<Failure>() {
         Some(failure) => failure.exit(),
@@ -257,6 +312,10 @@ mod tests {
                     continue;
                 }
                 let twin = flag.get_env().and_then(|name| name.to_str()).map(|name| name.replace(PREFIX, ""));
+                if twin.as_deref().is_some_and(|twin| matches!(twin, "BOS_TOKEN" | "BOS_TOKEN_FILE")) {
+                    // No setting begins so; the configuration does not look at them.
+                    continue;
+                }
                 let twin = twin.unwrap_or_else(|| flag.get_id().as_str().to_uppercase());
                 let of_setting = crate::config::KEYS.iter().any(|key| key.name.to_uppercase() == twin);
                 assert!(FLAG_TWINS.contains(&twin.as_str()) || of_setting, "{twin}");

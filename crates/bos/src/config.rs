@@ -219,12 +219,25 @@ impl Config {
     /// # Errors
     /// Every fault that was found, at once.
     pub fn load(sources: &Sources) -> Result<Loaded, Error> {
+        Self::load_with(sources, checks::check)
+    }
+
+    /// As [`Config::load`], for a command that looks after one part of an installation: what only matters to who serves is
+    /// not held against it.
+    ///
+    /// # Errors
+    /// Every fault that was found, at once.
+    pub fn load_for_upkeep(sources: &Sources) -> Result<Loaded, Error> {
+        Self::load_with(sources, checks::check_for_upkeep)
+    }
+
+    fn load_with(sources: &Sources, check: fn(&Self, &[Shown]) -> checks::Findings) -> Result<Loaded, Error> {
         let mut values = layers::Values::read(sources);
         let shown = values.shown();
         let config = Self::read(&mut values);
         let (mut faults, ignored) = values.into_findings();
         let Some(config) = config else { return Err(Error(faults)) };
-        let findings = checks::check(&config, &shown);
+        let findings = check(&config, &shown);
         faults.extend(findings.faults);
         if faults.is_empty() {
             Ok(Loaded { config, shown, ignored, warnings: findings.warnings })

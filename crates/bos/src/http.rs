@@ -24,6 +24,7 @@ mod schemas;
 mod shape;
 mod status;
 mod submission;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -32,12 +33,11 @@ use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware;
 use axum::response::IntoResponse as _;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use app::App;
-use auth::Caller;
 use body::Bodies;
 pub use body::BodyLimits;
 use companions::ContentService;
@@ -59,6 +59,8 @@ pub fn router(app: App) -> Router {
         .route("/v1/batch/{batch_id}/initiate-cj-assessment", post(batch::start::cj_assessment))
         .route("/v1/batch/{batch_id}/pipeline", post(batch::start::pipeline))
         .route("/v1/limits", get(limits::limits))
+        .route("/v1/tokens", post(tokens::create::create).get(tokens::list::list))
+        .route("/v1/tokens/{token_id}", delete(tokens::revoke::revoke))
         .route("/healthz", get(health::alive))
         .route("/v1/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -69,10 +71,10 @@ pub fn router(app: App) -> Router {
         .route("/docs/{*path}", get(docs::asset));
     if let Some(service) = app.content() {
         let shelf = content::Shelf { service, bodies: app.bodies().clone() };
-        let known = middleware::from_extractor_with_state::<Caller, App>(app.clone());
-        routes = routes.merge(content::routes(shelf).layer(known).with_state(()));
+        routes = routes.merge(content::routes(shelf).with_state(()));
     }
-    frame(routes).with_state(app)
+    let guarded = routes.route_layer(middleware::from_fn_with_state(app.clone(), auth::guard));
+    frame(guarded).with_state(app)
 }
 
 /// A Content Service and nothing else, for `bos companions`. Like the platform's own it asks nobody who they are.

@@ -23,3 +23,4 @@ pub mod run;
 pub mod serve;
 pub mod tasks;
 pub mod telemetry;
+mod tokens;

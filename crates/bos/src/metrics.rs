@@ -8,6 +8,9 @@ pub const HTTP_REQUESTS: &str = "bos_http_requests_total";
 /// Seconds from a request's header to its answer's header, by `method` and `route`.
 pub const HTTP_REQUEST_SECONDS: &str = "bos_http_request_duration_seconds";
 
+/// Requests refused for who makes them, by `reason`.
+pub const CALLERS_REFUSED: &str = "bos_callers_refused_total";
+
 /// Bounds of the duration histograms, in seconds.
 pub(crate) const SECONDS_BUCKETS: [f64; 12] =
     [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -16,6 +19,7 @@ pub(crate) const SECONDS_BUCKETS: [f64; 12] =
 pub(crate) fn describe() {
     engine::metrics::describe();
     describe_counter!(HTTP_REQUESTS, "Requests answered");
+    describe_counter!(CALLERS_REFUSED, "Requests refused for who makes them");
     describe_histogram!(
         HTTP_REQUEST_SECONDS,
         Unit::Seconds,

@@ -16,12 +16,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::config::words::{Companion, Language};
+use crate::config::words::{Auth, Companion, Language};
 use crate::http::{self, App};
 use crate::neighbours::{self, Bus, Content};
 use crate::serve;
 use crate::tasks::Tasks;
 use crate::telemetry::Metrics;
+use crate::tokens;
 
 /// How often the service looks whether its database is where it was.
 const LOOK_AFTER_FILE: Duration = Duration::from_millis(500);
@@ -163,6 +164,11 @@ pub async fn run(
         app = app.with_metrics(metrics);
     }
     let router = http::router(app);
+    if config.auth == Auth::Token && !tokens::are_there(&store).await? {
+        tracing::warn!(
+            "nobody can call: there is no token yet; stop, and make one with `bos token create --user NAME`"
+        );
+    }
     tasks.spawn("data folder", stop_without_its_file(store.clone(), shutdown.clone(), end));
     ready(Ready { address, took: started.elapsed() });
     serve::serve(listener, router, serve::Limits::from(&*config), shutdown, tasks.clone()).await;

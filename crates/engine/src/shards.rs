@@ -82,7 +82,7 @@ impl Shards {
     pub(crate) async fn renewed(&mut self) {
         if self.owned.changed().await.is_err() {
             // Nobody renews any more: the process is stopping, and whoever waits here is told so in another way.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

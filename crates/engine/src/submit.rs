@@ -156,10 +156,7 @@ impl Fingerprints {
 impl Engine {
     /// The key of a request: its scope is the caller and the route, its fingerprint what the request says.
     pub fn key(&self, owner: &Owner, route: &str, key: &str, content_type: &str, body: &[u8]) -> Key {
-        let principal = owner
-            .org_id
-            .as_ref()
-            .map_or_else(|| owner.user_id.clone(), |org| format!("{org}/{}", owner.user_id));
+        let principal = principal(owner);
         let mut hash = Sha256::new();
         for part in [principal.as_str(), route, key] {
             hash.update((part.len() as u64).to_be_bytes());
@@ -238,6 +235,13 @@ impl Engine {
         self.wake(&committed);
         Ok(receipt)
     }
+}
+
+/// A caller as one text; no two callers have the same, whatever stands in their names.
+fn principal(owner: &Owner) -> String {
+    let plain = |name: &str| name.replace('%', "%25").replace('/', "%2F");
+    let user = plain(&owner.user_id);
+    owner.org_id.as_deref().map_or_else(|| user.clone(), |org| format!("{}/{user}", plain(org)))
 }
 
 impl SubmittedText {
@@ -349,10 +353,9 @@ async fn command_in(
 ) -> Result<(Receipt, Option<Done>), Error> {
     let key = command.key.as_ref();
     let owner = &command.owner;
-    let Some(row) = tx.batch_for_update(command.batch).await? else { return Err(Error::NotFound) };
-    if row.owner != *owner {
+    let Some(row) = tx.own_batch_for_update(owner, command.batch).await? else {
         return Err(Error::NotFound);
-    }
+    };
     if let Some(answer) = claim(tx, key).await? {
         return Ok((Receipt::Replayed(answer), None));
     }
@@ -363,4 +366,28 @@ async fn command_in(
     let answer = (command.render)(&status);
     keep_answer(tx, key, command.batch, &answer).await?;
     Ok((Receipt::Fresh(answer), done))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Owner, principal};
+
+    #[test]
+    fn no_two_callers_share_their_keys_whatever_their_names_are() {
+        let of = |org: Option<&str>, user: &str| {
+            principal(&Owner { user_id: user.to_owned(), org_id: org.map(str::to_owned) })
+        };
+        assert_eq!(of(None, "local"), "local");
+        let callers = [
+            of(None, "a/b"),
+            of(None, "a%2Fb"),
+            of(Some("a"), "b"),
+            of(Some("a"), "b/c"),
+            of(Some("a/b"), "c"),
+            of(Some("a%2Fb"), "c"),
+            of(None, "a/b/c"),
+        ];
+        let different: std::collections::HashSet<&String> = callers.iter().collect();
+        assert_eq!(different.len(), callers.len());
+    }
 }

@@ -93,6 +93,22 @@ const LOCK: Sql = Sql::each(
     READ.sqlite,
 );
 
+/// A stranger's request takes no lock that the owner would wait for.
+const LOCK_OWN: Sql = Sql::each(
+    "batches",
+    "lock a batch",
+    concat!(
+        "SELECT ",
+        batch_columns!(),
+        " FROM batches b WHERE b.batch_id = $1 AND b.owner_user_id = $2 AND b.org_id IS NOT DISTINCT FROM $3 FOR UPDATE"
+    ),
+    concat!(
+        "SELECT ",
+        batch_columns!(),
+        " FROM batches b WHERE b.batch_id = $1 AND b.owner_user_id = $2 AND b.org_id IS NOT DISTINCT FROM $3"
+    ),
+);
+
 /// Measured with 4 writers over 50 of 200 rows: in order of arrival 0.8 units/s with lock time-outs, sorted 379.
 const LOCK_MANY: Sql = Sql::each(
     "batches",
@@ -150,6 +166,15 @@ impl Tx {
     /// As [`Tx::batch`], locked against other units until this one ends. Every unit about a batch takes this lock first.
     pub async fn batch_for_update(&mut self, id: BatchId) -> Result<Option<BatchRow>, Error> {
         self.one(LOCK, params![id], BatchRow::read).await
+    }
+
+    /// As [`Tx::batch_for_update`], on behalf of a caller: none when the batch is somebody else's.
+    pub async fn own_batch_for_update(
+        &mut self,
+        owner: &Owner,
+        id: BatchId,
+    ) -> Result<Option<BatchRow>, Error> {
+        self.one(LOCK_OWN, params![id, &owner.user_id, owner.org_id.as_deref()], BatchRow::read).await
     }
 
     /// Locks several batches in the order of their ids, whatever the order asked for. Absent ones are left out.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use domain::BatchId;
 
+use crate::batches::Owner;
 use crate::error::Error;
 use crate::param::{Param, params};
 use crate::private::Private;
+use crate::reads::owned;
 use crate::tx::{Sql, Tx};
 
 /// The labels of a batch, or those that a list asks for.
@@ -15,7 +17,11 @@ pub type Labels = BTreeMap<String, Private<String>>;
 const INSERT: Sql =
     Sql::both("labels", "insert labels", "INSERT INTO labels (batch_id, key, value) VALUES ($1, $2, $3)");
 
-const READ: Sql = Sql::both("labels", "read labels", "SELECT key, value FROM labels WHERE batch_id = $1");
+const READ: Sql = Sql::both(
+    "labels",
+    "read labels",
+    concat!("SELECT key, value FROM labels WHERE batch_id = $1 AND ", owned!()),
+);
 
 impl Tx {
     /// Stores the labels of a new batch.
@@ -24,9 +30,10 @@ impl Tx {
         self.insert_many(INSERT, "", rows).await.map(drop)
     }
 
-    /// The labels of a batch.
-    pub async fn labels(&mut self, batch: BatchId) -> Result<Labels, Error> {
-        let rows = self.all(READ, params![batch], |row| Ok((row.get(0)?, Private(row.get(1)?)))).await?;
+    /// The labels of an owner's batch. A stranger gets none.
+    pub async fn labels(&mut self, owner: &Owner, batch: BatchId) -> Result<Labels, Error> {
+        let caller = params![batch, &owner.user_id, owner.org_id.as_deref()];
+        let rows = self.all(READ, caller, |row| Ok((row.get(0)?, Private(row.get(1)?)))).await?;
         Ok(rows.into_iter().collect())
     }
 }

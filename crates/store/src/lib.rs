@@ -31,6 +31,7 @@ mod sqlx;
 mod staged_texts;
 mod timeline;
 mod timers;
+mod tokens;
 mod tx;
 
 use std::path::Path;
@@ -61,6 +62,7 @@ pub use sqlite::Lane;
 pub use staged_texts::{StagedDepth, StagedRow, StagedText};
 pub use timeline::TimelineRow;
 pub use timers::DueTimer;
+pub use tokens::TokenRow;
 pub use tx::Tx;
 
 /// Where SQLite takes the time of a unit from.

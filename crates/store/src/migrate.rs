@@ -16,14 +16,21 @@ struct Migration {
     postgres: &'static str,
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sqlite: include_str!("../migrations/sqlite/0001_base.sql"),
-    postgres: include_str!("../migrations/postgres/0001_base.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sqlite: include_str!("../migrations/sqlite/0001_base.sql"),
+        postgres: include_str!("../migrations/postgres/0001_base.sql"),
+    },
+    Migration {
+        version: 2,
+        sqlite: include_str!("../migrations/sqlite/0002_tokens.sql"),
+        postgres: include_str!("../migrations/postgres/0002_tokens.sql"),
+    },
+];
 
 /// The schema that this program writes.
-pub const SCHEMA: i64 = 1;
+pub const SCHEMA: i64 = 2;
 /// The oldest schema reader that can live beside it.
 pub const MIN_READER: i64 = 1;
 
@@ -35,8 +42,7 @@ pub(crate) fn sqlite(conn: &Connection, path: &Path, now: &Now) -> Result<(), Er
             return Err(too_new(current, min_reader));
         }
         if current < SCHEMA {
-            let copy = path.with_extension(format!("db.bak-{current}"));
-            conn.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(refused)?;
+            keep_a_copy(conn, path, current)?;
         }
     }
     let from = current.map_or(0, |(current, _)| current);
@@ -53,6 +59,23 @@ pub(crate) fn sqlite(conn: &Connection, path: &Path, now: &Now) -> Result<(), Er
         conn.execute_batch(&text).map_err(refused)?;
     }
     Ok(())
+}
+
+/// Leaves the database as it is beside it. A crash on the way leaves a part of a copy under another name, or a whole one of
+/// the same state, and neither keeps the next start from making its own.
+fn keep_a_copy(conn: &Connection, path: &Path, current: i64) -> Result<(), Error> {
+    let copy = path.with_extension(format!("db.bak-{current}"));
+    let unfinished = path.with_extension(format!("db.bak-{current}.part"));
+    let cannot = |source: std::io::Error| Error::Unfit {
+        problem: format!("{} cannot be written ({})", copy.display(), source.kind()),
+    };
+    match std::fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot(error)),
+        Ok(()) | Err(_) => {}
+    }
+    conn.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()])
+        .map_err(|e| Error::sqlite("copy its file before the tables change", e))?;
+    std::fs::rename(&unfinished, &copy).map_err(cannot)
 }
 
 fn sqlite_version(conn: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {

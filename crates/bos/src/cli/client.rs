@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use getrandom::Error as NoRandomness;
-use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH, RETRY_AFTER};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
+};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -33,6 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 pub(super) struct Client {
     http: reqwest::Client,
     server: Url,
+    authorization: Option<HeaderValue>,
 }
 
 /// An answer that is no problem.
@@ -65,7 +69,26 @@ impl Client {
             .user_agent(concat!("bos/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|_| wrong())?;
-        Ok(Self { http, server: url })
+        Ok(Self { http, server: url, authorization: None })
+    }
+
+    /// With this token in every request; nothing when it cannot stand in a header.
+    pub(super) fn with_token(self, token: &SecretString) -> Option<Self> {
+        let token = token.expose_secret();
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
+        value.set_sensitive(true);
+        Some(Self { authorization: Some(value), ..self })
+    }
+
+    fn request(&self, method: Method, url: &Url) -> RequestBuilder {
+        let request = self.http.request(method, url.clone());
+        match &self.authorization {
+            Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
+            None => request,
+        }
     }
 
     /// The address of a path, which is relative (`v1/batch`), with its query.
@@ -81,13 +104,13 @@ impl Client {
     /// Reads a JSON document.
     pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         let url = self.url(path, query);
-        self.answer(|| self.http.request(Method::GET, url.clone())).await?.json(self)
+        self.answer(|| self.request(Method::GET, &url)).await?.json(self)
     }
 
     /// Reads bytes.
     pub(super) async fn get_bytes(&self, path: &str, query: &[(&str, &str)]) -> Result<Bytes, Failure> {
         let url = self.url(path, query);
-        Ok(self.answer(|| self.http.request(Method::GET, url.clone())).await?.body)
+        Ok(self.answer(|| self.request(Method::GET, &url)).await?.body)
     }
 
     /// Reads a JSON document if it is no longer what `etag` says, after waiting up to `wait` for that.
@@ -101,7 +124,7 @@ impl Client {
         let query: &[(&str, &str)] = if etag.is_some() { &[("wait", &seconds)] } else { &[] };
         let url = self.url(path, query);
         let answer = self.answer(|| {
-            let request = self.http.request(Method::GET, url.clone());
+            let request = self.request(Method::GET, &url);
             etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag))
         });
         let answer = answer.await?;
@@ -119,13 +142,27 @@ impl Client {
         let body = Bytes::from(serde_json::to_vec(body).map_err(|_| Failure::Unwritable)?);
         let url = self.url(path, &[]);
         let answer = self.answer(|| {
-            let request = self.http.request(Method::POST, url.clone());
+            let request = self.request(Method::POST, &url);
             request
                 .header(CONTENT_TYPE, "application/json")
                 .header("idempotency-key", &key)
                 .body(body.clone())
         });
         answer.await?.json(self)
+    }
+
+    /// Sends a JSON document a single time: what is made by it cannot be asked for again under a key.
+    pub(super) async fn post_once(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        let body = Bytes::from(serde_json::to_vec(body).map_err(|_| Failure::Unwritable)?);
+        let request = self.request(Method::POST, &self.url(path, &[]));
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        self.attempt(request).await.map_err(|(failure, _)| failure)?.json(self)
+    }
+
+    /// Deletes what is at a path; once more does no harm.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        let url = self.url(path, &[]);
+        self.answer(|| self.request(Method::DELETE, &url)).await.map(drop)
     }
 
     async fn answer(&self, request: impl Fn() -> RequestBuilder) -> Result<Answer, Failure> {

@@ -59,7 +59,7 @@ fn rate(text: &str) -> Result<f64, &'static str> {
 
 impl CompanionsCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let Loaded { config, .. } = self.settings.load()?;
+        let Loaded { config, .. } = self.settings.load_for_upkeep()?;
         let Some(kafka) = KafkaSettings::of(&config) else {
             let next_step = "set KAFKA_BOOTSTRAP_SERVERS; on the embedded log `bos serve` runs them itself";
             let fault = Fault::new(

@@ -64,13 +64,25 @@ impl SettingsArgs {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(self) -> Result<Loaded, Error> {
+        Config::load(&self.sources())
+    }
+
+    /// The same for a command that looks after one part of an installation and serves nobody.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load_for_upkeep(self) -> Result<Loaded, Error> {
+        Config::load_for_upkeep(&self.sources())
+    }
+
+    fn sources(self) -> Sources {
         let named = [("host", self.host), ("port", self.port), ("data_dir", self.data_dir)];
         let named = named.into_iter().filter_map(|(key, value)| {
             let flag = format!("--{}", key.replace('_', "-"));
             value.map(|value| Flag { flag, key: key.to_owned(), value })
         });
         let set = self.set.into_iter().map(|(key, value)| Flag { flag: format!("--set {key}"), key, value });
-        Config::load(&Sources::of_process(self.config, named.chain(set).collect()))
+        Sources::of_process(self.config, named.chain(set).collect())
     }
 }
 
@@ -124,7 +136,7 @@ struct Verdict {
 }
 
 fn check(loaded: &Loaded, output: &Output) -> anyhow::Result<Exit> {
-    let missing = loaded.config.not_in_this_release();
+    let missing = loaded.config.not_in_this_build();
     if !missing.is_empty() {
         return Err(Error(missing).into());
     }

@@ -37,7 +37,7 @@ pub struct ServeCommand {
 impl ServeCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
         let Loaded { config, ignored, warnings, .. } = self.settings.load()?;
-        let missing = config.not_in_this_release();
+        let missing = config.not_in_this_build();
         if !missing.is_empty() {
             return Err(Error(missing).into());
         }

@@ -51,7 +51,7 @@ impl TopicsCommand {
             Action::Check { settings } => (settings, false),
             Action::Create { settings } => (settings, true),
         };
-        let config = settings.load()?.config;
+        let config = settings.load_for_upkeep()?.config;
         let Some(kafka) = KafkaSettings::of(&config) else {
             let fault = Fault::new("kafka_bootstrap_servers", "is unset", "set KAFKA_BOOTSTRAP_SERVERS");
             return Err(Error(vec![fault]).into());

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
+
 use super::error::Fault;
 use super::layers::{PREFIX, subject};
 use super::words::{Auth, Environment};
@@ -9,6 +11,14 @@ use super::{Config, Shown};
 
 /// Most essays that a batch may ever hold: one command must list them all within a broker's message size.
 pub const ESSAYS_CEILING: u32 = 3_000;
+
+/// Characters of the shortest token that a gateway may prove itself with.
+const GATEWAY_TOKEN_LENGTH: usize = 32;
+
+/// Whether a token is long enough, and of characters that arrive as they were sent.
+fn can_prove(token: &str) -> bool {
+    token.len() >= GATEWAY_TOKEN_LENGTH && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
 
 /// What the checks found.
 #[derive(Debug, Default)]
@@ -19,9 +29,10 @@ pub struct Findings {
     pub warnings: Vec<Fault>,
 }
 
-/// Checks the settings against each other.
+/// Checks the settings against each other, as far as the service depends on it.
 pub fn check(config: &Config, shown: &[Shown]) -> Findings {
     let mut checks = Checks { config, shown, findings: Findings::default() };
+    checks.pairs();
     checks.neighbours();
     checks.numbers();
     checks.exposure();
@@ -29,29 +40,22 @@ pub fn check(config: &Config, shown: &[Shown]) -> Findings {
     checks.findings
 }
 
+/// Checks what a command depends on that looks after one part of an installation and serves nobody.
+pub fn check_for_upkeep(config: &Config, shown: &[Shown]) -> Findings {
+    let mut checks = Checks { config, shown, findings: Findings::default() };
+    checks.neighbours();
+    checks.numbers();
+    checks.findings
+}
+
 impl Config {
-    /// The neighbours and callers that were chosen but that `bos serve` of this release cannot serve yet.
-    pub fn not_in_this_release(&self) -> Vec<Fault> {
-        let kafka = self.kafka_bootstrap_servers.is_some() && !cfg!(feature = "kafka");
-        let chosen = [
-            (
-                kafka,
-                "kafka_bootstrap_servers",
-                "Kafka is not in this build",
-                "take a build with the feature kafka, or leave it out and use the embedded log",
-            ),
-            (
-                self.auth != Auth::Off,
-                "auth",
-                "authentication is not in this release",
-                "leave it out and use auth = \"off\" on a loopback address",
-            ),
-        ];
-        chosen
-            .into_iter()
-            .filter(|(chosen, ..)| *chosen)
-            .map(|(_, key, problem, next_step)| Fault::new(key, format!("is set, but {problem}"), next_step))
-            .collect()
+    /// What was chosen and is not in this build.
+    pub fn not_in_this_build(&self) -> Vec<Fault> {
+        if self.kafka_bootstrap_servers.is_none() || cfg!(feature = "kafka") {
+            return Vec::new();
+        }
+        let next_step = "take a build with the feature kafka, or leave it out and use the embedded log";
+        vec![Fault::new("kafka_bootstrap_servers", "is set, but Kafka is not in this build", next_step)]
     }
 }
 
@@ -62,7 +66,8 @@ struct Checks<'a> {
 }
 
 impl Checks<'_> {
-    fn neighbours(&mut self) {
+    /// Neighbours that go together.
+    fn pairs(&mut self) {
         let config = self.config;
         if config.database_url.is_some() && config.kafka_bootstrap_servers.is_none() {
             self.refuse(
@@ -72,12 +77,16 @@ impl Checks<'_> {
             );
         }
         if config.database_url.is_some() && config.content_service_url.is_none() {
-            self.refuse(
+            self.warn(
                 "database_url",
-                "chooses PostgreSQL, which several processes share, and the embedded Content Service is one process's own",
-                format!("set {PREFIX}CONTENT_SERVICE_URL, or leave the database embedded"),
+                "chooses PostgreSQL, which several processes share, while the embedded Content Service is one process's own",
+                format!("set {PREFIX}CONTENT_SERVICE_URL, or run one process only"),
             );
         }
+    }
+
+    fn neighbours(&mut self) {
+        let config = self.config;
         if config.content_service_url.as_ref().is_some_and(super::setting::ContentServiceUrl::is_link_local)
             && !config.allow_link_local_content
         {
@@ -89,6 +98,14 @@ impl Checks<'_> {
         }
         if config.auth == Auth::Gateway && config.gateway_token.is_none() {
             self.refuse("auth", "is gateway, which needs a token", format!("set {PREFIX}GATEWAY_TOKEN_FILE"));
+        }
+        let token = config.gateway_token.as_ref().filter(|_| config.auth == Auth::Gateway);
+        if token.is_some_and(|token| !can_prove(token.expose_secret())) {
+            self.refuse(
+                "gateway_token",
+                "can be guessed, or cannot stand in a header",
+                format!("give it {GATEWAY_TOKEN_LENGTH} random letters and digits, or more"),
+            );
         }
     }
 

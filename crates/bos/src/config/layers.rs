@@ -357,7 +357,7 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
 }
 
 /// Reads a secret from a file that is its owner's alone; a line end after it is not part of it.
-fn read_secret(path: &Path) -> Result<String, String> {
+pub(crate) fn read_secret(path: &Path) -> Result<String, String> {
     let cannot =
         |error: std::io::Error| format!("names {}, which cannot be read ({})", path.display(), error.kind());
     #[cfg(unix)]

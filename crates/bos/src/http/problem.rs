@@ -198,6 +198,9 @@ impl IntoResponse for Problem {
             let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
+        if let Some(challenge) = self.code.challenge() {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         if self.code == Code::UnsupportedEncoding {
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }

@@ -69,10 +69,6 @@ impl ClientContext for ClientHealth {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "librdkafka has over a hundred codes, with more to come"
-        )]
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown) => self.state.store(DOWN, Ordering::Relaxed),
             Some(

@@ -124,14 +124,11 @@ impl KafkaSettings {
 
 /// Why librdkafka made no client, without the values that it was given: a password is one of them.
 pub(crate) fn of_creation(error: &KafkaError) -> String {
-    match error {
-        KafkaError::ClientConfig(_, problem, key, _) if !key.contains("password") => {
-            format!("{key} is not acceptable ({problem})")
-        }
-        KafkaError::ClientConfig(_, _, key, _) => format!("{key} is not acceptable"),
-        KafkaError::ClientCreation(problem) => problem.clone(),
-        other => other.to_string(),
+    if let KafkaError::ClientConfig(_, problem, key, _) = error {
+        let problem = if key.contains("password") { "" } else { problem };
+        return format!("librdkafka does not take {key}: {problem}");
     }
+    if let KafkaError::ClientCreation(problem) = error { problem.clone() } else { error.to_string() }
 }
 
 #[cfg(test)]

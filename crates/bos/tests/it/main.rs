@@ -7,6 +7,7 @@
 )]
 
 mod api;
+mod auth;
 mod cli;
 mod config;
 #[path = "../../../store/tests/support/databases.rs"]
@@ -16,6 +17,8 @@ mod host;
 mod json;
 mod neighbour;
 mod problems;
+#[cfg(feature = "kafka")]
+mod production;
 mod program;
 mod query;
 mod serving;

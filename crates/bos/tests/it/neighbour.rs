@@ -2,7 +2,7 @@
 //! stored, and once it behaves everything ends well.
 
 mod hostile;
-mod service;
+pub(crate) mod service;
 
 use std::time::Duration;
 

@@ -118,6 +118,11 @@ impl Server {
         folder.to_str().unwrap().to_owned()
     }
 
+    /// The process, for whoever reads what the system tells about it.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Where raw sockets connect.
     pub(crate) fn socket(&self) -> std::net::SocketAddr {
         self.address.trim_start_matches("http://").parse().unwrap()

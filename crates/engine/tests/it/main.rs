@@ -6,6 +6,7 @@ mod bus;
 mod crashes;
 mod deadlines;
 mod desk;
+mod relay;
 mod road;
 mod storing;
 mod world;

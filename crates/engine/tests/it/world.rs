@@ -72,7 +72,7 @@ impl World {
         let engine =
             Engine::open(store.clone(), settings, Arc::clone(&clock), of_units, crash).await.unwrap();
         let bus: Arc<dyn Broker> = Arc::new(broker.clone());
-        let settings = CompanionSettings { instant: true, hunspell_dir: None };
+        let settings = CompanionSettings { instant: true, ..CompanionSettings::default() };
         let companions = Companions::open(&folder.join("companions.db"), settings).unwrap();
         let content: Arc<dyn ContentStore> = companions.content();
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());

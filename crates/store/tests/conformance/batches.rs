@@ -1,5 +1,5 @@
 use domain::Phase;
-use store::{Details, Error, Labels, Private};
+use store::{Details, Error, Labels, Owner, Private};
 
 use crate::databases::on_each;
 use crate::samples::{batch, id, new_batch, owner};
@@ -55,8 +55,34 @@ async fn details_and_labels_are_kept_beside_the_state() {
                 ("ärende".to_owned(), Private::from("🖋 \" \\")),
             ]);
             tx.insert_labels(id(1), &labels).await?;
-            assert_eq!(tx.labels(id(1)).await?, labels);
-            assert!(tx.labels(id(2)).await?.is_empty());
+            assert_eq!(tx.labels(&owner(), id(1)).await?, labels);
+            assert!(tx.labels(&owner(), id(2)).await?.is_empty());
+            for stranger in strangers() {
+                assert!(tx.labels(&stranger, id(1)).await?.is_empty());
+            }
+        });
+    })
+    .await;
+}
+
+fn strangers() -> [Owner; 2] {
+    [
+        Owner { user_id: "bob".to_owned(), org_id: None },
+        Owner { org_id: Some("school".to_owned()), ..owner() },
+    ]
+}
+
+#[tokio::test]
+async fn a_caller_locks_its_own_batches_and_nobody_elses() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            tx.insert_batch(&batch(1, 3), &new_batch(owner())).await?;
+            let found = tx.own_batch_for_update(&owner(), id(1)).await?;
+            assert_eq!(found.map(|row| row.batch), Some(batch(1, 3)));
+            assert!(tx.own_batch_for_update(&owner(), id(2)).await?.is_none());
+            for stranger in strangers() {
+                assert!(tx.own_batch_for_update(&stranger, id(1)).await?.is_none());
+            }
         });
     })
     .await;

@@ -101,7 +101,7 @@ async fn an_old_ended_batch_goes_with_everything_of_its_and_a_live_one_stays() {
             assert_eq!(tx.prune_batches(noon(), 10).await?, 0);
             assert_eq!(tx.prune_batches(noon() + Duration::from_secs(1), 10).await?, 1);
             assert!(tx.batch(old).await?.is_none());
-            assert!(tx.labels(old).await?.is_empty());
+            assert!(tx.labels(&owner(), old).await?.is_empty());
             assert!(tx.timeline(&owner(), old, 0, 10).await?.is_empty());
             assert_eq!((tx.staged_depth().await?.rows, tx.next_timer_at(0).await?), (0, None));
             assert!(tx.batch(id(3)).await?.is_some());

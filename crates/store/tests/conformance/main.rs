@@ -15,6 +15,7 @@ mod keeping;
 mod messages;
 mod reads;
 mod staged;
+mod tokens;
 mod work;
 
 /// Runs a block as one unit on each database.

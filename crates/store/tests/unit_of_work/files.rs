@@ -93,3 +93,30 @@ fn a_schema_from_a_newer_program_is_refused() {
     let said = open(folder.path()).unwrap_err().to_string();
     assert!(said.contains("install a newer bos"), "{said}");
 }
+
+#[tokio::test]
+async fn a_file_of_an_earlier_schema_is_brought_up_to_date_and_a_copy_of_it_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let conn = rusqlite::Connection::open(folder.path().join("bos.db")).unwrap();
+    conn.execute_batch(include_str!("../../migrations/sqlite/0001_base.sql")).unwrap();
+    conn.execute("INSERT INTO meta VALUES ('schema', '1'), ('min_reader', '1'), ('kept', 'set')", [])
+        .unwrap();
+    drop(conn);
+    // What a crash in the middle of an earlier try would leave.
+    std::fs::write(folder.path().join("bos.db.bak-1.part"), "half a copy").unwrap();
+
+    let store = open(folder.path()).unwrap();
+    let found = store.read(|tx| {
+        Box::pin(async move { Ok::<_, Error>((tx.meta("schema").await?, tx.meta("kept").await?)) })
+    });
+    assert_eq!(found.await.unwrap(), (Some(store::SCHEMA.to_string()), Some("set".to_owned())));
+    assert!(
+        store.read(|tx| Box::pin(async move { tx.token("").await })).await.is_ok_and(|none| none.is_none())
+    );
+
+    let copy = rusqlite::Connection::open(folder.path().join("bos.db.bak-1")).unwrap();
+    let schema: String =
+        copy.query_row("SELECT value FROM meta WHERE key = 'schema'", [], |row| row.get(0)).unwrap();
+    assert_eq!(schema, "1");
+    assert!(!folder.path().join("bos.db.bak-1.part").exists());
+}

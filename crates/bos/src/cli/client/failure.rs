@@ -72,7 +72,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn is_refused_connection(&self) -> bool {
+    pub(in crate::cli) fn is_refused_connection(&self) -> bool {
         matches!(self, Self::Unreachable { why: NOBODY, .. })
     }
 }
@@ -147,6 +147,9 @@ impl fmt::Display for Problem {
         }
         if let Some(more) = self.errors.len().checked_sub(TOLD).filter(|more| *more > 0) {
             write!(f, "\n  and {more} more")?;
+        }
+        if self.status == 401 {
+            write!(f, "\nNext: put a token into BOS_TOKEN, or name its file in BOS_TOKEN_FILE")?;
         }
         if let Some(page) = &self.page {
             write!(f, "\nWhat to do: {page}")?;

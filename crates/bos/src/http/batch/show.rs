@@ -70,7 +70,7 @@ pub(in crate::http) async fn show(
         .read(move |tx| {
             Box::pin(async move {
                 let Some(status) = tx.status_row(&owner, batch).await? else { return Ok(None) };
-                Ok(Some((status, tx.labels(batch).await?)))
+                Ok(Some((status, tx.labels(&owner, batch).await?)))
             })
         })
         .await

@@ -126,6 +126,12 @@ codes! {
     PhaseNotServed = "phase_not_served", 409, Final, "Nobody serves this phase";
     /// A single essay is only spellchecked.
     SingleEssay = "single_essay", 409, Final, "A single essay is only spellchecked";
+    /// Nobody says who calls.
+    Unauthenticated = "unauthenticated", 401, Final, "Nobody says who calls";
+    /// The token is of no use.
+    InvalidToken = "invalid_token", 401, Final, "The token is of no use";
+    /// The caller may not do this.
+    InsufficientScope = "insufficient_scope", 403, Final, "The caller may not do this";
     /// The id is malformed.
     MalformedId = "malformed_id", 400, Final, "The id is malformed";
     /// There is no such thing.
@@ -172,6 +178,16 @@ impl Code {
     /// Whether the same request can succeed later, unchanged.
     pub fn is_retryable(self) -> bool {
         self.repeat() == Repeat::Retryable
+    }
+
+    /// What `WWW-Authenticate` says (RFC 6750 §3), for problems of who calls.
+    pub(super) fn challenge(self) -> Option<&'static str> {
+        let challenges = [
+            (Self::Unauthenticated, r#"Bearer realm="bos""#),
+            (Self::InvalidToken, r#"Bearer realm="bos", error="invalid_token""#),
+            (Self::InsufficientScope, r#"Bearer realm="bos", error="insufficient_scope""#),
+        ];
+        challenges.into_iter().find(|(code, _)| *code == self).map(|(_, challenge)| challenge)
     }
 
     /// What `Retry-After` says when nobody knows better: some seconds for what passes, nothing for the rest.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bos::config::{Config, Flag, Sources};
+use bos::config::{Config, Sources};
 use bos::run::{self, Extras, Ready};
 use bos::tasks::Tasks;
 use reqwest::StatusCode;
@@ -16,7 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::program::PATIENCE;
 
-pub(super) struct Service {
+/// The configuration that these variables make, whose names go without their prefix.
+pub(crate) fn configured(settings: &[(&str, &str)]) -> Config {
+    let variable = |key: &str| format!("BATCH_ORCHESTRATOR_SERVICE_{}", key.to_uppercase());
+    let environment = settings.iter().map(|(key, value)| (variable(key), (*value).to_owned()));
+    Config::load(&Sources { environment: environment.collect(), ..Sources::default() }).unwrap().config
+}
+
+pub(crate) struct Service {
     address: String,
     http: reqwest::Client,
     end: CancellationToken,
@@ -25,15 +32,10 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) async fn start(content: String, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(content: String, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let own = [("data_dir", folder.path().to_str().unwrap()), ("content_service_url", &content)];
-        let flags = own.iter().chain(settings).map(|(key, value)| Flag {
-            flag: "test".to_owned(),
-            key: (*key).to_owned(),
-            value: (*value).to_owned(),
-        });
-        let config = Config::load(&Sources { flags: flags.collect(), ..Sources::default() }).unwrap().config;
+        let config = configured(&[own.as_slice(), settings].concat());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (end, tasks) = (CancellationToken::new(), Tasks::new());
         let (tell, ready) = oneshot::channel();
@@ -57,19 +59,13 @@ impl Service {
     }
 
     /// Hands these essays in for a spellcheck; the batch's id.
-    pub(super) async fn submit(&self, essays: &[&str]) -> String {
+    pub(crate) async fn submit(&self, essays: &[&str]) -> String {
         let essays: Vec<Value> = essays.iter().map(|text| json!({"text": text})).collect();
-        let body = json!({"essays": essays, "phases": ["spellcheck"]}).to_string();
-        let request =
-            self.http.post(format!("{}/batch", self.address)).header("content-type", "application/json");
-        let answer = request.body(body).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{:?}", answer.text().await);
-        let accepted: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-        accepted["batch_id"].as_str().unwrap().to_owned()
+        self.hand_in(&json!({"essays": essays, "phases": ["spellcheck"]})).await
     }
 
     /// The first status of the batch that is so.
-    pub(super) async fn until(&self, batch: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, batch: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let mut status = Value::Null;
         let seen = async {
             let url = format!("{}/batch/{batch}/status", self.address);
@@ -91,14 +87,43 @@ impl Service {
         status
     }
 
-    pub(super) async fn essays(&self, batch: &str) -> Vec<Value> {
+    /// The answer at a path.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let base = self.address.trim_end_matches("/v1");
+        let answer = self.http.get(format!("{base}{path}")).send().await.unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+
+    /// Hands in a batch as it is; its id.
+    pub(crate) async fn hand_in(&self, batch: &Value) -> String {
+        let request =
+            self.http.post(format!("{}/batch", self.address)).header("content-type", "application/json");
+        let answer = request.body(batch.to_string()).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{:?}", answer.text().await);
+        let accepted: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        accepted["batch_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends one essay to the spell checker; its id.
+    pub(crate) async fn trigger(&self, text: &str) -> String {
+        let request = self
+            .http
+            .post(format!("{}/trigger-spellcheck", self.address))
+            .header("content-type", "application/json");
+        let answer = request.body(json!({"text": text}).to_string()).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{:?}", answer.text().await);
+        let accepted: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        accepted["essay_id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn essays(&self, batch: &str) -> Vec<Value> {
         let answer = self.http.get(format!("{}/batch/{batch}/essays", self.address)).send().await.unwrap();
         let page: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         page["data"].as_array().unwrap().clone()
     }
 
     /// Stops it as a signal would.
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.end.cancel();
         assert!(self.tasks.shutdown(Duration::from_secs(10)).await.is_empty(), "the service does not stop");
     }

@@ -1,0 +1,53 @@
+//! A gateway that names callers.
+
+use serde_json::json;
+
+use super::{Answer, GATEWAY, Guarded, Method, RequestBuilder, make};
+
+#[tokio::test]
+async fn a_gateway_names_callers_and_nobody_else_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway-token");
+    std::fs::write(&file, format!("{GATEWAY}\n")).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let admin = make(&folder, &["--user", "root", "--scope", "admin"]);
+    let file = format!("gateway_token_file={}", file.to_str().unwrap());
+    let guarded = Guarded::on(folder, &["auth=gateway", &file]);
+    let ask = async |token: Option<&str>, headers: &[(&str, &str)], path: &str| {
+        let request = guarded.request(Method::GET, path);
+        let request = token.into_iter().fold(request, RequestBuilder::bearer_auth);
+        Answer::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    };
+
+    let (ann, school) = (("x-user-id", "ann"), ("x-org-id", "school"));
+    ask(None, &[ann], "/v1/batch").await.refuses(401, "unauthenticated");
+    ask(Some("another-token-of-thirty-two-letters-or-more"), &[ann], "/v1/batch")
+        .await
+        .refuses(401, "invalid_token");
+    ask(Some(&GATEWAY[..GATEWAY.len() - 1]), &[ann], "/v1/batch").await.refuses(401, "invalid_token");
+    for unnamed in
+        [&[][..], &[("x-user-id", "")], &[school], &[ann, ("x-user-id", "bob")], &[ann, school, school]]
+    {
+        ask(Some(GATEWAY), unnamed, "/v1/batch").await.refuses(401, "invalid_token");
+    }
+
+    let submit = guarded.request(Method::POST, "/v1/batch").bearer_auth(GATEWAY).header(ann.0, ann.1);
+    let submit = submit.header(school.0, school.1).header("content-type", "application/json");
+    let batch = Answer::of(submit.body(json!({"essays": [{"text": "Text"}]}).to_string())).await;
+    assert_eq!(batch.status, 202, "{}", batch.body);
+    let path = format!("/v1/batch/{}", batch.json()["batch_id"].as_str().unwrap());
+    assert_eq!(ask(Some(GATEWAY), &[ann, school], &path).await.status, 200);
+    for stranger in [&[ann][..], &[("x-user-id", "bob"), school], &[ann, ("x-org-id", "other")]] {
+        let answer = ask(Some(GATEWAY), stranger, &path).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (404, &json!("unknown_batch")));
+    }
+
+    // Whoever the gateway names runs nothing; who does has a token of their own, and is who it says.
+    ask(Some(GATEWAY), &[ann], "/v1/tokens").await.refuses(403, "insufficient_scope");
+    let list = ask(Some(&admin), &[ann], "/v1/tokens").await;
+    assert_eq!((list.status, &list.json()["data"][0]["user_id"]), (200, &json!("root")));
+}

@@ -1,0 +1,116 @@
+//! A token is seen once: it is in no dump of the database, no log, no answer to a bad request, no figure.
+
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use super::{Answer, GATEWAY, Guarded, Method, id_of, make};
+use crate::program::eventually;
+
+/// The part of a token that only its bearer knows.
+fn secret_of(token: &str) -> &str {
+    token.split('_').nth(2).unwrap()
+}
+
+#[tokio::test]
+async fn a_dump_of_the_database_holds_no_token() {
+    let (guarded, [admin, ann]) = Guarded::with_tokens([
+        &["--user", "root", "--scope", "admin"],
+        &["--user", "ann", "--expires", "1h"],
+    ]);
+    let key = guarded.request(Method::POST, "/v1/tokens").bearer_auth(&admin).header("idempotency-key", "k");
+    let request = key.header("content-type", "application/json").body(json!({"user_id": "bob"}).to_string());
+    let made = Answer::of(request).await.json();
+    let bob = made["token"].as_str().unwrap();
+    assert_eq!(guarded.get("/v1/batch", bob).await.status, 200);
+
+    let mut tables = 0;
+    for file in std::fs::read_dir(guarded.server.data()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        for token in [&admin, &ann, bob] {
+            let secret = secret_of(token).as_bytes();
+            let raw: Vec<u8> = (0..secret.len())
+                .step_by(2)
+                .map(|at| u8::from_str_radix(&secret_of(token)[at..at + 2], 16).unwrap())
+                .collect();
+            for part in [secret, raw.as_slice()] {
+                assert!(!bytes.windows(part.len()).any(|window| window == part), "{}", path.display());
+            }
+            tables += usize::from(bytes.windows(16).any(|window| window == id_of(token).as_bytes()));
+        }
+    }
+    assert!(tables >= 3, "their public parts are there");
+}
+
+#[tokio::test]
+async fn a_token_is_in_no_log_no_error_and_no_figure() {
+    let folder = tempfile::tempdir().unwrap();
+    let ann = make(&folder, &["--user", "ann", "--scope", "read"]);
+    let data = folder.path().join("data");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bos"));
+    command.env_clear().env("BATCH_ORCHESTRATOR_SERVICE_GATEWAY_TOKEN", GATEWAY);
+    command.args(["serve", "--port", "0", "--data-dir", data.to_str().unwrap()]);
+    command.args(["--set", "auth=gateway", "--set", "log_level=debug", "--set", "log_format=json"]);
+    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut banner = process.stdout.take().unwrap();
+    let mut said = String::new();
+    while !said.contains("Stop: Ctrl-C") {
+        let mut some = [0; 512];
+        let read = banner.read(&mut some).unwrap();
+        assert_ne!(read, 0, "the server ended before it was ready");
+        said.push_str(&String::from_utf8_lossy(&some[..read]));
+    }
+    let address = said.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let http = reqwest::Client::new();
+    let ask = async |method: Method, path: &str, token: &str| {
+        let request = http.request(method, format!("http://{address}{path}")).bearer_auth(token);
+        Answer::of(request.header("x-user-id", "ann").body("{")).await
+    };
+
+    let unknown = format!("bos_{}_{}", id_of(&ann), "5ec2e7".repeat(10) + "abcd");
+    let mut answers = Vec::new();
+    for token in [ann.as_str(), GATEWAY, &unknown, "not-a-token-5ec2e7"] {
+        answers.push(ask(Method::GET, "/v1/batch", token).await);
+        answers.push(ask(Method::POST, "/v1/batch", token).await);
+        answers.push(ask(Method::GET, &format!("/v1/batch/{token}"), token).await);
+        answers.push(ask(Method::GET, "/v1/tokens", token).await);
+    }
+    answers.push(ask(Method::GET, "/metrics", &ann).await);
+    assert!(
+        answers.iter().any(|answer| answer.status == 401)
+            && answers.iter().any(|answer| answer.status == 403)
+    );
+    let figures = &answers.last().unwrap().body;
+    assert!(figures.contains("bos_callers_refused_total{reason=\"unknown\"}"), "{figures}");
+
+    let id = process.id().to_string();
+    assert!(Command::new("/bin/kill").args(["-TERM", &id]).status().unwrap().success());
+    let mut log = String::new();
+    process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    eventually("the server ends", || process.try_wait().unwrap().is_some());
+    assert!(log.contains("answered"), "the log is there: {log}");
+    for secret in [secret_of(&ann), GATEWAY, "5ec2e7"] {
+        assert!(!log.contains(secret), "{log}");
+        for answer in &answers {
+            // A path that was asked for is named in its answer; that is where the caller put it, not we.
+            let told = answer.json_without_instance();
+            assert!(!told.contains(secret) && !format!("{:?}", answer.headers).contains(secret), "{told}");
+        }
+    }
+}
+
+impl Answer {
+    fn json_without_instance(&self) -> String {
+        match serde_json::from_str::<serde_json::Value>(&self.body) {
+            Ok(mut value) => {
+                if let Some(fields) = value.as_object_mut() {
+                    fields.remove("instance");
+                }
+                value.to_string()
+            }
+            Err(_) => self.body.clone(),
+        }
+    }
+}

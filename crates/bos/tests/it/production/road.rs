@@ -1,0 +1,244 @@
+//! The whole road on the real PostgreSQL and the real Kafka, with the companions on the other side.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bos::kafka::admin::Admin;
+use bos::kafka::settings::KafkaSettings;
+use bos::run::companions::{How, run};
+use bos::tasks::Tasks;
+use companions::Misbehaviour;
+use contract::Topic;
+use serde_json::{Value, json};
+use store::Store;
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::documents::{judge, sent_under};
+use super::kafka;
+use crate::databases::on_postgres;
+use crate::neighbour::service::{Service, configured};
+use crate::program::PATIENCE;
+
+/// The consumer group is one for all that run at the same time, and each would take the others' records.
+static ONE_AT_A_TIME: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
+
+/// The neighbours on the other side of Kafka.
+struct Companions {
+    content: String,
+    end: CancellationToken,
+    tasks: Tasks,
+    _folder: TempDir,
+}
+
+impl Companions {
+    async fn start(kafka: &str, how: How) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = configured(&[
+            ("kafka_bootstrap_servers", kafka),
+            ("kafka_session_timeout", "6s"),
+            ("data_dir", folder.path().to_str().unwrap()),
+        ]);
+        let settings = KafkaSettings::of(&config).unwrap();
+        let made = Admin::new(&settings).unwrap().create(Topic::ALL).await.unwrap();
+        assert!(made.iter().all(|(_, made)| !matches!(made, bos::kafka::admin::Made::Failed(_))), "{made:?}");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let content = format!("http://{}/v1/content", listener.local_addr().unwrap());
+        let (end, tasks) = (CancellationToken::new(), Tasks::new());
+        let (tell, ready) = oneshot::channel();
+        let work = run(config, settings, listener, how, end.clone(), move || tell.send(()).unwrap());
+        tasks.spawn("companions", async { work.await.unwrap() });
+        timeout(PATIENCE, ready).await.unwrap().unwrap();
+        Self { content, end, tasks, _folder: folder }
+    }
+
+    async fn stop(self) {
+        self.end.cancel();
+        assert!(self.tasks.shutdown(Duration::from_secs(20)).await.is_empty(), "the companions do not stop");
+    }
+}
+
+async fn service(kafka: &str, content: &str, database: &str) -> Service {
+    let settings = [
+        ("kafka_bootstrap_servers", kafka),
+        ("kafka_session_timeout", "6s"),
+        ("database_url", database),
+        ("outcome_grace", "2s"),
+    ];
+    Service::start(content.to_owned(), &settings).await
+}
+
+fn class(essays: usize, phases: &[&str]) -> Value {
+    let essays: Vec<Value> = (0..essays)
+        .map(|n| json!({"text": format!("Essay {n}. I recieve teh letter."), "client_ref": format!("s-{n}")}))
+        .collect();
+    json!({"essays": essays, "phases": phases, "course_code": "ENG5"})
+}
+
+async fn ended(service: &Service, batch: &str) -> Value {
+    service.until(batch, |status| !status["ended_at"].is_null()).await
+}
+
+/// What is in the database at the end: nothing waits, and everything that was sent is archived once.
+async fn nothing_waits(store: &Store, sent: i64) {
+    let quiet = async {
+        loop {
+            let depth = store.read(|tx| Box::pin(async move { tx.outbox_depth().await })).await.unwrap();
+            if depth.pending == 0 {
+                assert_eq!(depth.parked, 0);
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, quiet).await.expect("everything is sent");
+    let archived: i64 = store.read(|tx| Box::pin(async move { tx.count_sent().await })).await.unwrap();
+    assert_eq!(archived, sent);
+    let letters = store.read(|tx| Box::pin(async move { tx.count_dead_letters().await })).await.unwrap();
+    assert_eq!(letters, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_class_goes_through_spellcheck_and_nlp() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |store, url| {
+        let companions = Companions::start(&kafka, How::default()).await;
+        let service = service(&kafka, &companions.content, &url).await;
+        let batch = service.hand_in(&class(5, &["spellcheck", "nlp"])).await;
+        let status = ended(&service, &batch).await;
+        assert_eq!(status["status"], "completed_successfully", "{status}");
+        assert_eq!(status["counts"]["succeeded"], 5, "{status}");
+        for essay in service.essays(&batch).await {
+            assert_eq!(essay["state"], "succeeded");
+        }
+        // Registration, five texts, two commands, and the word that the pipeline has ended.
+        nothing_waits(&store, 9).await;
+        let ready = service.get("/readyz").await;
+        assert_eq!(ready["degraded"], json!([]), "{ready}");
+        let single = service.trigger("I recieve teh letter.").await;
+
+        let of_class = [
+            Topic::BatchEssaysRegistered,
+            Topic::EssayContentProvisioned,
+            Topic::SpellcheckInitiate,
+            Topic::NlpInitiateV2,
+            Topic::BatchPipelineCompleted,
+            Topic::EssaySpellcheckRequested,
+            Topic::BatchPhaseOutcome,
+        ];
+        let documents = sent_under(&kafka, &[batch, single], &of_class).await;
+        for document in &documents {
+            let envelope: Value = serde_json::from_slice(&document.value).unwrap();
+            assert_eq!(envelope["schema_version"], 1, "{envelope}");
+        }
+        judge(&documents);
+        service.stop().await;
+        companions.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_share_the_work_of_one_database_and_send_nothing_twice() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |store, url| {
+        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let one = service(&kafka, &companions.content, &url).await;
+        let other = service(&kafka, &companions.content, &url).await;
+        let mut batches = Vec::new();
+        for _ in 0..10 {
+            batches.push(one.hand_in(&class(4, &["spellcheck", "nlp"])).await);
+            batches.push(other.hand_in(&class(4, &["spellcheck", "nlp"])).await);
+        }
+        for batch in &batches {
+            // Whoever is asked knows, whoever did the work.
+            assert_eq!(ended(&one, batch).await["counts"]["succeeded"], 4);
+            assert_eq!(ended(&other, batch).await["counts"]["succeeded"], 4);
+        }
+        nothing_waits(&store, 20 * 8).await;
+        one.stop().await;
+        other.stop().await;
+        companions.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neighbours_that_repeat_and_mix_up_what_they_say_change_nothing_and_failures_are_counted() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |_, url| {
+        let misbehaviour = Misbehaviour {
+            fail_rate: 0.2,
+            duplicate_rate: 0.5,
+            reorder: true,
+            seed: 7,
+            ..Misbehaviour::default()
+        };
+        let companions = Companions::start(&kafka, How { instant: true, misbehaviour }).await;
+        let service = service(&kafka, &companions.content, &url).await;
+        let mut failed = 0;
+        for _ in 0..5 {
+            let batch = service.hand_in(&class(8, &["spellcheck", "nlp"])).await;
+            let status = ended(&service, &batch).await;
+            let counts = &status["counts"];
+            failed += counts["failed"].as_u64().unwrap();
+            assert_eq!(
+                counts["succeeded"].as_u64().unwrap() + counts["failed"].as_u64().unwrap(),
+                8,
+                "{status}"
+            );
+        }
+        assert!(failed > 0, "some were told to fail");
+        service.stop().await;
+        companions.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_class_is_accepted_while_kafka_is_away_and_goes_on_when_it_comes() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |_, url| {
+        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        // Nobody listens there yet.
+        let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = door.local_addr().unwrap();
+        drop(door);
+        let service = service(&address.to_string(), &companions.content, &url).await;
+        let batch = service.hand_in(&class(3, &["spellcheck"])).await;
+        service.until(&batch, |status| status["waiting_on"]["code"] == "registration").await;
+        let degraded = async {
+            while service.get("/readyz").await["degraded"][0]["name"] != "bus" {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, degraded).await.expect("readiness names the bus");
+
+        let door = TcpListener::bind(address).await.unwrap();
+        let (door_opened, real) = (CancellationToken::new(), kafka.clone());
+        let forwarding = door_opened.clone().run_until_cancelled_owned(async move {
+            loop {
+                let (mut inside, _) = door.accept().await.unwrap();
+                let mut outside = TcpStream::connect(&real).await.unwrap();
+                // The client asks one question here; the answer names the real door.
+                let both = tokio::io::copy_bidirectional(&mut inside, &mut outside);
+                // A connection that ends in any way is made again by the client.
+                let _ = timeout(Duration::from_secs(1), both).await;
+            }
+        });
+        let tasks = Tasks::new();
+        tasks.spawn("forwarding", async { forwarding.await.unwrap_or(()) });
+        assert_eq!(ended(&service, &batch).await["counts"]["succeeded"], 3);
+        service.stop().await;
+        door_opened.cancel();
+        companions.stop().await;
+    })
+    .await;
+}

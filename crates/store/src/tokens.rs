@@ -1,0 +1,126 @@
+//! `tokens`: what callers prove themselves with. A row holds the hash of a token and never the token.
+
+use chrono::{DateTime, Utc};
+
+use crate::batches::Owner;
+use crate::error::Error;
+use crate::param::{Row, params};
+use crate::private::Private;
+use crate::tx::{Sql, Tx};
+
+/// A stored token. Debug shows neither its hash nor whose it is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// The public part of the token, by which it is looked up and named.
+    pub token_id: String,
+    /// The hash of the whole token.
+    pub sha256: [u8; 32],
+    /// Whom its bearer acts as.
+    pub owner: Owner,
+    /// What its bearer may do: words with commas.
+    pub scopes: String,
+    /// What it is for, in the words of whoever made it.
+    pub note: Option<Private<String>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// From when on it is of no use; never, when none.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was taken back.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl std::fmt::Debug for TokenRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TokenRow({})", self.token_id)
+    }
+}
+
+macro_rules! columns {
+    () => {
+        "token_id, sha256, user_id, org_id, scopes, note, created_at, expires_at, revoked_at"
+    };
+}
+
+const INSERT: Sql = Sql::both(
+    "tokens",
+    "insert a token",
+    concat!("INSERT INTO tokens (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
+);
+
+const READ: Sql = Sql::both(
+    "tokens",
+    "look up a token",
+    concat!("SELECT ", columns!(), " FROM tokens WHERE token_id = $1"),
+);
+
+const LIST: Sql = Sql::both(
+    "tokens",
+    "list tokens",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM tokens WHERE token_id > $1 AND (CAST($2 AS TEXT) IS NULL OR user_id = $2) ORDER BY token_id LIMIT $3"
+    ),
+);
+
+/// The first revocation stands.
+const REVOKE: Sql = Sql::both(
+    "tokens",
+    "revoke a token",
+    "UPDATE tokens SET revoked_at = COALESCE(revoked_at, $1) WHERE token_id = $2",
+);
+
+impl TokenRow {
+    fn read(row: &Row<'_>) -> Result<Self, Error> {
+        let sha256: Vec<u8> = row.get(1)?;
+        Ok(Self {
+            token_id: row.get(0)?,
+            sha256: sha256.try_into().map_err(|_| row.unreadable(1))?,
+            owner: Owner { user_id: row.get(2)?, org_id: row.get(3)? },
+            scopes: row.get(4)?,
+            note: row.get::<Option<String>>(5)?.map(Private),
+            created_at: row.get(6)?,
+            expires_at: row.get(7)?,
+            revoked_at: row.get(8)?,
+        })
+    }
+}
+
+impl Tx {
+    /// Stores a new token.
+    pub async fn insert_token(&mut self, token: &TokenRow) -> Result<(), Error> {
+        let values = params![
+            &token.token_id,
+            token.sha256.as_slice(),
+            &token.owner.user_id,
+            token.owner.org_id.as_deref(),
+            &token.scopes,
+            token.note.as_ref().map(|note| note.0.as_str()),
+            token.created_at,
+            token.expires_at,
+            token.revoked_at,
+        ];
+        self.exec(INSERT, values).await.map(drop)
+    }
+
+    /// A token by its public part, whatever has become of it. One look-up by key: every request of a caller begins here.
+    pub async fn token(&mut self, token_id: &str) -> Result<Option<TokenRow>, Error> {
+        self.one(READ, params![token_id], TokenRow::read).await
+    }
+
+    /// A page of tokens by their public parts: at most `limit` after one of them, of one user if one is named.
+    pub async fn tokens(
+        &mut self,
+        user_id: Option<&str>,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<TokenRow>, Error> {
+        self.all(LIST, params![after, user_id, limit], TokenRow::read).await
+    }
+
+    /// Takes a token back from now on; false when there is none of this public part. Once is for good.
+    pub async fn revoke_token(&mut self, token_id: &str) -> Result<bool, Error> {
+        let now = self.now();
+        Ok(self.exec(REVOKE, params![now, token_id]).await? == 1)
+    }
+}
