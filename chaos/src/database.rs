@@ -43,6 +43,8 @@ pub(crate) struct Batch {
     /// The number that its next message would take.
     pub(crate) next_key_seq: i64,
     pub(crate) ended: bool,
+    /// It could not be brought to its end: what it lists was not done.
+    pub(crate) failed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -105,12 +107,13 @@ impl Database {
             .with_context(|| format!("opening {}", path.display()))?;
         let (searched, sightings) = search(&db, canary)?;
         Ok(Self {
-            batches: rows(&db, "SELECT batch_id, run, next_key_seq, ended_at FROM batches", |row| {
+            batches: rows(&db, "SELECT batch_id, run, next_key_seq, ended_at, status FROM batches", |row| {
                 Ok(Batch {
                     id: id(row, 0)?,
                     run: row.get(1)?,
                     next_key_seq: row.get(2)?,
                     ended: row.get::<_, Option<String>>(3)?.is_some(),
+                    failed: row.get::<_, String>(4)? == "failed",
                 })
             })?,
             essays: rows(&db, "SELECT essay_id, batch_id, client_ref FROM essays", |row| {

@@ -27,10 +27,12 @@ pub(super) fn ask_once(facts: &Facts<'_>) -> Judged {
         .filter(|result| result.phase == SPELLCHECK && result.succeeded)
         .map(|result| result.essay)
         .collect();
+    // A batch that was never confirmed fails before anything is asked for.
+    let begun = |batch: &Uuid| facts.batches.get(batch).is_none_or(|batch| !batch.failed);
     let wanted: Vec<(Uuid, &str)> = facts
         .acknowledged()
         .flat_map(|(submission, id)| {
-            let essays = facts.batch_of(id).and_then(|batch| facts.essays_of.get(&batch));
+            let essays = facts.batch_of(id).filter(begun).and_then(|batch| facts.essays_of.get(&batch));
             let essays = essays.into_iter().flatten().map(|essay| essay.id);
             let is_class = submission.op == Op::SubmitClass;
             essays.flat_map(move |essay| {

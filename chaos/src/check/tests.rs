@@ -114,7 +114,7 @@ fn broken(make_bad: impl FnOnce(&mut World)) -> Vec<&'static str> {
 }
 
 fn batch(id: Uuid, next_key_seq: i64) -> Batch {
-    Batch { id, run: 1, next_key_seq, ended: true }
+    Batch { id, run: 1, next_key_seq, ended: true, failed: false }
 }
 
 fn essay(id: Uuid, batch: Uuid, client_ref: Option<&str>) -> Essay {

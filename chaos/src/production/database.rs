@@ -1,5 +1,7 @@
 //! PostgreSQL as seen beside the service: over a connection of its own that no proxy disturbs.
 
+use std::{fs, path::Path};
+
 use anyhow::{Context, Result};
 use sqlx_core::{
     Error as SqlError, connection::Connection as _, query::query, query_scalar::query_scalar, row::Row as _,
@@ -89,6 +91,21 @@ impl Observer {
         self.ask(async |db| dump(db, &canary).await)
     }
 
+    /// Writes every table into `folder`, a row a line, for whoever looks into what went wrong.
+    pub(crate) fn save(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder)?;
+        let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' \
+                      AND table_type = 'BASE TABLE' AND table_name NOT LIKE 'outbox_sent_%'";
+        let tables: Vec<String> = self.ask(async |db| query_scalar(tables).fetch_all(db).await)?;
+        for table in tables {
+            let sql = format!("SELECT row_to_json(t)::text FROM \"{table}\" t");
+            let lines: Vec<String> =
+                self.ask(async |db| query_scalar(AssertSqlSafe(sql)).fetch_all(db).await)?;
+            fs::write(folder.join(table).with_extension("jsonl"), lines.join("\n"))?;
+        }
+        Ok(())
+    }
+
     fn ask<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, SqlError>) -> Result<T> {
         let answer = self.runtime.block_on(async {
             let mut connection = PgConnection::connect(&self.url).await?;
@@ -102,14 +119,19 @@ impl Observer {
 
 async fn dump(db: &mut PgConnection, canary: &Canary) -> Result<Database, SqlError> {
     let (searched, sightings) = search(db, canary).await?;
-    let batches = rows(db, "SELECT batch_id, run, next_key_seq, ended_at IS NOT NULL FROM batches", |row| {
-        Ok(Batch {
-            id: row.try_get(0)?,
-            run: row.try_get(1)?,
-            next_key_seq: row.try_get(2)?,
-            ended: row.try_get(3)?,
-        })
-    });
+    let batches = rows(
+        db,
+        "SELECT batch_id, run, next_key_seq, ended_at IS NOT NULL, status = 'failed' FROM batches",
+        |row| {
+            Ok(Batch {
+                id: row.try_get(0)?,
+                run: row.try_get(1)?,
+                next_key_seq: row.try_get(2)?,
+                ended: row.try_get(3)?,
+                failed: row.try_get(4)?,
+            })
+        },
+    );
     let batches = batches.await?;
     let essays = rows(db, "SELECT essay_id, batch_id, client_ref FROM essays", |row| {
         Ok(Essay { id: row.try_get(0)?, batch: row.try_get(1)?, client_ref: row.try_get(2)? })

@@ -76,6 +76,19 @@ impl Fault {
         Self::DroppedReplies,
     ];
 
+    /// Whether a process may be stopped, or cut off from the database, in the middle of a transaction.
+    const fn holds_up(self) -> bool {
+        matches!(
+            self,
+            Self::FreezeReplica
+                | Self::FreezeDatabase
+                | Self::SlowNetwork
+                | Self::BlackHole
+                | Self::Cuts
+                | Self::DroppedReplies
+        )
+    }
+
     /// Its name in the history and in the report, and what it is.
     pub(crate) const fn words(self) -> (&'static str, &'static str) {
         match self {
@@ -110,7 +123,8 @@ impl Calm {
     }
 
     pub(crate) fn set(&self, calm: bool) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = calm.then(Instant::now);
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = calm.then(|| since.unwrap_or_else(Instant::now));
     }
 }
 
@@ -167,7 +181,7 @@ impl<'r> Nemesis<'r> {
             let (name, _) = fault.words();
             let facts = Facts { note: Some(name.to_owned()), ..Facts::default() };
             let call = self.run.history.begin(WORKER + REPLICAS, Op::Fault, facts.clone())?;
-            self.calm.set(false);
+            self.calm.set(!fault.holds_up());
             self.inflict(fault)?;
             self.calm.set(true);
             self.run.history.end(call, Outcome::Ok, facts)?;

@@ -48,7 +48,7 @@ impl Sessions {
 
 /// Looks until it is over. Looks while somebody is frozen or cut off say nothing and do not count.
 pub(crate) fn watch(url: &str, calm: &Calm, over: &AtomicBool) -> Result<Sessions> {
-    let mut observer = Observer::new(url.to_owned())?;
+    let observer = Observer::new(url.to_owned())?;
     let mut sessions = Sessions::default();
     let mut before: BTreeSet<(i32, String)> = BTreeSet::new();
     while !over.load(Ordering::SeqCst) {

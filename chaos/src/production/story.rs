@@ -76,7 +76,8 @@ impl Story {
         let mut sightings = std::mem::take(&mut watched.sightings);
         let settings = bus::settings(cluster.to_kafka.port());
         let bus = Bus::read(&settings, &run.canary, |_| ())?;
-        let mut observer = Observer::new(servers.postgres.url())?;
+        let observer = Observer::new(servers.postgres.url())?;
+        observer.save(&self.out.join("data/tables"))?;
         let mut database = observer.read(&run.canary)?;
         database.log = bus.log;
         sightings.extend(database.sightings.iter().cloned());
