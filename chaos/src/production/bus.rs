@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use bos::{
-    audit::topics::{self, Record},
+    audit::{Audit, Record, Terms, topics},
     config::words::{KafkaSecurity, SaslMechanism},
     kafka::{KafkaBroker, settings::KafkaSettings},
 };
+use chrono::{DateTime, Utc};
 use contract::Topic;
+use engine::consumer::CONSUMER;
 use engine::ports::{Broker as _, Record as Sent};
 use uuid::Uuid;
 
@@ -51,6 +53,14 @@ pub(crate) fn put_poison(settings: &KafkaSettings, round: u128) -> Result<()> {
     Ok(())
 }
 
+/// The service's own audit, on the terms of a run that is over: everything is there, and nothing may wait.
+pub(crate) fn audit(settings: &KafkaSettings) -> Result<Audit> {
+    let positions =
+        topics::positions(settings, CONSUMER, Topic::READ).context("asking where the group is")?;
+    let (until, patience) = (DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MAX_UTC);
+    Ok(Audit::new(Terms { positions, since: None, until, patience, skew_ms: 0 }))
+}
+
 /// Everything on the topics.
 #[derive(Debug, Default)]
 pub(crate) struct Bus {
@@ -65,16 +75,12 @@ pub(crate) struct Bus {
 
 impl Bus {
     /// Reads every topic from offset 0.
-    pub(crate) fn read(
-        settings: &KafkaSettings,
-        canary: &Canary,
-        mut each: impl FnMut(&Record),
-    ) -> Result<Self> {
+    pub(crate) fn read(settings: &KafkaSettings, canary: &Canary, audit: &mut Audit) -> Result<Self> {
         let mut bus = Self::default();
         let mut seen: BTreeMap<Uuid, usize> = BTreeMap::new();
         for topic in Topic::ALL {
             let read = topics::read(settings, *topic, None, |record| {
-                each(&record);
+                audit.record(&record);
                 bus.take(record, canary, &mut seen);
             });
             read.with_context(|| format!("reading {topic}"))?;

@@ -3,11 +3,13 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
+use bos::audit::{Audit, Finding, compare};
 use sqlx_core::{
     Error as SqlError, connection::Connection as _, query::query, query_scalar::query_scalar, row::Row as _,
     sql_str::AssertSqlSafe,
 };
 use sqlx_postgres::{PgConnection, PgRow};
+use store::Store;
 use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
@@ -104,6 +106,16 @@ impl Observer {
             fs::write(folder.join(table).with_extension("jsonl"), lines.join("\n"))?;
         }
         Ok(())
+    }
+
+    /// Tells an audit what is in the tables, and takes its findings.
+    pub(crate) fn finish(&self, mut audit: Audit) -> Result<Vec<Finding>> {
+        self.runtime.block_on(async {
+            let store = Store::connect_postgres(&self.url, 2).await?;
+            compare::read_rows(&store, &mut audit).await?;
+            store.close().await;
+            Ok(audit.finish())
+        })
     }
 
     fn ask<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, SqlError>) -> Result<T> {

@@ -20,7 +20,7 @@ use super::{
     sessions::{self, Sessions},
 };
 use crate::{
-    check::{Evidence, check},
+    check::{Evidence, Finding, check},
     clients::{converge, with_clients},
     history::{Call, History, Op, Outcome},
     load::{Pace, Run},
@@ -75,7 +75,8 @@ impl Story {
 
         let mut sightings = std::mem::take(&mut watched.sightings);
         let settings = bus::settings(cluster.to_kafka.port());
-        let bus = Bus::read(&settings, &run.canary, |_| ())?;
+        let mut audit = bus::audit(&settings)?;
+        let bus = Bus::read(&settings, &run.canary, &mut audit)?;
         let observer = Observer::new(servers.postgres.url())?;
         observer.save(&self.out.join("data/tables"))?;
         let mut database = observer.read(&run.canary)?;
@@ -102,6 +103,7 @@ impl Story {
         };
         let mut findings = check(evidence);
         findings.push(harm.sessions.finding());
+        add(&mut findings, observer.finish(audit)?);
         let mut rows = Row::of_load(&calls, watched.duplicates());
         let changes = usize::try_from(observer.changes_of_hands()?)?;
         rows.extend(harm.rows(&calls));
@@ -176,6 +178,18 @@ impl Harm {
         rows.push(Row::new("answered 503", "while the database was stopped", refused, 1));
         rows
     }
+}
+
+/// Adds what the service's own audit has found, in the order of the invariants' numbers.
+fn add(findings: &mut Vec<Finding>, audited: Vec<bos::audit::Finding>) {
+    for audited in audited {
+        let bos::audit::Finding { id, title, checked, unit, violations, violated: _ } = audited;
+        match findings.iter_mut().find(|finding| finding.id == id) {
+            Some(known) => known.violations.extend(violations),
+            None => findings.push(Finding { id, title, checked, unit, violations }),
+        }
+    }
+    findings.sort_by_key(|finding| finding.id.trim_start_matches('I').parse().unwrap_or(u32::MAX));
 }
 
 /// Starts both servers behind their proxies, side by side.

@@ -11,40 +11,12 @@ use rdkafka::message::{BorrowedMessage, Headers as _};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
+use super::{Partition, Record};
 use crate::kafka::settings::KafkaSettings;
 
 /// How long the cluster may take to answer, and how long it may send nothing while there is more.
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
-
-/// A record, where it lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// The topic.
-    pub topic: Topic,
-    /// The partition.
-    pub partition: i64,
-    /// The place in the partition.
-    pub offset: i64,
-    /// When it was handed to the writer's client, in milliseconds of the writer's clock.
-    pub at_ms: i64,
-    /// The key; empty for none.
-    pub key: Vec<u8>,
-    /// The value; empty for none.
-    pub value: Vec<u8>,
-    /// The headers that are text.
-    pub headers: Vec<(String, String)>,
-}
-
-impl Record {
-    /// The value of a header.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
-    }
-}
-
-/// A partition of a topic.
-pub type Partition = (Topic, i64);
 
 /// Hands every record of a topic to `each`, partition by partition in order, up to where the topic ended when this began; from
 /// the first that is not older than `since`. A topic that is not there has no records.
