@@ -29,7 +29,7 @@ const SETTINGS: [&str; 11] = [
     "lease_ttl=3s",
     "lease_renewal=500ms",
     "kafka_message_timeout=1500ms",
-    "kafka_session_timeout=6s",
+    "kafka_session_timeout=3s",
     "content_timeout=2s",
     "content_connect_timeout=1s",
     "retry_max_delay=2s",
@@ -49,7 +49,7 @@ const MISBEHAVIOUR: [&str; 9] = [
     "--set",
     "kafka_message_timeout=3s",
     "--set",
-    "kafka_session_timeout=6s",
+    "kafka_session_timeout=3s",
 ];
 
 /// Far more than a start takes on a machine that does much else.

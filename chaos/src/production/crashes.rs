@@ -13,9 +13,13 @@ use crate::{
     server::Death,
 };
 
-/// How long a replica is given to come to the point where it is to crash: it must be given shards and partitions first, and
-/// those of a killed one are free only after a session.
-const CRASH_DEADLINE: Duration = Duration::from_secs(12);
+/// How long a replica is given to come to the point where it is to crash.
+const CRASH_DEADLINE: Duration = Duration::from_secs(10);
+/// The same for a point of the consumer: partitions are shared out anew only when those who died are known to be dead.
+const CONSUMER_DEADLINE: Duration = Duration::from_secs(25);
+const OF_CONSUMER: [&str; 3] = ["polled", "consumed", NEEDS_POISON];
+/// How often there is something again that leads to a point which others may have passed instead.
+const BAIT: Duration = Duration::from_secs(2);
 /// Others work too, so one replica does not pass a point as often as one that is alone.
 const PASSES: u32 = 3;
 /// The pause before another start, when one failed because of a fault elsewhere.
@@ -38,17 +42,17 @@ pub(crate) fn crash(
     while !is_enough(crashes.len() == POINTS.len()) {
         process::check_interrupted()?;
         if plan.is_empty() {
-            plan = POINTS.to_vec();
+            // Those that have not been seen yet, until all have.
+            let missing = |point: &&Point| !crashes.contains_key(point.name) || crashes.len() == POINTS.len();
+            plan = POINTS.iter().filter(missing).copied().collect();
             random.shuffle(&mut plan);
-            // Those that have not been seen yet come first.
-            plan.sort_by_key(|point| !crashes.contains_key(point.name));
         }
         let Some(point) = plan.pop() else { break };
         let at = format!("{}:{}", point.name, random.u32(1..=point.passes.min(PASSES)));
         cluster.start(run, CRASHING, Some(&at))?;
         let death = match cluster.ready(run, CRASHING)? {
-            None => {
-                // A database that is away gets its deadlines another time.
+            None => death(cluster, &point, || {
+                // What is away gets its bait another time.
                 if point.name == NEEDS_TIMER {
                     let _ = observer.put_overdue_timers();
                 }
@@ -56,8 +60,8 @@ pub(crate) fn crash(
                     rounds += 1;
                     put_poison(&kafka, rounds)?;
                 }
-                death(cluster)?
-            }
+                Ok(())
+            })?,
             death => death,
         };
         if death == Some(Death::AtCrashPoint) {
@@ -75,13 +79,19 @@ pub(crate) fn crash(
     Ok(crashes)
 }
 
-/// Waits for the replica's end, for as long as it is given.
-fn death(cluster: &Cluster) -> Result<Option<Death>> {
+/// Waits for the replica's end, for as long as it is given, and puts out bait meanwhile.
+fn death(cluster: &Cluster, point: &Point, mut bait: impl FnMut() -> Result<()>) -> Result<Option<Death>> {
     let begun = Instant::now();
+    let time = if OF_CONSUMER.contains(&point.name) { CONSUMER_DEADLINE } else { CRASH_DEADLINE };
+    let mut next_bait = begun;
     loop {
         let death = cluster.death(CRASHING)?;
-        if death.is_some() || begun.elapsed() >= CRASH_DEADLINE {
+        if death.is_some() || begun.elapsed() >= time {
             return Ok(death);
+        }
+        if Instant::now() >= next_bait {
+            next_bait = Instant::now() + BAIT;
+            bait()?;
         }
         thread::sleep(POLL);
     }
