@@ -1,8 +1,10 @@
-//! `cargo xtask chaos`: kills the service under load, starts it again, and checks what it promised.
+//! `cargo xtask chaos`: breaks the service and what it needs under load, and checks what it promised.
 //!
-//! Threads hand in and look ([`load`]) and write down what they were told ([`history`]); another kills the process at random
-//! and at its crash points ([`nemesis`]). At the end the service gets time to finish, is read and stopped, and a pure function
-//! ([`check`]) holds the history against the log and the database. A run whose faults did not happen fails too ([`report`]).
+//! Threads hand in and look ([`load`]) and write down what they were told ([`history`]) while others do harm: to one process
+//! with everything embedded, which is killed at random and at its crash points ([`nemesis`]), or to several on `PostgreSQL` and
+//! Kafka and to everything that they need ([`production`]). Then nobody does harm any more, the service gets time to finish, is
+//! read and stopped, and a pure function ([`check`]) holds the history against the bus and the database. A run whose faults
+//! did not happen fails too ([`report`]).
 
 mod canary;
 mod check;

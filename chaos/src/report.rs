@@ -50,10 +50,10 @@ impl Row {
         let replays = count(&|call| call.facts.replayed);
         let redeliveries = usize::try_from(redeliveries).unwrap_or(usize::MAX);
         vec![
-            Self::new("SIGKILL", "at random, some in volleys", kills.len(), 1),
+            Self::new("SIGKILL", "of the service, at random", kills.len(), 1),
             Self::new("SIGKILL", "of these: while a write was in flight", kills_in_flight, KILLS_IN_FLIGHT),
-            Self::new("answer lost", "of a write: sent again under its key", unanswered, 0),
-            Self::new("answer cut", "of these: the client hung up within the answer", hung_up, 0),
+            Self::new("answer lost", "of a write, or 503: sent again under its key", unanswered, 0),
+            Self::new("answer cut", "of these: the client hung up within it", hung_up, 0),
             Self::new("replay", "the stored answer was given again", replays, 1),
             Self::new("redelivery", "an event came again and changed nothing", redeliveries, 1),
         ]

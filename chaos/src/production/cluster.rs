@@ -2,6 +2,7 @@
 //! that they need.
 
 use std::{
+    fs,
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
@@ -96,6 +97,13 @@ impl Cluster {
             ensure!(output.status.success(), "`bos {}` failed: {said}", words.join(" "));
         }
         Ok(())
+    }
+
+    /// Whether `bos audit` finds nothing, while the service works; what it says is kept.
+    pub(crate) fn audit(&self) -> Result<bool> {
+        let output = self.command().arg("audit").output().context("starting `bos audit`")?;
+        fs::write(self.out.join("audit.txt"), [output.stdout, output.stderr].concat())?;
+        Ok(output.status.success())
     }
 
     /// The service's program, told where the proxies are.

@@ -20,6 +20,7 @@ use crate::{
     history::{Facts, Op, Outcome},
     load::Run,
     nemesis::WORKER,
+    server::Server,
 };
 
 /// The replica that crashes at its points; the others are killed and paused.
@@ -259,10 +260,10 @@ impl<'r> Nemesis<'r> {
         let victim = self.random.usize(..CRASHING);
         let process = self.cluster.with(victim, |server| Ok(server.id()))?;
         let held = self.shards_of(process, |shards| shards > 0)?;
-        self.cluster.with(victim, |server| server.pause())?;
+        self.cluster.with(victim, Server::pause)?;
         let taken = self.shards_of(process, |shards| shards == 0);
         // Whatever came of it: a frozen process cannot be asked to end.
-        self.cluster.with(victim, |server| server.resume())?;
+        self.cluster.with(victim, Server::resume)?;
         taken?;
         self.done.takeovers += usize::try_from(held)?;
         Ok(())

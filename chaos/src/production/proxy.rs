@@ -190,7 +190,6 @@ impl Shared {
         let now = *trouble;
         drop(trouble);
         match now {
-            Trouble::None | Trouble::BlackHole => Some(piece),
             Trouble::Slow(time) => {
                 self.harmed.fetch_add(1, Ordering::SeqCst);
                 thread::sleep(time);
@@ -209,7 +208,7 @@ impl Shared {
                 connection.torn.store(true, Ordering::SeqCst);
                 None
             }
-            Trouble::DropReplies => Some(piece),
+            Trouble::None | Trouble::BlackHole | Trouble::DropReplies => Some(piece),
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     load::{Pace, Run},
     nemesis::crash_rows,
     report::{Report, Row},
+    watch::Watched,
 };
 
 /// How long everything may take to be answered and to end, once nobody does harm any more: each phase may have to wait for
@@ -46,6 +47,8 @@ struct Harm {
     done: Done,
     crashes: BTreeMap<&'static str, usize>,
     sessions: Sessions,
+    /// Whether `bos audit` found nothing at the end, while all replicas worked.
+    audited: bool,
 }
 
 impl Story {
@@ -61,23 +64,33 @@ impl Story {
             cluster.start_well(&run, replica)?;
         }
         eprintln!("{REPLICAS} replicas on PostgreSQL and Kafka");
-        let (harm, mut watched) = with_clients(&run, |is_all_handed_in| {
-            let harm = self.suffer(&run, &cluster, &mut servers, time)?;
+        let (harm, watched) = with_clients(&run, |is_all_handed_in| {
+            let mut harm = Self::suffer(&run, &cluster, &mut servers, time)?;
             eprintln!("faults are over after {} s", run.history.seconds());
             cluster.start_companions(self.seed, false)?;
             cluster.start_well(&run, CRASHING)?;
             converge(&run, CONVERGENCE, is_all_handed_in)?;
+            harm.audited = cluster.audit()?;
             eprintln!("everything was read at the end, after {} s", run.history.seconds());
             Ok(harm)
         })?;
         cluster.stop()?;
         cluster.kill_companions()?;
+        self.judge(&run, &cluster, &Observer::new(servers.postgres.url())?, &harm, watched)
+    }
 
+    fn judge(
+        &self,
+        run: &Run,
+        cluster: &Cluster,
+        observer: &Observer,
+        harm: &Harm,
+        mut watched: Watched,
+    ) -> Result<Report> {
         let mut sightings = std::mem::take(&mut watched.sightings);
         let settings = bus::settings(cluster.to_kafka.port());
         let mut audit = bus::audit(&settings)?;
         let bus = Bus::read(&settings, &run.canary, &mut audit)?;
-        let observer = Observer::new(servers.postgres.url())?;
         observer.save(&self.out.join("data/tables"))?;
         let mut database = observer.read(&run.canary)?;
         database.log = bus.log;
@@ -110,12 +123,13 @@ impl Story {
         rows.push(Row::new("shards", "changed hands, in all", changes, 1));
         rows.push(Row::new("duplicate publish", "of ours, raw, on the topics", bus.duplicates, 1));
         rows.push(Row::new("poison", "records that nobody can read", bus.poison, 1));
+        rows.push(Row::new("bos audit", "found nothing at the end; see audit.txt", harm.audited.into(), 1));
         rows.extend(crash_rows(&harm.crashes));
         Ok(Report::new("production", self.seed, &calls, rows, findings))
     }
 
     /// Two do harm at the same time and one watches the database, until everything has happened.
-    fn suffer(&self, run: &Run, cluster: &Cluster, servers: &mut Servers, time: Duration) -> Result<Harm> {
+    fn suffer(run: &Run, cluster: &Cluster, servers: &mut Servers, time: Duration) -> Result<Harm> {
         let (calm, over) = (Calm::default(), AtomicBool::new(false));
         let [rage_is_complete, crashes_are_complete] = [AtomicBool::new(false), AtomicBool::new(false)];
         let url = servers.postgres.url();
@@ -128,7 +142,7 @@ impl Story {
         let nemesis = Nemesis::new(run, cluster, servers, &calm)?;
         thread::scope(|threads| {
             let watcher = threads.spawn(|| sessions::watch(&url, &calm, &over));
-            let crasher = threads.spawn(|| {
+            let crashing = threads.spawn(|| {
                 crashes::crash(run, cluster, url.clone(), |complete| {
                     crashes_are_complete.store(complete, Ordering::SeqCst);
                     is_enough()
@@ -142,10 +156,10 @@ impl Story {
             if done.is_err() {
                 over.store(true, Ordering::SeqCst);
             }
-            let crashes = crasher.join().map_err(|_| anyhow!("the one who crashes panicked"))?;
+            let crashes = crashing.join().map_err(|_| anyhow!("the one who crashes panicked"))?;
             over.store(true, Ordering::SeqCst);
             let sessions = watcher.join().map_err(|_| anyhow!("the database's watcher panicked"))?;
-            Ok(Harm { done: done?, crashes: crashes?, sessions: sessions? })
+            Ok(Harm { done: done?, crashes: crashes?, sessions: sessions?, audited: false })
         })
     }
 }

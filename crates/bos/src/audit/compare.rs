@@ -75,7 +75,9 @@ pub async fn read_rows(store: &Store, audit: &mut Audit) -> Result<(), store::Er
         let page = store.read(move |tx| Box::pin(async move { tx.audit_batches(after, PAGE).await })).await?;
         let Some(last) = page.last().copied().map(BatchId::as_uuid) else { break };
         after = last;
-        page.into_iter().for_each(|batch| audit.batch(batch.as_uuid()));
+        for batch in page {
+            audit.batch(batch.as_uuid());
+        }
     }
     read_committed(store, audit).await?;
     let mut after = (Uuid::nil(), Uuid::nil());
@@ -85,7 +87,9 @@ pub async fn read_rows(store: &Store, audit: &mut Audit) -> Result<(), store::Er
             .await?;
         let Some(last) = page.last().copied() else { break };
         after = last;
-        page.into_iter().for_each(|(_, event)| audit.applied(event));
+        for (_, event) in page {
+            audit.applied(event);
+        }
     }
     let mut after = (String::new(), -1, -1);
     loop {
@@ -95,7 +99,9 @@ pub async fn read_rows(store: &Store, audit: &mut Audit) -> Result<(), store::Er
             .await?;
         let Some(last) = page.last().cloned() else { break };
         after = last;
-        page.into_iter().for_each(|place| audit.set_aside(place));
+        for place in page {
+            audit.set_aside(place);
+        }
     }
     Ok(())
 }
@@ -107,7 +113,9 @@ async fn read_committed(store: &Store, audit: &mut Audit) -> Result<(), store::E
         let page = store.read(move |tx| Box::pin(async move { tx.audit_waiting(after, PAGE).await })).await?;
         let Some(last) = page.last() else { break };
         after = last.place;
-        page.iter().for_each(|row| audit.committed(row));
+        for row in &page {
+            audit.committed(row);
+        }
     }
     let mut after = (DateTime::UNIX_EPOCH, (-1, -1));
     loop {
@@ -115,7 +123,9 @@ async fn read_committed(store: &Store, audit: &mut Audit) -> Result<(), store::E
             store.read(move |tx| Box::pin(async move { tx.audit_sent(after, PAGE).await })).await?;
         let Some((last, sent_at)) = page.last().and_then(|last| Some((last, last.sent_at?))) else { break };
         after = (sent_at, last.place);
-        page.iter().for_each(|row| audit.committed(row));
+        for row in &page {
+            audit.committed(row);
+        }
     }
     Ok(())
 }

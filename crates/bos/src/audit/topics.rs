@@ -8,6 +8,7 @@ use contract::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
@@ -100,7 +101,7 @@ fn client(settings: &KafkaSettings, group: &str) -> Result<BaseConsumer, KafkaEr
 fn partitions(client: &BaseConsumer, topic: Topic) -> Result<Vec<i32>, KafkaError> {
     let metadata = client.fetch_metadata(Some(topic.as_str()), PATIENCE)?;
     let topics = metadata.topics().iter().filter(|found| found.name() == topic.as_str());
-    Ok(topics.flat_map(|found| found.partitions()).map(rdkafka::metadata::MetadataPartition::id).collect())
+    Ok(topics.flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect())
 }
 
 /// For each partition that has something to read: the first offset, and the one behind the last.
