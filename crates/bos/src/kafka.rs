@@ -1,8 +1,8 @@
 //! Apache Kafka behind the engine's [`Broker`] port. librdkafka is known to this file and its folder alone.
 //!
 //! What matters is in [`settings`]; a test reads every line of it back from a client. The producer is replaced when librdkafka
-//! gives it up for good ([`producer`]); a reader polls on a thread of its own, so that a database that is away for an hour
-//! costs it no membership ([`consumer`]).
+//! gives it up for good (`producer.rs`); a reader polls on a thread of its own, so that a database that is away for an hour
+//! costs it no membership (`consumer.rs`).
 
 pub mod admin;
 mod consumer;
