@@ -17,11 +17,16 @@ impl Canary {
     }
 
     /// Which of the two stand in these bytes, by what they came in with.
-    pub(crate) fn found_in(&self, bytes: &[u8]) -> impl Iterator<Item = Secret> {
+    pub(crate) fn found_in(&self, bytes: &[u8]) -> impl Iterator<Item = Secret> + use<> {
         let holds = |word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
         let text = holds(&self.text).then_some(Secret::Text);
         let name = holds(&self.name).then_some(Secret::Name);
         text.into_iter().chain(name)
+    }
+
+    /// As [`Canary::found_in`], of bytes from a place where none of them may be.
+    pub(crate) fn sightings(&self, place: &str, bytes: &[u8]) -> impl Iterator<Item = Sighting> {
+        self.found_in(bytes).map(|secret| Sighting { place: place.to_owned(), secret })
     }
 }
 

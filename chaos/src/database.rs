@@ -13,11 +13,11 @@ use crate::{
 };
 
 /// The two services that this program's own events come from; its neighbours sign with names of their own.
-const OUR_SOURCES: [&str; 2] = ["batch-service", "batch-orchestrator-service"];
+pub(crate) const OUR_SOURCES: [&str; 2] = ["batch-service", "batch-orchestrator-service"];
 
 /// Tables where the texts wait until the Content Service has them, and where the names of classes live.
-const KEEPS_TEXTS: &str = "staged_texts";
-const KEEPS_NAMES: &str = "batches";
+pub(crate) const KEEPS_TEXTS: &str = "staged_texts";
+pub(crate) const KEEPS_NAMES: &str = "batches";
 
 /// The rows that the checker looks at.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +43,8 @@ pub(crate) struct Batch {
     /// The number that its next message would take.
     pub(crate) next_key_seq: i64,
     pub(crate) ended: bool,
+    /// It could not be brought to its end: what it lists was not done.
+    pub(crate) failed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -68,11 +70,13 @@ pub(crate) struct Key {
     pub(crate) answer_hash: Option<String>,
 }
 
-/// A record on the embedded bus.
+/// A record on the bus.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) topic: String,
     pub(crate) key: String,
+    /// 0 on the embedded bus.
+    pub(crate) partition: i64,
     pub(crate) id: Uuid,
     pub(crate) value: Vec<u8>,
     /// Whether the orchestrator wrote it, not one of its neighbours.
@@ -103,12 +107,13 @@ impl Database {
             .with_context(|| format!("opening {}", path.display()))?;
         let (searched, sightings) = search(&db, canary)?;
         Ok(Self {
-            batches: rows(&db, "SELECT batch_id, run, next_key_seq, ended_at FROM batches", |row| {
+            batches: rows(&db, "SELECT batch_id, run, next_key_seq, ended_at, status FROM batches", |row| {
                 Ok(Batch {
                     id: id(row, 0)?,
                     run: row.get(1)?,
                     next_key_seq: row.get(2)?,
                     ended: row.get::<_, Option<String>>(3)?.is_some(),
+                    failed: row.get::<_, String>(4)? == "failed",
                 })
             })?,
             essays: rows(&db, "SELECT essay_id, batch_id, client_ref FROM essays", |row| {
@@ -193,6 +198,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let topic: String = row.get(0)?;
     Ok(Event {
         key: row.get(1)?,
+        partition: 0,
         id: id(row, 2)?,
         ours: header("source_service").is_some_and(|source| OUR_SOURCES.contains(&source)),
         key_seq: number("key_seq"),
@@ -204,7 +210,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
 }
 
 /// The essays of a command, or the one of a request.
-fn essays_of(payload: &Value) -> Vec<Uuid> {
+pub(crate) fn essays_of(payload: &Value) -> Vec<Uuid> {
     let uuid = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
     match payload.pointer("/data/essays_to_process").and_then(Value::as_array) {
         Some(essays) => essays.iter().filter_map(|essay| uuid(essay.get("essay_id")?)).collect(),

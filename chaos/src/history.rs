@@ -40,6 +40,8 @@ pub(crate) enum Op {
     Kill,
     /// The process ended itself at a crash point, which is the note.
     Crash,
+    /// Something was done to what the service needs, which is the note; it ends when that is over.
+    Fault,
     /// The process was started; it ends when it is ready.
     Start,
     /// Faults are over; it ends when everything acknowledged has ended, or when the time for that is over.
@@ -132,6 +134,12 @@ impl Call {
         self.ended_us.is_some_and(|ended| ended <= other.began_us)
     }
 
+    /// Whether it began and ended while the other was under way.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        let ends = self.ended_us.zip(other.ended_us);
+        other.began_us <= self.began_us && ends.is_some_and(|(own, others)| own <= others)
+    }
+
     /// Whether it was under way when the other began.
     pub(crate) fn is_open_at(&self, other: &Self) -> bool {
         self.began_us < other.began_us && !self.is_before(other)
@@ -185,6 +193,11 @@ impl History {
     pub(crate) fn end(&self, id: CallId, outcome: Outcome, facts: Facts) -> Result<()> {
         let begun = self.lock().calls.get(&id).cloned().context("a call that never began")?;
         self.keep(id, Call { outcome, facts, ..begun }, |call, now| call.ended_us = Some(now))
+    }
+
+    /// How long it has been open.
+    pub(crate) fn seconds(&self) -> u64 {
+        self.opened.elapsed().as_secs()
     }
 
     /// Every call, in the order in which they began.

@@ -37,15 +37,22 @@ pub(crate) enum Lost {
     Unknown,
 }
 
-/// A client with one connection, which it keeps while it works.
+/// A client that asks several servers in turn, each over a connection that it keeps while it works.
 pub(crate) struct Client {
+    ends: Vec<End>,
+    turn: usize,
+}
+
+/// A server, and the connection to it.
+struct End {
     address: SocketAddr,
     connection: Option<TcpStream>,
 }
 
 impl Client {
-    pub(crate) const fn new(address: SocketAddr) -> Self {
-        Self { address, connection: None }
+    pub(crate) fn new(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        let ends = addresses.into_iter().map(|address| End { address, connection: None });
+        Self { ends: ends.collect(), turn: 0 }
     }
 
     /// Asks for a document.
@@ -66,23 +73,32 @@ impl Client {
 
     /// As [`Client::post`], and hangs up after the first bytes of the answer.
     pub(crate) fn post_and_hang_up(&mut self, path: &str, media_type: &str, key: &str, body: &[u8]) -> Lost {
-        let Ok(mut stream) = self.connect() else { return Lost::Unsent };
+        let Some(Ok(mut stream)) = self.next_end().map(|end| end.connect()) else { return Lost::Unsent };
         // Whatever becomes of it, nobody knows.
         let _ = stream.write_all(&post(path, media_type, key, body)).and_then(|()| stream.read(&mut [0; 20]));
         Lost::Unknown
     }
 
     fn exchange(&mut self, request: &[u8]) -> Result<Answer, Lost> {
-        let mut stream = match self.connection.take() {
+        let end = self.next_end().ok_or(Lost::Unsent)?;
+        let mut stream = match end.connection.take() {
             Some(stream) => stream,
-            None => self.connect().map_err(|_| Lost::Unsent)?,
+            None => end.connect().map_err(|_| Lost::Unsent)?,
         };
         stream.write_all(request).map_err(|_| Lost::Unknown)?;
         let answer = read_answer(&mut stream).map_err(|_| Lost::Unknown)?;
-        self.connection = Some(stream);
+        end.connection = Some(stream);
         Ok(answer)
     }
 
+    fn next_end(&mut self) -> Option<&mut End> {
+        self.turn = self.turn.wrapping_add(1);
+        let at = self.turn.checked_rem(self.ends.len())?;
+        self.ends.get_mut(at)
+    }
+}
+
+impl End {
     fn connect(&self) -> std::io::Result<TcpStream> {
         let stream = TcpStream::connect_timeout(&self.address, CONNECT_TIMEOUT)?;
         stream.set_nodelay(true)?;
@@ -158,7 +174,7 @@ mod tests {
     /// A server of one connection that answers with these bytes and closes.
     fn answering(bytes: &'static [u8]) -> Client {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = Client::new(listener.local_addr().unwrap());
+        let client = Client::new([listener.local_addr().unwrap()]);
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = [0; 1024];
@@ -182,6 +198,6 @@ mod tests {
     #[test]
     fn a_request_to_nobody_was_not_sent() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert!(matches!(Client::new(address).get("/"), Err(Lost::Unsent)));
+        assert!(matches!(Client::new([address]).get("/"), Err(Lost::Unsent)));
     }
 }

@@ -1,6 +1,8 @@
 //! Those who hand in, and those who look: each with a connection of its own, and everything they learn in the history.
 
 use std::{
+    net::SocketAddr,
+    ops::Range,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -18,7 +20,6 @@ use crate::{
     essays::{Author, Submission, hash},
     history::{Facts, History, Op, Outcome, Seen},
     http::{Answer, Client, Lost},
-    server::Installation,
 };
 
 /// Of a hundred turns of somebody who hands in, up to which number each kind goes.
@@ -28,8 +29,6 @@ const INVALID: u8 = 80;
 const UNDER_USED_KEY: u8 = 88;
 /// One in so many requests hangs up before it has its answer.
 const HANGS_UP: u8 = 15;
-/// Between two submissions of a worker: what a debug build on two busy cores bears, with some to spare.
-const PAUSE_MS: std::ops::Range<u64> = 5..60;
 /// Pollers look at one of so many of the last ones, mostly.
 const RECENT: usize = 60;
 
@@ -38,14 +37,30 @@ pub(crate) struct Run {
     pub(crate) seed: u64,
     pub(crate) canary: Canary,
     pub(crate) history: History,
-    pub(crate) installation: Installation,
+    pub(crate) pace: Pace,
+    /// The processes of the service that everybody asks in turn.
+    pub(crate) replicas: Vec<Replica>,
     acknowledged: Mutex<Vec<Target>>,
-    /// How many processes were started so far.
-    pub(crate) life: AtomicUsize,
     /// No new submissions.
     pub(crate) enough: AtomicBool,
     /// Nothing at all any more.
     pub(crate) over: AtomicBool,
+}
+
+/// A process of the service, as its clients know it.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    pub(crate) address: SocketAddr,
+    /// How many processes were started there so far.
+    pub(crate) life: AtomicUsize,
+}
+
+/// How long each of them pauses between two calls, in milliseconds: what a debug build on two busy cores bears, with some to
+/// spare.
+#[derive(Debug, Clone)]
+pub(crate) struct Pace {
+    pub(crate) hand_in: Range<u64>,
+    pub(crate) look: Range<u64>,
 }
 
 /// Something acknowledged that can be looked at.
@@ -57,21 +72,23 @@ pub(crate) struct Target {
 }
 
 impl Run {
-    pub(crate) fn new(seed: u64, history: History, installation: Installation) -> Self {
+    pub(crate) fn new(seed: u64, history: History, addresses: &[SocketAddr], pace: Pace) -> Self {
+        let replica = |address: &SocketAddr| Replica { address: *address, life: AtomicUsize::new(0) };
         Self {
             seed,
             canary: Canary::of(seed),
             history,
-            installation,
+            pace,
+            replicas: addresses.iter().map(replica).collect(),
             acknowledged: Mutex::default(),
-            life: AtomicUsize::new(0),
             enough: AtomicBool::new(false),
             over: AtomicBool::new(false),
         }
     }
 
+    /// A client that asks the replicas in turn: what one acknowledged, each of them must know.
     pub(crate) fn client(&self) -> Client {
-        Client::new(self.installation.address)
+        Client::new(self.replicas.iter().map(|replica| replica.address))
     }
 
     /// What was acknowledged so far.
@@ -102,7 +119,7 @@ impl Run {
                 accepted.push(submission);
                 self.read(worker, &mut client, target)?;
             }
-            thread::sleep(Duration::from_millis(random.u64(PAUSE_MS)));
+            thread::sleep(Duration::from_millis(random.u64(self.pace.hand_in.clone())));
         }
         Ok(())
     }
@@ -121,7 +138,7 @@ impl Run {
             if let Some(target) = target {
                 self.read(worker, &mut client, target)?;
             }
-            thread::sleep(Duration::from_millis(random.u64(2..12)));
+            thread::sleep(Duration::from_millis(random.u64(self.pace.look.clone())));
         }
         Ok(())
     }

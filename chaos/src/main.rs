@@ -1,26 +1,31 @@
-//! `cargo xtask chaos`: kills the service under load, starts it again, and checks what it promised.
+//! `cargo xtask chaos`: breaks the service and what it needs under load, and checks what it promised.
 //!
-//! Threads hand in and look ([`load`]) and write down what they were told ([`history`]); another kills the process at random
-//! and at its crash points ([`nemesis`]). At the end the service gets time to finish, is read and stopped, and a pure function
-//! ([`check`]) holds the history against the log and the database. A run whose faults did not happen fails too ([`report`]).
+//! Threads hand in and look ([`load`]) and write down what they were told ([`history`]) while others do harm: to one process
+//! with everything embedded, which is killed at random and at its crash points ([`nemesis`]), or to several on `PostgreSQL` and
+//! Kafka and to everything that they need ([`production`]). Then nobody does harm any more, the service gets time to finish, is
+//! read and stopped, and a pure function ([`check`]) holds the history against the bus and the database. A run whose faults
+//! did not happen fails too ([`report`]).
 
 mod canary;
 mod check;
+mod clients;
 mod database;
 mod essays;
 mod history;
 mod http;
 mod load;
 mod nemesis;
+mod production;
 mod report;
 mod server;
 mod story;
 mod watch;
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use testbed::process;
 
 use story::Story;
 
@@ -31,6 +36,9 @@ struct Args {
     /// The `bos` program, built with the feature `crash-points`
     #[arg(long)]
     bos: PathBuf,
+    /// Several replicas on PostgreSQL and Kafka, which are started here, instead of one with everything embedded
+    #[arg(long)]
+    production: bool,
     /// How long faults last, in seconds; up to eight times as long while some crash point has not been reached
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -62,9 +70,14 @@ fn run(args: &Args) -> Result<bool> {
     fs::create_dir_all(args.out.join("data"))?;
     let out = args.out.canonicalize()?;
     eprintln!("chaos for {} s with --seed {seed}", args.seconds);
-    let report =
-        Story { bos: args.bos.canonicalize().context("finding the service")?, out: out.clone(), seed }
-            .tell(std::time::Duration::from_secs(args.seconds))?;
+    let bos = args.bos.canonicalize().context("finding the service")?;
+    let time = Duration::from_secs(args.seconds);
+    let report = if args.production {
+        process::watch_signals()?;
+        production::Story { bos, out: out.clone(), seed }.tell(time)?
+    } else {
+        Story { bos, out: out.clone(), seed }.tell(time)?
+    };
     fs::write(out.join("report.md"), report.markdown())?;
     println!("{}", report.text());
     if report.passed() {

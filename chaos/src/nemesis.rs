@@ -13,7 +13,8 @@ use crate::{
     database::{put_overdue_timer, put_poison},
     history::{Facts, Op, Outcome},
     load::Run,
-    server::{Death, Server},
+    report::Row,
+    server::{Death, Installation, Server},
 };
 
 /// This thread's name in the history.
@@ -35,9 +36,9 @@ pub(crate) const POINTS: [Point; 10] = [
 ];
 
 /// The point that is passed only when the bus holds something that cannot be read.
-const NEEDS_POISON: &str = "set_aside";
+pub(crate) const NEEDS_POISON: &str = "set_aside";
 /// The point that is passed only when a deadline passes, which on a fast machine none does.
-const NEEDS_TIMER: &str = "timer_fired";
+pub(crate) const NEEDS_TIMER: &str = "timer_fired";
 
 /// How long the service lives between faults.
 const LIFE_MS: std::ops::Range<u64> = 150..1_500;
@@ -56,7 +57,7 @@ pub(crate) struct Point {
     pub(crate) name: &'static str,
     /// What the crash leaves half done.
     pub(crate) fault: &'static str,
-    passes: u32,
+    pub(crate) passes: u32,
 }
 
 /// What was done to the service.
@@ -68,18 +69,34 @@ pub(crate) struct Done {
     pub(crate) poison: usize,
 }
 
+impl Done {
+    /// The crashes as rows of the report: each point at least once.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row> {
+        crash_rows(&self.crashes)
+    }
+}
+
+/// How often the service crashed at each point, as rows of the report.
+pub(crate) fn crash_rows(crashes: &BTreeMap<&'static str, usize>) -> impl Iterator<Item = Row> {
+    POINTS.iter().map(|point| {
+        let times = crashes.get(point.name).copied().unwrap_or_default();
+        Row::new(format!("crash at {}", point.name), point.fault, times, 1)
+    })
+}
+
 /// The one who kills.
 pub(crate) struct Nemesis<'r> {
     run: &'r Run,
+    installation: &'r Installation,
     random: fastrand::Rng,
     plan: Vec<Point>,
     done: Done,
 }
 
 impl<'r> Nemesis<'r> {
-    pub(crate) fn new(run: &'r Run) -> Self {
+    pub(crate) fn new(run: &'r Run, installation: &'r Installation) -> Self {
         let random = fastrand::Rng::with_seed(run.seed ^ 0x4e_65);
-        Self { run, random, plan: Vec::new(), done: Done::default() }
+        Self { run, installation, random, plan: Vec::new(), done: Done::default() }
     }
 
     /// Does harm to a ready service for `time`, and for up to [`PATIENCE`] times as long while some crash point has not had
@@ -110,11 +127,11 @@ impl<'r> Nemesis<'r> {
     fn crash(&mut self) -> Result<()> {
         let point = self.next_point();
         if point.name == NEEDS_POISON {
-            put_poison(&self.run.installation.database())?;
+            put_poison(&self.installation.database())?;
             self.done.poison += 1;
         }
         if point.name == NEEDS_TIMER {
-            put_overdue_timer(&self.run.installation.database())?;
+            put_overdue_timer(&self.installation.database())?;
         }
         let crash_at = format!("{}:{}", point.name, self.random.u32(1..=point.passes));
         let mut server = self.start(Some(&crash_at))?;
@@ -129,7 +146,9 @@ impl<'r> Nemesis<'r> {
                 let crash = self.run.history.begin(WORKER, Op::Crash, facts.clone())?;
                 self.run.history.end(crash, Outcome::Ok, facts)
             }
-            Some(death @ Death::Other(_)) => bail!("the service ended by itself: {death:?}"),
+            Some(death @ (Death::Other(_) | Death::Killed)) => {
+                bail!("the service ended by itself: {death:?}")
+            }
             None => self.kill(&mut server),
         }
     }
@@ -159,7 +178,7 @@ impl<'r> Nemesis<'r> {
     }
 
     fn start(&self, crash_at: Option<&str>) -> Result<Server> {
-        start(self.run, crash_at)
+        start(self.run, self.installation, crash_at)
     }
 
     fn ready(&self, server: &mut Server) -> Result<Option<Death>> {
@@ -174,9 +193,11 @@ impl<'r> Nemesis<'r> {
 }
 
 /// Starts a process in a life of its own.
-pub(crate) fn start(run: &Run, crash_at: Option<&str>) -> Result<Server> {
-    run.life.fetch_add(1, Ordering::Relaxed);
-    run.installation.start(crash_at)
+pub(crate) fn start(run: &Run, installation: &Installation, crash_at: Option<&str>) -> Result<Server> {
+    for replica in &run.replicas {
+        replica.life.fetch_add(1, Ordering::Relaxed);
+    }
+    installation.start(crash_at)
 }
 
 /// Waits until the process is ready or has ended. None: it is ready.

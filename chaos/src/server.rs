@@ -1,7 +1,7 @@
 //! The process under test: started again and again on the same data and the same port.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
@@ -47,12 +47,12 @@ impl Installation {
 
     /// What the processes said.
     pub(crate) fn log(&self) -> Result<Vec<u8>> {
-        std::fs::read(&self.log).with_context(|| format!("reading {}", self.log.display()))
+        fs::read(&self.log).with_context(|| format!("reading {}", self.log.display()))
     }
 
     /// Starts the process, to crash at `crash_at` if there is one, and does not wait for it.
     pub(crate) fn start(&self, crash_at: Option<&str>) -> Result<Server> {
-        let mut command = Command::new(&self.bos);
+        let mut command = program(&self.bos, &self.data);
         command
             .arg("serve")
             .arg("--port")
@@ -65,12 +65,16 @@ impl Installation {
         if let Some(crash_at) = crash_at {
             command.arg("--crash-at").arg(crash_at);
         }
-        let log = File::options().create(true).append(true).open(&self.log)?;
-        // Neither this shell's variables nor a `.env` of the working folder may configure what is tested.
-        command.env_clear().current_dir(&self.data).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().with_context(|| format!("starting {}", self.bos.display()))?;
-        Ok(Server { child, address: self.address })
+        Server::start(&mut command, &self.log, self.address)
     }
+}
+
+/// The service's program in `folder`. Neither this shell's variables nor a `.env` of the working folder may configure what is
+/// tested.
+pub(crate) fn program(bos: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(bos);
+    command.env_clear().current_dir(folder);
+    command
 }
 
 /// A process of the service.
@@ -80,6 +84,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Starts a process that says what it has to say to the end of `log`, and does not wait for it.
+    pub(crate) fn start(command: &mut Command, log: &Path, address: SocketAddr) -> Result<Self> {
+        let log = File::options().create(true).append(true).open(log)?;
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+        let child = child.with_context(|| format!("starting {}", command.get_program().display()))?;
+        Ok(Self { child, address })
+    }
+
     /// Waits until the process is ready or has ended. None: it is ready.
     pub(crate) fn ready(&mut self) -> Result<Option<Death>> {
         let begun = Instant::now();
@@ -87,7 +99,7 @@ impl Server {
             if let Some(death) = self.death()? {
                 return Ok(Some(death));
             }
-            if Client::new(self.address).get("/readyz").is_ok_and(|answer| answer.status == 200) {
+            if Client::new([self.address]).get("/readyz").is_ok_and(|answer| answer.status == 200) {
                 return Ok(None);
             }
             ensure!(begun.elapsed() < READY_DEADLINE, "the service is not ready after {READY_DEADLINE:?}");
@@ -124,10 +136,27 @@ impl Server {
         }
     }
 
-    fn death(&mut self) -> Result<Option<Death>> {
-        let aborted = Signal::ABORT.as_raw();
+    /// Freezes the process: its connections stay, and it does nothing.
+    pub(crate) fn pause(&mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).context("pausing the service")
+    }
+
+    /// Lets a frozen process go on as if nothing had happened.
+    pub(crate) fn resume(&mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).context("resuming the service")
+    }
+
+    /// The process's number in the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How the process has ended, if it has.
+    pub(crate) fn death(&mut self) -> Result<Option<Death>> {
+        let (aborted, killed) = (Signal::ABORT.as_raw(), Signal::KILL.as_raw());
         Ok(self.child.try_wait()?.map(|status| match status.signal() {
             Some(signal) if signal == aborted => Death::AtCrashPoint,
+            Some(signal) if signal == killed => Death::Killed,
             _ => Death::Other(status),
         }))
     }
@@ -141,11 +170,13 @@ impl Drop for Server {
     }
 }
 
-/// How a process ended by itself.
+/// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Death {
     /// At the crash point that it was started with.
     AtCrashPoint,
+    /// By somebody's hand.
+    Killed,
     /// In another way.
     Other(ExitStatus),
 }

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, sync::atomic::Ordering, thread, time::Duration};
 
-use crate::{canary::Sighting, load::Run};
+use crate::{
+    canary::Sighting,
+    http::Client,
+    load::{Replica, Run},
+};
 
 /// Events that had been applied before.
 const DUPLICATES: &str = "bos_messages_consumed_total{outcome=\"duplicate\"}";
@@ -26,6 +30,15 @@ impl Watched {
         self.duplicates.values().sum()
     }
 
+    /// Adds what was read of another replica.
+    pub(crate) fn add(&mut self, other: Self) {
+        let before = self.duplicates.len();
+        let lives = other.duplicates.into_values().enumerate();
+        self.duplicates.extend(lives.map(|(life, duplicates)| (before + life, duplicates)));
+        self.readings += other.readings;
+        self.sightings.extend(other.sightings);
+    }
+
     fn take(&mut self, run: &Run, life: usize, page: &[u8]) {
         self.readings += 1;
         let read = value_of(&String::from_utf8_lossy(page), DUPLICATES).unwrap_or_default();
@@ -37,12 +50,12 @@ impl Watched {
     }
 }
 
-/// Reads the numbers until the run is over.
-pub(crate) fn watch(run: &Run) -> Watched {
+/// Reads the numbers of one replica until the run is over.
+pub(crate) fn watch(run: &Run, replica: &Replica) -> Watched {
     let mut watched = Watched::default();
-    let mut client = run.client();
+    let mut client = Client::new([replica.address]);
     while !run.over.load(Ordering::Relaxed) {
-        let life = run.life.load(Ordering::Relaxed);
+        let life = replica.life.load(Ordering::Relaxed);
         if let Ok(answer) = client.get("/metrics") {
             watched.take(run, life, &answer.body);
         }

@@ -15,7 +15,7 @@
 
 pub mod kafka;
 mod maven;
-mod port;
+pub mod port;
 pub mod postgres;
 pub mod process;
 mod server;

@@ -13,7 +13,7 @@ const PORTS: std::ops::Range<u16> = 16_384..32_768;
 const ATTEMPTS: usize = 1_000;
 
 /// So many different ports that nobody listens on just now; the server takes them a moment later.
-pub(crate) fn free<const N: usize>() -> Result<[u16; N]> {
+pub fn free<const N: usize>() -> Result<[u16; N]> {
     let drawn = iter::repeat_with(|| fastrand::u16(PORTS)).take(ATTEMPTS);
     // Held until all are found, so that no two are the same.
     let held = drawn.filter_map(|port| Some((port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?)));

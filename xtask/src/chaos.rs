@@ -3,21 +3,22 @@
 use std::env::consts::EXE_SUFFIX;
 use std::process::Command;
 
-use anyhow::{Result, ensure};
-use testbed::process;
+use anyhow::Result;
+use testbed::{Kafka, Postgres, process};
 
 use crate::workspace;
 
-/// Kill the service under load, start it again, and check every promise; history and report under target/chaos/
+/// Break the service and all that it needs under load, and check every promise
 ///
-/// Fails when a promise is broken, and also when the faults did not happen. `docs/reliability.md` says what is promised
+/// Three replicas on PostgreSQL and Kafka, or one process with everything embedded; history, logs and report go to
+/// target/chaos-production/ or target/chaos/. Fails when a promise is broken, and also when the faults did not happen. `docs/reliability.md` says what is promised
 /// and how to read the table.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// With the embedded database, bus and neighbours; the only mode so far
+    /// With the embedded database, bus and neighbours
     #[arg(long)]
     embedded: bool,
-    /// How long faults last, in seconds
+    /// How long faults last, in seconds; longer, while something that has to happen has not
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Draw the same submissions and faults as the run that printed this number
@@ -27,8 +28,8 @@ pub(crate) struct Args {
 
 impl Args {
     /// A run short enough to be made at every change.
-    pub(crate) const fn short() -> Self {
-        Self { embedded: true, seconds: 20, seed: None }
+    pub(crate) const fn short(embedded: bool) -> Self {
+        Self { embedded, seconds: 20, seed: None }
     }
 }
 
@@ -37,7 +38,10 @@ impl Args {
 /// A debug build: what it lacks in speed it has in assertions, the tests have compiled most of it already, and no program
 /// with crash points ever lies where release builds do.
 pub(crate) fn run(args: &Args) -> Result<u8> {
-    ensure!(args.embedded, "say --embedded: there is no run with Kafka and PostgreSQL yet");
+    if !args.embedded {
+        Postgres::prepare()?;
+        Kafka::prepare()?;
+    }
     let words = "build --locked -p bos -p chaos --features bos/crash-points";
     let status = process::run(&mut workspace::cargo(words.split(' ')))?;
     if !status.success() {
@@ -46,7 +50,11 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let target = testbed::target_folder()?;
     let program = |name: &str| target.join("debug").join(format!("{name}{EXE_SUFFIX}"));
     let mut chaos = Command::new(program("chaos"));
-    chaos.arg("--bos").arg(program("bos")).arg("--out").arg(target.join("chaos"));
+    let out = if args.embedded { "chaos" } else { "chaos-production" };
+    chaos.arg("--bos").arg(program("bos")).arg("--out").arg(target.join(out));
+    if !args.embedded {
+        chaos.arg("--production");
+    }
     chaos.arg("--seconds").arg(args.seconds.to_string());
     if let Some(seed) = args.seed {
         chaos.arg("--seed").arg(seed.to_string());

@@ -27,10 +27,12 @@ pub(super) fn ask_once(facts: &Facts<'_>) -> Judged {
         .filter(|result| result.phase == SPELLCHECK && result.succeeded)
         .map(|result| result.essay)
         .collect();
+    // A batch that was never confirmed fails before anything is asked for.
+    let begun = |batch: &Uuid| facts.batches.get(batch).is_none_or(|batch| !batch.failed);
     let wanted: Vec<(Uuid, &str)> = facts
         .acknowledged()
         .flat_map(|(submission, id)| {
-            let essays = facts.batch_of(id).and_then(|batch| facts.essays_of.get(&batch));
+            let essays = facts.batch_of(id).filter(begun).and_then(|batch| facts.essays_of.get(&batch));
             let essays = essays.into_iter().flatten().map(|essay| essay.id);
             let is_class = submission.op == Op::SubmitClass;
             essays.flat_map(move |essay| {
@@ -53,13 +55,13 @@ pub(super) fn ask_once(facts: &Facts<'_>) -> Judged {
 pub(super) fn are_the_same_under_an_id(facts: &Facts<'_>) -> Judged {
     let by_id = grouped(ours(facts).map(|event| (event.id, event)));
     Judged::each("event ids of ours", by_id, |(id, events)| {
+        let address = |event: &Event| (event.topic.clone(), event.key.clone(), event.partition);
         let differs = |event: &&Event| {
-            events.first().is_some_and(|first| {
-                (&first.topic, &first.key, &first.value) != (&event.topic, &event.key, &event.value)
-            })
+            let first = events.first();
+            first.is_some_and(|first| address(first) != address(event) || first.value != event.value)
         };
         let other = events.iter().copied().find(differs)?;
-        Some(format!("{id} came again on {} with another key or other bytes", other.topic))
+        Some(format!("{id} came again on {} with another key, partition or bytes", other.topic))
     })
 }
 

@@ -114,7 +114,7 @@ fn broken(make_bad: impl FnOnce(&mut World)) -> Vec<&'static str> {
 }
 
 fn batch(id: Uuid, next_key_seq: i64) -> Batch {
-    Batch { id, run: 1, next_key_seq, ended: true }
+    Batch { id, run: 1, next_key_seq, ended: true, failed: false }
 }
 
 fn essay(id: Uuid, batch: Uuid, client_ref: Option<&str>) -> Essay {
@@ -133,6 +133,7 @@ fn event(id: u128, topic: &str, key: Uuid, key_seq: i64, essays: &[Uuid]) -> Eve
     Event {
         topic: topic.to_owned(),
         key: key.to_string(),
+        partition: 0,
         id: Uuid::from_u128(id),
         value: b"{}".to_vec(),
         ours: true,
@@ -238,6 +239,7 @@ fn i4_other_bytes_under_the_same_event_id_are_a_violation() {
     };
     assert_eq!(broken(again(|_| ())), [""; 0], "the same again is a duplicate and no violation");
     assert_eq!(broken(again(|event| event.value = b"{ }".to_vec())), ["I4"]);
+    assert_eq!(broken(again(|event| event.partition = 1)), ["I4"]);
     assert_eq!(broken(again(|event| event.key = SINGLE.to_string())).first(), Some(&"I4"));
 }
 

@@ -2,6 +2,8 @@
 //!
 //! To add a subcommand: a file with its `Args` and `run`, a variant of [`Command`], an arm in `run`.
 
+#[cfg(feature = "kafka")]
+pub mod audit;
 pub mod batch;
 mod client;
 #[cfg(feature = "kafka")]
@@ -186,6 +188,9 @@ pub enum Command {
     /// Look after the topics of Kafka
     #[cfg(feature = "kafka")]
     Topics(topics::TopicsCommand),
+    /// Hold the topics and the database against each other
+    #[cfg(feature = "kafka")]
+    Audit(audit::AuditCommand),
     /// Bring the tables of PostgreSQL up to date
     Migrate(migrate::MigrateCommand),
     /// Look at everything the service needs, and say how to mend it
@@ -241,6 +246,8 @@ fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         Command::Companions(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
         #[cfg(feature = "kafka")]
         Command::Topics(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        #[cfg(feature = "kafka")]
+        Command::Audit(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
         Command::Migrate(command) => on(&mut Builder::new_current_thread(), command.run(output)),
         Command::Doctor(command) => on(&mut Builder::new_current_thread(), command.run(output)),
         Command::Outbox(command) => on(&mut Builder::new_current_thread(), command.run(output)),

@@ -9,6 +9,7 @@ mod suggest;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod content_client;

@@ -101,6 +101,10 @@ impl Bus {
         }
     }
 
+    #[cfg_attr(
+        not(feature = "kafka"),
+        expect(clippy::unnecessary_wraps, reason = "without Kafka there is only this bus")
+    )]
     /// The bus that units put their messages on themselves, because it is in the same database.
     pub(crate) fn in_database(&self) -> Option<LocalBroker> {
         match self {
@@ -122,6 +126,7 @@ impl Bus {
         let _ = shards;
     }
 
+    #[cfg_attr(not(feature = "kafka"), expect(clippy::unused_async, reason = "only Kafka takes its time"))]
     /// Leaves the bus, once nobody reads from it any more.
     pub(crate) async fn close(&self) {
         match self {

@@ -1,7 +1,7 @@
 //! What arrived, and why we believe it.
 
-use domain::{CancelMode, CorrelationId, EssayId, OutcomeWord, Phase, StorageId, Timer, WaitingCode};
-use store::EssayReport;
+use domain::{CancelMode, CorrelationId, EssayId, OutcomeWord, Phase, StorageId, WaitingCode};
+use store::{DueTimer, EssayReport};
 use uuid::Uuid;
 
 /// Something that happened to a batch, in the past tense, or something somebody wants of it.
@@ -54,8 +54,8 @@ pub enum News {
         /// Which.
         phases: Vec<Phase>,
     },
-    /// A timer is due.
-    DeadlinePassed(Timer),
+    /// A timer is due. Which one is told by when it was due, too: meanwhile the same may have been set anew.
+    DeadlinePassed(DueTimer),
     /// A caller wants no new phase to begin.
     Pause,
     /// A caller takes that back.

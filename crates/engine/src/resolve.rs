@@ -87,11 +87,10 @@ pub(crate) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
             })
         }
         News::StartRequested { phases } => Some(Input::Start { phases: phases.clone() }),
-        News::DeadlinePassed(timer) => {
-            // It has fired, whatever is decided; a decision may set it anew.
-            tx.clear_timer(row.shard, batch, timer.kind).await?;
-            Some(Input::DeadlinePassed(*timer))
-        }
+        // It has fired, whatever is decided; a decision may set it anew. One that is not there has fired already, in another
+        // process that believed that the shard was its own, or it was set anew since it was read: what stands in its place is
+        // the deadline that counts.
+        News::DeadlinePassed(due) => tx.clear_fired(due).await?.then_some(Input::DeadlinePassed(due.timer)),
         News::Pause => Some(Input::Pause),
         News::Resume => Some(Input::Resume),
         News::Cancel(mode) => Some(Input::Cancel { mode: *mode }),

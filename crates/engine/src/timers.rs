@@ -43,12 +43,13 @@ pub async fn fire(engine: &Engine, shards: &[i64]) -> Result<(), Error> {
         for row in due {
             metrics::count(metrics::DEADLINES, Some(("timer", row.timer.kind.as_str())), 1);
             let cause = Cause { origin: Origin::Task("timers"), correlation: None };
+            let batch = row.batch;
             // The unit takes the row away, whatever is decided: a timer that meant an older attempt must not fire for ever.
-            match engine.apply(row.batch, News::DeadlinePassed(row.timer), cause).await {
+            match engine.apply(batch, News::DeadlinePassed(row), cause).await {
                 Ok(_) => {}
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {
-                    tracing::error!(%error, batch.id = %row.batch, "the deadline of a batch cannot be dealt with");
+                    tracing::error!(%error, batch.id = %batch, "the deadline of a batch cannot be dealt with");
                     failed = Some(error);
                 }
             }

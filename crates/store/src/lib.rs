@@ -8,6 +8,7 @@
 //! Where the databases differ: row locks (`FOR UPDATE` against SQLite's one writer), leases, partitions of `outbox_sent`, the
 //! embedded log (SQLite only), and the strategy of bulk writes (multi-row statements against a prepared statement in a loop).
 
+mod audit;
 mod batches;
 mod dead_letters;
 mod error;
@@ -43,6 +44,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 
+pub use audit::{AsidePlace, CommittedRow};
 pub use batches::{BatchRow, Details, NewBatch, Owner};
 pub use dead_letters::DeadLetter;
 pub use error::{Cause, Error, UnitError};

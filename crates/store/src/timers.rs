@@ -104,10 +104,10 @@ impl Tx {
         self.exec(CLEAR_ALL, params![shard, batch]).await.map(drop)
     }
 
-    /// Clears a timer that has fired, unless the same unit has set it anew.
-    pub async fn clear_fired(&mut self, fired: &DueTimer) -> Result<(), Error> {
+    /// Clears a timer that has fired; false when it is not there any more, or was set anew since it was read.
+    pub async fn clear_fired(&mut self, fired: &DueTimer) -> Result<bool, Error> {
         let values = params![fired.shard, fired.batch, fired.timer.kind.as_str(), fired.due_at];
-        self.exec(CLEAR_FIRED, values).await.map(drop)
+        Ok(self.exec(CLEAR_FIRED, values).await? == 1)
     }
 
     /// The timers of these shards that are due, longest overdue first, at most `limit`.

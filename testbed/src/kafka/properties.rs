@@ -33,6 +33,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # Tests wait for nobody who might join.
 group.initial.rebalance.delay.ms=0
+# Nor for somebody who has died, if they say so: by default a session lasts 6 s at least.
+group.min.session.timeout.ms=1000
 # A killed broker that comes back must wait until its former self has lost the controller's trust; by default, 9 s.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500

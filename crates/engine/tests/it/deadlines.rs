@@ -89,6 +89,27 @@ async fn a_registration_that_is_never_confirmed_needs_attention_and_then_ends_th
     assert_eq!(desk.news(batch, News::Registered).await, Applied::Unchanged, "it comes too late");
 }
 
+/// Two processes may believe for a moment that a shard is theirs: one that was frozen past its lease goes on where it was.
+#[tokio::test]
+async fn a_deadline_that_two_processes_have_read_fires_once_and_leaves_the_next_one_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::open(folder.path()).await;
+    let batch = desk.registering(2, &[Phase::Spellcheck]).await;
+    desk.clock.advance(5 * MINUTE);
+    let due = desk.engine.store().read(|tx| {
+        Box::pin(async move { Ok::<_, Error>(tx.due_timers(&[0], tx.now(), 1).await?.remove(0)) })
+    });
+    let due = due.await.unwrap();
+    assert!(matches!(desk.news(batch, News::DeadlinePassed(due.clone())).await, Applied::Changed { .. }));
+    assert_eq!(desk.news(batch, News::DeadlinePassed(due)).await, Applied::Unchanged);
+    desk.passes(30 * MINUTE).await;
+    assert_eq!(
+        desk.status(batch).await.row.batch.status(),
+        BatchStatus::Failed,
+        "the next deadline was kept"
+    );
+}
+
 #[tokio::test]
 async fn of_a_deadline_and_an_outcome_at_the_same_moment_the_first_stands_and_the_other_is_late() {
     let folder = tempfile::tempdir().unwrap();

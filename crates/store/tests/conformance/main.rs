@@ -7,6 +7,7 @@ mod databases;
 #[path = "../support/samples.rs"]
 mod samples;
 
+mod audit;
 mod batches;
 mod bus;
 mod catalog;

@@ -144,16 +144,14 @@ async fn a_postponed_message_counts_an_attempt_and_waits() {
     .await;
 }
 
+fn event(number: u128) -> InboxKey {
+    InboxKey { event_id: Uuid::from_u128(number), topic: "topic".to_owned(), part: 0, off: 7 }
+}
+
 #[tokio::test]
 async fn an_event_that_is_forgotten_is_new_again() {
     on_each(async |store| {
         unit!(store, |tx| {
-            let event = |number: u128| InboxKey {
-                event_id: Uuid::from_u128(number),
-                topic: "topic".to_owned(),
-                part: 0,
-                off: 7,
-            };
             tx.record_inbox(id(1), "bos", &[event(1), event(2)]).await?;
             tx.forget_inbox(id(1), "bos", &[Uuid::from_u128(1)]).await?;
             assert_eq!(tx.record_inbox(id(1), "bos", &[event(1), event(2)]).await?, [true, false]);
@@ -166,12 +164,6 @@ async fn an_event_that_is_forgotten_is_new_again() {
 async fn an_event_is_new_to_each_consumer_once() {
     on_each(async |store| {
         unit!(store, |tx| {
-            let event = |number: u128| InboxKey {
-                event_id: Uuid::from_u128(number),
-                topic: "topic".to_owned(),
-                part: 0,
-                off: 7,
-            };
             let (one, two) = (event(1), event(2));
             let turn = [one.clone(), two.clone(), one.clone()];
             assert_eq!(tx.record_inbox(id(1), "bos", &turn).await?, [true, true, false]);

@@ -47,8 +47,12 @@ async fn a_fired_timer_is_cleared_unless_it_was_set_anew() {
             tx.set_timer(0, id(1), &timer, noon()).await?;
             let fired = tx.due_timers(&[0], noon(), 1).await?.remove(0);
             tx.set_timer(0, id(1), &timer, noon() + MINUTE).await?;
-            tx.clear_fired(&fired).await?;
+            assert!(!tx.clear_fired(&fired).await?);
             assert_eq!(tx.next_timer_at(0).await?, Some(noon() + MINUTE));
+            let again = tx.due_timers(&[0], noon() + MINUTE, 1).await?.remove(0);
+            assert!(tx.clear_fired(&again).await?);
+            assert!(!tx.clear_fired(&again).await?);
+            tx.set_timer(0, id(1), &timer, noon() + MINUTE).await?;
             tx.clear_timer(0, id(1), TimerKind::Phase).await?;
             assert!(tx.next_timer_at(0).await?.is_some());
             tx.clear_timer(0, id(1), TimerKind::Registration).await?;

@@ -1,5 +1,6 @@
 //! The message of a dead letter, read from its place on the bus.
 
+#[cfg(feature = "kafka")]
 use anyhow::Context as _;
 use engine::ports::Delivery;
 use store::Store;

@@ -1,0 +1,12 @@
+//! The service on PostgreSQL and Kafka: several replicas, neighbours that misbehave, and faults of every part.
+
+mod bus;
+mod cluster;
+mod crashes;
+mod database;
+mod nemesis;
+mod proxy;
+mod sessions;
+mod story;
+
+pub(crate) use story::Story;

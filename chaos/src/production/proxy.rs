@@ -1,0 +1,310 @@
+//! A TCP proxy before a server, which makes of the network what a network can be.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use socket2::SockRef;
+
+const CHUNK: usize = 16 * 1024;
+/// How long the server may take to take a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Threads that copy need little.
+const STACK: usize = 128 * 1024;
+
+/// What the network does to everything that goes through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Nothing.
+    None,
+    /// Every piece takes so long.
+    Slow(Duration),
+    /// Nothing arrives any more, in neither direction, while connections stay; it arrives when this is over.
+    BlackHole,
+    /// Each connection ends after so many more bytes, in the middle of whatever they say.
+    CutAfter(usize),
+    /// Requests arrive, answers do not: what was asked for is done, and nobody learns of it.
+    DropReplies,
+}
+
+/// A proxy, for as long as the process lives.
+#[derive(Debug, Clone)]
+pub(crate) struct Proxy {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// The port behind it, once that is known.
+    server: AtomicU16,
+    trouble: Mutex<Trouble>,
+    changed: Condvar,
+    connections: Mutex<Vec<Weak<Connection>>>,
+    /// Connections that were ended, and pieces that were held up or lost.
+    harmed: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Connection {
+    client: TcpStream,
+    server: TcpStream,
+    /// It was ended on purpose.
+    dead: AtomicBool,
+    /// Something that was said never arrived: it cannot go on when the network is well again.
+    torn: AtomicBool,
+    /// Bytes that passed since it was to be cut.
+    passed: AtomicUsize,
+}
+
+impl Proxy {
+    /// Listens on a port of its own.
+    pub(crate) fn listen() -> Result<Self> {
+        let [port] = testbed::port::free()?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("listening for a server")?;
+        let shared = Arc::new(Shared {
+            server: AtomicU16::new(0),
+            trouble: Mutex::new(Trouble::None),
+            changed: Condvar::new(),
+            connections: Mutex::default(),
+            harmed: AtomicUsize::new(0),
+        });
+        let proxy = Self { port, shared: Arc::clone(&shared) };
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                // A connection that cannot be made is one that the client sees refused.
+                let _ = small_thread().spawn(move || shared.serve(client));
+            }
+        });
+        Ok(proxy)
+    }
+
+    /// Passes on to a port of this machine.
+    pub(crate) fn pass_on_to(&self, port: u16) {
+        self.shared.server.store(port, Ordering::SeqCst);
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// From now on the network is like this. Connections that lost something end when it is well again.
+    pub(crate) fn set(&self, trouble: Trouble) {
+        *lock(&self.shared.trouble) = trouble;
+        self.shared.changed.notify_all();
+        for connection in self.shared.connections() {
+            connection.passed.store(0, Ordering::SeqCst);
+            if connection.torn.load(Ordering::SeqCst) {
+                connection.end();
+            }
+        }
+    }
+
+    /// Resets every connection.
+    pub(crate) fn reset(&self) {
+        let connections = self.shared.connections();
+        self.shared.harmed.fetch_add(connections.len(), Ordering::SeqCst);
+        for connection in connections {
+            connection.end();
+        }
+    }
+
+    /// Connections ended and pieces held up or lost so far.
+    pub(crate) fn harmed(&self) -> usize {
+        self.shared.harmed.load(Ordering::SeqCst)
+    }
+}
+
+impl Shared {
+    fn connections(&self) -> Vec<Arc<Connection>> {
+        let mut connections = lock(&self.connections);
+        connections.retain(|connection| connection.strong_count() > 0);
+        connections.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// One connection, until it ends.
+    fn serve(self: Arc<Self>, client: TcpStream) {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.server.load(Ordering::SeqCst)));
+        let Ok(server) = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) else { return };
+        for stream in [&client, &server] {
+            // A stream that takes no options is closed already, which the first read tells.
+            let _ = stream.set_nodelay(true);
+        }
+        let connection = Arc::new(Connection {
+            client,
+            server,
+            dead: AtomicBool::new(false),
+            torn: AtomicBool::new(false),
+            passed: AtomicUsize::new(0),
+        });
+        lock(&self.connections).push(Arc::downgrade(&connection));
+        let (replies, of) = (Arc::clone(&self), Arc::clone(&connection));
+        if small_thread().spawn(move || replies.copy(&of, true)).is_ok() {
+            self.copy(&connection, false);
+        }
+    }
+
+    /// Copies one direction until it ends.
+    fn copy(&self, connection: &Connection, replies: bool) {
+        let Connection { client, server, .. } = connection;
+        let (mut from, mut to) = if replies { (server, client) } else { (client, server) };
+        let mut chunk = [0; CHUNK];
+        loop {
+            let read = match from.read(&mut chunk) {
+                Ok(0) if !connection.dead.load(Ordering::SeqCst) => {
+                    // One side has said all it had to say; the other may go on.
+                    let _ = to.shutdown(Shutdown::Write);
+                    return;
+                }
+                Ok(read) if read > 0 => read,
+                Ok(_) | Err(_) => return connection.end(),
+            };
+            let piece = chunk.get(..read).unwrap_or_default();
+            let allowed = self.pass(connection, piece, replies);
+            if let Some(piece) = allowed
+                && (to.write_all(piece).is_err() || piece.len() < read)
+            {
+                return connection.end();
+            }
+        }
+    }
+
+    /// How much of a piece arrives; none: all of it is lost and the connection stays.
+    fn pass<'p>(&self, connection: &Connection, piece: &'p [u8], replies: bool) -> Option<&'p [u8]> {
+        let mut trouble = lock(&self.trouble);
+        if *trouble == Trouble::BlackHole {
+            self.harmed.fetch_add(1, Ordering::SeqCst);
+        }
+        while *trouble == Trouble::BlackHole && !connection.dead.load(Ordering::SeqCst) {
+            trouble = self.changed.wait(trouble).unwrap_or_else(PoisonError::into_inner);
+        }
+        let now = *trouble;
+        drop(trouble);
+        match now {
+            Trouble::Slow(time) => {
+                self.harmed.fetch_add(1, Ordering::SeqCst);
+                thread::sleep(time);
+                Some(piece)
+            }
+            Trouble::CutAfter(bytes) => {
+                let passed = connection.passed.fetch_add(piece.len(), Ordering::SeqCst);
+                let rest = bytes.saturating_sub(passed);
+                if rest < piece.len() {
+                    self.harmed.fetch_add(1, Ordering::SeqCst);
+                }
+                Some(piece.get(..rest).unwrap_or(piece))
+            }
+            Trouble::DropReplies if replies => {
+                self.harmed.fetch_add(1, Ordering::SeqCst);
+                connection.torn.store(true, Ordering::SeqCst);
+                None
+            }
+            Trouble::None | Trouble::BlackHole | Trouble::DropReplies => Some(piece),
+        }
+    }
+}
+
+impl Connection {
+    /// Ends it without a goodbye: both sides get a reset.
+    fn end(&self) {
+        self.dead.store(true, Ordering::SeqCst);
+        for stream in [&self.client, &self.server] {
+            // Whatever is still unsent is thrown away when the last thread lets go. Waking a reader says nothing to its peer.
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            let _ = stream.shutdown(Shutdown::Read);
+        }
+    }
+}
+
+fn small_thread() -> thread::Builder {
+    thread::Builder::new().stack_size(STACK)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+
+    /// A server that says everything again, and a connection to it through a proxy.
+    fn echo() -> (Proxy, TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let proxy = Proxy::listen().unwrap();
+        proxy.pass_on_to(listener.local_addr().unwrap().port());
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                thread::spawn(move || {
+                    let mut stream = stream.unwrap();
+                    let _ = std::io::copy(&mut stream.try_clone().unwrap(), &mut stream);
+                });
+            }
+        });
+        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port())).unwrap();
+        (proxy, client)
+    }
+
+    fn heard(client: &mut TcpStream, time: Duration) -> std::io::Result<usize> {
+        client.set_read_timeout(Some(time)).unwrap();
+        client.read(&mut [0; 64])
+    }
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn what_a_black_hole_swallows_arrives_when_it_is_over() {
+        let (proxy, mut client) = echo();
+        client.write_all(b"one").unwrap();
+        assert_eq!(heard(&mut client, LONG).unwrap(), 3);
+        proxy.set(Trouble::BlackHole);
+        client.write_all(b"four").unwrap();
+        assert_eq!(heard(&mut client, SHORT).unwrap_err().kind(), ErrorKind::WouldBlock);
+        proxy.set(Trouble::None);
+        assert_eq!(heard(&mut client, LONG).unwrap(), 4);
+        assert_eq!(proxy.harmed(), 1);
+    }
+
+    #[test]
+    fn an_answer_that_was_dropped_never_comes_and_its_connection_does_not_survive_it() {
+        let (proxy, mut client) = echo();
+        proxy.set(Trouble::DropReplies);
+        client.write_all(b"lost").unwrap();
+        while proxy.harmed() == 0 {
+            thread::sleep(SHORT);
+        }
+        proxy.set(Trouble::None);
+        assert_eq!(heard(&mut client, LONG).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn a_connection_is_cut_within_what_it_says_and_a_reset_ends_it_at_once() {
+        let (proxy, mut client) = echo();
+        // Of what is said and said again.
+        proxy.set(Trouble::CutAfter(5));
+        client.write_all(b"four").unwrap();
+        let mut said = Vec::new();
+        client.set_read_timeout(Some(LONG)).unwrap();
+        let ended = client.read_to_end(&mut said);
+        assert!(said.len() <= 1 && ended.is_err(), "{said:?}");
+
+        proxy.set(Trouble::None);
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port())).unwrap();
+        client.write_all(b"one").unwrap();
+        assert_eq!(heard(&mut client, LONG).unwrap(), 3);
+        proxy.reset();
+        assert_eq!(heard(&mut client, LONG).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+}

@@ -1,0 +1,220 @@
+//! A run against PostgreSQL and Kafka from its beginning to its end.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow};
+use testbed::{kafka, postgres};
+
+use super::{
+    bus::{self, Bus},
+    cluster::{Cluster, REPLICAS},
+    crashes,
+    database::Observer,
+    nemesis::{CRASHING, Calm, Done, Fault, Nemesis, PATIENCE, Servers},
+    sessions::{self, Sessions},
+};
+use crate::{
+    check::{Evidence, Finding, check},
+    clients::{converge, with_clients},
+    history::{Call, History, Op, Outcome},
+    load::{Pace, Run},
+    nemesis::crash_rows,
+    report::{Report, Row},
+    watch::Watched,
+};
+
+/// How long everything may take to be answered and to end, once nobody does harm any more: each phase may have to wait for
+/// its time-out, and a machine for its other work.
+const CONVERGENCE: Duration = Duration::from_mins(3);
+
+const PACE: Pace = Pace { hand_in: 30..250, look: 20..80 };
+
+/// What a run needs.
+pub(crate) struct Story {
+    pub(crate) bos: PathBuf,
+    pub(crate) out: PathBuf,
+    pub(crate) seed: u64,
+}
+
+/// What was done to the cluster.
+struct Harm {
+    done: Done,
+    crashes: BTreeMap<&'static str, usize>,
+    sessions: Sessions,
+    /// Whether `bos audit` found nothing at the end, while all replicas worked.
+    audited: bool,
+}
+
+impl Story {
+    /// Lives through it, with faults for `time`.
+    pub(crate) fn tell(&self, time: Duration) -> Result<Report> {
+        let cluster = Cluster::new(&self.bos, &self.out)?;
+        let mut servers = start(&cluster)?;
+        cluster.prepare()?;
+        cluster.start_companions(self.seed, true)?;
+        let history = History::create(&self.out.join("history.jsonl"))?;
+        let run = Run::new(self.seed, history, &cluster.addresses, PACE);
+        for replica in 0..CRASHING {
+            cluster.start_well(&run, replica)?;
+        }
+        eprintln!("{REPLICAS} replicas on PostgreSQL and Kafka");
+        let (harm, watched) = with_clients(&run, |is_all_handed_in| {
+            let mut harm = Self::suffer(&run, &cluster, &mut servers, time)?;
+            eprintln!("faults are over after {} s", run.history.seconds());
+            cluster.start_companions(self.seed, false)?;
+            cluster.start_well(&run, CRASHING)?;
+            converge(&run, CONVERGENCE, is_all_handed_in)?;
+            harm.audited = cluster.audit()?;
+            eprintln!("everything was read at the end, after {} s", run.history.seconds());
+            Ok(harm)
+        })?;
+        cluster.stop()?;
+        cluster.kill_companions()?;
+        self.judge(&run, &cluster, &Observer::new(servers.postgres.url())?, &harm, watched)
+    }
+
+    fn judge(
+        &self,
+        run: &Run,
+        cluster: &Cluster,
+        observer: &Observer,
+        harm: &Harm,
+        mut watched: Watched,
+    ) -> Result<Report> {
+        let mut sightings = std::mem::take(&mut watched.sightings);
+        let settings = bus::settings(cluster.to_kafka.port());
+        let mut audit = bus::audit(&settings)?;
+        let bus = Bus::read(&settings, &run.canary, &mut audit)?;
+        observer.save(&self.out.join("data/tables"))?;
+        let mut database = observer.read(&run.canary)?;
+        database.log = bus.log;
+        sightings.extend(database.sightings.iter().cloned());
+        sightings.extend(bus.sightings);
+        let calls = run.history.calls();
+        let mut searched = database.searched + bus.records + watched.readings;
+        for replica in 0..REPLICAS {
+            searched += 1;
+            let log = std::fs::read(cluster.log(replica)).context("reading a log")?;
+            sightings.extend(run.canary.sightings("a log", &log));
+        }
+        for problem in calls.iter().filter_map(|call| call.facts.problem.as_deref()) {
+            searched += 1;
+            sightings.extend(run.canary.sightings("an error's body", problem.as_bytes()));
+        }
+        let evidence = Evidence {
+            calls: &calls,
+            database: &database,
+            sightings: &sightings,
+            searched,
+            poison: bus.poison,
+        };
+        let mut findings = check(evidence);
+        findings.push(harm.sessions.finding());
+        add(&mut findings, observer.finish(audit)?);
+        let mut rows = Row::of_load(&calls, watched.duplicates());
+        let changes = usize::try_from(observer.changes_of_hands()?)?;
+        rows.extend(harm.rows(&calls));
+        rows.push(Row::new("shards", "changed hands, in all", changes, 1));
+        rows.push(Row::new("duplicate publish", "of ours, raw, on the topics", bus.duplicates, 1));
+        rows.push(Row::new("poison", "records that nobody can read", bus.poison, 1));
+        rows.push(Row::new("bos audit", "found nothing at the end; see audit.txt", harm.audited.into(), 1));
+        rows.extend(crash_rows(&harm.crashes));
+        Ok(Report::new("production", self.seed, &calls, rows, findings))
+    }
+
+    /// Two do harm at the same time and one watches the database, until everything has happened.
+    fn suffer(run: &Run, cluster: &Cluster, servers: &mut Servers, time: Duration) -> Result<Harm> {
+        let (calm, over) = (Calm::default(), AtomicBool::new(false));
+        let [rage_is_complete, crashes_are_complete] = [AtomicBool::new(false), AtomicBool::new(false)];
+        let url = servers.postgres.url();
+        let begun = Instant::now();
+        let is_enough = || {
+            let complete =
+                rage_is_complete.load(Ordering::SeqCst) && crashes_are_complete.load(Ordering::SeqCst);
+            over.load(Ordering::SeqCst) || begun.elapsed() >= if complete { time } else { time * PATIENCE }
+        };
+        let nemesis = Nemesis::new(run, cluster, servers, &calm)?;
+        thread::scope(|threads| {
+            let watcher = threads.spawn(|| sessions::watch(&url, &calm, &over));
+            let crashing = threads.spawn(|| {
+                crashes::crash(run, cluster, url.clone(), |complete| {
+                    crashes_are_complete.store(complete, Ordering::SeqCst);
+                    is_enough()
+                })
+                .inspect_err(|_| over.store(true, Ordering::SeqCst))
+            });
+            let done = nemesis.rage(|complete| {
+                rage_is_complete.store(complete, Ordering::SeqCst);
+                is_enough()
+            });
+            if done.is_err() {
+                over.store(true, Ordering::SeqCst);
+            }
+            let crashes = crashing.join().map_err(|_| anyhow!("the one who crashes panicked"))?;
+            over.store(true, Ordering::SeqCst);
+            let sessions = watcher.join().map_err(|_| anyhow!("the database's watcher panicked"))?;
+            Ok(Harm { done: done?, crashes: crashes?, sessions: sessions?, audited: false })
+        })
+    }
+}
+
+impl Harm {
+    fn rows(&self, calls: &[Call]) -> Vec<Row> {
+        let mut rows: Vec<Row> = Fault::ALL
+            .iter()
+            .map(|fault| {
+                let (name, note) = fault.words();
+                Row::new(name, note, self.done.times.get(fault).copied().unwrap_or_default(), 1)
+            })
+            .collect();
+        rows.extend(self.done.harmed.iter().map(|(fault, pieces)| {
+            Row::new(fault.words().0, "connections ended, pieces held up or lost", *pieces, 1)
+        }));
+        rows.push(Row::new("takeover", "shards taken from a frozen replica", self.done.takeovers, 1));
+        let during = |fault: Fault, wanted: &dyn Fn(&Call) -> bool| {
+            let (name, _) = fault.words();
+            let outages: Vec<_> = calls
+                .iter()
+                .filter(|call| call.op == Op::Fault && call.facts.note.as_deref() == Some(name))
+                .collect();
+            let within = |call: &&Call| outages.iter().any(|outage| call.is_within(outage));
+            calls.iter().filter(|call| call.op.is_write() && wanted(call)).filter(within).count()
+        };
+        let accepted = during(Fault::KillBroker, &|call| call.outcome == Outcome::Ok);
+        rows.push(Row::new("accepted", "while the broker was killed", accepted, 1));
+        let refused = during(Fault::StopDatabase, &|call| call.facts.status == Some(503));
+        rows.push(Row::new("answered 503", "while the database was stopped", refused, 1));
+        rows
+    }
+}
+
+/// Adds what the service's own audit has found, in the order of the invariants' numbers.
+fn add(findings: &mut Vec<Finding>, audited: Vec<bos::audit::Finding>) {
+    for audited in audited {
+        let bos::audit::Finding { id, title, checked, unit, violations, violated: _ } = audited;
+        match findings.iter_mut().find(|finding| finding.id == id) {
+            Some(known) => known.violations.extend(violations),
+            None => findings.push(Finding { id, title, checked, unit, violations }),
+        }
+    }
+    findings.sort_by_key(|finding| finding.id.trim_start_matches('I').parse().unwrap_or(u32::MAX));
+}
+
+/// Starts both servers behind their proxies, side by side.
+fn start(cluster: &Cluster) -> Result<Servers> {
+    let (kafka, postgres) = thread::scope(|threads| {
+        let kafka = threads.spawn(|| kafka::Server::start_behind(cluster.to_kafka.port()));
+        (kafka.join(), postgres::Server::start())
+    });
+    let kafka = kafka.map_err(|_| anyhow!("starting Kafka panicked"))??;
+    let postgres = postgres?;
+    cluster.to_kafka.pass_on_to(kafka.port());
+    cluster.to_postgres.pass_on_to(postgres.port());
+    Ok(Servers { kafka, postgres })
+}

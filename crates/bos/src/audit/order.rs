@@ -1,0 +1,31 @@
+//! The order of what we said (I5).
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::{Count, said::Said};
+
+/// Of what is ordered by one key, the first time that each was said must come in the order of their numbers: on a partition by
+/// their offsets, across topics by when they were handed to the client, as far as the writers' clocks agree.
+pub(super) fn check(said: &HashMap<Uuid, Said>, skew_ms: i64, ordered: &mut Count) {
+    let mut events: Vec<(u64, i64, &Uuid, &Said)> =
+        said.iter().filter_map(|(id, said)| Some((said.ordering_key?, said.key_seq, id, said))).collect();
+    events.sort_unstable_by_key(|(key, key_seq, id, _)| (*key, *key_seq, **id));
+    ordered.checked += events.len();
+    for pair in events.windows(2) {
+        let [(key, seq, id, earlier), (next_key, next_seq, next_id, later)] = pair else { continue };
+        if key != next_key {
+            continue;
+        }
+        if seq == next_seq {
+            ordered.violated(|| format!("the events {id} and {next_id} have the same number, {seq}"));
+        }
+        let is_behind = earlier.partition == later.partition && later.offset < earlier.offset;
+        if is_behind || later.at_ms.saturating_add(skew_ms) < earlier.at_ms {
+            ordered.violated(|| {
+                format!("the event {next_id} (number {next_seq}) was sent before {id} (number {seq})")
+            });
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Records: what we said, and what was said to us.
+
+use contract::{IncomingBody, Source, Topic};
+use domain::{BatchId, EssayId};
+use serde_json::Value;
+use store::AsidePlace;
+use uuid::Uuid;
+
+use super::{Audit, Partition, Record, digest, short};
+
+/// An event of ours.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) digest: u128,
+    /// Where it lies first.
+    pub(super) partition: Partition,
+    pub(super) offset: i64,
+    pub(super) at_ms: i64,
+    pub(super) key_seq: i64,
+    /// The database has it.
+    pub(super) committed: bool,
+    /// What it is ordered by, which only the database knows.
+    pub(super) ordering_key: Option<u64>,
+}
+
+/// A record that our group is past, about a batch that may be ours.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) batch: Uuid,
+    pub(super) partition: Partition,
+    pub(super) offset: i64,
+}
+
+impl Heard {
+    pub(super) fn place(&self) -> AsidePlace {
+        let (topic, partition) = self.partition;
+        (topic.as_str().to_owned(), partition, self.offset)
+    }
+}
+
+impl Audit {
+    /// Takes a record, those of a partition in their order.
+    pub fn record(&mut self, record: &Record) {
+        self.records += 1;
+        if let Some((id, key_seq)) = ours(record) {
+            self.said(id, key_seq, record);
+        }
+        if Topic::READ.contains(&record.topic) {
+            self.heard(record);
+        }
+    }
+
+    fn said(&mut self, id: Uuid, key_seq: i64, record: &Record) {
+        self.same.checked += 1;
+        let digest = digest(record.topic.as_str(), &record.key, &record.value);
+        let partition = (record.topic, record.partition);
+        if let Some(first) = self.said.get_mut(&id) {
+            self.duplicates += 1;
+            first.at_ms = first.at_ms.min(record.at_ms);
+            if first.digest != digest || first.partition != partition || first.key_seq != key_seq {
+                let (topic, partition) = partition;
+                let offset = record.offset;
+                self.same.violated(|| {
+                    format!(
+                        "the event {id} lies at {topic}, partition {partition}, offset {offset} with another key, \
+                         partition or bytes"
+                    )
+                });
+            }
+            return;
+        }
+        let key = (record.topic, short(&record.key));
+        let home = *self.keys.entry(key).or_insert(record.partition);
+        if home != record.partition {
+            self.ordered.violated(|| {
+                format!(
+                    "the key {} of {} is on the partitions {home} and {}",
+                    String::from_utf8_lossy(&record.key),
+                    record.topic,
+                    record.partition
+                )
+            });
+        }
+        self.asks(id, record);
+        let said = Said {
+            digest,
+            partition,
+            offset: record.offset,
+            at_ms: record.at_ms,
+            key_seq,
+            committed: false,
+            ordering_key: None,
+        };
+        self.said.insert(id, said);
+    }
+
+    /// Notes which essays' phases an event asks for.
+    fn asks(&mut self, id: Uuid, record: &Record) {
+        let attempt = record.header("attempt").and_then(|attempt| attempt.parse().ok());
+        let Some((phase, attempt)) = phase(record.topic).zip(attempt) else { return };
+        for essay in essays(&serde_json::from_slice(&record.value).unwrap_or_default()) {
+            self.once.checked += 1;
+            let first = *self.asked.entry((essay, phase, attempt)).or_insert(id);
+            if first != id {
+                self.once.violated(|| {
+                    format!("the events {first} and {id} ask for {phase} of {essay}, attempt {attempt}")
+                });
+            }
+        }
+    }
+
+    /// Notes what a record below our position must have left.
+    fn heard(&mut self, record: &Record) {
+        let partition = (record.topic, record.partition);
+        if self.terms.positions.get(&partition).is_none_or(|next| record.offset >= *next) {
+            return;
+        }
+        self.applied.checked += 1;
+        let incoming = match contract::read(record.topic, &record.value) {
+            Ok(incoming) => incoming,
+            Err(error) if error.is_foreign() => return,
+            Err(_) => {
+                let place = (record.topic.as_str().to_owned(), record.partition, record.offset);
+                self.unreadable.insert(place);
+                return;
+            }
+        };
+        // News about what has not our form is somebody else's.
+        let Some(batch) = batch(&incoming.body) else { return };
+        let heard = Heard { batch, partition, offset: record.offset };
+        self.heard.entry(incoming.event_id).or_default().push(heard);
+    }
+}
+
+/// The id and the number of an event that this program has written. Others may write under the same names and give no numbers.
+fn ours(record: &Record) -> Option<(Uuid, i64)> {
+    let source = record.header("source_service")?;
+    let known = [Source::BatchService, Source::BatchOrchestratorService];
+    known.iter().any(|ours| ours.as_str() == source).then_some(())?;
+    Some((record.header("event_id")?.parse().ok()?, record.header("key_seq")?.parse().ok()?))
+}
+
+/// The phase that a record of this topic asks for.
+const fn phase(topic: Topic) -> Option<&'static str> {
+    match topic {
+        Topic::EssaySpellcheckRequested | Topic::SpellcheckInitiate => Some("spellcheck"),
+        Topic::NlpInitiateV1 | Topic::NlpInitiateV2 => Some("nlp"),
+        Topic::AiFeedbackInitiate => Some("ai_feedback"),
+        Topic::CjAssessmentInitiate => Some("cj_assessment"),
+        Topic::BatchEssaysRegistered
+        | Topic::EssayContentProvisioned
+        | Topic::BatchPipelineCompleted
+        | Topic::EssaySpellcheckCompleted
+        | Topic::SpellcheckPhaseCompleted
+        | Topic::EssaySpellcheckResults
+        | Topic::BatchPhaseOutcome
+        | Topic::BatchContentProvisioningCompleted
+        | Topic::BatchEssaysReady
+        | Topic::BatchNlpProcessingRequestedV2
+        | Topic::BatchNlpAnalysisCompleted
+        | Topic::EssayNlpCompleted => None,
+    }
+}
+
+/// The essays of a command, or the one of a request.
+fn essays(envelope: &Value) -> Vec<Uuid> {
+    let uuid = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
+    match envelope.pointer("/data/essays_to_process").and_then(Value::as_array) {
+        Some(essays) => essays.iter().filter_map(|essay| uuid(essay.get("essay_id")?)).collect(),
+        None => envelope.pointer("/data/entity_id").and_then(uuid).into_iter().collect(),
+    }
+}
+
+/// The batch that news is about, if its id has our form and the news is of a kind that we act on.
+fn batch(body: &IncomingBody) -> Option<Uuid> {
+    match body {
+        IncomingBody::EssaySpellchecked { essay_id, .. } | IncomingBody::EssayNlpDone { essay_id, .. } => {
+            Some(EssayId::try_from(*essay_id).ok()?.batch().as_uuid())
+        }
+        IncomingBody::PhaseOutcome { phase: contract::PhaseName::StudentMatching, .. } => None,
+        IncomingBody::PhaseOutcome { batch_id, .. } | IncomingBody::ContentProvisioned { batch_id } => {
+            Some(BatchId::from_uuid(*batch_id).ok()?.as_uuid())
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! An audit that cannot find anything is worthless: one good world, and for every invariant what makes it a bad one.
+
+use chrono::TimeDelta;
+use contract::Topic;
+use serde_json::json;
+
+use super::*;
+
+const BATCH: Uuid = Uuid::from_u128(0x0190_0000_0000_7abc_8000_0000_0000_0000);
+const ESSAY: Uuid = Uuid::from_u128(0x0190_0000_0000_7abc_8000_0000_0000_0001);
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+}
+
+/// What the topics and the tables hold.
+struct World {
+    terms: Terms,
+    records: Vec<Record>,
+    committed: Vec<CommittedRow>,
+    applied: Vec<Uuid>,
+    aside: Vec<AsidePlace>,
+}
+
+/// A message of ours, as a row and as a record.
+fn message(number: i64, topic: Topic, offset: i64) -> (CommittedRow, Record) {
+    let event_id = Uuid::from_u128(u128::try_from(number).unwrap());
+    let payload = json!({"data": {"essays_to_process": [{"essay_id": ESSAY}]}}).to_string().into_bytes();
+    let row = CommittedRow {
+        place: (0, number),
+        sent_at: Some(at(10)),
+        parked: false,
+        created_at: at(number),
+        event_id,
+        ordering_key: BATCH.to_string(),
+        key_seq: number,
+        topic: topic.as_str().to_owned(),
+        kafka_key: BATCH.to_string(),
+        payload: payload.clone(),
+    };
+    let headers = [
+        ("event_id", event_id.to_string()),
+        ("source_service", "batch-orchestrator-service".to_owned()),
+        ("key_seq", number.to_string()),
+        ("attempt", "1".to_owned()),
+    ];
+    let record = Record {
+        topic,
+        partition: 2,
+        offset,
+        at_ms: number * 1_000,
+        key: BATCH.to_string().into_bytes(),
+        value: payload,
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+    };
+    (row, record)
+}
+
+/// What somebody says to us.
+fn outcome(number: u128, offset: i64) -> Record {
+    let topic = Topic::BatchPhaseOutcome;
+    let value = json!({
+        "event_id": Uuid::from_u128(number), "event_type": topic.as_str(), "event_timestamp": "2026-01-05T12:00:00Z",
+        "source_service": "essay-lifecycle-service", "correlation_id": Uuid::from_u128(7),
+        "data": {
+            "batch_id": BATCH, "phase_name": "spellcheck", "phase_status": "completed_successfully",
+            "processed_essays": [], "failed_essay_ids": [], "correlation_id": Uuid::from_u128(7),
+        },
+    });
+    Record {
+        topic,
+        partition: 1,
+        offset,
+        at_ms: 0,
+        key: Vec::new(),
+        value: value.to_string().into_bytes(),
+        headers: Vec::new(),
+    }
+}
+
+impl World {
+    /// Two commands and the end of a pipeline; an outcome that was applied, one that is still to be read, and something that
+    /// nobody can read.
+    fn good() -> Self {
+        let unreadable = Record { value: b"nonsense".to_vec(), ..outcome(0, 1) };
+        let ours = [
+            message(1, Topic::SpellcheckInitiate, 0),
+            message(2, Topic::NlpInitiateV2, 0),
+            message(3, Topic::BatchPipelineCompleted, 0),
+        ];
+        let (committed, mut records): (Vec<_>, Vec<_>) = ours.into_iter().unzip();
+        records.extend([outcome(50, 0), unreadable, outcome(51, 2)]);
+        let far = at(1_000);
+        let positions = BTreeMap::from([((Topic::BatchPhaseOutcome, 1), 2)]);
+        Self {
+            terms: Terms { positions, since: None, until: far, patience: at(100), skew_ms: 0 },
+            records,
+            committed,
+            applied: vec![Uuid::from_u128(50)],
+            aside: vec![(Topic::BatchPhaseOutcome.as_str().to_owned(), 1, 1)],
+        }
+    }
+
+    fn findings(self) -> Vec<Finding> {
+        let mut audit = Audit::new(self.terms);
+        self.records.iter().for_each(|record| audit.record(record));
+        audit.batch(BATCH);
+        self.committed.iter().for_each(|row| audit.committed(row));
+        self.applied.iter().for_each(|event| audit.applied(*event));
+        self.aside.into_iter().for_each(|place| audit.set_aside(place));
+        audit.finish()
+    }
+}
+
+/// The invariants that are violated once a good world was made bad.
+fn broken(make_bad: impl FnOnce(&mut World)) -> Vec<&'static str> {
+    let mut world = World::good();
+    make_bad(&mut world);
+    let findings = world.findings();
+    findings.iter().filter(|finding| finding.violated > 0).map(|finding| finding.id).collect()
+}
+
+#[test]
+fn a_good_world_passes_and_every_invariant_was_held_against_something() {
+    let findings = World::good().findings();
+    assert_eq!(
+        findings.iter().filter(|finding| finding.violated > 0).collect::<Vec<_>>(),
+        [] as [&Finding; 0]
+    );
+    assert!(findings.iter().all(|finding| finding.checked > 0));
+}
+
+#[test]
+fn i2_two_events_that_ask_for_the_same_are_a_violation() {
+    let again = |world: &mut World| {
+        let (row, record) = message(4, Topic::SpellcheckInitiate, 1);
+        world.committed.push(row);
+        world.records.push(record);
+    };
+    assert_eq!(broken(again), ["I2"]);
+}
+
+#[test]
+fn i4_a_duplicate_that_differs_is_a_violation() {
+    let again = |change: fn(&mut Record)| {
+        move |world: &mut World| {
+            let mut copy = Record { offset: 9, at_ms: 9_000, ..world.records[0].clone() };
+            change(&mut copy);
+            world.records.push(copy);
+        }
+    };
+    assert_eq!(broken(again(|_| ())), [""; 0], "the same again is a duplicate and no violation");
+    assert_eq!(broken(again(|record| record.value.push(b' '))), ["I4"]);
+    assert_eq!(broken(again(|record| record.key.push(b' '))), ["I4"]);
+    assert_eq!(broken(again(|record| record.partition = 5)), ["I4"]);
+    assert_eq!(broken(|world| world.committed[0].payload.push(b' ')), ["I4"], "not what was committed");
+}
+
+#[test]
+fn i5_another_order_and_another_partition_are_violations() {
+    assert_eq!(broken(|world| world.records[1].at_ms = 500), ["I5"], "before what comes first");
+    let behind = |world: &mut World| {
+        world.records[1].topic = Topic::SpellcheckInitiate;
+        world.records[0].offset = 5;
+        world.records[1].offset = 4;
+        world.records.swap(0, 1);
+        world.committed[1].topic = Topic::SpellcheckInitiate.as_str().to_owned();
+        world.records[0].headers.retain(|(name, _)| name != "attempt");
+    };
+    assert_eq!(broken(behind), ["I5"], "on one partition");
+    let elsewhere = |world: &mut World| {
+        let (row, mut record) = message(4, Topic::BatchPipelineCompleted, 1);
+        record.partition = 3;
+        world.committed.push(row);
+        world.records.push(record);
+    };
+    assert_eq!(broken(elsewhere), ["I5"], "a key on two partitions");
+    let tolerated = |world: &mut World| {
+        world.records[1].at_ms = 500;
+        world.terms.skew_ms = 1_000;
+    };
+    assert_eq!(broken(tolerated), [""; 0], "clocks may differ by so much");
+}
+
+#[test]
+fn i6_what_was_never_committed_or_is_not_there_is_a_violation() {
+    assert_eq!(broken(|world| drop(world.committed.remove(0))), ["I6"], "a phantom");
+    assert_eq!(broken(|world| drop(world.records.remove(2))), ["I6"], "lost by the bus");
+    let waits = |world: &mut World| {
+        world.records.remove(2);
+        world.committed[2].sent_at = None;
+        world.terms.patience = at(0);
+    };
+    assert_eq!(broken(waits), [""; 0], "it is still to be sent");
+    let later = |world: &mut World| {
+        world.records.remove(2);
+        world.terms.until = at(10);
+    };
+    assert_eq!(broken(later), [""; 0], "it was sent after the topics were read");
+    let earlier = |world: &mut World| {
+        world.records.remove(0);
+        world.terms.since = Some(at(2));
+    };
+    assert_eq!(broken(earlier), [""; 0], "it is older than what was read");
+}
+
+#[test]
+fn i9_what_was_passed_over_is_a_violation() {
+    assert_eq!(broken(|world| world.applied.clear()), ["I9"], "news of ours");
+    assert_eq!(broken(|world| world.aside.clear()), ["I9"], "what nobody can read");
+    let refused = |world: &mut World| {
+        world.applied.clear();
+        world.aside.push((Topic::BatchPhaseOutcome.as_str().to_owned(), 1, 0));
+    };
+    assert_eq!(broken(refused), [""; 0], "it was set aside instead");
+    let foreign = |world: &mut World| {
+        let value = String::from_utf8(world.records[3].value.clone()).unwrap();
+        let other = value.replace(&BATCH.to_string(), "01900000-0000-7abc-8000-000000010000");
+        world.records[3].value = other.into_bytes();
+        world.applied.clear();
+    };
+    assert_eq!(broken(foreign), [""; 0], "it is somebody else's");
+}
+
+#[test]
+fn i10_what_waits_for_too_long_or_is_parked_is_a_violation() {
+    let waits = |world: &mut World| world.committed[2].sent_at = None;
+    assert_eq!(broken(waits), ["I10"]);
+    let parked = |world: &mut World| {
+        waits(world);
+        world.committed[2].parked = true;
+        world.terms.patience = at(0);
+    };
+    assert_eq!(broken(parked), ["I10"]);
+}
