@@ -85,8 +85,7 @@ impl From<Exit> for ExitCode {
         bos serve                                     the service on http://127.0.0.1:5000\n  \
         bos batch submit essays/ --course ENG5 --wait\n\n\
         Every flag has a twin variable: --server is BATCH_ORCHESTRATOR_SERVICE_SERVER, --token BOS_TOKEN.\n\
-        Exit: 0 ok · 1 failed · 2 usage or configuration · 3 not found · 4 some items failed\n      \
-        5 timed out · 6 server unreachable",
+        Exit: 0 ok · 1 failed · 2 usage, settings · 3 not found · 4 some failed · 5 timed out · 6 no server",
     subcommand_required = true,
     arg_required_else_help = true
 )]
