@@ -10,7 +10,14 @@ use crate::{
 };
 
 /// Below so many kills while a write was in flight a run has shown nothing.
-const KILLS_IN_FLIGHT: usize = 5;
+pub(crate) const KILLS_IN_FLIGHT: usize = 5;
+
+/// Kills while a write was in flight.
+pub(crate) fn kills_in_flight(calls: &[Call]) -> usize {
+    let kills = calls.iter().filter(|call| call.op == Op::Kill);
+    let in_flight = |kill: &&Call| calls.iter().any(|call| call.op.is_write() && call.is_open_at(kill));
+    kills.filter(in_flight).count()
+}
 
 /// Violations of one invariant that are printed.
 const SHOWN: usize = 10;
@@ -42,16 +49,19 @@ impl Row {
     /// What became of the clients' calls; `redeliveries` is what the service itself has counted.
     pub(crate) fn of_load(calls: &[Call], redeliveries: u64) -> Vec<Self> {
         let count = |wanted: &dyn Fn(&Call) -> bool| calls.iter().filter(|call| wanted(call)).count();
-        let kills: Vec<_> = calls.iter().filter(|call| call.op == Op::Kill).collect();
-        let in_flight = |kill: &&&Call| calls.iter().any(|call| call.op.is_write() && call.is_open_at(kill));
-        let kills_in_flight = kills.iter().filter(in_flight).count();
+        let kills = count(&|call| call.op == Op::Kill);
         let unanswered = count(&|call| call.op.is_write() && call.outcome == Outcome::Info);
         let hung_up = count(&|call| call.facts.note.as_deref() == Some("hung up"));
         let replays = count(&|call| call.facts.replayed);
         let redeliveries = usize::try_from(redeliveries).unwrap_or(usize::MAX);
         vec![
-            Self::new("SIGKILL", "of the service, at random", kills.len(), 1),
-            Self::new("SIGKILL", "of these: while a write was in flight", kills_in_flight, KILLS_IN_FLIGHT),
+            Self::new("SIGKILL", "of the service, at random", kills, 1),
+            Self::new(
+                "SIGKILL",
+                "of these: while a write was in flight",
+                kills_in_flight(calls),
+                KILLS_IN_FLIGHT,
+            ),
             Self::new("answer lost", "of a write, or 503: sent again under its key", unanswered, 0),
             Self::new("answer cut", "of these: the client hung up within it", hung_up, 0),
             Self::new("replay", "the stored answer was given again", replays, 1),

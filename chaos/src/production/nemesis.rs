@@ -20,6 +20,7 @@ use crate::{
     history::{Facts, Op, Outcome},
     load::Run,
     nemesis::WORKER,
+    report::{KILLS_IN_FLIGHT, kills_in_flight},
     server::Server,
 };
 
@@ -76,6 +77,8 @@ impl Fault {
         Self::Cuts,
         Self::DroppedReplies,
     ];
+
+    const KILLS: [Self; 2] = [Self::KillReplica, Self::KillAll];
 
     /// Whether a process may be stopped, or cut off from the database, in the middle of a transaction.
     const fn holds_up(self) -> bool {
@@ -172,10 +175,12 @@ impl<'r> Nemesis<'r> {
     /// Does harm until `is_enough` says so, told whether everything has happened.
     pub(crate) fn rage(mut self, is_enough: impl Fn(bool) -> bool) -> Result<Done> {
         self.calm.set(true);
-        while !is_enough(self.done.times.len() == Fault::ALL.len()) {
+        while !is_enough(self.is_complete()) {
             self.rest(REST_MS)?;
             if self.plan.is_empty() {
-                self.plan = Fault::ALL.to_vec();
+                // Once everything has happened, a kill may still have to meet a write.
+                let only_kills = self.done.times.len() == Fault::ALL.len() && !self.is_complete();
+                self.plan = if only_kills { Fault::KILLS.to_vec() } else { Fault::ALL.to_vec() };
                 self.random.shuffle(&mut self.plan);
             }
             let Some(fault) = self.plan.pop() else { break };
@@ -190,6 +195,12 @@ impl<'r> Nemesis<'r> {
             self.see_the_others_live()?;
         }
         Ok(self.done)
+    }
+
+    /// Whether everything has happened, and kills have met writes.
+    fn is_complete(&self) -> bool {
+        self.done.times.len() == Fault::ALL.len()
+            && kills_in_flight(&self.run.history.calls()) >= KILLS_IN_FLIGHT
     }
 
     fn inflict(&mut self, fault: Fault) -> Result<()> {

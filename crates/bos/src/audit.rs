@@ -121,6 +121,8 @@ pub struct Audit {
     asked: HashMap<(Uuid, &'static str, i64), Uuid>,
     /// Records that our group is past and that must have left a row, by their event ids.
     heard: HashMap<Uuid, Vec<Heard>>,
+    /// Records that our group is past and that contradict themselves about a batch.
+    contradictions: Vec<Heard>,
     /// Places that must have left a dead letter.
     unreadable: HashSet<AsidePlace>,
     /// What was found set aside.
@@ -145,6 +147,7 @@ impl Audit {
             keys: HashMap::new(),
             asked: HashMap::new(),
             heard: HashMap::new(),
+            contradictions: Vec::new(),
             unreadable: HashSet::new(),
             aside: HashSet::new(),
             batches: HashSet::new(),
@@ -233,7 +236,7 @@ impl Audit {
             });
         }
         order::check(&self.said, self.terms.skew_ms, &mut self.ordered);
-        for heard in self.heard.values().flatten() {
+        for heard in self.heard.values().flatten().chain(&self.contradictions) {
             let is_ours = self.batches.contains(&heard.batch);
             if is_ours && !self.aside.contains(&heard.place()) {
                 self.applied.violated(|| {

@@ -59,6 +59,41 @@ pub(crate) fn read(delivery: &Delivery) -> Read {
     Read::News(Box::new((batch, news, Cause { origin: Origin::Bus(message), correlation: correlation_id })))
 }
 
+/// What a message must have left once the position is past it, if the batch that it is about is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trace {
+    /// Nothing: it is somebody else's.
+    None,
+    /// It was applied, or set aside.
+    Row {
+        /// Its event id.
+        event: Uuid,
+        /// The batch.
+        batch: Uuid,
+    },
+    /// It was set aside, if there is a batch that it must be about.
+    Aside {
+        /// Whose news it contradicts; none: nobody can read it, whoever it is about.
+        batch: Option<Uuid>,
+    },
+}
+
+/// What a message must have left, for whoever looks afterwards: by the same reading as the consumer's.
+pub fn trace(delivery: &Delivery) -> Trace {
+    match read(delivery) {
+        Read::News(news) => {
+            let (batch, _, cause) = *news;
+            match cause.origin {
+                Origin::Bus(message) => Trace::Row { event: message.event_id, batch: batch.as_uuid() },
+                Origin::Caller(_) | Origin::Task(_) => Trace::None,
+            }
+        }
+        Read::Foreign => Trace::None,
+        Read::Contradiction { batch } => Trace::Aside { batch: Some(batch.as_uuid()) },
+        Read::Undecodable { .. } => Trace::Aside { batch: None },
+    }
+}
+
 fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(BatchId, News)> {
     match body {
         IncomingBody::EssaySpellchecked {

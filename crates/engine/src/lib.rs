@@ -40,7 +40,7 @@ mod to_wire;
 pub use apply::{Applied, Engine, Trouble};
 pub use crash::{Crash, CrashPoint};
 pub use error::Error;
-pub use from_wire::courses;
+pub use from_wire::{Trace, courses, trace};
 pub use local_broker::LocalBroker;
 pub use news::{Cause, Message, News, Origin};
 pub use settings::Settings;

@@ -1,7 +1,6 @@
 //! What an audit reads: whole tables, page by page, none of it locked. A page goes on behind the last row of the one before.
 
 use chrono::{DateTime, Utc};
-use domain::BatchId;
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -138,7 +137,7 @@ impl Tx {
     }
 
     /// Ids of batches, behind `after`.
-    pub async fn audit_batches(&mut self, after: Uuid, limit: u32) -> Result<Vec<BatchId>, Error> {
+    pub async fn audit_batches(&mut self, after: Uuid, limit: u32) -> Result<Vec<Uuid>, Error> {
         self.all(BATCHES, params![after, limit], |row| row.get(0)).await
     }
 }

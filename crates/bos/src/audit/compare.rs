@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use contract::Topic;
-use domain::BatchId;
 use engine::consumer::CONSUMER;
 use rdkafka::error::KafkaError;
 use store::{CommittedRow, Store};
@@ -73,10 +72,10 @@ pub async fn read_rows(store: &Store, audit: &mut Audit) -> Result<(), store::Er
     let mut after = Uuid::nil();
     loop {
         let page = store.read(move |tx| Box::pin(async move { tx.audit_batches(after, PAGE).await })).await?;
-        let Some(last) = page.last().copied().map(BatchId::as_uuid) else { break };
+        let Some(last) = page.last().copied() else { break };
         after = last;
         for batch in page {
-            audit.batch(batch.as_uuid());
+            audit.batch(batch);
         }
     }
     read_committed(store, audit).await?;

@@ -1,7 +1,8 @@
 //! Records: what we said, and what was said to us.
 
-use contract::{IncomingBody, Source, Topic};
-use domain::{BatchId, EssayId};
+use bytes::Bytes;
+use contract::{Source, Topic};
+use engine::{Trace, ports::Delivery};
 use serde_json::Value;
 use store::AsidePlace;
 use uuid::Uuid;
@@ -116,19 +117,23 @@ impl Audit {
             return;
         }
         self.applied.checked += 1;
-        let incoming = match contract::read(record.topic, &record.value) {
-            Ok(incoming) => incoming,
-            Err(error) if error.is_foreign() => return,
-            Err(_) => {
+        let delivery = Delivery {
+            topic: record.topic,
+            partition: record.partition,
+            offset: record.offset,
+            key: String::from_utf8_lossy(&record.key).into_owned(),
+            value: Bytes::copy_from_slice(&record.value),
+        };
+        let heard = |batch| Heard { batch, partition, offset: record.offset };
+        match engine::trace(&delivery) {
+            Trace::None => {}
+            Trace::Row { event, batch } => self.heard.entry(event).or_default().push(heard(batch)),
+            Trace::Aside { batch: Some(batch) } => self.contradictions.push(heard(batch)),
+            Trace::Aside { batch: None } => {
                 let place = (record.topic.as_str().to_owned(), record.partition, record.offset);
                 self.unreadable.insert(place);
-                return;
             }
-        };
-        // News about what has not our form is somebody else's.
-        let Some(batch) = batch(&incoming.body) else { return };
-        let heard = Heard { batch, partition, offset: record.offset };
-        self.heard.entry(incoming.event_id).or_default().push(heard);
+        }
     }
 }
 
@@ -168,18 +173,5 @@ fn essays(envelope: &Value) -> Vec<Uuid> {
     match envelope.pointer("/data/essays_to_process").and_then(Value::as_array) {
         Some(essays) => essays.iter().filter_map(|essay| uuid(essay.get("essay_id")?)).collect(),
         None => envelope.pointer("/data/entity_id").and_then(uuid).into_iter().collect(),
-    }
-}
-
-/// The batch that news is about, if its id has our form and the news is of a kind that we act on.
-fn batch(body: &IncomingBody) -> Option<Uuid> {
-    match body {
-        IncomingBody::EssaySpellchecked { essay_id, .. } | IncomingBody::EssayNlpDone { essay_id, .. } => {
-            Some(EssayId::try_from(*essay_id).ok()?.batch().as_uuid())
-        }
-        IncomingBody::PhaseOutcome { phase: contract::PhaseName::StudentMatching, .. } => None,
-        IncomingBody::PhaseOutcome { batch_id, .. } | IncomingBody::ContentProvisioned { batch_id } => {
-            Some(BatchId::from_uuid(*batch_id).ok()?.as_uuid())
-        }
     }
 }

@@ -222,6 +222,34 @@ fn i9_what_was_passed_over_is_a_violation() {
     assert_eq!(broken(foreign), [""; 0], "it is somebody else's");
 }
 
+/// An essay's id names its batch, and the record names another.
+#[test]
+fn i9_a_contradiction_that_was_passed_over_is_a_violation() {
+    let contradicts = |aside: bool| {
+        move |world: &mut World| {
+            let topic = Topic::SpellcheckPhaseCompleted;
+            let value = json!({
+                "event_id": Uuid::from_u128(60), "event_type": topic.as_str(),
+                "event_timestamp": "2026-01-05T12:00:00Z", "source_service": "spellchecker_service",
+                "correlation_id": Uuid::from_u128(7),
+                "data": {
+                    "entity_id": ESSAY, "batch_id": Uuid::from_u128(9), "correlation_id": Uuid::from_u128(7),
+                    "status": "completed_successfully", "corrected_text_storage_id": "text-1", "error_code": null,
+                    "processing_duration_ms": 5, "timestamp": "2026-01-05T12:00:00Z",
+                },
+            });
+            let value = value.to_string().into_bytes();
+            world.records.push(Record { topic, value, ..outcome(60, 0) });
+            world.terms.positions.insert((topic, 1), 1);
+            if aside {
+                world.aside.push((topic.as_str().to_owned(), 1, 0));
+            }
+        }
+    };
+    assert_eq!(broken(contradicts(false)), ["I9"]);
+    assert_eq!(broken(contradicts(true)), [""; 0]);
+}
+
 #[test]
 fn i10_what_waits_for_too_long_or_is_parked_is_a_violation() {
     let waits = |world: &mut World| world.committed[2].sent_at = None;
