@@ -87,6 +87,9 @@ impl AuditCommand {
             let more = (more > 0).then(|| format!("  … and {more} more"));
             output.say(&format!("{} violated:", row.invariant))?;
             first.chain(more).try_for_each(|line| output.say(&line))?;
+            if row.invariant == "I6" {
+                output.say("  Events of another installation on the same topics look like this too.")?;
+            }
         }
         let verdict =
             if violations == 0 { "no violation".to_owned() } else { format!("{violations} violations") };
