@@ -41,9 +41,7 @@ pub(crate) async fn postgres(config: &Config) -> Result<Store, Error> {
 /// Refuses tables that are not there, or that this program cannot work with.
 async fn fits(store: &Store) -> Result<(), Error> {
     let problem = match store.schema().await? {
-        Some((current, min_reader)) if current >= store::SCHEMA && min_reader <= store::SCHEMA => {
-            return Ok(());
-        }
+        Some(schema) if store::fits(schema) => return Ok(()),
         Some((_, min_reader)) if min_reader > store::SCHEMA => {
             format!(
                 "the database asks for a program of schema {min_reader} or newer; this one knows {}",
@@ -101,11 +99,11 @@ impl Bus {
         }
     }
 
+    /// The bus that units put their messages on themselves, because it is in the same database.
     #[cfg_attr(
         not(feature = "kafka"),
         expect(clippy::unnecessary_wraps, reason = "without Kafka there is only this bus")
     )]
-    /// The bus that units put their messages on themselves, because it is in the same database.
     pub(crate) fn in_database(&self) -> Option<LocalBroker> {
         match self {
             Self::Embedded(broker) => Some(broker.clone()),
@@ -126,8 +124,8 @@ impl Bus {
         let _ = shards;
     }
 
-    #[cfg_attr(not(feature = "kafka"), expect(clippy::unused_async, reason = "only Kafka takes its time"))]
     /// Leaves the bus, once nobody reads from it any more.
+    #[cfg_attr(not(feature = "kafka"), expect(clippy::unused_async, reason = "only Kafka takes its time"))]
     pub(crate) async fn close(&self) {
         match self {
             Self::Embedded(_) => {}

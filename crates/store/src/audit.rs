@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::param::params;
+use crate::param::{Row, params};
 use crate::tx::{Sql, Tx};
 
 /// A message that was committed: still to be sent, or sent.
@@ -69,22 +69,27 @@ const BATCHES: Sql = Sql::both(
     "SELECT batch_id FROM batches WHERE batch_id > $1 ORDER BY batch_id LIMIT $2",
 );
 
+/// Both tables list the same columns in the same order; the third is theirs alone.
+fn committed(row: &Row<'_>, sent_at: Option<DateTime<Utc>>, parked: bool) -> Result<CommittedRow, Error> {
+    Ok(CommittedRow {
+        place: (row.get(0)?, row.get(1)?),
+        sent_at,
+        parked,
+        created_at: row.get(3)?,
+        event_id: row.get(4)?,
+        ordering_key: row.get(5)?,
+        key_seq: row.get(6)?,
+        topic: row.get(7)?,
+        kafka_key: row.get(8)?,
+        payload: row.get(9)?,
+    })
+}
+
 impl Tx {
     /// Messages that wait, behind `after`.
     pub async fn audit_waiting(&mut self, after: (i64, i64), limit: u32) -> Result<Vec<CommittedRow>, Error> {
         self.all(WAITING, params![after.0, after.1, limit], |row| {
-            Ok(CommittedRow {
-                place: (row.get(0)?, row.get(1)?),
-                sent_at: None,
-                parked: row.get::<i64>(2)? != 0,
-                created_at: row.get(3)?,
-                event_id: row.get(4)?,
-                ordering_key: row.get(5)?,
-                key_seq: row.get(6)?,
-                topic: row.get(7)?,
-                kafka_key: row.get(8)?,
-                payload: row.get(9)?,
-            })
+            committed(row, None, row.get::<i64>(2)? != 0)
         })
         .await
     }
@@ -96,21 +101,7 @@ impl Tx {
         limit: u32,
     ) -> Result<Vec<CommittedRow>, Error> {
         let (at, (shard, id)) = after;
-        self.all(SENT, params![at, shard, id, limit], |row| {
-            Ok(CommittedRow {
-                place: (row.get(0)?, row.get(1)?),
-                sent_at: Some(row.get(2)?),
-                parked: false,
-                created_at: row.get(3)?,
-                event_id: row.get(4)?,
-                ordering_key: row.get(5)?,
-                key_seq: row.get(6)?,
-                topic: row.get(7)?,
-                kafka_key: row.get(8)?,
-                payload: row.get(9)?,
-            })
-        })
-        .await
+        self.all(SENT, params![at, shard, id, limit], |row| committed(row, Some(row.get(2)?), false)).await
     }
 
     /// Ids of events that were applied, each with its batch, behind `after`.

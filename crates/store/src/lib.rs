@@ -58,7 +58,7 @@ pub use labels::Labels;
 pub use leases::{Claim, Lease, Sharing};
 pub use local_log::{LogPage, LogRecord, LogRow};
 pub use meta::Secret;
-pub use migrate::{MIN_READER, SCHEMA};
+pub use migrate::{MIN_READER, SCHEMA, fits};
 pub use outbox::desk::{SentCount, WaitingRow};
 pub use outbox::{OutboxDepth, OutboxRow, PendingRow, Sent, ShardMark};
 pub use partitions::Upkeep;

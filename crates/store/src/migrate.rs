@@ -34,6 +34,12 @@ pub const SCHEMA: i64 = 2;
 /// The oldest schema reader that can live beside it.
 pub const MIN_READER: i64 = 1;
 
+/// Whether this program can work with tables of this version, of which `min_reader` is the oldest reader: what it needs is
+/// there, and nothing that it would misread.
+pub const fn fits((current, min_reader): (i64, i64)) -> bool {
+    current >= SCHEMA && min_reader <= SCHEMA
+}
+
 pub(crate) fn sqlite(conn: &Connection, path: &Path, now: &Now) -> Result<(), Error> {
     let refused = |e| Error::sqlite("bring its tables up to date", e);
     let current = sqlite_version(conn).map_err(refused)?;

@@ -160,8 +160,8 @@ fn archive(health: &Health) -> Vec<Finding> {
 async fn schema(store: &Store) -> Vec<Finding> {
     let needed = store::SCHEMA;
     vec![match store.schema().await {
-        Ok(Some((current, min_reader))) if current >= needed && min_reader <= needed => {
-            Finding::ok("schema", format!("{current}; this program needs {needed}"))
+        Ok(Some(schema)) if store::fits(schema) => {
+            Finding::ok("schema", format!("{}; this program needs {needed}", schema.0))
         }
         Ok(Some((current, min_reader))) if min_reader > needed => {
             let found =
