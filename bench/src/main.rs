@@ -8,6 +8,7 @@ mod essays;
 mod http;
 mod limit;
 mod load;
+mod production;
 mod report;
 mod row;
 mod serve;
@@ -19,21 +20,38 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     thread,
-    time::Instant,
 };
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use testbed::process;
 
-use limit::postgres::BatchRate;
+use limit::postgres::Pgbench;
 use report::Report;
 use row::{Row, Setting};
 
 #[derive(Parser)]
 #[command(name = "bench")]
 enum Task {
-    /// Measure; `cargo xtask bench` gives what this needs
-    Measure(Measure),
+    /// Measure with everything embedded; `cargo xtask bench` gives what this needs
+    Measure {
+        #[command(flatten)]
+        args: Measure,
+        /// Only these rows
+        #[arg(long, value_enum, value_delimiter = ',')]
+        only: Vec<Row>,
+    },
+    /// Measure on `PostgreSQL` and Kafka; `cargo xtask bench --production` gives what this needs
+    MeasureProduction {
+        #[command(flatten)]
+        args: Measure,
+        /// Only these rows
+        #[arg(long, value_enum, value_delimiter = ',')]
+        only: Vec<production::Row>,
+        /// The program of `cargo xtask simulate`
+        #[arg(long, value_name = "FILE")]
+        simulation: PathBuf,
+    },
     /// The service with instant companions, as a measured process
     #[command(hide = true)]
     ServeInstant(serve::Args),
@@ -42,6 +60,7 @@ enum Task {
     ServeHello(serve::Args),
 }
 
+/// What measuring needs, whatever is measured.
 #[derive(clap::Args)]
 struct Measure {
     /// The `bos` program of the release build
@@ -50,10 +69,10 @@ struct Measure {
     /// Folder of the report; data goes below it while the run lasts
     #[arg(long)]
     out: PathBuf,
-    /// A `PostgreSQL` for the batch rate
+    /// A `PostgreSQL` whose user may make databases
     #[arg(long, requires = "pgbench", value_name = "URL")]
     postgres: Option<String>,
-    /// pgbench, for the batch rate
+    /// Its pgbench, for the limits
     #[arg(long, value_name = "FILE")]
     pgbench: Option<PathBuf>,
     /// Smaller sizes and one round, for a look
@@ -62,14 +81,12 @@ struct Measure {
     /// Rounds of every row
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
     rounds: u8,
-    /// Only these rows
-    #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Row>,
 }
 
 fn main() -> ExitCode {
     let done = match Task::parse() {
-        Task::Measure(args) => measure(&args),
+        Task::Measure { args, only } => embedded(&args, &only),
+        Task::MeasureProduction { args, only, simulation } => production(&args, &only, &simulation),
         Task::ServeInstant(args) => serve::instant(&args),
         Task::ServeHello(args) => serve::hello(&args),
     };
@@ -82,52 +99,65 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(args: &Measure) -> Result<()> {
-    let data = args.out.join("data");
-    if data.exists() {
-        fs::remove_dir_all(&data).context("removing the data of an earlier run")?;
-    }
-    fs::create_dir_all(&data)?;
-    let rounds = if args.quick { 1 } else { usize::from(args.rounds) };
-    let mut report = Report {
-        machine: machine(),
-        companions: "instant: they answer at once, without language work",
-        rounds,
-        quick: args.quick,
-        figures: Vec::new(),
-        left_out: Vec::new(),
-    };
-    println!("machine:    {}\ncompanions: {}\nrounds:     {rounds}\n", report.machine, report.companions);
-
-    let batch_rate = args.postgres.as_deref().zip(args.pgbench.as_deref());
-    let batch_rate = batch_rate.map(|(url, pgbench)| BatchRate::prepare(url, pgbench)).transpose()?;
-    if batch_rate.is_none() {
-        report.left_out.push("the batch rate: install pgbench (Debian: postgresql-contrib)".to_owned());
-    }
-    let setting =
-        Setting { bos: &args.bos, data: &data, batch_rate: batch_rate.as_ref(), rounds, quick: args.quick };
-    let rows = if args.only.is_empty() { Row::ALL } else { &args.only };
-    for row in rows {
-        let begun = Instant::now();
-        let name = clap::ValueEnum::to_possible_value(row).map(|value| value.get_name().to_owned());
-        let name = name.unwrap_or_default();
-        let figures = row.measure(&setting).with_context(|| format!("measuring {name}"))?;
-        eprintln!("measured {name} in {:.0} s", begun.elapsed().as_secs_f64());
-        report.figures.extend(figures);
-        write(&report, &args.out)?;
-    }
-    println!("\n{}", report.table());
-    for line in &report.left_out {
-        println!("left out: {line}");
-    }
-    println!("written: {}", args.out.join("report.json").display());
-    fs::remove_dir_all(&data).context("removing the data")
+fn embedded(args: &Measure, only: &[Row]) -> Result<()> {
+    args.measure("report", "instant, in the service's process", |setting, report| {
+        if setting.pgbench.is_none() {
+            report.left_out.push("the batch rate: install pgbench (Debian: postgresql-contrib)".to_owned());
+        }
+        let rows = if only.is_empty() { Row::ALL } else { only };
+        for row in rows {
+            report.measured(row, || row.measure(setting))?;
+        }
+        Ok(())
+    })
 }
 
-fn write(report: &Report, folder: &Path) -> Result<()> {
-    fs::write(folder.join("report.json"), serde_json::to_vec_pretty(report)?)?;
-    fs::write(folder.join("report.md"), report.markdown())?;
-    Ok(())
+fn production(args: &Measure, only: &[production::Row], simulation: &Path) -> Result<()> {
+    let postgres = args.postgres.as_deref().context("a PostgreSQL with pgbench is needed")?;
+    args.measure("production", "instant, in a process of their own", |setting, report| {
+        let place = production::Place { setting, postgres, simulation };
+        let rows = if only.is_empty() { production::Row::ALL } else { only };
+        for row in rows {
+            report.measured(row, || row.measure(&place))?;
+        }
+        Ok(())
+    })
+}
+
+impl Measure {
+    /// Makes room for the data, runs `rows`, and shows and keeps what they measured under `name`.
+    fn measure(
+        &self,
+        name: &'static str,
+        companions: &'static str,
+        rows: impl FnOnce(&Setting<'_>, &mut Report) -> Result<()>,
+    ) -> Result<()> {
+        // What is started ends with the run, however the run ends.
+        process::watch_signals()?;
+        let data = self.out.join("data");
+        if data.exists() {
+            fs::remove_dir_all(&data).context("removing the data of an earlier run")?;
+        }
+        fs::create_dir_all(&data)?;
+        let rounds = if self.quick { 1 } else { usize::from(self.rounds) };
+        let mut report = Report::new(&self.out, name);
+        report.machine = machine();
+        report.companions = companions;
+        report.rounds = rounds;
+        report.quick = self.quick;
+        println!("machine:    {}\ncompanions: {companions}\nrounds:     {rounds}\n", report.machine);
+        let pgbench = self.postgres.as_deref().zip(self.pgbench.as_deref());
+        let pgbench = pgbench.map(|(url, pgbench)| Pgbench::prepare(url, pgbench)).transpose()?;
+        let setting =
+            Setting { bos: &self.bos, data: &data, pgbench: pgbench.as_ref(), rounds, quick: self.quick };
+        rows(&setting, &mut report)?;
+        println!("\n{}", report.table());
+        for line in &report.left_out {
+            println!("left out: {line}");
+        }
+        println!("written: {}", report.file("json").display());
+        fs::remove_dir_all(&data).context("removing the data")
+    }
 }
 
 /// What kind of machine this is; not which one.

@@ -3,6 +3,14 @@
 //! A figure has one value per round. A limit that was measured has one per round too, taken in the same minute, and the
 //! ratio is the median of the rounds' ratios, so that a machine that slows down in between does not pass for a result.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, TableStyle, presets};
 use serde::Serialize;
 
@@ -16,6 +24,8 @@ pub(crate) enum Target {
     TimesLimit(f64),
     /// The figure is at most this many times its limit.
     AtMostTimesLimit(f64),
+    /// The figure is at least this.
+    AtLeast(f64),
 }
 
 /// What a figure stands beside.
@@ -76,6 +86,7 @@ impl Figure {
             Target::AtMost(most) => self.median() <= most,
             Target::TimesLimit(times) => self.ratio()? >= times,
             Target::AtMostTimesLimit(times) => self.ratio()? <= times,
+            Target::AtLeast(least) => self.median() >= least,
         })
     }
 
@@ -87,6 +98,7 @@ impl Figure {
             Target::AtMost(most) => format!("≤ {} {}", number(most), self.unit),
             Target::TimesLimit(times) => format!("≥ {times} × limit"),
             Target::AtMostTimesLimit(times) => format!("≤ {times} × limit"),
+            Target::AtLeast(least) => format!("≥ {} {}", number(least), self.unit),
         });
         let met = match (self.target, self.is_met()) {
             (None, _) => "",
@@ -109,8 +121,11 @@ impl Figure {
 const TITLES: [&str; 7] = ["row", "what", "measured", "limit", "ratio", "must reach", "met"];
 
 /// What one run measured.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(crate) struct Report {
+    /// Where it is written, without the ending.
+    #[serde(skip)]
+    path: PathBuf,
     /// The machine's kind.
     pub(crate) machine: String,
     /// What the companions did.
@@ -124,6 +139,32 @@ pub(crate) struct Report {
 }
 
 impl Report {
+    /// An empty one, to be written to the folder under this name.
+    pub(crate) fn new(folder: &Path, name: &str) -> Self {
+        Self { path: folder.join(name), ..Self::default() }
+    }
+
+    /// The file with this ending.
+    pub(crate) fn file(&self, ending: &str) -> PathBuf {
+        self.path.with_extension(ending)
+    }
+
+    /// Adds what a row measures, and writes the report as far as it is.
+    pub(crate) fn measured(
+        &mut self,
+        row: &impl ValueEnum,
+        measure: impl FnOnce() -> Result<Vec<Figure>>,
+    ) -> Result<()> {
+        let begun = Instant::now();
+        let name = row.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        let figures = measure().with_context(|| format!("measuring {name}"))?;
+        eprintln!("measured {name} in {:.0} s", begun.elapsed().as_secs_f64());
+        self.figures.extend(figures);
+        fs::write(self.file("json"), serde_json::to_vec_pretty(self)?)?;
+        fs::write(self.file("md"), self.markdown())?;
+        Ok(())
+    }
+
     /// The table for a terminal.
     pub(crate) fn table(&self) -> String {
         self.laid_out(presets::UTF8_HORIZONTAL_ONLY)

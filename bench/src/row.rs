@@ -2,9 +2,9 @@
 //! leaves nothing running.
 
 mod accept;
-mod finish;
+pub(crate) mod finish;
 mod growth;
-mod idle;
+pub(crate) mod idle;
 mod start;
 mod status;
 
@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
-use crate::{limit::postgres::BatchRate, report::Figure};
+use crate::{limit::postgres::Pgbench, report::Figure};
 
 /// A row of the table.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,25 +73,25 @@ pub(crate) struct Setting<'a> {
     pub(crate) bos: &'a Path,
     /// A folder for data, on the disk that is measured.
     pub(crate) data: &'a Path,
-    /// The batch rate, when there is a pgbench.
-    pub(crate) batch_rate: Option<&'a BatchRate>,
+    /// For the batch rate, when there is one.
+    pub(crate) pgbench: Option<&'a Pgbench>,
     pub(crate) rounds: usize,
     pub(crate) quick: bool,
 }
 
 impl Setting<'_> {
     /// One number for a real run, another for a look.
-    fn size<T>(&self, real: T, quick: T) -> T {
+    pub(crate) fn size<T>(&self, real: T, quick: T) -> T {
         if self.quick { quick } else { real }
     }
 
     /// How long one load lasts.
-    fn load_time(&self) -> Duration {
+    pub(crate) fn load_time(&self) -> Duration {
         Duration::from_secs(self.size(4, 1))
     }
 
     /// A folder that is empty and stays until the run ends.
-    fn fresh(&self, name: &str) -> Result<PathBuf> {
+    pub(crate) fn fresh(&self, name: &str) -> Result<PathBuf> {
         let folder = self.data.join(name);
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("emptying {}", folder.display()))?;
@@ -101,12 +101,12 @@ impl Setting<'_> {
     }
 
     /// One value of the batch rate, or none without pgbench.
-    fn batch_rate(&self) -> Result<Option<f64>> {
-        self.batch_rate.map(|rate| rate.measure(self.size(5, 2))).transpose()
+    pub(crate) fn batch_rate(&self) -> Result<Option<f64>> {
+        self.pgbench.map(|pgbench| pgbench.batch_rate(self.size(5, 2))).transpose()
     }
 }
 
 /// A figure beside a limit that may not have been measured.
-fn beside(figure: Figure, what: &'static str, values: Vec<f64>) -> Figure {
+pub(crate) fn beside(figure: Figure, what: &'static str, values: Vec<f64>) -> Figure {
     if values.is_empty() { figure } else { figure.beside(what, values) }
 }

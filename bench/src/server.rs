@@ -32,6 +32,15 @@ pub(crate) enum Program<'a> {
     Hello,
 }
 
+/// What shows that a process serves.
+#[derive(Clone, Copy)]
+pub(crate) enum Sign {
+    /// A 200 on `/readyz`.
+    Ready,
+    /// It takes connections.
+    Listens,
+}
+
 /// A process that serves.
 pub(crate) struct Server {
     child: Child,
@@ -51,16 +60,25 @@ impl Server {
             Program::Bos(file) => (file.to_owned(), "serve"),
             Program::Hello => (env::current_exe()?, "serve-hello"),
         };
-        let log = folder.join("log");
-        let mut command = Command::new(&file);
+        let mut command = unconfigured(&file, folder);
         command.args([task, "--port", &address.port().to_string(), "--data-dir"]).arg(folder);
-        // Neither this shell's variables nor a `.env` of the working folder may configure what is measured.
-        command.env_clear().current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
+        Self::spawn(&mut command, address, Sign::Ready, folder.join("log"))
+    }
+
+    /// Starts what serves at `address`, logs to `log`, and waits for the sign that it does.
+    pub(crate) fn spawn(
+        command: &mut Command,
+        address: SocketAddr,
+        sign: Sign,
+        log: PathBuf,
+    ) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(File::options().create(true).append(true).open(&log)?);
         let begun = Instant::now();
-        let child = command.spawn().with_context(|| format!("starting {}", file.display()))?;
+        let child =
+            command.spawn().with_context(|| format!("starting {}", command.get_program().display()))?;
         let mut server = Self { child, address, ready_after: Duration::ZERO, log };
-        while !server.is_ready() {
+        while !server.shows(sign) {
             if let Some(status) = server.child.try_wait()? {
                 bail!("the service ended before it was ready ({status})\n{}", server.said());
             }
@@ -71,13 +89,27 @@ impl Server {
         Ok(server)
     }
 
-    fn is_ready(&self) -> bool {
-        let ready = on_this_thread(async {
+    fn shows(&self, sign: Sign) -> bool {
+        let shown = on_this_thread(async {
             let mut connection = Connection::open(self.address).await?;
-            connection.exchange(&Request::get("/readyz")).await?.expect(200)?;
+            if let Sign::Ready = sign {
+                connection.exchange(&Request::get("/readyz")).await?.expect(200)?;
+            }
             Ok(())
         });
-        ready.is_ok()
+        shown.is_ok()
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills the process.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
     }
 
     fn said(&self) -> String {
@@ -109,8 +141,15 @@ impl Drop for Server {
     }
 }
 
+/// A program that neither this shell's variables nor a `.env` of the working folder configure.
+pub(crate) fn unconfigured(file: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(file);
+    command.env_clear().current_dir(folder);
+    command
+}
+
 /// An address that nobody listens on just now; the process takes it a moment later.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("finding a free port")?;
     Ok(listener.local_addr()?)
 }

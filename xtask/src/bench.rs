@@ -4,15 +4,19 @@ use std::env::consts::EXE_SUFFIX;
 use std::process::Command;
 
 use anyhow::Result;
-use testbed::{Postgres, process};
+use testbed::{Kafka, Postgres, process};
 
-use crate::workspace;
+use crate::{simulate, workspace};
 
 /// Measure the service beside the limits of this machine; a table here, JSON under target/bench/
 ///
-/// Takes about ten minutes; `--quick` takes one or two and is for a look. Nothing else should run meanwhile.
+/// With everything embedded, or on `PostgreSQL` and Kafka. Takes about ten minutes, the latter twice as long; `--quick`
+/// takes one to three and is for a look. Nothing else should run meanwhile.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// On `PostgreSQL` and Kafka, beside neighbours of their own process
+    #[arg(long)]
+    production: bool,
     /// Smaller sizes and one round, for a look
     #[arg(long)]
     quick: bool,
@@ -33,7 +37,17 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     let target = testbed::target_folder()?;
     let program = |name: &str| target.join("release").join(format!("{name}{EXE_SUFFIX}"));
     let mut bench = Command::new(program("bench"));
-    bench.arg("measure").arg("--bos").arg(program("bos")).arg("--out").arg(target.join("bench"));
+    if args.production {
+        Kafka::prepare()?;
+        let (simulation, code) = simulate::build()?;
+        if code != 0 {
+            return Ok(code);
+        }
+        bench.arg("measure-production").arg("--simulation").arg(simulation);
+    } else {
+        bench.arg("measure");
+    }
+    bench.arg("--bos").arg(program("bos")).arg("--out").arg(target.join("bench"));
     bench.arg("--rounds").arg(args.rounds.to_string());
     if args.quick {
         bench.arg("--quick");

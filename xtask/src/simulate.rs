@@ -1,6 +1,7 @@
 //! `cargo xtask simulate`: builds the simulation, and runs it.
 
 use std::env::consts::EXE_SUFFIX;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
@@ -32,14 +33,20 @@ impl Args {
     }
 }
 
+/// Builds the program and says where it is, with cargo's exit code.
+pub(crate) fn build() -> Result<(PathBuf, u8)> {
+    let status = process::run(&mut workspace::cargo("build --locked -p simulation".split(' ')))?;
+    let program = testbed::target_folder()?.join("debug").join(format!("simulation{EXE_SUFFIX}"));
+    Ok((program, process::exit_code(status)))
+}
+
 /// Builds, runs, and gives the exit code of the first step that fails.
 pub(crate) fn run(args: &Args) -> Result<u8> {
-    let status = process::run(&mut workspace::cargo("build --locked -p simulation".split(' ')))?;
-    if !status.success() {
-        return Ok(process::exit_code(status));
+    let (program, code) = build()?;
+    if code != 0 {
+        return Ok(code);
     }
-    let mut simulation =
-        Command::new(testbed::target_folder()?.join("debug").join(format!("simulation{EXE_SUFFIX}")));
+    let mut simulation = Command::new(program);
     for (name, value) in [("--seeds", args.seeds), ("--seed", args.seed)] {
         if let Some(value) = value {
             simulation.arg(name).arg(value.to_string());

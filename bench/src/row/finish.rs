@@ -25,13 +25,13 @@ use crate::{
 };
 
 const ROW: &str = "finish";
-pub(super) const PHASES: [&str; 2] = ["spellcheck", "nlp"];
+pub(crate) const PHASES: [&str; 2] = ["spellcheck", "nlp"];
 const CLIENTS: usize = 8;
 /// Runs so far in this process.
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 
 /// Batches of one measurement.
-pub(super) fn batches(setting: &Setting<'_>) -> u32 {
+pub(crate) fn batches(setting: &Setting<'_>) -> u32 {
     setting.size(200, 40)
 }
 
@@ -74,18 +74,19 @@ pub(super) fn run(address: SocketAddr, folder: &Path, batches: u32) -> Result<f6
     let last_end = visitor.last_end()?;
     let request = essays::batch(essays::CLASS, &PHASES);
     let begun = Instant::now();
-    on_this_thread(hand_in(address, &request, batches))?;
+    on_this_thread(hand_in(&[address], &request, batches))?;
     visitor.wait_for_ends(&last_end, batches)?;
     Ok(f64::from(batches) * f64::from(essays::CLASS) / begun.elapsed().as_secs_f64())
 }
 
-async fn hand_in(address: SocketAddr, request: &Request, batches: u32) -> Result<()> {
+/// Hands so many batches in, from a few clients at once, which take these addresses in turn.
+pub(crate) async fn hand_in(addresses: &[SocketAddr], request: &Request, batches: u32) -> Result<()> {
     // A key is another one in every run: the same file, even the same process, may see several.
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
     let next = Rc::new(Cell::new(0));
     let mut clients = JoinSet::new();
-    for _ in 0..CLIENTS {
-        let mut connection = Connection::open(address).await?;
+    for address in addresses.iter().cycle().take(CLIENTS.next_multiple_of(addresses.len())) {
+        let mut connection = Connection::open(*address).await?;
         let (next, mut request) = (Rc::clone(&next), request.clone());
         clients.spawn_local(async move {
             while next.get() < batches {

@@ -87,7 +87,7 @@ pub(super) fn two_phases(setting: &Setting<'_>) -> Result<Vec<Figure>> {
 }
 
 /// Follows a batch by `?wait=`, as clients do.
-pub(super) async fn wait_until_ended(connection: &mut Connection, batch: &str) -> Result<()> {
+pub(crate) async fn wait_until_ended(connection: &mut Connection, batch: &str) -> Result<()> {
     let path = format!("/v1/batch/{batch}/status?wait=20s");
     let mut etag = "\"1\"".to_owned();
     loop {

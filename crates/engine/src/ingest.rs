@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::backoff;
 use crate::ports::{Clock, ContentError, ContentStore};
+use crate::shards::Rotation;
 use crate::{Cause, CrashPoint, Engine, Error, News, Origin, Shards, metrics};
 
 /// Texts taken in one turn.
@@ -43,7 +44,7 @@ pub async fn run(
     }
 }
 
-/// How long ingest leaves a failing Content Service alone.
+/// What ingest remembers from turn to turn: how long it leaves a failing Content Service alone, and whose turn it is.
 #[derive(Debug)]
 pub struct Pause {
     time: Duration,
@@ -51,6 +52,7 @@ pub struct Pause {
     failures: u32,
     first: Duration,
     longest: Duration,
+    rotation: Rotation,
 }
 
 impl Pause {
@@ -62,6 +64,7 @@ impl Pause {
             failures: 0,
             first: settings.retry_first,
             longest: settings.retry_longest,
+            rotation: Rotation::default(),
         }
     }
 
@@ -105,7 +108,7 @@ pub async fn turn(
     pause: &mut Pause,
 ) -> Result<bool, Error> {
     let started = Instant::now();
-    let owned = shards.now();
+    let owned = pause.rotation.next(shards.now());
     let rows = engine
         .store
         .read(move |tx| {

@@ -172,3 +172,16 @@ async fn release(store: &Store, replica: &str, held: Vec<Lease>) -> Result<(), E
         })
         .await
 }
+
+/// Puts another shard first each time, or under load the last ones would never have their turn.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rotation(usize);
+
+impl Rotation {
+    pub(crate) fn next(&mut self, mut shards: Vec<i64>) -> Vec<i64> {
+        self.0 = self.0.wrapping_add(1);
+        let first = self.0.checked_rem(shards.len()).unwrap_or(0);
+        shards.rotate_left(first);
+        shards
+    }
+}

@@ -253,10 +253,18 @@ impl SubmittedText {
     }
 }
 
-/// Claims the key, or finds what was answered under it.
-async fn claim(tx: &mut Tx, key: Option<&Key>) -> Result<Option<Answer>, Error> {
+/// Claims the key, with its answer if that is known already, or finds what was answered under it.
+async fn claim(
+    tx: &mut Tx,
+    key: Option<&Key>,
+    answered: Option<(BatchId, &Answer)>,
+) -> Result<Option<Answer>, Error> {
     let Some(key) = key else { return Ok(None) };
-    match tx.claim_key(&key.claim).await? {
+    let claimed = match answered {
+        Some((batch, answer)) => tx.claim_key_answered(&key.claim, batch, answer).await?,
+        None => tx.claim_key(&key.claim).await?,
+    };
+    match claimed {
         Claimed::New => Ok(None),
         // After a rotation of the secret an old fingerprint cannot be compared; the key alone then decides.
         Claimed::Existing(stored)
@@ -269,13 +277,6 @@ async fn claim(tx: &mut Tx, key: Option<&Key>) -> Result<Option<Answer>, Error> 
     }
 }
 
-async fn keep_answer(tx: &mut Tx, key: Option<&Key>, batch: BatchId, answer: &Answer) -> Result<(), Error> {
-    if let Some(key) = key {
-        tx.answer_key(&key.claim, batch, answer).await?;
-    }
-    Ok(())
-}
-
 async fn accept_in(
     tx: &mut Tx,
     submission: &Submission,
@@ -283,7 +284,7 @@ async fn accept_in(
     shards: i64,
 ) -> Result<Result<Done, Answer>, Error> {
     let key = submission.key.as_ref();
-    if let Some(answer) = claim(tx, key).await? {
+    if let Some(answer) = claim(tx, key, Some((submission.id, &submission.answer))).await? {
         return Ok(Err(answer));
     }
     let batch = submission.id;
@@ -342,7 +343,6 @@ async fn accept_in(
         })
         .collect();
     tx.stage_texts(shard, batch, &texts).await?;
-    keep_answer(tx, key, batch, &submission.answer).await?;
     Ok(Ok(done))
 }
 
@@ -356,7 +356,7 @@ async fn command_in(
     let Some(row) = tx.own_batch_for_update(owner, command.batch).await? else {
         return Err(Error::NotFound);
     };
-    if let Some(answer) = claim(tx, key).await? {
+    if let Some(answer) = claim(tx, key, None).await? {
         return Ok((Receipt::Replayed(answer), None));
     }
     let mut change = Change::of(row);
@@ -364,7 +364,9 @@ async fn command_in(
     let done = change.save(tx).await?;
     let Some(status) = tx.status_row(owner, command.batch).await? else { return Err(Error::NotFound) };
     let answer = (command.render)(&status);
-    keep_answer(tx, key, command.batch, &answer).await?;
+    if let Some(key) = key {
+        tx.answer_key(&key.claim, command.batch, &answer).await?;
+    }
     Ok((Receipt::Fresh(answer), done))
 }
 

@@ -1,8 +1,9 @@
 //! `idempotency`: the answers given under an Idempotency-Key.
 //!
-//! The row is inserted first in the accept transaction and answered last, so there is no stored "at work": a second request
-//! waits for the first one's commit and then finds its answer.
+//! The row is inserted first in the transaction and has its answer when that commits, so there is no stored "at work": a
+//! second request waits for the first one's commit and then finds its answer.
 
+use chrono::{DateTime, Utc};
 use domain::BatchId;
 
 use crate::error::Error;
@@ -80,6 +81,15 @@ const CLAIM: Sql = Sql::both(
      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (slot, principal, route, idem_key) DO NOTHING",
 );
 
+const CLAIM_ANSWERED: Sql = Sql::both(
+    "idempotency",
+    "claim an idempotency key",
+    "INSERT INTO idempotency (slot, principal, route, idem_key, key_id, fingerprint, created_at, batch_id, status, body, \
+     location, etag) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+     ON CONFLICT (slot, principal, route, idem_key) DO NOTHING",
+);
+
 const READ: Sql = Sql::both(
     "idempotency",
     "read the answer under an idempotency key",
@@ -98,11 +108,24 @@ impl Tx {
     /// Takes a key, or finds what was stored under it. Waits for another unit that holds it; when that takes longer than
     /// the lock time-out: [`Error::Conflict`].
     pub async fn claim_key(&mut self, claim: &KeyClaim) -> Result<Claimed, Error> {
-        let now = self.now();
-        let [slot, principal, route, key] = place(claim);
-        let values =
-            [slot, principal, route, key, claim.key_id.into(), Param::from(&claim.fingerprint), now.into()];
-        if self.exec(CLAIM, &values).await? == 1 {
+        let taken = self.exec(CLAIM, &claimed(claim, self.now())).await?;
+        self.claimed(claim, taken).await
+    }
+
+    /// As [`Tx::claim_key`], for a request whose answer is known before it is carried out: stored with the key.
+    pub async fn claim_key_answered(
+        &mut self,
+        claim: &KeyClaim,
+        batch: BatchId,
+        answer: &Answer,
+    ) -> Result<Claimed, Error> {
+        let values = [claimed(claim, self.now()).as_slice(), &answered(batch, answer)].concat();
+        let taken = self.exec(CLAIM_ANSWERED, &values).await?;
+        self.claimed(claim, taken).await
+    }
+
+    async fn claimed(&mut self, claim: &KeyClaim, taken: u64) -> Result<Claimed, Error> {
+        if taken == 1 {
             return Ok(Claimed::New);
         }
         match self.stored_answer(claim).await? {
@@ -124,18 +147,7 @@ impl Tx {
         batch: BatchId,
         answer: &Answer,
     ) -> Result<(), Error> {
-        let [slot, principal, route, key] = place(claim);
-        let values = [
-            batch.into(),
-            answer.status.into(),
-            Param::from(&answer.body),
-            answer.location.as_deref().into(),
-            answer.etag.as_deref().into(),
-            slot,
-            principal,
-            route,
-            key,
-        ];
+        let values = [answered(batch, answer).as_slice(), &place(claim)].concat();
         self.exec(ANSWER, &values).await.map(drop)
     }
 }
@@ -153,6 +165,21 @@ impl StoredAnswer {
         };
         Ok(Self { key_id: row.get(0)?, fingerprint: row.get(1)?, batch_id: row.get(2)?, answer })
     }
+}
+
+fn claimed(claim: &KeyClaim, now: DateTime<Utc>) -> [Param<'_>; 7] {
+    let [slot, principal, route, key] = place(claim);
+    [slot, principal, route, key, claim.key_id.into(), Param::from(&claim.fingerprint), now.into()]
+}
+
+fn answered(batch: BatchId, answer: &Answer) -> [Param<'_>; 5] {
+    [
+        batch.into(),
+        answer.status.into(),
+        Param::from(&answer.body),
+        answer.location.as_deref().into(),
+        answer.etag.as_deref().into(),
+    ]
 }
 
 fn place(claim: &KeyClaim) -> [Param<'_>; 4] {

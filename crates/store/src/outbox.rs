@@ -99,14 +99,18 @@ const ENQUEUE: Sql = Sql::both(
 const ENQUEUE_ONCE: &str = "ON CONFLICT (shard, event_id) DO NOTHING";
 
 /// A shard's lateral query stops at its limit, and the whole at its own, before a shard that nobody needs is looked at.
+///
+/// Not `NOT EXISTS`, which PostgreSQL makes a join of: its statistics of a queue are of a moment when it was empty, and by
+/// them it would compare every message with every other (270 ms for 500 messages, against 5 ms by the index).
 const HEADS: Sql = Sql::each(
     "outbox",
     "list messages to send",
     "SELECT h.* FROM UNNEST($4::bigint[], $5::bigint[]) AS s (shard, low) CROSS JOIN LATERAL ( \
        SELECT shard, id, attempts, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at \
-       FROM outbox o WHERE shard = s.shard AND id >= s.low AND state = 0 AND not_before <= $1 AND NOT EXISTS ( \
-         SELECT 1 FROM outbox p \
-         WHERE p.shard = o.shard AND p.ordering_key = o.ordering_key AND p.key_seq < o.key_seq) \
+       FROM outbox o WHERE shard = s.shard AND id >= s.low AND state = 0 AND not_before <= $1 AND ( \
+         SELECT p.key_seq FROM outbox p \
+         WHERE p.shard = o.shard AND p.ordering_key = o.ordering_key AND p.key_seq < o.key_seq \
+         ORDER BY p.key_seq LIMIT 1) IS NULL \
        ORDER BY shard, id LIMIT $2) AS h LIMIT $3",
     "SELECT shard, id, attempts, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at \
      FROM outbox o WHERE shard = ?4 AND id >= ?5 AND state = 0 AND not_before <= ?1 AND NOT EXISTS ( \

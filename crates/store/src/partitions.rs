@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use crate::error::Error;
-use crate::sqlx::{self, AssertSqlSafe, PgPool};
+use crate::sqlx::{self, AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
 /// Days after today for which there is a partition: so many may pass without anybody who makes one.
 const AHEAD: u64 = 2;
@@ -37,7 +37,10 @@ struct Partition {
 /// Makes the partitions of today and the next days; drops those that hold nothing younger than `keep`, if one is given.
 pub(crate) async fn keep_up(pool: &PgPool, keep: Option<Duration>) -> Result<Upkeep, Error> {
     let refused = |e| Error::postgres("look after its partitions", e);
-    let (now, present) = look(pool).await.map_err(refused)?;
+    // A connection of its own: this is rare, and one of the pool's may have died meanwhile.
+    let mut own = PgConnection::connect_with(&pool.connect_options()).await.map_err(refused)?;
+    let connection = &mut own;
+    let (now, present) = look(connection).await.map_err(refused)?;
     let today = now.date_naive();
     let mut upkeep = Upkeep::default();
     for ahead in 0..=AHEAD {
@@ -45,7 +48,7 @@ pub(crate) async fn keep_up(pool: &PgPool, keep: Option<Duration>) -> Result<Upk
         if present.iter().any(|partition| partition.day == day) {
             continue;
         }
-        match step(pool, make(day)).await {
+        match step(connection, make(day)).await {
             Ok(done) => upkeep.made += u32::from(done),
             Err(error) if is_denied(&error) => return Ok(Upkeep { is_denied: true, ..upkeep }),
             // The DEFAULT partition has some of this day already, and keeps them.
@@ -56,7 +59,7 @@ pub(crate) async fn keep_up(pool: &PgPool, keep: Option<Duration>) -> Result<Upk
     let keep = keep.and_then(|keep| TimeDelta::from_std(keep).ok());
     let Some(young) = keep.and_then(|keep| now.checked_sub_signed(keep)) else { return Ok(upkeep) };
     for partition in present.iter().filter(|partition| partition.day < young.date_naive()) {
-        match drop_one(pool, partition).await {
+        match drop_one(connection, partition).await {
             Ok(done) => upkeep.dropped += u32::from(done),
             Err(error) if is_denied(&error) => return Ok(Upkeep { is_denied: true, ..upkeep }),
             Err(error) => return Err(refused(error)),
@@ -66,13 +69,13 @@ pub(crate) async fn keep_up(pool: &PgPool, keep: Option<Duration>) -> Result<Upk
 }
 
 /// The database's clock, and the partitions by their names. One that a crash left detached is among them.
-async fn look(pool: &PgPool) -> sqlx::Result<(DateTime<Utc>, Vec<Partition>)> {
-    let now = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await?;
+async fn look(connection: &mut PgConnection) -> sqlx::Result<(DateTime<Utc>, Vec<Partition>)> {
+    let now = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *connection).await?;
     let tables: Vec<(String, bool)> = sqlx::query_as(
         "SELECT relname::text, relispartition FROM pg_class \
          WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relname ~ '^outbox_sent_[0-9]{8}$'",
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     let day = |name: &str| NaiveDate::parse_from_str(name.strip_prefix("outbox_sent_")?, "%Y%m%d").ok();
     let known = tables
@@ -96,19 +99,19 @@ fn make(day: NaiveDate) -> String {
 }
 
 /// Detached first, so that the lock on the whole table is not held while the files go.
-async fn drop_one(pool: &PgPool, partition: &Partition) -> sqlx::Result<bool> {
+async fn drop_one(connection: &mut PgConnection, partition: &Partition) -> sqlx::Result<bool> {
     let name = name(partition.day);
     if partition.is_attached
-        && !step(pool, format!("ALTER TABLE outbox_sent DETACH PARTITION {name}")).await?
+        && !step(connection, format!("ALTER TABLE outbox_sent DETACH PARTITION {name}")).await?
     {
         return Ok(false);
     }
-    step(pool, format!("DROP TABLE {name}")).await
+    step(connection, format!("DROP TABLE {name}")).await
 }
 
 /// Runs statements in one transaction; false when another process is at it.
-async fn step(pool: &PgPool, statements: String) -> sqlx::Result<bool> {
-    let mut tx = pool.begin().await?;
+async fn step(connection: &mut PgConnection, statements: String) -> sqlx::Result<bool> {
+    let mut tx = connection.begin().await?;
     let (is_ours,): (bool,) =
         sqlx::query_as("SELECT pg_try_advisory_xact_lock($1)").bind(LOCK).fetch_one(&mut *tx).await?;
     if !is_ours {

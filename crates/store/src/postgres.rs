@@ -13,8 +13,8 @@ use crate::health::{self, Health};
 use crate::migrate;
 use crate::partitions::{self, Upkeep};
 use crate::sqlx;
-use crate::sqlx::Connection as _;
 use crate::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use crate::sqlx::{Connection as _, Row as _};
 use crate::tx::{Tx, TxInner};
 
 /// How long a connection may take.
@@ -22,6 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How often a unit is run again after a serialisation failure or a deadlock.
 const RERUNS: usize = 3;
+
+/// How a unit begins.
+const WRITE: &str = "BEGIN; SELECT clock_timestamp()";
+/// How a read begins: all its statements see the same rows.
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT clock_timestamp()";
 
 /// The PostgreSQL side of a [`crate::Store`].
 #[derive(Debug)]
@@ -49,11 +54,15 @@ impl Pg {
             ("idle_in_transaction_session_timeout", "10s"),
             ("synchronous_commit", "on"),
             ("timezone", "UTC"),
+            // Compiling a statement takes longer than any of ours, and its estimate does not know that.
+            ("jit", "off"),
         ]);
         let pool = |connections| {
             PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(PATIENCE)
+                // A round trip each time; `begin` notices a dead connection as well.
+                .test_before_acquire(false)
                 .connect_lazy_with(options.clone())
         };
         // Writers wait for locks and disks, readers do not; neither may starve the other.
@@ -131,7 +140,7 @@ impl Pg {
     {
         let pool = self.reads.clone();
         let reading = async move {
-            let mut tx = begin(&pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+            let mut tx = begin(&pool, READ).await?;
             let outcome = work(&mut tx).await;
             finish(tx, false).await?;
             outcome
@@ -161,7 +170,7 @@ where
 {
     let mut reruns = RERUNS;
     loop {
-        let mut tx = begin(&pool, "BEGIN").await?;
+        let mut tx = begin(&pool, WRITE).await?;
         let outcome = work(&mut tx).await;
         let committed = finish(tx, outcome.is_ok()).await;
         let again = |e: Option<&Error>| matches!(e, Some(Error::Conflict { source: Some(_), .. }));
@@ -175,19 +184,52 @@ where
     }
 }
 
+/// One round trip: the pool does not try a connection before it gives it away ([`Pg::reach`]), and the clock comes along.
 async fn begin(pool: &PgPool, text: &'static str) -> Result<Tx, Error> {
-    let mut tx = pool.begin_with(text).await.map_err(|e| Error::postgres("begin", e))?;
-    let now = sqlx::query_scalar("SELECT clock_timestamp()")
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(|e| Error::postgres("read its clock", e))?;
-    Ok(Tx { inner: TxInner::Postgres(tx), now })
+    // A server that was started again has left every idle connection dead; nothing has been asked of any of them yet.
+    let mut dead = pool.options().get_max_connections();
+    loop {
+        let connection = pool.acquire().await.map_err(|e| Error::postgres("begin", e))?;
+        let mut open = Open(Some(connection));
+        match sqlx::raw_sql(text).fetch_one(open.connection()?).await.and_then(|row| row.try_get(0)) {
+            Ok(now) => return Ok(Tx { inner: TxInner::Postgres(open), now }),
+            Err(error) if dead > 0 && is_of_connection(&error) => dead -= 1,
+            Err(error) => return Err(Error::postgres("begin", error)),
+        }
+    }
+}
+
+/// Whether the connection is at fault, or the end of the server's process behind it.
+fn is_of_connection(error: &sqlx::Error) -> bool {
+    let ended = |code: &str| code.starts_with("57P");
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_))
+        || error.as_database_error().and_then(sqlx::DatabaseError::code).is_some_and(|code| ended(&code))
 }
 
 async fn finish(tx: Tx, keep: bool) -> Result<(), Error> {
-    match tx.inner {
-        TxInner::Postgres(tx) if keep => tx.commit().await.map_err(|e| Error::postgres("commit", e)),
-        TxInner::Postgres(tx) => tx.rollback().await.map_err(|e| Error::postgres("roll back", e)),
-        TxInner::Sqlite(_) => Ok(()),
+    let TxInner::Postgres(mut open) = tx.inner else { return Ok(()) };
+    let (doing, text) = if keep { ("commit", "COMMIT") } else { ("roll back", "ROLLBACK") };
+    sqlx::raw_sql(text).execute(open.connection()?).await.map_err(|e| Error::postgres(doing, e))?;
+    // Outside a transaction again: the pool may have it.
+    open.0.take();
+    Ok(())
+}
+
+/// A connection inside a transaction. One that is dropped there is closed, which rolls back: the pool never gets it.
+pub(crate) struct Open(Option<sqlx::PoolConnection<sqlx::Postgres>>);
+
+impl Open {
+    /// The connection.
+    pub(crate) fn connection(&mut self) -> Result<&mut PgConnection, Error> {
+        let gone = || Error::postgres("use a transaction that has ended", sqlx::Error::WorkerCrashed);
+        self.0.as_deref_mut().ok_or_else(gone)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
     }
 }

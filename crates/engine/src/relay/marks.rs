@@ -6,6 +6,7 @@ use std::time::Duration;
 use store::{PendingRow, ShardMark};
 
 use super::{OF_SHARD, WINDOW};
+use crate::shards::Rotation;
 use crate::{Engine, Error};
 
 /// How often the marks go back to the beginning: a row with a smaller number may commit late.
@@ -19,7 +20,7 @@ pub(super) struct Marks {
     low: HashMap<i64, i64>,
     moved_at: Duration,
     reset_at: Duration,
-    looks: usize,
+    rotation: Rotation,
 }
 
 impl Marks {
@@ -27,16 +28,13 @@ impl Marks {
     pub(super) async fn look(
         &mut self,
         engine: &Engine,
-        mut shards: Vec<i64>,
+        shards: Vec<i64>,
         now: Duration,
     ) -> Result<Vec<PendingRow>, Error> {
         if shards.is_empty() {
             return Ok(Vec::new());
         }
-        // Another shard first each time, or under load the last ones would never have their turn.
-        self.looks = self.looks.wrapping_add(1);
-        let first = self.looks % shards.len();
-        shards.rotate_left(first);
+        let shards = self.rotation.next(shards);
 
         if now >= self.reset_at + FROM_THE_START {
             self.reset_at = now;

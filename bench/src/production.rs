@@ -1,0 +1,82 @@
+//! The rows of the service as it runs in production: on `PostgreSQL` and Kafka, beside neighbours of their own process, one
+//! or several processes of it; all of that and the load on the same cores.
+//!
+//! Each measurement begins with an empty database and an empty Kafka, which is warmed up before anything counts.
+
+mod accept;
+mod bus;
+mod consume;
+mod database;
+mod finish;
+mod first_sight;
+mod relay;
+mod replicas;
+mod simulate;
+mod stage;
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::{report::Figure, row::Setting};
+
+/// A row of the table.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Row {
+    /// Accept a class: batches of 30 at 1, 8 and 32 clients
+    AcceptClass,
+    /// Send a backlog of 20,000 messages, and keep up with 32 clients
+    Relay,
+    /// A single essay on an idle system, up to its record in Kafka
+    FirstSight,
+    /// Apply 100,000 results that wait in Kafka
+    Consume,
+    /// Finish 200 batches through spellcheck and nlp, and one essay on an idle system
+    Finish,
+    /// Finish with one, two and three processes; kill one of them
+    Replicas,
+    /// Runs of the simulation in a minute
+    Simulation,
+}
+
+impl Row {
+    /// All of them, in the order of the table.
+    pub(crate) const ALL: &[Self] = &[
+        Self::AcceptClass,
+        Self::Relay,
+        Self::FirstSight,
+        Self::Consume,
+        Self::Finish,
+        Self::Replicas,
+        Self::Simulation,
+    ];
+
+    pub(crate) fn measure(self, place: &Place<'_>) -> Result<Vec<Figure>> {
+        match self {
+            Self::AcceptClass => accept::measure(place),
+            Self::Relay => relay::measure(place),
+            Self::FirstSight => first_sight::measure(place),
+            Self::Consume => consume::measure(place),
+            Self::Finish => finish::measure(place),
+            Self::Replicas => replicas::measure(place),
+            Self::Simulation => simulate::measure(place),
+        }
+    }
+}
+
+/// Where the rows are measured.
+pub(crate) struct Place<'a> {
+    pub(crate) setting: &'a Setting<'a>,
+    /// A server whose user may make databases.
+    pub(crate) postgres: &'a str,
+    /// The program of `cargo xtask simulate`.
+    pub(crate) simulation: &'a Path,
+}
+
+/// Resident memory of a process after a load, of which each round has one or, where the system does not say, none.
+fn memory(what: &str, values: Vec<f64>) -> Figure {
+    use crate::report::Target;
+    let most = if what.starts_with("idle") { 60.0 } else { 200.0 };
+    Figure::new("memory", what, "MiB", values).must(Target::AtMost(most))
+}

@@ -1,0 +1,139 @@
+//! Kafka as seen beside the service.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use bos::{
+    audit::topics,
+    config::words::{KafkaSecurity, SaslMechanism},
+    kafka::settings::KafkaSettings,
+};
+use contract::Topic;
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    message::{Header, OwnedHeaders},
+    metadata::{MetadataPartition, MetadataTopic},
+    producer::{FutureProducer, FutureRecord},
+};
+
+/// A topic that neither the service nor a neighbour reads, and that no batch of these rows writes to.
+pub(super) const WARM_UP: Topic = Topic::CjAssessmentInitiate;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A plain Kafka at this address, with the settings that the service has unless it is told otherwise.
+pub(super) fn settings(bootstrap_servers: String) -> KafkaSettings {
+    KafkaSettings {
+        bootstrap_servers,
+        security: KafkaSecurity::Plaintext,
+        sasl: SaslMechanism::ScramSha512,
+        username: None,
+        password: None,
+        ca_location: None,
+        message_timeout: Duration::from_secs(8),
+        session_timeout: Duration::from_secs(10),
+    }
+}
+
+/// What a message of the service has: about so many bytes, under one of so many keys.
+pub(super) struct Messages {
+    pub(super) topic: Topic,
+    pub(super) bytes: usize,
+    pub(super) keys: usize,
+}
+
+/// How many records in a second a producer with the service's settings brings to Kafka, and does nothing else: those of the
+/// second half count.
+pub(super) async fn produce(settings: &KafkaSettings, messages: &Messages, count: usize) -> Result<f64> {
+    /// As many as the relay has under way.
+    const WINDOW: usize = 2_000;
+    let producer: FutureProducer = settings.producer().create().context("making a producer")?;
+    let value = vec![b'x'; messages.bytes];
+    let mut under_way = FuturesUnordered::new();
+    let mut half = Instant::now();
+    for number in 0..count {
+        if number == count / 2 {
+            half = Instant::now();
+        }
+        let key = format!("bench-{}", number % messages.keys);
+        let event_id = uuid::Uuid::from_u128(number as u128).to_string();
+        let headers = OwnedHeaders::new().insert(Header { key: "event_id", value: Some(&event_id) });
+        let record = FutureRecord::to(messages.topic.as_str()).key(&key).payload(&value).headers(headers);
+        under_way.push(producer.send_result(record).map_err(|(error, _)| error)?);
+        if under_way.len() >= WINDOW {
+            under_way.next().await.context("nothing is under way")??.map_err(|(error, _)| error)?;
+        }
+    }
+    while let Some(sent) = under_way.next().await {
+        sent?.map_err(|(error, _)| error)?;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a run sends fewer than 2^52 records")]
+    let sent = (count - count / 2 + WINDOW) as f64;
+    Ok(sent / half.elapsed().as_secs_f64())
+}
+
+/// Somebody who reads a topic from where it ended when this was made.
+pub(super) struct Tail(BaseConsumer);
+
+impl Tail {
+    pub(super) fn of(settings: &KafkaSettings, topic: Topic) -> Result<Self> {
+        let consumer = reader(settings)?;
+        let mut list = TopicPartitionList::new();
+        for Partition { id, end, .. } in partitions(&consumer, topic)? {
+            list.add_partition_offset(topic.as_str(), id, Offset::Offset(end))?;
+        }
+        consumer.assign(&list)?;
+        Ok(Self(consumer))
+    }
+
+    /// Waits for the next record and gives its bytes.
+    pub(super) fn next(&self) -> Result<usize> {
+        let record = self.0.poll(PATIENCE).context("no record came")??;
+        Ok(record.payload_len())
+    }
+}
+
+/// How many records a topic has.
+pub(super) fn records(settings: &KafkaSettings, topic: Topic) -> Result<i64> {
+    let partitions = partitions(&reader(settings)?, topic)?;
+    Ok(partitions.iter().map(|partition| partition.end - partition.first).sum())
+}
+
+fn reader(settings: &KafkaSettings) -> Result<BaseConsumer> {
+    let mut client = settings.consumer("bos-bench");
+    client.remove("statistics.interval.ms");
+    client.create().context("making a consumer")
+}
+
+struct Partition {
+    id: i32,
+    first: i64,
+    end: i64,
+}
+
+fn partitions(reader: &BaseConsumer, topic: Topic) -> Result<Vec<Partition>> {
+    let metadata = reader.fetch_metadata(Some(topic.as_str()), PATIENCE)?;
+    let ids = metadata.topics().iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id);
+    ids.map(|id| {
+        let (first, end) = reader.fetch_watermarks(topic.as_str(), id, PATIENCE)?;
+        Ok(Partition { id, first, end })
+    })
+    .collect()
+}
+
+/// How many records of the service's and its neighbours' lie in Kafka once more.
+pub(super) fn counted_twice(settings: &KafkaSettings) -> Result<usize> {
+    let (mut records, mut ids) = (0, HashSet::new());
+    for topic in Topic::ALL.iter().filter(|topic| **topic != WARM_UP) {
+        topics::read(settings, *topic, None, |record| {
+            records += 1;
+            ids.insert(record.header("event_id").map(str::to_owned));
+        })?;
+    }
+    ensure!(records > 0, "nothing lies in Kafka");
+    Ok(records - ids.len())
+}

@@ -1,0 +1,110 @@
+//! An installation for one measurement: a database and a Kafka of its own, the neighbours, and the service.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use bos::kafka::settings::KafkaSettings;
+use contract::Topic;
+use testbed::kafka;
+
+use super::{
+    Place,
+    bus::{self, Messages},
+    database::Database,
+};
+use crate::{
+    load::on_this_thread,
+    server::{Server, Sign, free_address, unconfigured},
+};
+
+const DATABASE: &str = "bos_bench";
+/// Records that warm Kafka up: its first ones are as slow as any program's in its first second.
+const POLL: Duration = Duration::from_millis(200);
+const OUTCOMES_DEADLINE: Duration = Duration::from_mins(5);
+const WARM_UP: usize = 40_000;
+
+pub(super) struct Stage<'a> {
+    place: &'a Place<'a>,
+    folder: PathBuf,
+    content: SocketAddr,
+    kafka: kafka::Server,
+    pub(super) database: Database,
+}
+
+impl<'a> Stage<'a> {
+    /// Everything empty and nothing running but the servers.
+    pub(super) fn new(place: &'a Place<'a>) -> Result<Self> {
+        let folder = place.setting.fresh("stage")?;
+        let database = Database::make(place.postgres, DATABASE)?;
+        let stage =
+            Self { place, folder, content: free_address()?, kafka: kafka::Server::start()?, database };
+        for words in [["migrate", "up"], ["topics", "create"]] {
+            let output = stage.bos().args(words).output().context("starting the service's program")?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "`bos {}` failed: {said}", words.join(" "));
+        }
+        Ok(stage)
+    }
+
+    pub(super) fn kafka(&self) -> KafkaSettings {
+        bus::settings(self.kafka.bootstrap_servers())
+    }
+
+    /// Puts records on a topic that neither the service nor a neighbour reads, and says how many a second that were.
+    pub(super) fn warm_up(&self) -> Result<f64> {
+        let messages = Messages { topic: bus::WARM_UP, bytes: 1_000, keys: 4_000 };
+        on_this_thread(bus::produce(&self.kafka(), &messages, WARM_UP))
+    }
+
+    /// The program, led to everything of this stage.
+    fn bos(&self) -> Command {
+        let mut command = unconfigured(self.place.setting.bos, &self.folder);
+        command.env("DATABASE_URL", &self.database.url);
+        command.env("KAFKA_BOOTSTRAP_SERVERS", self.kafka.bootstrap_servers());
+        command.env("CONTENT_SERVICE_URL", format!("http://{}/v1/content", self.content));
+        command.env("BATCH_ORCHESTRATOR_SERVICE_DATA_DIR", &self.folder);
+        command
+    }
+
+    /// Starts the neighbours, which answer at once; with `words` more.
+    pub(super) fn companions(&self, words: &[&str]) -> Result<Server> {
+        let mut command = self.bos();
+        command.env_remove("DATABASE_URL").env_remove("CONTENT_SERVICE_URL");
+        command.args(["companions", "--instant", "--content-port", &self.content.port().to_string()]);
+        command.args(words);
+        Server::spawn(&mut command, self.content, Sign::Listens, self.folder.join("companions.log"))
+    }
+
+    /// Starts a process of the service and waits until it is ready.
+    pub(super) fn replica(&self) -> Result<Server> {
+        let address = free_address()?;
+        let mut command = self.bos();
+        command.args(["serve", "--port", &address.port().to_string()]);
+        let log = self.folder.join(format!("replica-{}.log", address.port()));
+        Server::spawn(&mut command, address, Sign::Ready, log)
+    }
+
+    /// Waits until the neighbours have said of so many batches that a phase has ended, which they say after its results.
+    pub(super) fn wait_for_outcomes(&self, batches: i64) -> Result<()> {
+        let begun = Instant::now();
+        while bus::records(&self.kafka(), Topic::BatchPhaseOutcome)? < batches {
+            ensure!(begun.elapsed() < OUTCOMES_DEADLINE, "the neighbours are not done");
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is on its way any more: neither text nor message nor batch.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        self.database.wait_for_none(
+            "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM staged_texts) \
+             + (SELECT count(*) FROM batches WHERE ended_at IS NULL)",
+        )
+    }
+}
