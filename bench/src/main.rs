@@ -115,7 +115,9 @@ fn embedded(args: &Measure, only: &[Row]) -> Result<()> {
 fn production(args: &Measure, only: &[production::Row], simulation: &Path) -> Result<()> {
     let postgres = args.postgres.as_deref().context("a PostgreSQL with pgbench is needed")?;
     args.measure("production", "instant, in a process of their own", |setting, report| {
-        let place = production::Place { setting, postgres, simulation };
+        let kafka = testbed::kafka::Server::start()?;
+        let place = production::Place { setting, postgres, kafka: &kafka.bootstrap_servers(), simulation };
+        place.warm_up()?;
         let rows = if only.is_empty() { production::Row::ALL } else { only };
         for row in rows {
             report.measured(row, || row.measure(&place))?;

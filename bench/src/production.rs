@@ -1,7 +1,8 @@
 //! The rows of the service as it runs in production: on `PostgreSQL` and Kafka, beside neighbours of their own process, one
 //! or several processes of it; all of that and the load on the same cores.
 //!
-//! Each measurement begins with an empty database and an empty Kafka, which is warmed up before anything counts.
+//! Each measurement begins with an empty database and empty topics. The servers are the same from the first to the last, and
+//! have worked for a while before anything counts, as servers of a school's platform have.
 
 mod accept;
 mod bus;
@@ -70,8 +71,21 @@ pub(crate) struct Place<'a> {
     pub(crate) setting: &'a Setting<'a>,
     /// A server whose user may make databases.
     pub(crate) postgres: &'a str,
+    /// Where a Kafka is that is there for this alone, as `host:port`.
+    pub(crate) kafka: &'a str,
     /// The program of `cargo xtask simulate`.
     pub(crate) simulation: &'a Path,
+}
+
+impl Place<'_> {
+    /// Work that does not count. A Java that has just begun translates what it runs while it runs it, on the same cores.
+    pub(crate) fn warm_up(&self) -> Result<()> {
+        let mut stage = stage::Stage::new(self)?;
+        let _companions = stage.companions(&[])?;
+        let replica = stage.replica()?;
+        finish::run(&mut stage, &[replica.address], self.setting.size(150, 50))?;
+        Ok(())
+    }
 }
 
 /// Resident memory of a process after a load, of which each round has one or, where the system does not say, none.

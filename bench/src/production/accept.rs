@@ -27,7 +27,6 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
         for _ in 0..setting.rounds {
             limits.push(pgbench.classes(Class::RowsAndTexts, clients, seconds)?);
             let stage = Stage::new(place)?;
-            stage.warm_up()?;
             let _companions = stage.companions(&[])?;
             let replica = stage.replica()?;
             idle.extend(replica.resident_mib());

@@ -2,10 +2,11 @@
 
 use std::{
     collections::HashSet,
+    thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bos::{
     audit::topics,
     config::words::{KafkaSecurity, SaslMechanism},
@@ -15,15 +16,21 @@ use contract::Topic;
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use rdkafka::{
     Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     message::{Header, OwnedHeaders},
     metadata::{MetadataPartition, MetadataTopic},
     producer::{FutureProducer, FutureRecord},
+    types::RDKafkaErrorCode,
 };
+
+use crate::load::on_this_thread;
 
 /// A topic that neither the service nor a neighbour reads, and that no batch of these rows writes to.
 pub(super) const WARM_UP: Topic = Topic::CjAssessmentInitiate;
 const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(50);
 
 /// A plain Kafka at this address, with the settings that the service has unless it is told otherwise.
 pub(super) fn settings(bootstrap_servers: String) -> KafkaSettings {
@@ -74,6 +81,27 @@ pub(super) async fn produce(settings: &KafkaSettings, messages: &Messages, count
     #[expect(clippy::cast_precision_loss, reason = "a run sends fewer than 2^52 records")]
     let sent = (count - count / 2 + WINDOW) as f64;
     Ok(sent / half.elapsed().as_secs_f64())
+}
+
+/// Takes every topic away, and with it where its readers were.
+pub(super) fn empty(settings: &KafkaSettings) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> =
+        settings.client().create().context("making a client for Kafka's administration")?;
+    let names: Vec<_> = Topic::ALL.iter().map(|topic| topic.as_str()).collect();
+    let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+    for done in on_this_thread(async { Ok(admin.delete_topics(&names, &options).await?) })? {
+        match done {
+            Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+            Err((topic, code)) => bail!("{topic} is not deleted: {code}"),
+        }
+    }
+    let begun = Instant::now();
+    let reader = reader(settings)?;
+    while reader.fetch_metadata(None, PATIENCE)?.topics().iter().any(|topic| names.contains(&topic.name())) {
+        ensure!(begun.elapsed() < PATIENCE, "the topics do not go");
+        thread::sleep(POLL);
+    }
+    Ok(())
 }
 
 /// Somebody who reads a topic from where it ended when this was made.

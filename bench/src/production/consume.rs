@@ -24,7 +24,6 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     for _ in 0..setting.rounds {
         limits.extend(setting.batch_rate()?);
         let mut stage = Stage::new(place)?;
-        stage.warm_up()?;
         wait_for_results(&mut stage, batches, of_each)?;
 
         let replica = stage.replica()?;
@@ -48,10 +47,10 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     ])
 }
 
-/// First the texts are stored and everything is commanded, with nobody there to hear it; then, without the service, the
-/// neighbours do it all.
+/// First the texts are stored and everything is commanded, with nobody there who does it; then, without the service, the
+/// workers do it all.
 fn wait_for_results(stage: &mut Stage<'_>, batches: u32, of_each: u16) -> Result<()> {
-    let content = stage.companions(&["--set", "companions=content"])?;
+    let content = stage.companions(&["--set", "companions=content,lifecycle"])?;
     let service = stage.replica()?;
     finish::hand_in(&[service.address], &essays::batch(of_each, &["spellcheck"]), batches)?;
     stage.database.wait_for_none(

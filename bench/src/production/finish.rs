@@ -27,7 +27,6 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     for _ in 0..setting.rounds {
         limits.extend(setting.batch_rate()?);
         let mut stage = Stage::new(place)?;
-        stage.warm_up()?;
         let _companions = stage.companions(&[])?;
         let replica = stage.replica()?;
         // A first batch, so that whatever is prepared once is prepared.

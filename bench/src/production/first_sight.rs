@@ -24,7 +24,6 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     let (mut answered, mut p50, mut p99) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..place.setting.rounds {
         let mut stage = Stage::new(place)?;
-        stage.warm_up()?;
         let _companions = stage.companions(&[])?;
         let replica = stage.replica()?;
         let tail = Tail::of(&stage.kafka(), Topic::EssaySpellcheckRequested)?;

@@ -2,11 +2,11 @@
 
 use anyhow::{Context as _, Result};
 
-use super::{Place, bus, stage::Stage};
+use super::{Place, bus, bus::Messages, stage::Stage};
 use crate::{
     essays,
     limit::postgres::Pgbench,
-    load,
+    load::{self, on_this_thread},
     report::{Figure, Target},
 };
 
@@ -53,7 +53,7 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     let (mut rates, mut bus, mut table) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..setting.rounds {
         let mut stage = Stage::new(place)?;
-        bus.push(stage.warm_up()?);
+        bus.push(producer_alone(&stage)?);
         table.push(table_alone(&mut stage, pgbench)?);
         let _replica = stage.replica()?;
         stage.database.run(backlog(64))?;
@@ -71,6 +71,11 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     ];
     figures.extend(sustained(place)?);
     Ok(figures)
+}
+
+fn producer_alone(stage: &Stage<'_>) -> Result<f64> {
+    let messages = Messages { topic: bus::WARM_UP, bytes: 1_000, keys: 4_000 };
+    on_this_thread(bus::produce(&stage.kafka(), &messages, 2 * 20_000))
 }
 
 fn table_alone(stage: &mut Stage<'_>, pgbench: &Pgbench) -> Result<f64> {
@@ -93,7 +98,6 @@ fn sustained(place: &Place<'_>) -> Result<Vec<Figure>> {
     let (mut sent, mut made, mut ages) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..setting.rounds {
         let mut stage = Stage::new(place)?;
-        stage.warm_up()?;
         let _companions = stage.companions(&[])?;
         let replica = stage.replica()?;
         load::closed_loop(replica.address, CLIENTS, time, &request, 202)?;

@@ -26,7 +26,6 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     for _ in 0..setting.rounds {
         for (more, rates) in rates.iter_mut().enumerate() {
             let mut stage = Stage::new(place)?;
-            stage.warm_up()?;
             let _companions = stage.companions(&[])?;
             let mut replicas = Vec::new();
             for _ in 0..=more {

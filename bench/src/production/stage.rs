@@ -1,4 +1,4 @@
-//! An installation for one measurement: a database and a Kafka of its own, the neighbours, and the service.
+//! An installation for one measurement: a database of its own, empty topics, the neighbours, and the service.
 
 use std::{
     net::SocketAddr,
@@ -11,29 +11,18 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use bos::kafka::settings::KafkaSettings;
 use contract::Topic;
-use testbed::kafka;
 
-use super::{
-    Place,
-    bus::{self, Messages},
-    database::Database,
-};
-use crate::{
-    load::on_this_thread,
-    server::{Server, Sign, free_address, unconfigured},
-};
+use super::{Place, bus, database::Database};
+use crate::server::{Server, Sign, free_address, unconfigured};
 
 const DATABASE: &str = "bos_bench";
-/// Records that warm Kafka up: its first ones are as slow as any program's in its first second.
 const POLL: Duration = Duration::from_millis(200);
 const OUTCOMES_DEADLINE: Duration = Duration::from_mins(5);
-const WARM_UP: usize = 40_000;
 
 pub(super) struct Stage<'a> {
     place: &'a Place<'a>,
     folder: PathBuf,
     content: SocketAddr,
-    kafka: kafka::Server,
     pub(super) database: Database,
 }
 
@@ -42,8 +31,8 @@ impl<'a> Stage<'a> {
     pub(super) fn new(place: &'a Place<'a>) -> Result<Self> {
         let folder = place.setting.fresh("stage")?;
         let database = Database::make(place.postgres, DATABASE)?;
-        let stage =
-            Self { place, folder, content: free_address()?, kafka: kafka::Server::start()?, database };
+        let stage = Self { place, folder, content: free_address()?, database };
+        bus::empty(&stage.kafka())?;
         for words in [["migrate", "up"], ["topics", "create"]] {
             let output = stage.bos().args(words).output().context("starting the service's program")?;
             let said = String::from_utf8_lossy(&output.stderr);
@@ -53,20 +42,14 @@ impl<'a> Stage<'a> {
     }
 
     pub(super) fn kafka(&self) -> KafkaSettings {
-        bus::settings(self.kafka.bootstrap_servers())
-    }
-
-    /// Puts records on a topic that neither the service nor a neighbour reads, and says how many a second that were.
-    pub(super) fn warm_up(&self) -> Result<f64> {
-        let messages = Messages { topic: bus::WARM_UP, bytes: 1_000, keys: 4_000 };
-        on_this_thread(bus::produce(&self.kafka(), &messages, WARM_UP))
+        bus::settings(self.place.kafka.to_owned())
     }
 
     /// The program, led to everything of this stage.
     fn bos(&self) -> Command {
         let mut command = unconfigured(self.place.setting.bos, &self.folder);
         command.env("DATABASE_URL", &self.database.url);
-        command.env("KAFKA_BOOTSTRAP_SERVERS", self.kafka.bootstrap_servers());
+        command.env("KAFKA_BOOTSTRAP_SERVERS", self.place.kafka);
         command.env("CONTENT_SERVICE_URL", format!("http://{}/v1/content", self.content));
         command.env("BATCH_ORCHESTRATOR_SERVICE_DATA_DIR", &self.folder);
         command

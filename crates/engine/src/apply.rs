@@ -1,11 +1,12 @@
 //! The road: news → input → decision → one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{BatchId, Refusal};
+use futures::StreamExt as _;
 use store::{BatchRow, InboxKey, Lane, Store, Tx};
 use tokio::sync::watch;
 
@@ -16,13 +17,8 @@ use crate::local_broker::Moved;
 use crate::ports::Clock;
 use crate::signals::Signals;
 use crate::{
-    Cause, Crash, CrashPoint, Error, LocalBroker, Message, News, Origin, Settings, metrics, resolve,
+    Cause, Crash, CrashPoint, Error, LocalBroker, Message, News, Origin, Settings, metrics, resolve, units,
 };
-
-/// Messages whose news share a transaction, at most: so many that the COMMIT is cheap for each, so few that nobody waits.
-const UNIT_MESSAGES: usize = 200;
-/// Batches that share one, at most: a batch costs several times what a further message about it does.
-const UNIT_BATCHES: usize = 50;
 
 /// How often a message is tried by itself before it is set aside, and the first of the pauses in between, which double: three
 /// quarters of a second in all, for which the rest of its partition waits.
@@ -171,13 +167,28 @@ impl Engine {
         Ok(applied.pop().unwrap_or(Applied::Unchanged))
     }
 
-    /// Applies a run of news in order; what is about one batch and in one transaction makes one revision.
+    /// Applies a run of news, all that is about one batch in order; what is about one batch and in one transaction makes one
+    /// revision. When this fails, some of it may have been applied.
     pub async fn apply_many(&self, news: Vec<(BatchId, News, Cause)>) -> Result<Vec<Applied>, Error> {
-        let mut outcomes = Vec::with_capacity(news.len());
-        let mut rest = news;
-        while !rest.is_empty() {
-            let later = rest.split_off(unit_length(&rest));
-            outcomes.extend(self.apply_unit(std::mem::replace(&mut rest, later)).await?);
+        let mut outcomes = vec![Applied::Unchanged; news.len()];
+        let at_once = self.store.units_at_once();
+        let units = units::of(news.iter().map(|(batch, ..)| *batch), at_once);
+        let mut news: Vec<_> = news.into_iter().map(Some).collect();
+        let mut take = |place: usize| news.get_mut(place).and_then(Option::take);
+        let units = units.into_iter().map(|places| {
+            let unit = places.iter().filter_map(|place| take(*place)).collect();
+            async move { Ok::<_, Error>((places, self.apply_unit(unit).await?)) }
+        });
+        let units: Vec<_> = units.collect();
+        // All of them to their end, also when one fails: what is tried again must not meet the rest still at work.
+        let applied: Vec<_> = futures::stream::iter(units).buffer_unordered(at_once).collect().await;
+        for unit in applied {
+            let (places, unit) = unit?;
+            for (place, outcome) in places.into_iter().zip(unit) {
+                if let Some(slot) = outcomes.get_mut(place) {
+                    *slot = outcome;
+                }
+            }
         }
         Ok(outcomes)
     }
@@ -265,16 +276,6 @@ impl Engine {
             self.signals.timers.notify_one();
         }
     }
-}
-
-/// How many of the first pieces of news share a transaction.
-fn unit_length(news: &[(BatchId, News, Cause)]) -> usize {
-    let mut batches = BTreeSet::new();
-    let fits = |(batch, ..): &&(BatchId, News, Cause)| {
-        batches.insert(*batch);
-        batches.len() <= UNIT_BATCHES
-    };
-    news.iter().take(UNIT_MESSAGES).take_while(fits).count()
 }
 
 /// What a unit leaves to be done once it is committed.

@@ -36,6 +36,7 @@ mod signals;
 mod submit;
 pub mod timers;
 mod to_wire;
+mod units;
 
 pub use apply::{Applied, Engine, Trouble};
 pub use crash::{Crash, CrashPoint};

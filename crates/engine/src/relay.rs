@@ -143,6 +143,7 @@ impl Relay {
             self.take_off(row);
         }
         metrics::in_flight(self.flights.len());
+        self.marks.move_up(&self.engine, still.into_iter().collect(), now).await?;
         Ok(sent)
     }
 

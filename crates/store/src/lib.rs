@@ -227,6 +227,15 @@ impl Store {
         }
     }
 
+    /// How many units of one caller are worth running side by side. On PostgreSQL a unit waits for round trips and a disk, and
+    /// others go on meanwhile; on SQLite there is one writer, which makes a group of what waits for it.
+    pub fn units_at_once(&self) -> usize {
+        match &*self.backend {
+            Backend::Sqlite(_) => 1,
+            Backend::Postgres(_) => 4,
+        }
+    }
+
     /// The file of an SQLite database that is not where it was opened: moved, replaced or deleted. What is written to it from
     /// then on nobody will find.
     pub fn missing_file(&self) -> Option<&Path> {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, UnitError};
@@ -139,13 +140,19 @@ impl Pg {
         E: UnitError,
     {
         let pool = self.reads.clone();
-        let reading = async move {
-            let mut tx = begin(&pool, READ).await?;
-            let outcome = work(&mut tx).await;
-            finish(tx, false).await?;
-            outcome
-        };
-        self.units.spawn(reading).await.unwrap_or_else(|_| Err(E::from(panicked())))
+        let (reply, answer) = oneshot::channel();
+        self.units.spawn(async move {
+            let mut tx = match begin(&pool, READ).await {
+                Ok(tx) => tx,
+                Err(error) => return drop(reply.send(Err(E::from(error)))),
+            };
+            // The reader need not wait for the end of a transaction that has changed nothing; it may be gone, too.
+            let _ = reply.send(work(&mut tx).await);
+            if let Err(error) = finish(tx, false).await {
+                tracing::debug!(%error, "a connection is given up");
+            }
+        });
+        answer.await.unwrap_or_else(|_| Err(E::from(panicked())))
     }
 
     pub(crate) async fn close(&self) {

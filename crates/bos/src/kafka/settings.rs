@@ -91,7 +91,7 @@ impl KafkaSettings {
             // The default of five minutes would let a process send long after its shard went to another.
             .set("message.timeout.ms", self.message_timeout.as_millis().to_string())
             // Messages leave in bursts of a relay's look, so nothing is won by waiting for more.
-            .set("linger.ms", "1")
+            .set("linger.ms", "0")
             // Readers of lz4, zstd and snappy need parts that the platform's do not have.
             .set("compression.type", "none")
             .set("message.max.bytes", "2097152")
@@ -163,7 +163,7 @@ mod tests {
             ("partitioner", "murmur2_random"),
             ("message.timeout.ms", "8000"),
             ("socket.timeout.ms", "6000"),
-            ("linger.ms", "1"),
+            ("linger.ms", "0"),
             ("compression.type", "none"),
             ("message.max.bytes", "2097152"),
             ("queue.buffering.max.messages", "10000"),

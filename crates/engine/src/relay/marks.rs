@@ -40,26 +40,33 @@ impl Marks {
             self.reset_at = now;
             self.low.clear();
         }
-        let moves = now >= self.moved_at + engine.settings.relay_period;
-        let marks: Vec<ShardMark> = shards
-            .into_iter()
-            .map(|shard| ShardMark { shard, low: self.low.get(&shard).copied().unwrap_or(0) })
-            .collect();
+        let marks = self.marks(shards);
         let window = u32::try_from(WINDOW).unwrap_or(u32::MAX);
-        let (heads, low) = engine
+        let look = engine
             .store
-            .read(move |tx| {
-                Box::pin(async move {
-                    let heads = tx.outbox_heads(&marks, OF_SHARD, window).await?;
-                    let low = if moves { tx.outbox_low(&marks).await? } else { Vec::new() };
-                    Ok::<_, Error>((heads, low))
-                })
-            })
-            .await?;
-        if moves {
-            self.moved_at = now;
-            self.low.extend(low.into_iter().map(|mark| (mark.shard, mark.low)));
+            .read(move |tx| Box::pin(async move { tx.outbox_heads(&marks, OF_SHARD, window).await }));
+        Ok(look.await?)
+    }
+
+    /// Moves the marks up now and then. After a look rather than with it, since messages wait for the latter.
+    pub(super) async fn move_up(
+        &mut self,
+        engine: &Engine,
+        shards: Vec<i64>,
+        now: Duration,
+    ) -> Result<(), Error> {
+        if shards.is_empty() || now < self.moved_at + engine.settings.relay_period {
+            return Ok(());
         }
-        Ok(heads)
+        let marks = self.marks(shards);
+        let low = engine.store.read(move |tx| Box::pin(async move { tx.outbox_low(&marks).await })).await?;
+        self.moved_at = now;
+        self.low.extend(low.into_iter().map(|mark: ShardMark| (mark.shard, mark.low)));
+        Ok(())
+    }
+
+    fn marks(&self, shards: Vec<i64>) -> Vec<ShardMark> {
+        let low = |shard| self.low.get(&shard).copied().unwrap_or(0);
+        shards.into_iter().map(|shard| ShardMark { shard, low: low(shard) }).collect()
     }
 }
