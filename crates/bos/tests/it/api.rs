@@ -139,7 +139,7 @@ impl Api {
     }
 
     async fn tell(&self, batch: BatchId, news: News) {
-        let cause = Cause { origin: Origin::Task("test"), correlation: None };
+        let cause = Cause { origin: Origin::Task("test"), correlation: None, trace: None };
         let applied = self.engine.apply(batch, news, cause).await.unwrap();
         assert!(matches!(applied, Applied::Changed { .. }), "{applied:?}");
     }

@@ -154,6 +154,7 @@ mod tests {
             offset: 7,
             key: "k".to_owned(),
             value: value.as_bytes().to_vec().into(),
+            trace: None,
         }
     }
 
