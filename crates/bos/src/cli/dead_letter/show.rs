@@ -56,7 +56,7 @@ struct Record {
 
 impl ShowCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let config = self.settings.load()?.config;
+        let config = self.settings.load_for_upkeep()?.config;
         let store = installation::open(&config).await?;
         let Some(letter) = self.letter.find(&store).await? else {
             output.note(&format!(
