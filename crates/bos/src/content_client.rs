@@ -87,7 +87,7 @@ impl ContentClient {
         let mut sent =
             self.http.post(self.url.clone()).header("content-type", "application/octet-stream").body(text);
         if let Some(place) = place {
-            sent = sent.header(contract::Header::TRACEPARENT, place.to_string());
+            sent = sent.header(Traceparent::HEADER, place.to_string());
         }
         let response = sent.send().await.map_err(unreachable)?;
         if let Some(span) = span {

@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{Envelope, Header, Payload, Source, Topic};
-use engine::Traceparent;
-use engine::ports::{Delivery, Record};
+use engine::ports::{Delivery, Record, Traceparent};
 use uuid::Uuid;
 
 /// Why a companion says something: the record that moved it.

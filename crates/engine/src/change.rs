@@ -84,8 +84,8 @@ impl Change {
     /// Some of it was put on the bus.
     pub(crate) fn sent(&mut self, span: Option<Span>, rows: &[OutboxRow]) {
         let Some(span) = span else { return };
-        if let Some(topic) = rows.first().and_then(|row| row.topic.parse().ok()) {
-            spans::put(&span, topic, rows.len());
+        if let Some(row) = rows.first() {
+            spans::put(&span, &row.topic, rows.len());
         }
         self.sent.push(span);
     }

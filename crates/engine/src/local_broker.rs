@@ -267,7 +267,7 @@ fn place(headers: &str) -> Option<Traceparent> {
         traceparent: Option<&'a str>,
     }
     // Most headers have none, and a look is cheaper than a parse.
-    if !headers.contains(contract::Header::TRACEPARENT) {
+    if !headers.contains(Traceparent::HEADER) {
         return None;
     }
     serde_json::from_str::<Named<'_>>(headers).ok()?.traceparent?.parse().ok()

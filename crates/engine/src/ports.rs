@@ -13,7 +13,7 @@ use contract::Topic;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-use crate::Traceparent;
+pub use crate::Traceparent;
 
 /// A message on its way to the bus.
 #[derive(Debug, Clone)]

@@ -5,7 +5,6 @@
 //! be known in the middle of a transaction, where it goes into the headers of what is sent. They are never entered, so that they
 //! say nothing in the log, and they end when they are dropped: with the COMMIT, where they belong to a unit.
 
-use contract::Topic;
 use domain::{Batch, BatchId};
 use tracing::Level;
 
@@ -199,8 +198,11 @@ pub(crate) fn storing(home: Option<Traceparent>, batch: BatchId, essays: usize) 
 
 /// A record is on its way to the bus: under the place that it carries, whose stead the span's takes.
 pub(crate) fn sent(record: &mut Record) -> Option<Span> {
-    let name = contract::Header::TRACEPARENT;
-    let carried = record.headers.iter_mut().find(|(header, _)| header == name).map(|(_, place)| place)?;
+    let carried = record
+        .headers
+        .iter_mut()
+        .find(|(header, _)| header == Traceparent::HEADER)
+        .map(|(_, place)| place)?;
     let parent = carried.parse().ok();
     let at = below(parent)?;
     *carried = at.to_string();
@@ -229,9 +231,9 @@ pub(crate) fn landed(span: &Span, outcome: Result<Placed, SendError>) {
 }
 
 /// Says what was put on the bus.
-pub(crate) fn put(span: &Span, topic: Topic, messages: usize) {
+pub(crate) fn put(span: &Span, topic: &str, messages: usize) {
     span.record("trace.name", format!("send {topic}").as_str());
-    span.record("messaging.destination.name", topic.as_str());
+    span.record("messaging.destination.name", topic);
     span.record("messaging.batch.message_count", messages);
 }
 

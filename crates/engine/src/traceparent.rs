@@ -21,6 +21,9 @@ pub struct Traceparent {
 pub struct NoTraceparent;
 
 impl Traceparent {
+    /// The header that carries it, in HTTP and on the bus.
+    pub const HEADER: &'static str = contract::Header::TRACEPARENT;
+
     /// A span of this trace with an id of its own; none when the system gives no random numbers.
     pub fn draw(trace: NonZeroU128, sampled: bool) -> Option<Self> {
         let span = NonZeroU64::new(getrandom::u64().ok()?)?;

@@ -26,7 +26,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Traced {
 
 /// The caller's place (W3C Trace Context).
 pub(super) fn of_caller(headers: &HeaderMap) -> Option<Traceparent> {
-    headers.get(contract::Header::TRACEPARENT)?.to_str().ok()?.parse().ok()
+    headers.get(Traceparent::HEADER)?.to_str().ok()?.parse().ok()
 }
 
 /// Begins a request. What looks at the process itself, and pages for people, belong to no trace.

@@ -223,7 +223,7 @@ pub(super) fn delivery(message: &BorrowedMessage<'_>) -> Option<Delivery> {
 
 /// The place in a trace that the headers name.
 fn place(headers: &impl Headers) -> Option<Traceparent> {
-    let named = headers.iter().find(|header| header.key == contract::Header::TRACEPARENT)?;
+    let named = headers.iter().find(|header| header.key == Traceparent::HEADER)?;
     std::str::from_utf8(named.value?).ok()?.parse().ok()
 }
 

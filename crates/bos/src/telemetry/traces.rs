@@ -1,7 +1,7 @@
 //! Traces: the spans that the service makes, sent to a collector by OTLP.
 //!
-//! Spans are made by whoever has something to say ([`engine::spans`]); [`layer`] collects what they say and gives it to
-//! [`export`], which never lets anybody wait: what the collector cannot take is dropped and counted.
+//! Spans are made by whoever has something to say ([`engine::spans`]); `layer.rs` collects what they say and gives it to
+//! `export.rs`, which never lets anybody wait: what the collector cannot take is dropped and counted.
 
 mod export;
 mod layer;
