@@ -202,6 +202,7 @@ impl Client {
                     essays: texts.iter().map(essay).collect(),
                     key: Some(key),
                     answer: answer(id.to_string()),
+                    trace: None,
                 };
                 engine.submit(submission).await
             }
@@ -215,6 +216,7 @@ impl Client {
                     news: news.clone(),
                     key: Some(key),
                     render: Arc::new(|status| answer(status.row.batch.revision.to_string())),
+                    trace: None,
                 };
                 engine.command(command).await
             }

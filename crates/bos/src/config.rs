@@ -13,6 +13,7 @@ pub mod error;
 mod file;
 pub mod layers;
 pub mod setting;
+pub mod traces;
 pub mod words;
 
 use std::net::IpAddr;
@@ -26,7 +27,10 @@ use secrecy::SecretString;
 pub use error::{Error, Fault};
 pub use layers::{Flag, Origin, Sources};
 use setting::{Brokers, ContentServiceUrl, DatabaseUrl, settings};
-use words::{Auth, Companions, Environment, KafkaSecurity, Language, LogFormat, LogLevel, SaslMechanism};
+use traces::{CollectorHeaders, CollectorUrl, Part};
+use words::{
+    Auth, Companions, Environment, KafkaSecurity, Language, LogFormat, LogLevel, SaslMechanism, TracesSampler,
+};
 
 /// The lowest layer: every setting with its default and what it means.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -79,6 +83,16 @@ settings! {
     log_level: LogLevel,
     /// The shape of a log line.
     log_format: LogFormat,
+    /// Where traces are sent, an OTLP collector; unset means nowhere.
+    otel_exporter_otlp_endpoint: Option<CollectorUrl>,
+    /// Headers that the collector wants.
+    otel_exporter_otlp_headers: Option<CollectorHeaders>,
+    /// The name of this service in traces.
+    otel_service_name: String,
+    /// Which traces are kept.
+    otel_traces_sampler: TracesSampler,
+    /// Which part of them, for a sampler by ratio.
+    otel_traces_sampler_arg: Part,
     /// How careful the start is.
     environment: Environment,
     /// Who may call.

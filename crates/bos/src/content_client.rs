@@ -10,6 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use engine::ports::{ContentError, ContentStore};
+use engine::spans::{self, Span};
+use engine::{Traceparent, trace_span};
 use futures::StreamExt as _;
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use serde::Deserialize;
@@ -58,10 +60,39 @@ impl ContentClient {
         Ok(Self { http, url, concurrency })
     }
 
-    async fn store_one(&self, text: Bytes) -> Result<String, ContentError> {
-        let sent =
+    /// Stores a text in a span of its own, of which the service is told.
+    async fn store_one(&self, text: Bytes, place: Option<Traceparent>) -> Result<String, ContentError> {
+        let span = spans::below(place).map(|at| {
+            trace_span!(at, place, "client", "POST";
+                http.request.method = "POST",
+                http.response.status_code = tracing::field::Empty,
+                server.address = self.url.host_str(),
+                server.port = self.url.port_or_known_default())
+        });
+        let stored = self.upload(text, span.as_ref().map(Span::at).or(place), span.as_ref()).await;
+        if let (Some(span), Err(ContentError::Unavailable { code, .. } | ContentError::Refused { code })) =
+            (&span, &stored)
+        {
+            span.fail(code);
+        }
+        stored
+    }
+
+    async fn upload(
+        &self,
+        text: Bytes,
+        place: Option<Traceparent>,
+        span: Option<&Span>,
+    ) -> Result<String, ContentError> {
+        let mut sent =
             self.http.post(self.url.clone()).header("content-type", "application/octet-stream").body(text);
+        if let Some(place) = place {
+            sent = sent.header(Traceparent::HEADER, place.to_string());
+        }
         let response = sent.send().await.map_err(unreachable)?;
+        if let Some(span) = span {
+            span.record("http.response.status_code", response.status().as_u16());
+        }
         if response.status() != StatusCode::CREATED {
             return Err(refusal(&response));
         }
@@ -93,12 +124,19 @@ impl ContentClient {
 #[async_trait]
 impl ContentStore for ContentClient {
     async fn store(&self, texts: Vec<Bytes>) -> Vec<Result<String, ContentError>> {
+        self.store_traced(texts.into_iter().map(|text| (text, None)).collect()).await
+    }
+
+    async fn store_traced(
+        &self,
+        texts: Vec<(Bytes, Option<Traceparent>)>,
+    ) -> Vec<Result<String, ContentError>> {
         let turn = Mutex::new(Turn::new(self.concurrency));
-        let one = async |text| {
+        let one = async |(text, place)| {
             let hopeless = locked(&turn).hopeless();
             let answer = match hopeless {
                 Some(trouble) => Err(trouble),
-                None => self.store_one(text).await,
+                None => self.store_one(text, place).await,
             };
             locked(&turn).count(&answer);
             answer

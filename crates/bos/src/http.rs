@@ -25,6 +25,7 @@ mod shape;
 mod status;
 mod submission;
 mod tokens;
+mod trace;
 
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ use body::Bodies;
 pub use body::BodyLimits;
 use companions::ContentService;
 use problem::{Code, Problem};
+
+use crate::telemetry::sampling::Sampling;
 
 /// Everything that is served.
 pub fn router(app: App) -> Router {
@@ -74,18 +77,19 @@ pub fn router(app: App) -> Router {
         routes = routes.merge(content::routes(shelf).with_state(()));
     }
     let guarded = routes.route_layer(middleware::from_fn_with_state(app.clone(), auth::guard));
-    frame(guarded).with_state(app)
+    let sampling = Sampling::from(app.config());
+    frame(guarded, sampling).with_state(app)
 }
 
 /// A Content Service and nothing else, for `bos companions`. Like the platform's own it asks nobody who they are.
 pub fn content_router(service: Arc<ContentService>, limits: BodyLimits) -> Router {
     let shelf = content::Shelf { service, bodies: Bodies::new(limits) };
-    frame(content::routes(shelf).route("/healthz", get(health::alive)))
+    frame(content::routes(shelf).route("/healthz", get(health::alive)), Sampling::default())
 }
 
 /// Puts the frame around the handlers: problem pages, answers for unknown paths and methods, panics as problems,
-/// protective headers, and outermost the correlation id with the request's span, log line and metrics.
-pub fn frame<S: Clone + Send + Sync + 'static>(handlers: Router<S>) -> Router<S> {
+/// protective headers, and outermost the correlation id with the request's spans, log line and metrics.
+pub fn frame<S: Clone + Send + Sync + 'static>(handlers: Router<S>, sampling: Sampling) -> Router<S> {
     handlers
         .merge(problem::routes())
         .fallback(async |uri: Uri| {
@@ -102,7 +106,7 @@ pub fn frame<S: Clone + Send + Sync + 'static>(handlers: Router<S>) -> Router<S>
         .layer(if_absent(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(if_absent(header::REFERRER_POLICY, "no-referrer"))
         .layer(middleware::from_fn(framing::close_after_chunks))
-        .layer(middleware::from_fn(correlation::correlate))
+        .layer(middleware::from_fn_with_state(sampling, correlation::correlate))
 }
 
 fn if_absent(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

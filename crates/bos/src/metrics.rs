@@ -11,6 +11,12 @@ pub const HTTP_REQUEST_SECONDS: &str = "bos_http_request_duration_seconds";
 /// Requests refused for who makes them, by `reason`.
 pub const CALLERS_REFUSED: &str = "bos_callers_refused_total";
 
+/// Spans of traces that the collector took.
+pub const SPANS_EXPORTED: &str = "bos_spans_exported_total";
+
+/// Spans of traces that nobody will see, by `reason`: `queue_full`, `export_failed`.
+pub const SPANS_DROPPED: &str = "bos_spans_dropped_total";
+
 /// Bounds of the duration histograms, in seconds.
 pub(crate) const SECONDS_BUCKETS: [f64; 12] =
     [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -19,6 +25,8 @@ pub(crate) const SECONDS_BUCKETS: [f64; 12] =
 pub(crate) fn describe() {
     engine::metrics::describe();
     describe_counter!(HTTP_REQUESTS, "Requests answered");
+    describe_counter!(SPANS_EXPORTED, "Spans of traces that the collector took");
+    describe_counter!(SPANS_DROPPED, "Spans of traces that were dropped, by reason");
     describe_counter!(CALLERS_REFUSED, "Requests refused for who makes them");
     describe_histogram!(
         HTTP_REQUEST_SECONDS,
@@ -32,7 +40,14 @@ mod tests {
     #[test]
     fn every_metric_of_the_edge_is_on_the_operators_page() {
         let page = include_str!("../../../docs/operations.md");
-        for name in [super::HTTP_REQUESTS, super::HTTP_REQUEST_SECONDS, super::CALLERS_REFUSED] {
+        let names = [
+            super::HTTP_REQUESTS,
+            super::HTTP_REQUEST_SECONDS,
+            super::CALLERS_REFUSED,
+            super::SPANS_EXPORTED,
+            super::SPANS_DROPPED,
+        ];
+        for name in names {
             assert!(page.contains(name), "docs/operations.md does not say what {name} is for");
         }
     }

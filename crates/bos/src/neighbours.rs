@@ -39,7 +39,7 @@ pub(crate) async fn postgres(config: &Config) -> Result<Store, Error> {
 }
 
 /// Refuses tables that are not there, or that this program cannot work with.
-async fn fits(store: &Store) -> Result<(), Error> {
+pub(crate) async fn fits(store: &Store) -> Result<(), Error> {
     let problem = match store.schema().await? {
         Some(schema) if store::fits(schema) => return Ok(()),
         Some((_, min_reader)) if min_reader > store::SCHEMA => {

@@ -1,18 +1,27 @@
-//! Logs and metrics: where they go and in which shape.
+//! Logs, metrics and traces: where they go and in which shape.
+
+pub mod sampling;
+#[cfg(feature = "otlp")]
+pub mod traces;
 
 use std::io::{self, IsTerminal as _};
 use std::panic;
 use std::sync::Arc;
 
+use engine::spans::TARGET;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Layered, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::config::words::{LogFormat, LogLevel};
 use crate::metrics;
+
+/// Who listens to the spans of traces.
+pub type TraceLayer = Box<dyn Layer<Layered<EnvFilter, Registry>> + Send + Sync>;
 
 /// The crates of this program; the libraries below them speak one level less.
 const OWN_CRATES: [&str; 5] = ["bos", "companions", "contract", "engine", "store"];
@@ -22,24 +31,41 @@ const OWN_CRATES: [&str; 5] = ["bos", "companions", "contract", "engine", "store
 /// # Errors
 /// When the process has a log already.
 pub fn init_log(level: LogLevel, format: LogFormat) -> Result<(), TryInitError> {
+    init_log_and_traces(level, format, None)
+}
+
+/// As [`init_log`], with somebody who listens to the spans of traces; without, none are made.
+///
+/// # Errors
+/// When the process has a log already.
+pub fn init_log_and_traces(
+    level: LogLevel,
+    format: LogFormat,
+    traces: Option<TraceLayer>,
+) -> Result<(), TryInitError> {
     let json = match format {
         LogFormat::Json => true,
         LogFormat::Text => false,
         LogFormat::Auto => !io::stderr().is_terminal(),
     };
     if json {
-        json_log(level, io::stderr).try_init()?;
+        json_log(level, io::stderr, traces).try_init()?;
     } else {
         let text =
             tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-        tracing_subscriber::registry().with(filter(level)).with(text).try_init()?;
+        let quiet = quiet(traces.as_ref());
+        tracing_subscriber::registry()
+            .with(filter(level, traces.is_some()))
+            .with(traces)
+            .with(text.with_filter(quiet))
+            .try_init()?;
     }
     hook_panics();
     Ok(())
 }
 
 /// One JSON object per line; whatever a value holds, JSON escapes its control characters.
-fn json_log<W>(level: LogLevel, writer: W) -> impl Subscriber + Send + Sync
+fn json_log<W>(level: LogLevel, writer: W, traces: Option<TraceLayer>) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -48,10 +74,20 @@ where
         .flatten_event(true)
         .with_current_span(false)
         .with_writer(writer);
-    tracing_subscriber::registry().with(filter(level)).with(json)
+    let quiet = quiet(traces.as_ref());
+    tracing_subscriber::registry()
+        .with(filter(level, traces.is_some()))
+        .with(traces)
+        .with(json.with_filter(quiet))
 }
 
-fn filter(level: LogLevel) -> EnvFilter {
+/// The log has nothing to do with the spans of traces, and must not spend time on them.
+fn quiet(traces: Option<&TraceLayer>) -> Option<FilterFn> {
+    let of_log: fn(&Metadata<'_>) -> bool = |metadata| metadata.target() != TARGET;
+    traces.map(|_| FilterFn::new(of_log))
+}
+
+fn filter(level: LogLevel, with_traces: bool) -> EnvFilter {
     let (own, others) = match level {
         LogLevel::Debug => ("debug", "info"),
         LogLevel::Info => ("info", "warn"),
@@ -59,7 +95,8 @@ fn filter(level: LogLevel) -> EnvFilter {
         LogLevel::Error | LogLevel::Critical => ("error", "error"),
     };
     let own = OWN_CRATES.map(|name| format!("{name}={own}")).join(",");
-    EnvFilter::new(format!("{others},{own}"))
+    let traces = if with_traces { "info" } else { "off" };
+    EnvFilter::new(format!("{others},{own},{TARGET}={traces}"))
 }
 
 /// Says where a panic happened and nothing else: its message may quote what was being worked on.
@@ -129,7 +166,7 @@ mod tests {
     fn a_forged_line_stays_inside_its_own() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let log = json_log(LogLevel::Info, move || writer.clone());
+        let log = json_log(LogLevel::Info, move || writer.clone(), None);
         tracing::subscriber::with_default(log, || {
             let span = tracing::info_span!("request", correlation.id = "one");
             let _entered = span.enter();

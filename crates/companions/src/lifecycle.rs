@@ -144,11 +144,11 @@ impl Lifecycle {
 fn hear(delivery: &Delivery, bus: &Bus) -> Result<Option<Heard>, ReadError> {
     if delivery.topic == Topic::SpellcheckPhaseCompleted {
         let incoming = contract::read(delivery.topic, &delivery.value)?;
-        let cause = Cause::of(&incoming, bus.clock.now());
+        let cause = Cause::of(&incoming, delivery, bus.clock.now());
         return Ok(spellchecked(incoming, cause));
     }
     let incoming = contract::read_neighbour(delivery.topic, &delivery.value)?;
-    let cause = Cause::of(&incoming, bus.clock.now());
+    let cause = Cause::of(&incoming, delivery, bus.clock.now());
     Ok(batch_of(&incoming.body).map(|batch_id| Heard { batch_id, cause, word: Word::News(incoming.body) }))
 }
 

@@ -74,7 +74,7 @@ impl Nlp {
         let incoming = contract::read_neighbour(delivery.topic, &delivery.value)
             .inspect_err(|error| passed_over(delivery, error))
             .ok()?;
-        let cause = Cause::of(&incoming, self.bus.clock.now());
+        let cause = Cause::of(&incoming, delivery, self.bus.clock.now());
         let NeighbourBody::NlpRequested { batch_id, essays, language } = incoming.body else { return None };
         Some(Request { cause, batch_id, essays, language })
     }

@@ -80,7 +80,7 @@ impl Spellcheck {
         let incoming = contract::read_neighbour(delivery.topic, &delivery.value)
             .inspect_err(|error| passed_over(delivery, error))
             .ok()?;
-        let cause = Cause::of(&incoming, self.bus.clock.now());
+        let cause = Cause::of(&incoming, delivery, self.bus.clock.now());
         let NeighbourBody::SpellcheckRequested { essay_id, batch_id, text_storage_id, language } =
             incoming.body
         else {

@@ -186,6 +186,7 @@ fn delivery(at: usize, record: &Record) -> Delivery {
         offset: i64::try_from(at).unwrap(),
         key: record.key.clone(),
         value: record.value.clone().into(),
+        trace: None,
     }
 }
 
@@ -231,7 +232,7 @@ impl ContentStore for Away {
 
 fn told<T: Payload>(topic: Topic, batch: Uuid, correlation: Uuid, part: &str, payload: T) -> Record {
     let to = Address { topic, source: Source::BatchOrchestratorService, key: batch };
-    let cause = Cause { event_id: correlation, correlation_id: correlation, at: noon() };
+    let cause = Cause { event_id: correlation, correlation_id: correlation, at: noon(), trace: None };
     record(to, &cause, part, noon(), payload)
 }
 

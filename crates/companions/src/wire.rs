@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contract::{Envelope, Header, Payload, Source, Topic};
-use engine::ports::Record;
+use engine::ports::{Delivery, Record, Traceparent};
 use uuid::Uuid;
 
 /// Why a companion says something: the record that moved it.
@@ -14,15 +14,18 @@ pub(crate) struct Cause {
     pub(crate) correlation_id: Uuid,
     /// When the writer says it happened, else when it was read.
     pub(crate) at: DateTime<Utc>,
+    /// The place in a trace that it named, which every answer repeats.
+    pub(crate) trace: Option<Traceparent>,
 }
 
 impl Cause {
     /// Of a record that has been read.
-    pub(crate) fn of<B>(incoming: &contract::Incoming<B>, now: DateTime<Utc>) -> Self {
+    pub(crate) fn of<B>(incoming: &contract::Incoming<B>, delivery: &Delivery, now: DateTime<Utc>) -> Self {
         Self {
             event_id: incoming.event_id,
             correlation_id: incoming.correlation_id.unwrap_or(incoming.event_id),
             at: incoming.at.unwrap_or(now),
+            trace: delivery.trace,
         }
     }
 
@@ -51,25 +54,29 @@ pub(crate) fn record<T: Payload>(
 ) -> Record {
     let event_id = cause.event_id(to.topic, part);
     let envelope = Envelope::new(to.topic, event_id, cause.correlation_id, at, to.source, payload, None);
-    addressed(to, &envelope, envelope.to_bytes())
+    addressed(to, &envelope, envelope.to_bytes(), cause)
 }
 
-/// The record of a finished envelope.
-pub(crate) fn addressed<T>(to: Address, envelope: &Envelope<T>, value: Vec<u8>) -> Record {
+/// The record of a finished envelope that follows from `cause`.
+pub(crate) fn addressed<T>(to: Address, envelope: &Envelope<T>, value: Vec<u8>, cause: &Cause) -> Record {
     let header = |name: &str, value: String| (name.to_owned(), value);
+    let trace = cause.trace.map(|place| header(Header::TRACEPARENT, place.to_string()));
     Record {
         topic: to.topic,
         key: to.key.to_string(),
         event_id: envelope.event_id,
-        headers: vec![
+        headers: [
             header(Header::EVENT_ID, envelope.event_id.to_string()),
             header(Header::EVENT_TYPE, envelope.event_type.to_owned()),
-        ],
+        ]
+        .into_iter()
+        .chain(trace)
+        .collect(),
         value,
     }
 }
 
 /// Notes a record that cannot be read and is passed over, as a neighbour would: by its code, never by what it holds.
-pub(crate) fn passed_over(delivery: &engine::ports::Delivery, error: &contract::ReadError) {
+pub(crate) fn passed_over(delivery: &Delivery, error: &contract::ReadError) {
     tracing::warn!(topic = %delivery.topic, offset = delivery.offset, code = error.code(), "passed over an unreadable record");
 }

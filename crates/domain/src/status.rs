@@ -61,6 +61,8 @@ words! {
         Outcome = "outcome",
         /// Somebody to resume it.
         Resume = "resume",
+        /// The event bus to take its messages. Never stored: whoever shows a batch knows of the bus.
+        BusUnreachable = "bus_unreachable",
     }
 }
 

@@ -1,10 +1,9 @@
 //! The road: news → input → decision → one transaction.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use domain::{BatchId, Refusal};
 use futures::StreamExt as _;
 use store::{BatchRow, InboxKey, Lane, Store, Tx};
@@ -16,6 +15,7 @@ use crate::consumer::CONSUMER;
 use crate::local_broker::Moved;
 use crate::ports::Clock;
 use crate::signals::Signals;
+use crate::trouble::{Trouble, Watched};
 use crate::{
     Cause, Crash, CrashPoint, Error, LocalBroker, Message, News, Origin, Settings, metrics, resolve, units,
 };
@@ -37,17 +37,8 @@ pub struct Engine {
     pub(crate) crash: Crash,
     pub(crate) fingerprints: crate::submit::Fingerprints,
     pub(crate) bus: Option<LocalBroker>,
-    pub(crate) content_trouble: Mutex<Option<Trouble>>,
-    pub(crate) bus_trouble: Mutex<Option<Trouble>>,
-}
-
-/// A neighbour that cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trouble {
-    /// Why, as a stable code.
-    pub code: &'static str,
-    /// When that began.
-    pub since: DateTime<Utc>,
+    pub(crate) content_trouble: Watched,
+    pub(crate) bus_trouble: Watched,
 }
 
 /// What came of a piece of news.
@@ -109,8 +100,8 @@ impl Engine {
             crash,
             fingerprints,
             bus,
-            content_trouble: Mutex::default(),
-            bus_trouble: Mutex::default(),
+            content_trouble: Watched::default(),
+            bus_trouble: Watched::default(),
         }))
     }
 
@@ -132,28 +123,21 @@ impl Engine {
     /// Why the Content Service could not be used when ingest last asked it; none when it could. Texts wait meanwhile, and
     /// everything else goes on.
     pub fn content_trouble(&self) -> Option<Trouble> {
-        *self.content_trouble.lock().unwrap_or_else(PoisonError::into_inner)
+        self.content_trouble.get()
     }
 
     pub(crate) fn set_content_trouble(&self, code: Option<&'static str>) {
-        self.note(&self.content_trouble, code);
+        self.content_trouble.set(code, self.clock.as_ref());
     }
 
     /// Why the bus could not be used when the relay last sent something; none when it could. Messages wait meanwhile, and
     /// everything else goes on.
     pub fn bus_trouble(&self) -> Option<Trouble> {
-        *self.bus_trouble.lock().unwrap_or_else(PoisonError::into_inner)
+        self.bus_trouble.get()
     }
 
     pub(crate) fn set_bus_trouble(&self, code: Option<&'static str>) {
-        self.note(&self.bus_trouble, code);
-    }
-
-    /// The beginning of a trouble stays, whatever its code becomes.
-    fn note(&self, trouble: &Mutex<Option<Trouble>>, code: Option<&'static str>) {
-        let mut trouble = trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        *trouble =
-            code.map(|code| Trouble { code, since: trouble.map_or_else(|| self.clock.now(), |t| t.since) });
+        self.bus_trouble.set(code, self.clock.as_ref());
     }
 
     /// A bell that rings with the batch's new revision. A hint: on another replica nothing rings.
@@ -237,7 +221,7 @@ impl Engine {
             .unit(Lane::Task, move |tx| {
                 let (news, settings) = (Arc::clone(&news), Arc::clone(&settings));
                 Box::pin(async move {
-                    let (outcomes, done) = apply_in(tx, &news, &settings).await?;
+                    let (outcomes, done) = apply_in(tx, &news, &settings, on_bus).await?;
                     Ok::<_, Error>((outcomes, Committed::with(tx, done, on_bus).await?))
                 })
             })
@@ -298,6 +282,7 @@ async fn apply_in(
     tx: &mut Tx,
     news: &[(BatchId, News, Cause)],
     settings: &Settings,
+    on_bus: bool,
 ) -> Result<(Vec<Applied>, Vec<Done>), Error> {
     let mut batches: BTreeMap<BatchId, Vec<usize>> = BTreeMap::new();
     for (at, (batch, ..)) in news.iter().enumerate() {
@@ -325,9 +310,12 @@ async fn apply_in(
             fresh.into_iter().partition(|(_, _, cause)| may_speak(&row, cause));
         settle(&mut outcomes, strangers.into_iter().map(|m| m.0), &Applied::Foreign);
 
-        let mut change = Change::of(row);
+        let mut change = Change::of(row, on_bus);
         let mut refused = Vec::new();
         for piece in resolve::merge(&own) {
+            let causes: Vec<&Cause> =
+                piece.members.iter().filter_map(|at| news.get(*at)).map(|(.., cause)| cause).collect();
+            change.arrives(&piece.news, &causes);
             let outcome = match change.take_in(tx, &piece.news, settings).await {
                 Ok(true) => Applied::Changed { revision: change.row.batch.revision + 1 },
                 Ok(false) => Applied::Unchanged,
@@ -337,6 +325,7 @@ async fn apply_in(
                 }
                 Err(error) => return Err(error),
             };
+            change.decided(outcome.label());
             change.correlation = change.correlation.or(piece.correlation);
             settle(&mut outcomes, piece.members.into_iter(), &outcome);
         }

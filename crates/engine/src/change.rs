@@ -1,17 +1,21 @@
 //! One batch within one transaction: taking news in, performing what is decided, saving the next revision.
 
 use domain::{BatchId, Decision, Entry, Reason};
-use store::{BatchRow, NewBatch, Tx};
+use store::{BatchRow, NewBatch, OutboxRow, Tx};
 
-use crate::{Error, News, Settings, perform, resolve};
+use crate::spans::{self, Arrival, Span};
+use crate::{Cause, Error, News, Settings, Traceparent, perform, resolve};
 
 /// What a committed change of one batch gives others to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) batch: BatchId,
     pub(crate) revision: i64,
     pub(crate) sends: bool,
     pub(crate) sets_timer: bool,
+    /// What happened to it, ended with this.
+    _spans: Vec<Arrival>,
+    _sent: Vec<Span>,
 }
 
 /// A batch in the hands of one transaction: its row, and what is to be saved with it.
@@ -23,11 +27,67 @@ pub(crate) struct Change {
     reason: Option<Reason>,
     /// The thread of the request that changed it.
     pub(crate) correlation: Option<uuid::Uuid>,
+    /// The bus is in the same database, so what is sent is on it with the COMMIT.
+    on_bus: bool,
+    /// How the news in hand came, and what came before it.
+    arrival: Arrival,
+    spans: Vec<Arrival>,
+    /// What was put on the bus, ended with the rest.
+    sent: Vec<Span>,
 }
 
 impl Change {
-    pub(crate) fn of(row: BatchRow) -> Self {
-        Self { row, sends: false, sets_timer: false, entries: Vec::new(), reason: None, correlation: None }
+    pub(crate) fn of(row: BatchRow, on_bus: bool) -> Self {
+        Self {
+            row,
+            sends: false,
+            sets_timer: false,
+            entries: Vec::new(),
+            reason: None,
+            correlation: None,
+            on_bus,
+            arrival: Arrival::default(),
+            spans: Vec::new(),
+            sent: Vec::new(),
+        }
+    }
+
+    /// The batch's own place in a trace.
+    fn home(&self) -> Option<Traceparent> {
+        self.row.details.traceparent.as_deref()?.parse().ok()
+    }
+
+    /// Begins with a piece of news.
+    pub(crate) fn arrives(&mut self, news: &News, causes: &[&Cause]) {
+        let system = spans::system(self.on_bus);
+        let arrival = Arrival::of(self.home(), &self.row.batch, news, causes, system);
+        self.spans.push(std::mem::replace(&mut self.arrival, arrival));
+    }
+
+    /// The batch itself is new.
+    pub(crate) fn begins(&mut self, requested: Option<Traceparent>) {
+        self.arrival = Arrival::of_batch(requested, &self.row.batch);
+    }
+
+    /// Ends with it.
+    pub(crate) fn decided(&self, outcome: &'static str) {
+        self.arrival.decided(outcome, &self.row.batch);
+    }
+
+    /// Where what is sent now belongs, and its span where it is sent within this unit.
+    pub(crate) fn sending(&self) -> (Option<Traceparent>, Option<Span>) {
+        let span =
+            if self.on_bus { self.arrival.sending(self.row.batch.id, spans::system(true)) } else { None };
+        (span.as_ref().map(Span::at).or(self.arrival.at), span)
+    }
+
+    /// Some of it was put on the bus.
+    pub(crate) fn sent(&mut self, span: Option<Span>, rows: &[OutboxRow]) {
+        let Some(span) = span else { return };
+        if let Some(row) = rows.first() {
+            spans::put(&span, &row.topic, rows.len());
+        }
+        self.sent.push(span);
     }
 
     /// Takes one piece of news in; true when the batch is to change.
@@ -81,12 +141,15 @@ impl Change {
         Ok(self.done())
     }
 
-    fn done(&self) -> Done {
+    fn done(mut self) -> Done {
+        self.spans.push(self.arrival);
         Done {
             batch: self.row.batch.id,
             revision: self.row.batch.revision,
             sends: self.sends,
             sets_timer: self.sets_timer,
+            _spans: self.spans,
+            _sent: self.sent,
         }
     }
 

@@ -56,7 +56,8 @@ pub(crate) fn read(delivery: &Delivery) -> Read {
         partition: delivery.partition,
         offset: delivery.offset,
     };
-    Read::News(Box::new((batch, news, Cause { origin: Origin::Bus(message), correlation: correlation_id })))
+    let cause = Cause { origin: Origin::Bus(message), correlation: correlation_id, trace: delivery.trace };
+    Read::News(Box::new((batch, news, cause)))
 }
 
 /// What a message must have left once the position is past it, if the batch that it is about is ours.

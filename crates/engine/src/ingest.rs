@@ -3,20 +3,21 @@
 //! All texts of a turn go to the Content Service together, and all that were stored become one piece of news per batch. The
 //! staged row goes away in the transaction of that news, so a crash in between only stores the text again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{BatchId, EssayId, StorageId, WaitingCode};
-use store::{Lane, StagedRow};
+use store::{Lane, StagedRow, Tx};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::backoff;
 use crate::ports::{Clock, ContentError, ContentStore};
 use crate::shards::Rotation;
-use crate::{Cause, CrashPoint, Engine, Error, News, Origin, Shards, metrics};
+use crate::spans::{self, Span};
+use crate::{Cause, CrashPoint, Engine, Error, News, Origin, Shards, Traceparent, metrics};
 
 /// Texts taken in one turn.
 const TURN_TEXTS: u32 = 500;
@@ -109,19 +110,24 @@ pub async fn turn(
 ) -> Result<bool, Error> {
     let started = Instant::now();
     let owned = pause.rotation.next(shards.now());
-    let rows = engine
+    let (rows, places) = engine
         .store
         .read(move |tx| {
-            Box::pin(async move { tx.due_staged(&owned, tx.now(), TURN_TEXTS, TURN_BYTES).await })
+            Box::pin(async move {
+                let rows = tx.due_staged(&owned, tx.now(), TURN_TEXTS, TURN_BYTES).await?;
+                let places = places(tx, &rows).await?;
+                Ok::<_, Error>((rows, places))
+            })
         })
         .await?;
     if rows.is_empty() {
         return Ok(false);
     }
     let whole = rows.len();
-    let answers = ask(content, rows).await;
+    let spans = storing(&rows, &places);
+    let answers = ask(content, rows, &spans).await;
     engine.crash.at(CrashPoint::TextStored)?;
-    let turn = Turn::of(answers);
+    let turn = Turn::of(answers, spans);
     let failed = turn.failed.len();
     let (trouble, asked) = (turn.trouble, turn.retry_after);
     engine.set_content_trouble(trouble.filter(|_| failed == whole));
@@ -142,14 +148,43 @@ pub async fn turn(
     Ok(failed < whole)
 }
 
+/// The places of these texts' batches in their traces: read only when somebody listens.
+async fn places(tx: &mut Tx, rows: &[StagedRow]) -> Result<BTreeMap<BatchId, Traceparent>, Error> {
+    let mut places = BTreeMap::new();
+    if !spans::are_on() {
+        return Ok(places);
+    }
+    for batch in rows.iter().map(|row| row.batch).collect::<BTreeSet<_>>() {
+        let row = tx.batch(batch).await?;
+        let place = row.and_then(|row| row.details.traceparent?.parse().ok());
+        places.extend(place.map(|place| (batch, place)));
+    }
+    Ok(places)
+}
+
+type Spans = BTreeMap<BatchId, Span>;
+
+/// One span for each batch and turn.
+fn storing(rows: &[StagedRow], places: &BTreeMap<BatchId, Traceparent>) -> Spans {
+    let span = |(batch, place): (&BatchId, &Traceparent)| {
+        let essays = rows.iter().filter(|row| row.batch == *batch).count();
+        Some((*batch, spans::storing(Some(*place), *batch, essays)?))
+    };
+    places.iter().filter_map(span).collect()
+}
+
 type Answer = (StagedRow, Result<(StorageId, i64), ContentError>);
 
 /// Has the texts stored, and looks up those that a caller says are stored already.
-async fn ask(content: &dyn ContentStore, mut rows: Vec<StagedRow>) -> Vec<Answer> {
-    let bodies: Vec<Bytes> =
-        rows.iter_mut().filter_map(|row| row.body.take()).map(|body| Bytes::from(body.0)).collect();
-    let lengths: Vec<i64> = bodies.iter().map(|b| i64::try_from(b.len()).unwrap_or(i64::MAX)).collect();
-    let mut stored = content.store(bodies).await.into_iter().zip(lengths);
+async fn ask(content: &dyn ContentStore, mut rows: Vec<StagedRow>, spans: &Spans) -> Vec<Answer> {
+    let bodies: Vec<(Bytes, Option<Traceparent>)> = rows
+        .iter_mut()
+        .filter_map(|row| Some((row.body.take()?, spans.get(&row.batch).map(Span::at))))
+        .map(|(body, place)| (Bytes::from(body.0), place))
+        .collect();
+    let lengths: Vec<i64> =
+        bodies.iter().map(|(body, _)| i64::try_from(body.len()).unwrap_or(i64::MAX)).collect();
+    let mut stored = content.store_traced(bodies).await.into_iter().zip(lengths);
     let mut answers = Vec::with_capacity(rows.len());
     for row in rows {
         let answer = match &row.reference {
@@ -179,6 +214,7 @@ struct Turn {
     trouble: Option<&'static str>,
     retry_after: Option<Duration>,
     stored: u64,
+    spans: Spans,
 }
 
 #[derive(Default)]
@@ -188,8 +224,8 @@ struct PerBatch {
 }
 
 impl Turn {
-    fn of(answers: Vec<Answer>) -> Self {
-        let mut turn = Self::default();
+    fn of(answers: Vec<Answer>, spans: Spans) -> Self {
+        let mut turn = Self { spans, ..Self::default() };
         for (row, answer) in answers {
             match answer {
                 Ok((id, length)) => {
@@ -202,6 +238,9 @@ impl Turn {
                 }
                 Err(ContentError::Unavailable { code, retry_after }) => {
                     metrics::count(metrics::CONTENT_FAILURES, Some(("code", code)), 1);
+                    if let Some(span) = turn.spans.get(&row.batch) {
+                        span.fail(code);
+                    }
                     turn.trouble = Some(code);
                     turn.retry_after = turn.retry_after.max(retry_after);
                     turn.failed.push((row.batch, row.essay, row.attempts));
@@ -214,13 +253,18 @@ impl Turn {
 
 /// Applies the news of a turn and puts off what failed.
 async fn settle(engine: &Arc<Engine>, turn: Turn, pause: &Pause) -> Result<(), Error> {
-    let cause = || Cause { origin: Origin::Task("ingest"), correlation: None };
+    let spans = turn.spans;
+    let cause = |batch: &BatchId| Cause {
+        origin: Origin::Task("ingest"),
+        correlation: None,
+        trace: spans.get(batch).map(Span::at),
+    };
     let trouble = turn.trouble;
     let news: Vec<_> = turn
         .batches
         .into_iter()
         .map(|(batch, part)| {
-            (batch, News::TextsStored { stored: part.stored, refused: part.refused }, cause())
+            (batch, News::TextsStored { stored: part.stored, refused: part.refused }, cause(&batch))
         })
         .collect();
     metrics::count(metrics::TEXTS_STORED, None, turn.stored);
@@ -244,7 +288,7 @@ async fn settle(engine: &Arc<Engine>, turn: Turn, pause: &Pause) -> Result<(), E
         .into_iter()
         .map(|(batch, (failures, next_check_at))| {
             let overdue = failures > engine.settings.retry_limit;
-            (batch, News::StorageStalled { code, next_check_at, overdue }, cause())
+            (batch, News::StorageStalled { code, next_check_at, overdue }, cause(&batch))
         })
         .collect();
     engine.apply_many(news).await?;

@@ -15,8 +15,8 @@ use futures::future::BoxFuture;
 use store::{Lane, LogRow, Store, Tx};
 use tokio::sync::watch;
 
-use crate::metrics;
 use crate::ports::{Broker, BrokerError, Delivery, Placed, Record, SendError, Subscription};
+use crate::{Traceparent, metrics};
 
 /// Messages that move from the outbox in one transaction.
 const MOVE_ROWS: u32 = 2_000;
@@ -224,6 +224,7 @@ impl Subscription for LocalSubscription {
                         offset: record.id,
                         key: record.row.key,
                         value: record.row.value.into(),
+                        trace: place(&record.row.headers),
                     })
                 })
                 .collect();
@@ -257,6 +258,19 @@ fn row(record: Record) -> LogRow {
         value: record.value,
         headers: headers_json(&record.headers),
     }
+}
+
+/// The place in a trace that these headers name.
+fn place(headers: &str) -> Option<Traceparent> {
+    #[derive(serde::Deserialize)]
+    struct Named<'a> {
+        traceparent: Option<&'a str>,
+    }
+    // Most headers have none, and a look is cheaper than a parse.
+    if !headers.contains(Traceparent::HEADER) {
+        return None;
+    }
+    serde_json::from_str::<Named<'_>>(headers).ok()?.traceparent?.parse().ok()
 }
 
 fn headers_json(headers: &[(String, String)]) -> String {

@@ -4,6 +4,8 @@ use domain::{CancelMode, CorrelationId, EssayId, OutcomeWord, Phase, StorageId, 
 use store::{DueTimer, EssayReport};
 use uuid::Uuid;
 
+use crate::Traceparent;
+
 /// Something that happened to a batch, in the past tense, or something somebody wants of it.
 ///
 /// News is plural: everything of one kind that arrived for a batch in one turn travels together and makes one revision.
@@ -66,6 +68,42 @@ pub enum News {
     Close,
 }
 
+impl News {
+    /// What kind of news it is, in a word.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::TextsStored { .. } => "texts_stored",
+            Self::StorageStalled { .. } => "storage_stalled",
+            Self::Registered => "registered",
+            Self::EssaysReported { .. } => "essays_reported",
+            Self::PhaseOutcome { .. } => "phase_outcome",
+            Self::StartRequested { .. } => "start_requested",
+            Self::DeadlinePassed(_) => "deadline_passed",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cancel(_) => "cancel",
+            Self::Close => "close",
+        }
+    }
+
+    /// How many essays it speaks of, if of any one by one.
+    pub(crate) const fn essays(&self) -> Option<usize> {
+        match self {
+            Self::TextsStored { stored, refused } => Some(stored.len() + refused.len()),
+            Self::EssaysReported { reports, .. } => Some(reports.len()),
+            Self::PhaseOutcome { processed, failed, .. } => Some(processed.len() + failed.len()),
+            Self::StorageStalled { .. }
+            | Self::Registered
+            | Self::StartRequested { .. }
+            | Self::DeadlinePassed(_)
+            | Self::Pause
+            | Self::Resume
+            | Self::Cancel(_)
+            | Self::Close => None,
+        }
+    }
+}
+
 /// Why the news is believed and what it belongs to.
 #[derive(Debug, Clone)]
 pub struct Cause {
@@ -73,6 +111,8 @@ pub struct Cause {
     pub origin: Origin,
     /// The correlation id of the request or event.
     pub correlation: Option<Uuid>,
+    /// The place in a trace that the request or message carried.
+    pub trace: Option<Traceparent>,
 }
 
 /// Where news comes from.

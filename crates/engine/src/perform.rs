@@ -17,9 +17,11 @@ pub(crate) async fn perform(
     let (batch, shard) = (change.row.batch.id, change.row.shard);
     match effect {
         Effect::Send(message) => {
-            let rows = to_wire::messages(tx, &mut change.row, message, settings).await?;
+            let (place, span) = change.sending();
+            let rows = to_wire::messages(tx, &mut change.row, message, settings, place).await?;
             change.sends |= !rows.is_empty();
             tx.enqueue(&rows).await?;
+            change.sent(span, &rows);
         }
         Effect::SetTimer { timer, at } => {
             change.sets_timer = true;

@@ -13,6 +13,8 @@ use contract::Topic;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
+pub use crate::Traceparent;
+
 /// A message on its way to the bus.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -41,6 +43,8 @@ pub struct Delivery {
     pub key: String,
     /// The envelope's bytes.
     pub value: Bytes,
+    /// The place in a trace that its header `traceparent` names.
+    pub trace: Option<Traceparent>,
 }
 
 /// Where the bus has put a record.
@@ -149,6 +153,14 @@ pub enum ContentError {
 pub trait ContentStore: Debug + Send + Sync {
     /// Stores texts; one answer each, in order.
     async fn store(&self, texts: Vec<Bytes>) -> Vec<Result<String, ContentError>>;
+
+    /// As [`ContentStore::store`], each text with its place in a trace, for a service that hands it on.
+    async fn store_traced(
+        &self,
+        texts: Vec<(Bytes, Option<Traceparent>)>,
+    ) -> Vec<Result<String, ContentError>> {
+        self.store(texts.into_iter().map(|(text, _)| text).collect()).await
+    }
 
     /// The bytes of a stored text.
     async fn fetch(&self, id: &str) -> Result<Bytes, ContentError>;

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::backoff;
 use crate::ports::{Broker, Placed, Record, SendError};
-use crate::{CrashPoint, Engine, Error, Shards, metrics};
+use crate::{CrashPoint, Engine, Error, Shards, metrics, spans};
 use marks::Marks;
 use outcome::Trouble;
 
@@ -151,9 +151,16 @@ impl Relay {
         let place = (row.message.shard, row.id);
         self.taken.insert(place, Row { attempts: row.attempts, created_at: row.created_at });
         match record(row) {
-            Some(record) => {
+            Some(mut record) => {
+                let span = spans::sent(&mut record);
                 let flight = self.broker.send(record);
-                self.flights.push(Box::pin(async move { (place, flight.await) }));
+                self.flights.push(Box::pin(async move {
+                    let outcome = flight.await;
+                    if let Some(span) = span {
+                        spans::landed(&span, outcome);
+                    }
+                    (place, outcome)
+                }));
             }
             None => self.settle(place, Err(SendError::Refused { code: "record_invalid" })),
         }

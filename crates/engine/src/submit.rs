@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::apply::Committed;
 use crate::change::{Change, Done};
-use crate::{CrashPoint, Engine, Error, News, Settings, metrics};
+use crate::{Cause, CrashPoint, Engine, Error, News, Origin, Settings, Traceparent, metrics};
 
 /// What a caller hands in.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub struct Submission {
     pub key: Option<Key>,
     /// What the caller is answered; kept with the key.
     pub answer: Answer,
+    /// The request's place in a trace, which becomes the batch's.
+    pub trace: Option<Traceparent>,
 }
 
 /// One essay of a submission.
@@ -111,6 +113,8 @@ pub struct Command {
     pub key: Option<Key>,
     /// Makes the answer from the batch as it is after the command.
     pub render: Arc<dyn Fn(&StatusRow) -> Answer + Send + Sync>,
+    /// The request's place in a trace.
+    pub trace: Option<Traceparent>,
 }
 
 impl fmt::Debug for Command {
@@ -198,7 +202,7 @@ impl Engine {
             .unit(Lane::of_bytes(bytes), move |tx| {
                 let (submission, settings) = (Arc::clone(&unit), Arc::clone(&settings));
                 Box::pin(async move {
-                    Ok::<_, Error>(match accept_in(tx, &submission, &settings, shards).await? {
+                    Ok::<_, Error>(match accept_in(tx, &submission, &settings, shards, on_bus).await? {
                         Ok(done) => Ok(Committed::with(tx, vec![done], on_bus).await?),
                         Err(answer) => Err(answer),
                     })
@@ -227,7 +231,7 @@ impl Engine {
             .unit(Lane::Caller, move |tx| {
                 let (command, settings) = (command.clone(), Arc::clone(&settings));
                 Box::pin(async move {
-                    let (receipt, done) = command_in(tx, &command, &settings).await?;
+                    let (receipt, done) = command_in(tx, &command, &settings, on_bus).await?;
                     Ok::<_, Error>((receipt, Committed::with(tx, Vec::from_iter(done), on_bus).await?))
                 })
             })
@@ -282,6 +286,7 @@ async fn accept_in(
     submission: &Submission,
     settings: &Settings,
     shards: i64,
+    on_bus: bool,
 ) -> Result<Result<Done, Answer>, Error> {
     let key = submission.key.as_ref();
     if let Some(answer) = claim(tx, key, Some((submission.id, &submission.answer))).await? {
@@ -303,17 +308,22 @@ async fn accept_in(
         shard,
         next_key_seq: 1,
         name: submission.name.clone(),
-        details: submission.details.clone(),
+        details: Details {
+            traceparent: submission.trace.map(|place| place.to_string()),
+            ..submission.details.clone()
+        },
     };
     let decision = domain::decide(None, Input::Accept(accept), tx.now(), &settings.rules)?;
-    let mut change = Change::of(BatchRow {
+    let row = BatchRow {
         batch: decision.next.clone(),
         owner: new.owner.clone(),
         shard,
         next_key_seq: new.next_key_seq,
         name: new.name.clone(),
         details: new.details.clone(),
-    });
+    };
+    let mut change = Change::of(row, on_bus);
+    change.begins(submission.trace);
     change.adopt(tx, decision, settings).await?;
     let done = change.save_new(tx, new).await?;
     tx.insert_labels(batch, &submission.labels).await?;
@@ -350,6 +360,7 @@ async fn command_in(
     tx: &mut Tx,
     command: &Command,
     settings: &Settings,
+    on_bus: bool,
 ) -> Result<(Receipt, Option<Done>), Error> {
     let key = command.key.as_ref();
     let owner = &command.owner;
@@ -359,8 +370,11 @@ async fn command_in(
     if let Some(answer) = claim(tx, key, None).await? {
         return Ok((Receipt::Replayed(answer), None));
     }
-    let mut change = Change::of(row);
-    change.take_in(tx, &command.news, settings).await?;
+    let mut change = Change::of(row, on_bus);
+    let cause = Cause { origin: Origin::Caller(owner.clone()), correlation: None, trace: command.trace };
+    change.arrives(&command.news, &[&cause]);
+    let changed = change.take_in(tx, &command.news, settings).await?;
+    change.decided(if changed { "applied" } else { "unchanged" });
     let done = change.save(tx).await?;
     let Some(status) = tx.status_row(owner, command.batch).await? else { return Err(Error::NotFound) };
     let answer = (command.render)(&status);

@@ -42,7 +42,7 @@ pub async fn fire(engine: &Engine, shards: &[i64]) -> Result<(), Error> {
         engine.crash.at(CrashPoint::TimerFired)?;
         for row in due {
             metrics::count(metrics::DEADLINES, Some(("timer", row.timer.kind.as_str())), 1);
-            let cause = Cause { origin: Origin::Task("timers"), correlation: None };
+            let cause = Cause { origin: Origin::Task("timers"), correlation: None, trace: None };
             let batch = row.batch;
             // The unit takes the row away, whatever is decided: a timer that meant an older attempt must not fire for ever.
             match engine.apply(batch, News::DeadlinePassed(row), cause).await {

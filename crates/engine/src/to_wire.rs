@@ -13,16 +13,17 @@ use domain::{CorrelationId, End, Kind, Language, Message, Phase, Stage, event_id
 use store::{BatchRow, OutboxRow, Tx};
 use uuid::Uuid;
 
-use crate::{Error, Settings};
+use crate::{Error, Settings, Traceparent};
 
-/// The outbox rows of one message. Takes the next numbers of the batch's sequence.
+/// The outbox rows of one message, which carry this place in a trace. Takes the next numbers of the batch's sequence.
 pub(crate) async fn messages(
     tx: &mut Tx,
     row: &mut BatchRow,
     message: Message,
     settings: &Settings,
+    place: Option<Traceparent>,
 ) -> Result<Vec<OutboxRow>, Error> {
-    let mut writer = Writer::new(row, tx.now());
+    let mut writer = Writer::new(row, tx.now(), place);
     match message {
         Message::SpellcheckRequests { attempt } => {
             let essays = tx.essays_to_process(writer.batch(), Phase::Spellcheck, attempt).await?;
@@ -101,12 +102,14 @@ struct Writer<'r> {
     now: DateTime<Utc>,
     id: String,
     rows: Vec<OutboxRow>,
+    /// W3C trace context, for the headers and for the metadata of commands.
+    traceparent: Option<String>,
 }
 
 impl<'r> Writer<'r> {
-    fn new(row: &'r mut BatchRow, now: DateTime<Utc>) -> Self {
+    fn new(row: &'r mut BatchRow, now: DateTime<Utc>, place: Option<Traceparent>) -> Self {
         let id = row.batch.id.to_string();
-        Self { row, now, id, rows: Vec::new() }
+        Self { row, now, id, rows: Vec::new(), traceparent: place.map(|place| place.to_string()) }
     }
 
     fn batch(&self) -> domain::BatchId {
@@ -141,7 +144,8 @@ impl<'r> Writer<'r> {
             Envelope::new(to.topic, event, to.correlation.as_uuid(), self.now, to.source, data, to.metadata);
         let key_seq = self.row.next_key_seq;
         self.row.next_key_seq += 1;
-        let delivery = contract::Delivery { key_seq, attempt: to.attempt, traceparent: None };
+        let delivery =
+            contract::Delivery { key_seq, attempt: to.attempt, traceparent: self.traceparent.as_deref() };
         let headers: serde_json::Map<String, serde_json::Value> = contract::headers(&envelope, delivery)
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.into()))
@@ -245,7 +249,7 @@ impl<'r> Writer<'r> {
             phase: Some(phase),
             attempt: Some(attempt),
             correlation: self.attempt_correlation(phase, attempt),
-            metadata: Some(command.metadata()),
+            metadata: Some(Metadata { traceparent: self.traceparent.clone(), ..command.metadata() }),
             ..self.to(topic, Source::BatchOrchestratorService)
         };
         let now = self.now;

@@ -37,6 +37,9 @@ pub struct Details {
     pub assignment_id: Option<String>,
     /// The stored prompt.
     pub prompt_storage_id: Option<String>,
+    /// The place in a trace that it was handed in at (W3C `traceparent`): everything about it belongs to that trace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// What a new batch has beside its state.

@@ -182,9 +182,6 @@ const DEPTH: Sql = Sql::both(
      min(created_at) FILTER (WHERE state = 0), min(created_at) FILTER (WHERE state = 2) FROM outbox",
 );
 
-const COUNT_SENT: Sql =
-    Sql::both("outbox_sent", "count sent messages", "SELECT CAST(count(*) AS BIGINT) FROM outbox_sent");
-
 impl Tx {
     /// Puts messages into the outbox. One that is there already, by its event id, is left as it is. Says how many are new.
     pub async fn enqueue(&mut self, messages: &[OutboxRow]) -> Result<u64, Error> {
@@ -278,11 +275,6 @@ impl Tx {
             self.exec(DELETE_MOVED, params![limit]).await?;
         }
         Ok(moved)
-    }
-
-    /// How many messages were sent and are kept.
-    pub async fn count_sent(&mut self) -> Result<i64, Error> {
-        Ok(self.one(COUNT_SENT, &[], |row| row.get(0)).await?.unwrap_or(0))
     }
 
     /// What the outbox holds, over all shards.

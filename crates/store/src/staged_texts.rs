@@ -115,12 +115,6 @@ const DEPTH: Sql = Sql::both(
      (SELECT batch_id FROM staged_texts ORDER BY batch_id LIMIT 1) FROM staged_texts",
 );
 
-const NEXT: Sql = Sql::both(
-    "staged_texts",
-    "find the next staged text",
-    "SELECT min(not_before) FROM staged_texts WHERE shard = $1",
-);
-
 impl Tx {
     /// Stages texts; they are due at once.
     pub async fn stage_texts(
@@ -205,11 +199,6 @@ impl Tx {
             })
             .await?;
         Ok(depth.unwrap_or_default())
-    }
-
-    /// When the next staged text of a shard is due.
-    pub async fn next_staged_at(&mut self, shard: i64) -> Result<Option<DateTime<Utc>>, Error> {
-        Ok(self.one(NEXT, params![shard], |row| row.get(0)).await?.flatten())
     }
 }
 

@@ -63,9 +63,6 @@ const DUE: Sql = Sql::each(
      ORDER BY due_at, batch_id LIMIT ?2",
 );
 
-const NEXT: Sql =
-    Sql::both("timers", "find the next timer", "SELECT min(due_at) FROM timers WHERE shard = $1");
-
 const OVERDUE: Sql = Sql::both(
     "timers",
     "count overdue timers",
@@ -141,10 +138,5 @@ impl Tx {
             .one(OVERDUE, params![now], |row| Ok(Waiting { rows: row.get(0)?, oldest_at: row.get(1)? }))
             .await?;
         Ok(waiting.unwrap_or_default())
-    }
-
-    /// When the next timer of a shard is due.
-    pub async fn next_timer_at(&mut self, shard: i64) -> Result<Option<DateTime<Utc>>, Error> {
-        Ok(self.one(NEXT, params![shard], |row| row.get(0)).await?.flatten())
     }
 }

@@ -44,6 +44,7 @@ impl Reader {
                     offset: i64::try_from(at).unwrap_or(i64::MAX),
                     key: entry.record.key,
                     value: entry.record.value.into(),
+                    trace: None,
                 };
                 if chance.strikes(Fault::PollDuplicate) {
                     deliveries.push(delivery.clone());

@@ -123,6 +123,7 @@ impl Audit {
             offset: record.offset,
             key: String::from_utf8_lossy(&record.key).into_owned(),
             value: Bytes::copy_from_slice(&record.value),
+            trace: None,
         };
         let heard = |batch| Heard { batch, partition, offset: record.offset };
         match engine::trace(&delivery) {

@@ -41,7 +41,13 @@ impl ServeCommand {
         if !missing.is_empty() {
             return Err(Error(missing).into());
         }
-        telemetry::init_log(config.log_level, config.log_format).context("cannot log")?;
+        #[cfg(feature = "otlp")]
+        let traces = telemetry::traces::Traces::start(&config)?;
+        #[cfg(feature = "otlp")]
+        let layer = traces.as_ref().map(telemetry::traces::Traces::layer);
+        #[cfg(not(feature = "otlp"))]
+        let layer = None;
+        telemetry::init_log_and_traces(config.log_level, config.log_format, layer).context("cannot log")?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -68,10 +74,17 @@ impl ServeCommand {
                 }
             }
         };
-        let service = Box::pin(run::run(config, listener, extras, shutdown.clone(), banner));
+        let service = Box::pin(async {
+            let ended = run::run(config, listener, extras, shutdown.clone(), banner).await;
+            #[cfg(feature = "otlp")]
+            if let Some(traces) = traces {
+                traces.end().await;
+            }
+            ended
+        });
         tokio::select! {
             ended = service => ended?,
-            never = obey_signals(shutdown, output) => match never {},
+            never = obey_signals(shutdown.clone(), output) => match never {},
         }
         Ok(Exit::Ok)
     }

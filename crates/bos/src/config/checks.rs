@@ -51,11 +51,24 @@ pub fn check_for_upkeep(config: &Config, shown: &[Shown]) -> Findings {
 impl Config {
     /// What was chosen and is not in this build.
     pub fn not_in_this_build(&self) -> Vec<Fault> {
-        if self.kafka_bootstrap_servers.is_none() || cfg!(feature = "kafka") {
-            return Vec::new();
+        let mut faults = Vec::new();
+        if self.kafka_bootstrap_servers.is_some() && !cfg!(feature = "kafka") {
+            let next_step = "take a build with the feature kafka, or leave it out and use the embedded log";
+            faults.push(Fault::new(
+                "kafka_bootstrap_servers",
+                "is set, but Kafka is not in this build",
+                next_step,
+            ));
         }
-        let next_step = "take a build with the feature kafka, or leave it out and use the embedded log";
-        vec![Fault::new("kafka_bootstrap_servers", "is set, but Kafka is not in this build", next_step)]
+        if self.otel_exporter_otlp_endpoint.is_some() && !cfg!(feature = "otlp") {
+            let next_step = "take a build with the feature otlp, or leave it out";
+            faults.push(Fault::new(
+                "otel_exporter_otlp_endpoint",
+                "is set, but the export of traces is not in this build",
+                next_step,
+            ));
+        }
+        faults
     }
 }
 

@@ -14,8 +14,9 @@ use crate::suggest::suggest;
 /// The prefix of our variables.
 pub const PREFIX: &str = "BATCH_ORCHESTRATOR_SERVICE_";
 
-/// Names that the platform's services share; read without the prefix too, where the prefixed name wins.
-pub const SHARED_NAMES: [&str; 7] = [
+/// Names that the platform's services share, OpenTelemetry's among them; read without the prefix too, where the prefixed name
+/// wins.
+pub const SHARED_NAMES: [&str; 12] = [
     "HOST",
     "PORT",
     "KAFKA_BOOTSTRAP_SERVERS",
@@ -23,6 +24,11 @@ pub const SHARED_NAMES: [&str; 7] = [
     "LOG_LEVEL",
     "DATABASE_URL",
     "ENVIRONMENT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_SERVICE_NAME",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
 ];
 
 /// Variables of ours that are twins of command-line flags and no settings of the service.

@@ -56,6 +56,24 @@ words! {
 }
 
 words! {
+    /// Which traces are kept, in OpenTelemetry's words.
+    TracesSampler {
+        /// All.
+        AlwaysOn = "always_on",
+        /// None.
+        AlwaysOff = "always_off",
+        /// A part.
+        TraceIdRatio = "traceidratio",
+        /// What the caller keeps; all that begin here.
+        ParentBasedAlwaysOn = "parentbased_always_on",
+        /// What the caller keeps, and nothing else.
+        ParentBasedAlwaysOff = "parentbased_always_off",
+        /// What the caller keeps; a part of those that begin here.
+        ParentBasedTraceIdRatio = "parentbased_traceidratio",
+    }
+}
+
+words! {
     /// How careful the start is.
     Environment {
         /// A laptop or a test: what is risky is warned about.

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Instant;
 
-use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
@@ -12,7 +12,9 @@ use tracing::Instrument as _;
 use uuid::{Builder, Uuid};
 
 use super::problem::{self, Code, Problem};
+use super::trace;
 use crate::metrics::{HTTP_REQUEST_SECONDS, HTTP_REQUESTS};
+use crate::telemetry::sampling::Sampling;
 
 /// The header that carries the id both ways.
 pub const CORRELATION_HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -51,7 +53,11 @@ impl<S: Send + Sync> FromRequestParts<S> for CorrelationId {
 }
 
 /// The outermost layer: gives the request its id, and tells what became of it.
-pub(super) async fn correlate(mut request: Request, next: Next) -> Response {
+pub(super) async fn correlate(
+    State(sampling): State<Sampling>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let began = Instant::now();
     let Ok(id) = CorrelationId::sent(request.headers()).map_or_else(CorrelationId::random, Ok) else {
         return Problem::new(Code::Unavailable, "The system gives no random numbers.").into_response();
@@ -59,15 +65,21 @@ pub(super) async fn correlate(mut request: Request, next: Next) -> Response {
     let method = method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let instance = request.uri().path().to_owned();
-    let traceparent = traceparent(request.headers()).map(str::to_owned);
+    let caller = trace::of_caller(request.headers());
+    let (place, traced) = trace::begin(sampling, caller, method, &route, id.0);
     request.extensions_mut().insert(id);
+    request.extensions_mut().insert(place);
 
+    let traceparent = caller.map(tracing::field::display);
     let span = tracing::info_span!("request", correlation.id = %id.0, traceparent);
     let answer = async {
         let response = next.run(request).await;
         let (status, duration) = (response.status().as_u16(), began.elapsed());
         let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(method, route, status, duration_ms, "answered");
+        if let Some(traced) = traced {
+            trace::answered(&traced, status);
+        }
         metrics::counter!(HTTP_REQUESTS, "method" => method, "route" => route.clone(), "status" => status.to_string())
             .increment(1);
         metrics::histogram!(HTTP_REQUEST_SECONDS, "method" => method, "route" => route).record(duration);
@@ -78,15 +90,6 @@ pub(super) async fn correlate(mut request: Request, next: Next) -> Response {
         response.headers_mut().insert(CORRELATION_HEADER, value);
     }
     response
-}
-
-/// The caller's trace (W3C Trace Context), when it has the one form that version 00 has.
-fn traceparent(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
-    let parts: Vec<&str> = value.split('-').collect();
-    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
-    let is_hex = |part: &&str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (lengths == [2, 32, 16, 2] && parts.iter().all(is_hex)).then_some(value)
 }
 
 /// Methods are a label, and a label's values are a closed set.

@@ -7,9 +7,9 @@ pub(super) fn etag(revision: i64) -> String {
     format!("\"{revision}\"")
 }
 
-/// The entity tag as a header's value.
-pub(super) fn etag_value(revision: i64) -> HeaderValue {
-    HeaderValue::from_str(&etag(revision)).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+/// A tag as a header's value.
+pub(super) fn etag_value(tag: &str) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{tag}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
 /// What a caller has already, by its `If-None-Match`.
@@ -45,15 +45,12 @@ impl Has {
         )
     }
 
-    /// Whether this revision is among them.
-    pub(super) fn includes(&self, revision: i64) -> bool {
+    /// Whether this tag is among them.
+    pub(super) fn includes(&self, tag: &str) -> bool {
         match self {
             Self::Nothing => false,
             Self::Anything => true,
-            Self::Tags(tags) => {
-                let revision = revision.to_string();
-                tags.contains(&revision)
-            }
+            Self::Tags(tags) => tags.iter().any(|has| has == tag),
         }
     }
 }
@@ -67,7 +64,7 @@ mod tests {
         let has = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));
-            Has::read(&headers).includes(57)
+            Has::read(&headers).includes("57")
         };
         for matching in ["\"57\"", "W/\"57\"", "\"1\", W/\"57\"", "*"] {
             assert!(has(matching), "{matching}");
@@ -75,6 +72,6 @@ mod tests {
         for other in ["\"58\"", "57", "", "\"5\", \"7\"", "\"57"] {
             assert!(!has(other), "{other}");
         }
-        assert!(!Has::read(&HeaderMap::new()).includes(57));
+        assert!(!Has::read(&HeaderMap::new()).includes("57"));
     }
 }

@@ -3,10 +3,12 @@
 mod cache;
 mod document;
 mod sentence;
+mod version;
 
 pub(super) use cache::{Cache, Rendered};
 use document::Counts;
 pub(super) use document::StatusDocument;
+pub(super) use version::{Bus, Held, Version};
 
 use domain::BatchId;
 use store::{Answer, StatusRow};
@@ -15,7 +17,7 @@ use super::revision::etag;
 
 /// The status document as the answer to a command, 202.
 pub(super) fn accepted(row: &StatusRow) -> Answer {
-    let document = StatusDocument::of(row);
+    let document = StatusDocument::of(row, None);
     Answer {
         status: 202,
         // Strings, numbers and lists of them always serialise.

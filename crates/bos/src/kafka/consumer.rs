@@ -13,11 +13,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use contract::Topic;
+use engine::Traceparent;
 use engine::ports::{BrokerError, Delivery, Subscription};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
-use rdkafka::message::BorrowedMessage;
+use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::statistics::Statistics;
 use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
@@ -216,7 +217,14 @@ pub(super) fn delivery(message: &BorrowedMessage<'_>) -> Option<Delivery> {
         offset: message.offset(),
         key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default(),
         value: Bytes::copy_from_slice(message.payload().unwrap_or_default()),
+        trace: message.headers().and_then(place),
     })
+}
+
+/// The place in a trace that the headers name.
+fn place(headers: &impl Headers) -> Option<Traceparent> {
+    let named = headers.iter().find(|header| header.key == Traceparent::HEADER)?;
+    std::str::from_utf8(named.value?).ok()?.parse().ok()
 }
 
 /// What the thread has read, for whoever deals with it.

@@ -1,6 +1,7 @@
 //! The API through its router, on an engine over SQLite in a folder of its own, without background tasks: what is accepted
 //! stays as it was accepted, and what is stored can be counted.
 
+mod away;
 mod both_databases;
 mod content;
 mod description;
@@ -21,7 +22,7 @@ use bos::http::{App, router};
 use bos::tasks::Tasks;
 use companions::{CompanionSettings, Companions};
 use domain::BatchId;
-use engine::ports::{Clock as _, SystemClock};
+use engine::ports::{Broker, Clock as _, SystemClock};
 use engine::{Applied, Cause, Crash, Engine, News, Origin};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -48,12 +49,21 @@ impl Api {
         Self::with(|_| {}).await
     }
 
+    /// On a bus whose trouble a test decides on.
+    async fn on_bus(store: Option<Store>, bus: Arc<dyn Broker>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store.unwrap_or_else(|| Self::database(&folder));
+        Self::made(store, folder, |_| {}, Some(bus)).await
+    }
+
+    fn database(folder: &tempfile::TempDir) -> Store {
+        Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(|| SystemClock::default().now())).unwrap()
+    }
+
     /// With rules that phases spellcheck and nlp are served, and whatever `change` makes of the configuration.
     async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store =
-            Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(|| SystemClock::default().now()))
-                .unwrap();
+        let store = Self::database(&folder);
         Self::of(store, folder, change).await
     }
 
@@ -63,6 +73,15 @@ impl Api {
     }
 
     async fn of(store: Store, folder: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        Self::made(store, folder, change, None).await
+    }
+
+    async fn made(
+        store: Store,
+        folder: tempfile::TempDir,
+        change: impl FnOnce(&mut Config),
+        bus: Option<Arc<dyn Broker>>,
+    ) -> Self {
         let mut config = Config::load(&Sources::default()).unwrap().config;
         change(&mut config);
         let rules = domain::Settings {
@@ -75,7 +94,11 @@ impl Api {
             .unwrap();
         let companions =
             Companions::open(&folder.path().join("companions.db"), CompanionSettings::default()).unwrap();
-        let app = App::new(Arc::new(config), Arc::clone(&engine), Some(companions.content()), Tasks::new());
+        let mut app =
+            App::new(Arc::new(config), Arc::clone(&engine), Some(companions.content()), Tasks::new());
+        if let Some(bus) = bus {
+            app = app.with_bus(bus);
+        }
         Self { router: router(app), engine, _folder: folder }
     }
 
@@ -139,7 +162,7 @@ impl Api {
     }
 
     async fn tell(&self, batch: BatchId, news: News) {
-        let cause = Cause { origin: Origin::Task("test"), correlation: None };
+        let cause = Cause { origin: Origin::Task("test"), correlation: None, trace: None };
         let applied = self.engine.apply(batch, news, cause).await.unwrap();
         assert!(matches!(applied, Applied::Changed { .. }), "{applied:?}");
     }

@@ -22,13 +22,13 @@ struct Answer {
 }
 
 /// A client of one server, without connections kept from one request to the next.
-struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     address: String,
 }
 
 impl Client {
-    fn of(server: &Server) -> Self {
+    pub(crate) fn of(server: &Server) -> Self {
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
         Self { http, address: server.address.clone() }
     }
@@ -40,7 +40,7 @@ impl Client {
     }
 
     /// The id of a small batch that was acknowledged.
-    async fn accepted(&self, name: &str) -> String {
+    pub(crate) async fn accepted(&self, name: &str) -> String {
         let answer = self.submit(&plain_batch(name, 2)).await;
         assert_eq!(answer.status, 202, "{}", answer.body);
         id_of(&answer.body)
@@ -62,7 +62,7 @@ impl Client {
     }
 
     /// Waits until the work on a batch has come so far.
-    async fn until(&self, batch: &str, status: &str) {
+    pub(crate) async fn until(&self, batch: &str, status: &str) {
         let mut last = Value::Null;
         let reached = async {
             let url = format!("{}/v1/batch/{batch}/status?wait=5s", self.address);

@@ -22,3 +22,5 @@ mod production;
 mod program;
 mod query;
 mod serving;
+#[cfg(feature = "otlp")]
+mod traces;

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::routing::get;
 use bos::http::correlation::CorrelationId;
 use bos::http::problem::{Code, Problem};
+use bos::telemetry::sampling::Sampling;
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
@@ -16,6 +17,7 @@ fn router() -> Router {
             .route("/v1/id", get(async |CorrelationId(id): CorrelationId| id.to_string()))
             .route("/v1/clumsy", get(async || -> &'static str { panic!("SECRET") }))
             .route("/v1/busy", get(async || Problem::new(Code::BacklogFull, "Later."))),
+        Sampling::default(),
     )
 }
 

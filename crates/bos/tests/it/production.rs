@@ -5,6 +5,8 @@ mod broker;
 mod documents;
 mod operators;
 mod road;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use std::io::Write as _;
 use std::path::PathBuf;

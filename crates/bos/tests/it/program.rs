@@ -73,22 +73,46 @@ impl Server {
 
     /// On this data folder, with these settings.
     pub(crate) fn on(data: &Path, settings: &[&str]) -> Self {
-        Self::launch(Command::new(env!("CARGO_BIN_EXE_bos")), data, settings)
+        Self::launch(Command::new(env!("CARGO_BIN_EXE_bos")), data, settings, &[], Stdio::null())
+    }
+
+    /// The same, with these variables, for what is no business of a command line.
+    pub(crate) fn told(data: &Path, settings: &[&str], variables: &[(&str, &str)]) -> Self {
+        let program = Command::new(env!("CARGO_BIN_EXE_bos"));
+        Self::launch(program, data, settings, variables, Stdio::null())
+    }
+
+    /// The same, with its log in this file.
+    pub(crate) fn logging(data: &Path, settings: &[&str], log: &Path) -> Self {
+        let log = std::fs::File::create(log).unwrap();
+        Self::launch(Command::new(env!("CARGO_BIN_EXE_bos")), data, settings, &[], log.into())
     }
 
     /// With at most so many files and sockets open.
     pub(crate) fn with_few_files(data: &Path, files: u32) -> Self {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_bos")]);
-        Self::launch(shell, data, &[])
+        Self::launch(shell, data, &[], &[], Stdio::null())
     }
 
-    fn launch(mut command: Command, data: &Path, settings: &[&str]) -> Self {
-        quiet(&mut command).args(["serve", "--port", "0", "--data-dir", data.to_str().unwrap()]);
+    fn launch(
+        mut command: Command,
+        data: &Path,
+        settings: &[&str],
+        variables: &[(&str, &str)],
+        log: Stdio,
+    ) -> Self {
+        quiet(&mut command).envs(variables.iter().copied()).args([
+            "serve",
+            "--port",
+            "0",
+            "--data-dir",
+            data.to_str().unwrap(),
+        ]);
         for setting in settings {
             command.args(["--set", setting]);
         }
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut process = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
         let mut banner = Vec::new();
         while banner.last().is_none_or(|line: &String| !line.starts_with("Try:")) {

@@ -91,7 +91,8 @@ impl Server {
             .route("/count", post(count))
             .route("/wait", get(wait))
             .route("/keep", post(keep));
-        let framed = bos::http::frame(routes).with_state(app.clone());
+        let framed =
+            bos::http::frame(routes, bos::telemetry::sampling::Sampling::default()).with_state(app.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let tasks = Tasks::new();

@@ -189,6 +189,7 @@ impl Batch {
                 event_id: registration.event_id,
                 correlation_id: registration.correlation_id,
                 at: cause.at,
+                trace: cause.trace,
             },
             expected: registration.expected,
             course_code: registration.course_code,

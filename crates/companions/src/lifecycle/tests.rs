@@ -77,14 +77,14 @@ fn checked(correlation: u128, essay: u128, verdict: Verdict) -> Record {
         source: Source::SpellcheckerService,
         key: id(BATCH),
     };
-    let cause = Cause { event_id: id(essay), correlation_id: id(correlation), at: noon() };
+    let cause = Cause { event_id: id(essay), correlation_id: id(correlation), at: noon(), trace: None };
     record(to, &cause, "", noon(), SpellcheckPhaseCompleted::new(&report, noon()))
 }
 
 fn analysed(correlation: u128, succeeded: &[u128], failed: &[u128]) -> Record {
     let ids = |numbers: &[u128]| numbers.iter().copied().map(id).collect::<Vec<_>>();
     let to = Address { topic: Topic::BatchNlpAnalysisCompleted, source: Source::NlpService, key: id(BATCH) };
-    let cause = Cause { event_id: id(999), correlation_id: id(correlation), at: noon() };
+    let cause = Cause { event_id: id(999), correlation_id: id(correlation), at: noon(), trace: None };
     let (succeeded, failed) = (ids(succeeded), ids(failed));
     let event = BatchNlpAnalysisCompleted::new(id(BATCH), &succeeded, &failed, 0.0, noon());
     record(to, &cause, "", noon(), event)

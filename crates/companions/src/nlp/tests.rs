@@ -19,7 +19,7 @@ fn request(essays: &[(u128, &str)], language: Language) -> Record {
         source: Source::EssayLifecycleService,
         key: id(BATCH),
     };
-    let cause = Cause { event_id: id(900), correlation_id: id(901), at: noon() };
+    let cause = Cause { event_id: id(900), correlation_id: id(901), at: noon(), trace: None };
     let event = BatchNlpProcessingRequestedV2::new(id(BATCH), &essays, language, None, noon());
     record(to, &cause, "", noon(), event)
 }

@@ -99,7 +99,7 @@ pub(super) fn answer(
         metadata: None,
     };
     let value = serde_json::to_vec(&envelope).unwrap_or_default();
-    addressed(to, &envelope, value)
+    addressed(to, &envelope, value, &request.cause)
 }
 
 fn result<'a>(

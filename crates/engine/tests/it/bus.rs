@@ -247,6 +247,7 @@ async fn a_message_dealt_with_once_more_is_applied_then_a_duplicate_and_nonsense
         offset: 99,
         key: record.key,
         value: record.value.into(),
+        trace: None,
     };
     let message = delivery(spellchecked(EssayId::new(batch, 0), Verdict::Succeeded, correlation(batch), ""));
     let dealt = consumer::replay(&desk.engine, message.clone()).await.unwrap();

@@ -80,7 +80,7 @@ impl Desk {
     }
 
     pub(crate) async fn news(&self, batch: BatchId, news: News) -> Applied {
-        let cause = Cause { origin: Origin::Task("test"), correlation: None };
+        let cause = Cause { origin: Origin::Task("test"), correlation: None, trace: None };
         self.engine.apply(batch, news, cause).await.unwrap()
     }
 

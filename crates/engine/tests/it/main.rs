@@ -9,4 +9,5 @@ mod desk;
 mod relay;
 mod road;
 mod storing;
+mod traces;
 mod world;

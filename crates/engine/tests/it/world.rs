@@ -207,6 +207,7 @@ pub(crate) fn submission(id: BatchId, texts: impl Iterator<Item = Bytes>) -> Sub
         essays: texts.enumerate().map(essay).collect(),
         key: None,
         answer: Answer { status: 202, body: id.to_string().into_bytes(), location: None, etag: None },
+        trace: None,
     }
 }
 

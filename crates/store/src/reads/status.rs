@@ -1,6 +1,6 @@
 //! The status of a batch, in one snapshot.
 
-use domain::{BatchId, EssayState, Phase};
+use domain::{BatchId, EssayId, EssayState, Phase};
 
 use crate::batches::{BatchRow, Owner, batch_columns};
 use crate::error::Error;
@@ -41,6 +41,16 @@ const REVISION: Sql = Sql::both(
     "SELECT revision FROM batches WHERE batch_id = $1 AND owner_user_id = $2 AND org_id IS NOT DISTINCT FROM $3",
 );
 
+/// The ordering keys of a batch's messages are its own id and its essays', which stand side by side in the index.
+const STANDING: Sql = Sql::both(
+    "batches",
+    "look up a revision and what waits",
+    "SELECT b.revision, CAST(CASE WHEN b.ended_at IS NULL THEN ( \
+       SELECT count(*) FROM outbox o WHERE o.shard = b.shard AND o.ordering_key >= $1 AND o.ordering_key <= $2 AND o.state = 0 \
+     ) ELSE 0 END AS BIGINT) \
+     FROM batches b WHERE b.batch_id = $3 AND b.owner_user_id = $4 AND b.org_id IS NOT DISTINCT FROM $5",
+);
+
 const BATCH: Sql = Sql::both(
     "batches",
     "read a status",
@@ -75,6 +85,13 @@ impl Tx {
     /// The revision of a batch. One look-up by key: most polls end here.
     pub async fn revision(&mut self, owner: &Owner, batch: BatchId) -> Result<Option<i64>, Error> {
         self.one(REVISION, params![batch, &owner.user_id, owner.org_id.as_deref()], |row| row.get(0)).await
+    }
+
+    /// The revision of a batch, and how many of its messages wait for the bus; none do once it has ended.
+    pub async fn standing(&mut self, owner: &Owner, batch: BatchId) -> Result<Option<(i64, i64)>, Error> {
+        let (first, last) = (batch.to_string(), EssayId::new(batch, EssayId::LAST_POSITION).to_string());
+        let of = params![&first, &last, batch, &owner.user_id, owner.org_id.as_deref()];
+        self.one(STANDING, of, |row| Ok((row.get(0)?, row.get(1)?))).await
     }
 
     /// The status of a batch.

@@ -6,6 +6,7 @@ use domain::{Batch, BatchStatus, EssayState, Kind, Phase};
 use store::{AttemptCounts, EssayReport, Labels, ListFilter, Owner, Private, Tx};
 
 use crate::databases::{noon, on_each};
+use crate::messages::message;
 use crate::samples::{batch, ended, essay, id, insert_stored, new_batch, owner};
 use crate::unit;
 
@@ -65,6 +66,31 @@ async fn a_status_counts_essays_and_attempts_from_the_rows() {
 }
 
 #[tokio::test]
+async fn what_waits_for_the_bus_is_counted_by_batch_and_not_once_it_has_ended() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            tx.insert_batch(&batch(1, 2), &new_batch(owner())).await?;
+            tx.insert_batch(&batch(2, 0), &new_batch(owner())).await?;
+            tx.insert_batch(&ended(3, noon()), &new_batch(owner())).await?;
+            let of = |number, key: String| message(number, &key, 1);
+            let messages = [
+                of(1, id(1).to_string()),
+                of(2, essay(1, 0).to_string()),
+                of(3, essay(1, 1).to_string()),
+                of(4, id(2).to_string()),
+                of(5, id(3).to_string()),
+            ];
+            tx.enqueue(&messages).await?;
+            for (number, waiting) in [(1, 3), (2, 1), (3, 0)] {
+                assert_eq!(tx.standing(&owner(), id(number)).await?, Some((1, waiting)), "{number}");
+            }
+            assert_eq!(tx.standing(&owner(), id(4)).await?, None);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_stranger_sees_nothing_of_a_batch() {
     on_each(async |store| {
         unit!(store, |tx| {
@@ -75,6 +101,7 @@ async fn a_stranger_sees_nothing_of_a_batch() {
             let elsewhere = Owner { org_id: Some("school".to_owned()), ..owner() };
             for stranger in [bob, elsewhere] {
                 assert_eq!(tx.revision(&stranger, id(1)).await?, None);
+                assert_eq!(tx.standing(&stranger, id(1)).await?, None);
                 assert!(tx.status_row(&stranger, id(1)).await?.is_none());
                 assert!(tx.essays_page(&stranger, id(1), None, 10, None).await?.is_none());
                 assert!(tx.results_page(&stranger, id(1), None, 10, None).await?.is_none());

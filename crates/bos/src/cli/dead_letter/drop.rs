@@ -28,7 +28,7 @@ struct Row {
 
 impl DropCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let store = installation::open(&self.settings.load()?.config).await?;
+        let store = installation::open(&self.settings.load_for_upkeep()?.config).await?;
         let mut rows = Vec::with_capacity(self.letters.len());
         for place in &self.letters {
             let outcome = if place.forget(&store).await? { "dropped" } else { "not_found" };

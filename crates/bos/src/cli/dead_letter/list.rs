@@ -44,7 +44,7 @@ impl From<DeadLetter> for Row {
 
 impl ListCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let store = installation::open(&self.settings.load()?.config).await?;
+        let store = installation::open(&self.settings.load_for_upkeep()?.config).await?;
         let limit = self.limit;
         let read = store.read(move |tx| {
             Box::pin(async move { Ok((tx.dead_letters(limit).await?, tx.dead_letter_depth().await?)) })

@@ -37,5 +37,6 @@ pub(super) async fn fetch(config: &Config, store: &Store, place: Place) -> anyho
         offset: place.offset,
         key: record.row.key,
         value: record.row.value.into(),
+        trace: None,
     }))
 }

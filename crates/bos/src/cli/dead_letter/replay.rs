@@ -45,7 +45,7 @@ struct Row {
 
 impl ReplayCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let config = self.settings.load()?.config;
+        let config = self.settings.load_for_upkeep()?.config;
         let store = installation::open(&config).await?;
         let bus = Bus::embedded(&config, &store).await?;
         let clock = Arc::new(SystemClock::default());

@@ -56,7 +56,7 @@ struct Record {
 
 impl ShowCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let config = self.settings.load()?.config;
+        let config = self.settings.load_for_upkeep()?.config;
         let store = installation::open(&config).await?;
         let Some(letter) = self.letter.find(&store).await? else {
             output.note(&format!(
@@ -154,6 +154,7 @@ mod tests {
             offset: 7,
             key: "k".to_owned(),
             value: value.as_bytes().to_vec().into(),
+            trace: None,
         }
     }
 

@@ -58,7 +58,7 @@ impl Row {
 
 impl PendingCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let store = installation::open(&self.settings.load()?.config).await?;
+        let store = installation::open(&self.settings.load_for_upkeep()?.config).await?;
         let limit = self.limit;
         let read = store.read(move |tx| {
             Box::pin(async move {

@@ -81,7 +81,7 @@ impl From<SentCount> for Row {
 
 impl ReplayCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let config = self.settings.load()?.config;
+        let config = self.settings.load_for_upkeep()?.config;
         if config.kafka_bootstrap_servers.is_none() {
             output.note(
                 "The embedded log keeps its records itself, and a broker that could lose them there is none.",

@@ -21,7 +21,7 @@ pub(super) struct RetryCommand {
 
 impl RetryCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let store = installation::open(&self.settings.load()?.config).await?;
+        let store = installation::open(&self.settings.load_for_upkeep()?.config).await?;
         let exit = place::each(&store, &self.rows, Verdict::Retry, output).await;
         store.close().await;
         exit

@@ -22,7 +22,7 @@ pub(super) struct SkipCommand {
 
 impl SkipCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let store = installation::open(&self.settings.load()?.config).await?;
+        let store = installation::open(&self.settings.load_for_upkeep()?.config).await?;
         let exit = place::each(&store, &self.rows, Verdict::Skip, output).await;
         store.close().await;
         exit

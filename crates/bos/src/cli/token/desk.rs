@@ -13,6 +13,7 @@ use crate::cli::client::{Client, Failure, read};
 use crate::cli::config::SettingsArgs;
 use crate::cli::shapes::Page;
 use crate::config::{Config, Error, setting::DatabaseUrl};
+use crate::neighbours;
 use crate::tokens::{Fault, IssuedDocument, TokenDocument, TokenRequest, is_token_id, issue};
 
 /// One command needs few.
@@ -134,13 +135,8 @@ impl Desk {
         match &self.database {
             Some(Database::Postgres(url)) => {
                 let store = Store::connect_postgres(url.0.expose_secret(), CONNECTIONS).await?;
-                match store.schema().await? {
-                    Some((current, _)) if current >= store::SCHEMA => Ok(Some(store)),
-                    _ => Err(store::Error::Unfit {
-                        problem: "the database has no table of tokens yet: run `bos migrate up`".to_owned(),
-                    }
-                    .into()),
-                }
+                neighbours::fits(&store).await?;
+                Ok(Some(store))
             }
             Some(Database::Sqlite(file)) if make || file.exists() => {
                 if let Some(folder) = file.parent() {

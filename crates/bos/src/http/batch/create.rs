@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use bytes::Bytes;
 use domain::{BatchId, EssayId, Kind};
-use engine::{Key, Submission};
+use engine::{Key, Submission, Traceparent};
 use serde::Serialize;
 use store::{Answer, Owner};
 use utoipa::ToSchema;
@@ -20,6 +20,7 @@ use crate::http::json::media_type;
 use crate::http::problem::{Code, Problem};
 use crate::http::revision::etag;
 use crate::http::submission::{self, Acceptable, BatchRequest, FormRequest, Part, Rejection, Written};
+use crate::http::trace::Traced;
 use crate::http::{reply, schemas, status};
 
 /// What is logged and kept with an Idempotency-Key as the request's route.
@@ -90,6 +91,7 @@ pub(in crate::http) async fn create(
     State(app): State<App>,
     Caller(owner): Caller,
     CorrelationId(correlation): CorrelationId,
+    Traced(trace): Traced,
     key: IdempotencyKey,
     headers: HeaderMap,
     body: Body,
@@ -114,7 +116,7 @@ pub(in crate::http) async fn create(
         let acceptable = submission::read(written, bounds, fixed)?;
         let key = key.bind(&engine, &owner, ROUTE, &media_type, &fingerprint);
         let id = engine.new_batch_id(key.as_ref())?;
-        submission_of(acceptable, id, key, correlation, owner)
+        submission_of(acceptable, id, key, correlation, owner, trace)
     };
     let submission = if large {
         tokio::task::spawn_blocking(prepare)
@@ -157,6 +159,7 @@ fn submission_of(
     key: Option<Key>,
     correlation: Uuid,
     owner: Owner,
+    trace: Option<Traceparent>,
 ) -> Result<Submission, Problem> {
     let answer = answer(&acceptable, id, correlation)?;
     let Acceptable { name, language, details, labels, phases, essays, rejections: _, rejected: _ } =
@@ -175,6 +178,7 @@ fn submission_of(
         essays,
         key,
         answer,
+        trace,
     })
 }
 

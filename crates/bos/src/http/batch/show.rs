@@ -17,7 +17,7 @@ use crate::http::path::InPath;
 use crate::http::problem::Problem;
 use crate::http::query::{Nothing, Query};
 use crate::http::revision::{Has, etag_value};
-use crate::http::status::StatusDocument;
+use crate::http::status::{Bus, Held, StatusDocument};
 use crate::http::{reply, schemas};
 
 /// A batch: its status, and what it was handed in with.
@@ -64,31 +64,33 @@ pub(in crate::http) async fn show(
     Query(Nothing {}): Query<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let bus = Bus::of(&app);
     let found = app
         .engine()
         .store()
         .read(move |tx| {
             Box::pin(async move {
+                let Some(version) = bus.version(tx, &owner, batch).await? else { return Ok(None) };
                 let Some(status) = tx.status_row(&owner, batch).await? else { return Ok(None) };
-                Ok(Some((status, tx.labels(&owner, batch).await?)))
+                Ok(Some((version, status, tx.labels(&owner, batch).await?)))
             })
         })
         .await
         .map_err(|error: store::Error| Problem::from(error))?;
-    let (status, labels) = found.ok_or_else(super::unknown)?;
-    let revision = status.row.batch.revision;
-    let mut response = if Has::read(&headers).includes(revision) {
+    let (version, status, labels) = found.ok_or_else(super::unknown)?;
+    let tag = version.tag();
+    let mut response = if Has::read(&headers).includes(&tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        reply::document(&BatchDocument::of(status, labels))?
+        reply::document(&BatchDocument::of(status, version.held, labels))?
     };
-    response.headers_mut().insert(header::ETAG, etag_value(revision));
+    response.headers_mut().insert(header::ETAG, etag_value(&tag));
     Ok(response)
 }
 
 impl BatchDocument {
-    fn of(status: StatusRow, labels: Labels) -> Self {
-        let document = StatusDocument::of(&status);
+    fn of(status: StatusRow, held: Option<Held>, labels: Labels) -> Self {
+        let document = StatusDocument::of(&status, held);
         let batch = status.row.batch;
         let details = status.row.details;
         Self {

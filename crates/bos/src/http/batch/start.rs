@@ -9,7 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use bytesize::ByteSize;
 use domain::{BatchId, Phase};
-use engine::{Command, News};
+use engine::{Command, News, Traceparent};
 use utoipa::ToSchema;
 
 use crate::http::app::App;
@@ -20,6 +20,7 @@ use crate::http::path::InPath;
 use crate::http::problem::{Code, Problem};
 use crate::http::status::{self, StatusDocument};
 use crate::http::submission::{Faults, Place, one_object, phases_of};
+use crate::http::trace::Traced;
 use crate::http::{reply, schemas};
 
 /// Bytes of a body here: it names phases and nothing else.
@@ -38,6 +39,7 @@ pub(in crate::http) struct PipelineRequest {
 pub(in crate::http) struct Asked {
     app: App,
     caller: Caller,
+    trace: Option<Traceparent>,
     batch: BatchId,
     key: IdempotencyKey,
     body: Bytes,
@@ -61,6 +63,7 @@ macro_rules! initiate {
         pub(in crate::http) async fn $name(
             State(app): State<App>,
             caller: Caller,
+            Traced(trace): Traced,
             InPath(batch): InPath<BatchId>,
             key: IdempotencyKey,
             headers: HeaderMap,
@@ -70,7 +73,7 @@ macro_rules! initiate {
             if !body.is_empty() {
                 one_object(&body, &[], |_, _, _| ())?;
             }
-            start(Asked { app, caller, batch, key, body }, $path, vec![$phase]).await
+            start(Asked { app, caller, trace, batch, key, body }, $path, vec![$phase]).await
         }
     )+};
 }
@@ -114,6 +117,7 @@ initiate! {
 pub(in crate::http) async fn pipeline(
     State(app): State<App>,
     caller: Caller,
+    Traced(trace): Traced,
     InPath(batch): InPath<BatchId>,
     key: IdempotencyKey,
     headers: HeaderMap,
@@ -132,7 +136,7 @@ pub(in crate::http) async fn pipeline(
         faults.add(Place::Request("/phases"), Code::MissingField, "`phases` is missing");
         faults.into_problem()
     })?;
-    start(Asked { app, caller, batch, key, body }, "/v1/batch/{batch_id}/pipeline", phases).await
+    start(Asked { app, caller, trace, batch, key, body }, "/v1/batch/{batch_id}/pipeline", phases).await
 }
 
 async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
@@ -140,10 +144,10 @@ async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
 }
 
 async fn start(asked: Asked, path: &str, phases: Vec<Phase>) -> Result<Response, Problem> {
-    let Asked { app, caller: Caller(owner), batch, key, body } = asked;
+    let Asked { app, caller: Caller(owner), trace, batch, key, body } = asked;
     let route = format!("POST {}", path.replace("{batch_id}", &batch.to_string()));
     let key = key.bind(app.engine(), &owner, &route, "application/json", &body);
     let news = News::StartRequested { phases };
-    let command = Command { batch, owner, news, key, render: Arc::new(status::accepted) };
+    let command = Command { batch, owner, news, key, render: Arc::new(status::accepted), trace };
     Ok(reply::receipt(app.engine().command(command).await?))
 }

@@ -16,7 +16,7 @@ use crate::http::problem::{Code, Item, Problem};
 use crate::http::query::Query;
 use crate::http::reply;
 use crate::http::revision::{Has, etag_value};
-use crate::http::status::{Rendered, StatusDocument};
+use crate::http::status::{Bus, Rendered, StatusDocument, Version};
 
 /// How often a waiting request looks by itself: the bell rings in this process only.
 const LOOK: Duration = Duration::from_secs(1);
@@ -26,15 +26,15 @@ const LOOK: Duration = Duration::from_secs(1);
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Parameters {
-    /// Answer only when the revision changes, or after this long: `20s` at most.
+    /// Answer only when something changes, or after this long: `20s` at most.
     #[param(example = "20s")]
     wait: Option<String>,
 }
 
 /// Where a batch is
 ///
-/// The document of one revision never changes, so `If-None-Match` with the last `ETag` is answered 304 from a single look-up.
-/// With `wait` the answer comes when the revision is another than the one named (or the present one), or when the time is up.
+/// The document of one `ETag` never changes, so `If-None-Match` with the last one is answered 304 from a single look-up.
+/// With `wait` the answer comes when the `ETag` is another than the one named (or the present one), or when the time is up.
 #[utoipa::path(
     get, path = "/v1/batch/{batch_id}/status", tag = "batches", operation_id = "batch_status",
     params(
@@ -56,34 +56,34 @@ pub(in crate::http) async fn status(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let has = Has::read(&headers);
-    let mut revision = look(&app, &owner, batch).await?;
+    let mut version = look(&app, &owner, batch).await?;
     if let Some(wait) = wait {
         let wait = patience(&wait, app.config().status_wait_limit)?;
-        revision = changed(&app, &owner, batch, &has, revision, wait).await?;
+        version = changed(&app, &owner, batch, &has, version, wait).await?;
     }
-    Ok(answer(&*rendered(&app, &owner, batch, revision).await?, &has))
+    Ok(answer(&*rendered(&app, &owner, batch, version).await?, &has))
 }
 
-/// The revision as it is now.
-async fn look(app: &App, owner: &store::Owner, batch: BatchId) -> Result<i64, Problem> {
-    let owner = owner.clone();
+/// The version as it is now.
+async fn look(app: &App, owner: &store::Owner, batch: BatchId) -> Result<Version, Problem> {
+    let (owner, bus) = (owner.clone(), Bus::of(app));
     let found = app
         .engine()
         .store()
-        .peek(move |tx| Box::pin(async move { tx.revision(&owner, batch).await }))
+        .peek(move |tx| Box::pin(async move { bus.version(tx, &owner, batch).await }))
         .await
         .map_err(Problem::from)?;
     found.ok_or_else(super::unknown)
 }
 
-/// The document of this revision, or of a later one.
+/// The document of this version, or of a later one.
 async fn rendered(
     app: &App,
     owner: &store::Owner,
     batch: BatchId,
-    revision: i64,
+    version: Version,
 ) -> Result<Arc<Rendered>, Problem> {
-    if let Some(rendered) = app.statuses().get(batch, revision) {
+    if let Some(rendered) = app.statuses().get(batch, version) {
         return Ok(rendered);
     }
     let owner = owner.clone();
@@ -93,56 +93,57 @@ async fn rendered(
         .read(move |tx| Box::pin(async move { tx.status_row(&owner, batch).await }))
         .await
         .map_err(Problem::from)?;
-    app.statuses().render(&row.ok_or_else(super::unknown)?)
+    app.statuses().render(&row.ok_or_else(super::unknown)?, version.held)
 }
 
-/// Waits for another revision than the one the caller has; without `If-None-Match`, than the one it would get now. Gives the
-/// revision as it is then.
+/// Waits for another version than the one the caller has; without `If-None-Match`, than the one it would get now. Gives the
+/// version as it is then.
 async fn changed(
     app: &App,
     owner: &store::Owner,
     batch: BatchId,
     has: &Has,
-    mut revision: i64,
+    mut version: Version,
     wait: Duration,
-) -> Result<i64, Problem> {
+) -> Result<Version, Problem> {
     // Nothing changes by itself once the run is over; only a caller who has that already can mean a later one.
     let news = match has {
-        Has::Nothing => rendered(app, owner, batch, revision).await?.is_ended(),
-        Has::Anything | Has::Tags(_) => !has.includes(revision),
+        Has::Nothing => rendered(app, owner, batch, version).await?.is_ended(),
+        Has::Anything | Has::Tags(_) => !has.includes(&version.tag()),
     };
     if news {
-        return Ok(revision);
+        return Ok(version);
     }
-    let first = revision;
+    let first = version;
     let mut bell = app.engine().watch(batch);
     // What changed before the bell hung rang no bell.
-    revision = look(app, owner, batch).await?;
+    version = look(app, owner, batch).await?;
     let clock = Arc::clone(app.engine().clock());
     let deadline = tokio::time::Instant::now() + wait;
-    while revision == first && !app.ending().is_cancelled() {
+    while version == first && !app.ending().is_cancelled() {
         let time_is_up = tokio::select! {
             _ = bell.changed() => false,
             () = clock.sleep(LOOK) => false,
             () = app.ending().cancelled() => true,
             () = tokio::time::sleep_until(deadline) => true,
         };
-        revision = look(app, owner, batch).await?;
+        version = look(app, owner, batch).await?;
         if time_is_up {
             break;
         }
     }
-    Ok(revision)
+    Ok(version)
 }
 
 fn answer(rendered: &Rendered, has: &Has) -> Response {
-    let mut response = if has.includes(rendered.revision) {
+    let tag = rendered.version.tag();
+    let mut response = if has.includes(&tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         reply::json(rendered.body.clone())
     };
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, etag_value(rendered.revision));
+    headers.insert(header::ETAG, etag_value(&tag));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if let Some(pause) = rendered.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(pause.as_secs()));

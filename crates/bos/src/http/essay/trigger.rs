@@ -21,6 +21,7 @@ use crate::http::json::media_type;
 use crate::http::problem::{Code, Problem};
 use crate::http::revision::etag;
 use crate::http::submission::{Faults, Place, check_text, decode, language, members, repair};
+use crate::http::trace::Traced;
 use crate::http::{reply, schemas};
 
 const ROUTE: &str = "POST /v1/trigger-spellcheck";
@@ -78,6 +79,7 @@ pub(in crate::http) async fn trigger(
     State(app): State<App>,
     Caller(owner): Caller,
     CorrelationId(correlation): CorrelationId,
+    Traced(trace): Traced,
     key: IdempotencyKey,
     headers: HeaderMap,
     body: Body,
@@ -113,6 +115,7 @@ pub(in crate::http) async fn trigger(
         essays: vec![SubmittedEssay { client_ref: None, text: SubmittedText::Body(Bytes::from(text)) }],
         key,
         answer,
+        trace,
     };
     Ok(reply::receipt(app.engine().submit(submission).await?))
 }

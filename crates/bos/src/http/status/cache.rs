@@ -1,5 +1,5 @@
-//! Status documents as bytes. A document is a function of (batch, revision), so an unchanged batch costs one look-up of its
-//! revision and nothing else.
+//! Status documents as bytes. A document is a function of (batch, version), so an unchanged batch costs one look-up of its
+//! version and nothing else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use domain::{BatchId, BatchStatus};
 use quick_cache::Weighter;
 use store::StatusRow;
 
-use super::StatusDocument;
+use super::{Held, StatusDocument, Version};
 use crate::http::problem::Problem;
 use crate::http::reply::to_json;
 
@@ -26,8 +26,8 @@ pub(in crate::http) struct Cache(quick_cache::sync::Cache<BatchId, Arc<Rendered>
 /// A status document ready to be sent.
 #[derive(Debug)]
 pub(in crate::http) struct Rendered {
-    /// The revision that it shows.
-    pub(in crate::http) revision: i64,
+    /// What it shows.
+    pub(in crate::http) version: Version,
     /// The JSON.
     pub(in crate::http) body: Bytes,
     /// When to ask again; never, once nothing changes by itself.
@@ -51,17 +51,23 @@ impl Default for Cache {
 }
 
 impl Cache {
-    /// The document of this very revision, if it is here.
-    pub(in crate::http) fn get(&self, batch: BatchId, revision: i64) -> Option<Arc<Rendered>> {
-        self.0.get(&batch).filter(|rendered| rendered.revision == revision)
+    /// The document of this very version, if it is here.
+    pub(in crate::http) fn get(&self, batch: BatchId, version: Version) -> Option<Arc<Rendered>> {
+        self.0.get(&batch).filter(|rendered| rendered.version == version)
     }
 
     /// Renders a document and keeps it in the place of the batch's earlier one.
-    pub(in crate::http) fn render(&self, status: &StatusRow) -> Result<Arc<Rendered>, Problem> {
+    pub(in crate::http) fn render(
+        &self,
+        status: &StatusRow,
+        held: Option<Held>,
+    ) -> Result<Arc<Rendered>, Problem> {
         let batch = &status.row.batch;
+        // It may have ended since that was looked for.
+        let held = held.filter(|_| !batch.is_ended());
         let rendered = Arc::new(Rendered {
-            revision: batch.revision,
-            body: to_json(&StatusDocument::of(status))?.into(),
+            version: Version { revision: batch.revision, held },
+            body: to_json(&StatusDocument::of(status, held))?.into(),
             retry_after: match batch.status() {
                 BatchStatus::PendingContent => Some(Duration::from_secs(1)),
                 BatchStatus::Ready | BatchStatus::Processing => Some(Duration::from_secs(3)),

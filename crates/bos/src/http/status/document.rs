@@ -9,10 +9,11 @@ use serde::Serialize;
 use store::{EssayCounts, StatusRow};
 use utoipa::ToSchema;
 
+use super::Held;
 use super::sentence::sentence;
 use crate::http::schemas;
 
-/// Where a batch is, in one document. It holds instants and never ages, so one revision has one document.
+/// Where a batch is, in one document. It holds instants and never ages, so one `ETag` has one document.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct StatusDocument {
     #[schema(value_type = Uuid)]
@@ -21,7 +22,8 @@ pub(in crate::http) struct StatusDocument {
     name: Option<String>,
     #[schema(schema_with = schemas::batch_status)]
     status: BatchStatus,
-    /// Rises with every change; the same number is in the `ETag`.
+    /// Rises with every change. It is the `ETag` too, which says more only while messages of the batch wait for an event bus
+    /// that is away.
     revision: i64,
     /// Which execution this is, counted from 1.
     run: u32,
@@ -117,11 +119,15 @@ struct AttentionDocument {
 }
 
 impl StatusDocument {
-    /// The document of a batch with its counts, all of one snapshot.
-    pub(in crate::http) fn of(status: &StatusRow) -> Self {
+    /// The document of a batch with its counts, all of one snapshot, and of what the bus does not take of it: whatever it waits
+    /// for by its own account cannot come before that is sent.
+    pub(in crate::http) fn of(status: &StatusRow, held: Option<Held>) -> Self {
         let batch = &status.row.batch;
+        let held = held.filter(|_| !batch.is_ended());
         let counts = Counts::from(status.counts);
-        let waiting_on = batch.waiting_on.as_ref().map(WaitingDocument::from);
+        let waiting_on = held
+            .map(|held| WaitingDocument::on_bus(held, batch))
+            .or_else(|| batch.waiting_on.as_ref().map(WaitingDocument::from));
         Self {
             batch_id: batch.id,
             name: status.row.name.as_ref().map(|name| name.0.clone()),
@@ -137,7 +143,7 @@ impl StatusDocument {
             updated_at: batch.updated_at,
             ended_at: batch.ended_at,
             phases: phases(batch, waiting_on.as_ref()),
-            sentence: sentence(batch, &counts),
+            sentence: sentence(batch, &counts, held),
             counts,
             waiting_on,
         }
@@ -179,6 +185,22 @@ impl From<EssayCounts> for Counts {
         let EssayCounts { waiting, in_progress, succeeded, failed, cancelled, skipped } = counts;
         Self { total: counts.total(), waiting, in_progress, succeeded, failed, cancelled, skipped }
     }
+}
+
+impl WaitingDocument {
+    fn on_bus(held: Held, batch: &Batch) -> Self {
+        Self {
+            code: WaitingCode::BusUnreachable,
+            detail: messages(held.messages),
+            since: held.since.map_or(batch.updated_at, |since| since.max(batch.updated_at)),
+            next_check_at: None,
+        }
+    }
+}
+
+/// As in "6 messages".
+pub(super) fn messages(n: i64) -> String {
+    if n == 1 { "1 message".to_owned() } else { format!("{n} messages") }
 }
 
 impl From<&WaitingOn> for WaitingDocument {

@@ -2,12 +2,17 @@
 
 use domain::{AttentionCode, Batch, End, Stage, WaitingCode};
 
-use super::Counts;
+use super::document::messages;
+use super::{Counts, Held};
 use crate::http::problem::sentence as as_sentence;
 
 /// Says where the batch is: what is ready, what is being worked on, what failed, and what somebody should do.
-pub(super) fn sentence(batch: &Batch, counts: &Counts) -> String {
+pub(super) fn sentence(batch: &Batch, counts: &Counts, held: Option<Held>) -> String {
     let mut parts = vec![standing(batch, counts)];
+    parts.extend(held.map(|held| {
+        let verb = if held.messages == 1 { "waits" } else { "wait" };
+        format!("{} {verb} for the event bus, which cannot be used just now", messages(held.messages))
+    }));
     parts.extend(failures(batch, counts));
     if batch.paused && !batch.is_ended() {
         parts.push("paused, no further phase begins until it is resumed".to_owned());

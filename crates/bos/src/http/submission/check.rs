@@ -82,6 +82,7 @@ pub(super) fn header(faults: &mut Faults, header: Header, bounds: Bounds, fixed:
             essay_instructions: essay_instructions.map(Private),
             assignment_id,
             prompt_storage_id: prompt_storage_id.map(Into::into),
+            traceparent: None,
         },
         labels: labels(faults, header.labels, bounds),
         phases: phases(faults, "/phases", &header.phases, fixed.served),

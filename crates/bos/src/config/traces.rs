@@ -1,0 +1,134 @@
+//! Values of the settings about traces.
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::setting::Setting;
+
+/// The base URL of an OTLP collector, without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectorUrl(String);
+
+impl CollectorUrl {
+    /// Where spans go.
+    pub fn of_spans(&self) -> String {
+        format!("{}/v1/traces", self.0)
+    }
+}
+
+impl Setting for CollectorUrl {
+    fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|_| "is not a URL, such as http://localhost:4318".to_owned())?;
+        match url.scheme() {
+            "http" => {}
+            "https" => {
+                return Err(
+                    "is an https:// URL, which is not spoken here: name a collector near by that forwards"
+                        .to_owned(),
+                );
+            }
+            _ => return Err("is not an http:// URL".to_owned()),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("carries a user name or password, which a URL must not".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("carries a query or a fragment; only a base URL makes sense here".to_owned());
+        }
+        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+    }
+}
+
+/// Headers that a collector wants, as OpenTelemetry writes them: `name=value,name=value`, values percent-encoded.
+#[derive(Debug, Clone)]
+pub struct CollectorHeaders(pub SecretString);
+
+impl CollectorHeaders {
+    fn pairs(text: &str) -> impl Iterator<Item = Option<(String, String)>> {
+        text.split(',').map(str::trim).filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            let name = name.trim().to_ascii_lowercase();
+            let value = decoded(value.trim())?;
+            let is_name = !name.is_empty()
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+            let is_value = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+            (is_name && is_value).then_some((name, value))
+        })
+    }
+
+    /// The headers, names in lower case.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        use secrecy::ExposeSecret as _;
+        Self::pairs(self.0.expose_secret()).flatten().collect()
+    }
+}
+
+impl Setting for CollectorHeaders {
+    const SECRET: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if Self::pairs(text).any(|pair| pair.is_none()) {
+            return Err("is not a list of name=value with commas between, values percent-encoded".to_owned());
+        }
+        Ok(Self(SecretString::from(text)))
+    }
+}
+
+/// Undoes percent-encoding; none where it is none, or no text.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(if byte == b'%' {
+            let mut digit = || char::from(rest.next()?).to_digit(16);
+            u8::try_from(digit()? * 16 + digit()?).ok()?
+        } else {
+            byte
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A part of a whole, from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Part(pub f64);
+
+impl Setting for Part {
+    fn parse(text: &str) -> Result<Self, String> {
+        let part: Option<f64> = text.parse().ok();
+        part.filter(|part| (0.0..=1.0).contains(part))
+            .map(Self)
+            .ok_or_else(|| "is not a part from 0 to 1, such as 0.05".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_go_below_the_base_address() {
+        let of = |text| CollectorUrl::parse(text).map(|url| url.of_spans());
+        assert_eq!(of("http://localhost:4318").unwrap(), "http://localhost:4318/v1/traces");
+        assert_eq!(of("http://localhost:4318/otlp/").unwrap(), "http://localhost:4318/otlp/v1/traces");
+        for refused in ["localhost:4318", "https://localhost", "http://me:you@localhost", "http://x/?a=b"] {
+            assert!(of(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn headers_are_read_as_opentelemetry_writes_them() {
+        let headers = CollectorHeaders::parse("Authorization=Bearer%20abc=, x-tenant=school").unwrap();
+        let expected = [("authorization", "Bearer abc="), ("x-tenant", "school")];
+        assert_eq!(headers.headers(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        for refused in ["authorization", "a b=c", "a=%2", "a=%0d%0ab: c", "=x"] {
+            assert!(CollectorHeaders::parse(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_from_nothing_to_everything() {
+        assert_eq!(Part::parse("0.25"), Ok(Part(0.25)));
+        assert!(["-0.1", "1.1", "NaN", "half"].iter().all(|text| Part::parse(text).is_err()));
+    }
+}

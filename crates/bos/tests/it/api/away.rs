@@ -1,0 +1,105 @@
+//! The event bus is away: a batch says so for as long as messages of its own wait, and its tag says it too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use axum::http::StatusCode;
+use contract::Topic;
+use engine::News;
+use engine::ports::{Broker, BrokerError, Placed, Record, SendError, Subscription};
+use futures::future::BoxFuture;
+use serde_json::json;
+
+use super::{Api, batch};
+use crate::databases::on_postgres;
+
+/// A bus that is away or not, as it is told. Nobody sends anything here.
+#[derive(Debug, Default)]
+struct Switch {
+    is_away: AtomicBool,
+}
+
+#[async_trait]
+impl Broker for Switch {
+    fn send(&self, _: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+        Box::pin(async { Err(SendError::Unavailable { code: "broker_unreachable" }) })
+    }
+
+    async fn publish(&self, _: Vec<Record>) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
+    async fn subscribe(&self, _: &'static str, _: Vec<Topic>) -> Result<Box<dyn Subscription>, BrokerError> {
+        Err(BrokerError { doing: "subscribe", source: "nobody reads here".into() })
+    }
+
+    fn trouble(&self) -> Option<&'static str> {
+        self.is_away.load(Ordering::SeqCst).then_some("broker_unreachable")
+    }
+}
+
+async fn says_so(api: &Api, bus: &Switch) {
+    let away = |is_away| bus.is_away.store(is_away, Ordering::SeqCst);
+    let mut body = batch(3);
+    body["phases"] = json!(["spellcheck"]);
+    let id = api.post_json("/v1/batch", &body).await.json()["batch_id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/batch/{id}/status");
+    away(true);
+    let status = api.get(&path).await;
+    assert_eq!((status.header("etag"), &status.json()["waiting_on"]["code"]), ("\"1\"", &json!("texts")));
+
+    // The registration and three texts.
+    api.store_texts(&id).await;
+    let held = api.get(&path).await;
+    let tag = held.header("etag").to_owned();
+    assert!(tag.starts_with("\"2-"), "{tag}");
+    let status = held.json();
+    assert_eq!((&status["revision"], &status["waiting_on"]["code"]), (&json!(2), &json!("bus_unreachable")));
+    assert_eq!(status["waiting_on"]["detail"], "4 messages");
+    assert_eq!(status["waiting_on"]["since"], status["updated_at"]);
+    assert_eq!(
+        status["sentence"],
+        "3 essays stored; the lifecycle service is being told; 4 messages wait for the event bus, which cannot be used \
+         just now."
+    );
+    let whole = api.get(&format!("/v1/batch/{id}")).await;
+    assert_eq!((whole.header("etag"), &whole.json()["waiting_on"]), (tag.as_str(), &status["waiting_on"]));
+    for path in [&path, &format!("/v1/batch/{id}")] {
+        assert_eq!(api.get_with(path, "if-none-match", &tag).await.status, StatusCode::NOT_MODIFIED);
+        assert_eq!(api.get_with(path, "if-none-match", "\"2\"").await.status, StatusCode::OK);
+    }
+    let waiting = format!("{path}?wait=20s");
+    let (news, ()) = tokio::join!(api.get_with(&waiting, "if-none-match", &tag), async {
+        tokio::task::yield_now().await;
+        away(false);
+    });
+    assert_eq!((news.status, news.header("etag")), (StatusCode::OK, "\"2\""));
+    assert_eq!(news.json()["waiting_on"]["code"], "registration");
+
+    // What waits is another batch's, or nobody waits any more.
+    away(true);
+    let other = api.batch_of(1).await;
+    let other = api.get(&format!("/v1/batch/{other}/status")).await.json();
+    assert_eq!(other["waiting_on"]["code"], "texts");
+    api.tell(id.parse().unwrap(), News::Cancel(domain::CancelMode::Abandon)).await;
+    let ended = api.get(&path).await;
+    assert_eq!((ended.header("etag"), &ended.json()["waiting_on"]), ("\"3\"", &json!(null)));
+}
+
+#[tokio::test]
+async fn a_batch_whose_messages_wait_for_the_bus_says_so_in_its_status_and_its_tag() {
+    let bus = Arc::<Switch>::default();
+    let api = Api::on_bus(None, Arc::<Switch>::clone(&bus)).await;
+    says_so(&api, &bus).await;
+}
+
+#[tokio::test]
+async fn it_says_so_on_postgresql_too() {
+    on_postgres(async |store, _| {
+        let bus = Arc::<Switch>::default();
+        let api = Api::on_bus(Some(store), Arc::<Switch>::clone(&bus)).await;
+        says_so(&api, &bus).await;
+    })
+    .await;
+}

@@ -1,0 +1,55 @@
+//! A collector that is away, or takes calls and never answers.
+
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+
+use crate::host::Client;
+use crate::program::Server;
+
+/// Hands batches in, stops the service, and gives its log.
+async fn served(endpoint: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let endpoint = format!("otel_exporter_otlp_endpoint={endpoint}");
+    let mut server = Server::logging(&folder.path().join("data"), &[&endpoint, "log_format=text"], &log);
+    let client = Client::of(&server);
+    let mut slowest = Duration::ZERO;
+    let mut batches = Vec::new();
+    for number in 0..50 {
+        let began = Instant::now();
+        batches.push(client.accepted(&format!("class {number}")).await);
+        slowest = slowest.max(began.elapsed());
+    }
+    for batch in &batches {
+        client.until(batch, "ready").await;
+    }
+    // A call of the collector may take five seconds.
+    assert!(slowest < Duration::from_secs(4), "{slowest:?}");
+    let began = Instant::now();
+    server.signal("TERM");
+    assert_eq!(server.ended().code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    std::fs::read_to_string(log).unwrap()
+}
+
+fn lines(log: &str, words: &str) -> usize {
+    log.lines().filter(|line| line.contains(words)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_is_away_slows_nothing_and_is_complained_of_once() {
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", door.local_addr().unwrap());
+    drop(door);
+    let log = served(&endpoint).await;
+    assert_eq!(lines(&log, "the collector of traces takes no spans"), 1, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_never_answers_slows_nothing_and_holds_up_no_stop() {
+    // Connections are made and nobody reads from them.
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let log = served(&format!("http://{}", door.local_addr().unwrap())).await;
+    assert!(lines(&log, "the collector of traces takes no spans") <= 1, "{log}");
+}
