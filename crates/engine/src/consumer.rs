@@ -111,7 +111,7 @@ pub async fn replay(engine: &Engine, delivery: Delivery) -> Result<Dealt, Error>
 }
 
 /// Reads and applies messages; says of each what came of it.
-async fn deal(engine: &Engine, deliveries: &[Delivery]) -> Result<Vec<Dealt>, Error> {
+pub(crate) async fn deal(engine: &Engine, deliveries: &[Delivery]) -> Result<Vec<Dealt>, Error> {
     let mut news = Vec::with_capacity(deliveries.len());
     let mut told = Vec::with_capacity(deliveries.len());
     // A message without a line of its own below is foreign.
@@ -144,7 +144,7 @@ fn count(outcome: &'static str) {
 }
 
 /// A pointer, a hash and a reason: the payload stays on the bus.
-fn dead_letter(engine: &Engine, delivery: &Delivery, code: &'static str) -> DeadLetter {
+pub(crate) fn dead_letter(engine: &Engine, delivery: &Delivery, code: &'static str) -> DeadLetter {
     count("dead_letter");
     tracing::warn!(
         topic = delivery.topic.as_str(),
@@ -166,7 +166,7 @@ fn dead_letter(engine: &Engine, delivery: &Delivery, code: &'static str) -> Dead
     }
 }
 
-async fn set_aside(engine: &Engine, letters: Vec<DeadLetter>) -> Result<(), Error> {
+pub(crate) async fn set_aside(engine: &Engine, letters: Vec<DeadLetter>) -> Result<(), Error> {
     if letters.is_empty() {
         return Ok(());
     }
