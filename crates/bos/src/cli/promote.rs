@@ -12,10 +12,11 @@ use crate::telemetry;
 /// Move a stopped embedded installation onto PostgreSQL and Kafka.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
-    bos promote --to postgres://bos@db/bos --kafka kafka-1:9092 --content http://content/v1/content --dry-run\n\n\
-    Batches move as they are, running ones too; then `bos serve` on the new database goes on with them. Texts go to the\n\
-    Content Service. A run that was interrupted is gone on with by the next. Until the end the source is as it was, and\n\
-    afterwards it is no longer served. What --to, --kafka and --content do not name comes from the settings.")]
+    bos promote --to postgres://bos@db/bos --kafka kafka-1:9092 --content http://content/v1/content\n\n\
+    Batches move as they are, running ones too, and `bos serve` on the new database goes on with\n\
+    them; texts go to the Content Service. Whatever interrupts it, the next run goes on. The source\n\
+    is as it was until the last step, and is no longer served afterwards. What --to, --kafka and\n\
+    --content do not name comes from the settings.")]
 pub struct PromoteCommand {
     /// PostgreSQL to go to, empty; a password is better in DATABASE_URL
     #[arg(long, value_name = "URL")]

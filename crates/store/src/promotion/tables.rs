@@ -178,20 +178,6 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
-        name: "inbox",
-        key: 3,
-        page: SMALL,
-        columns: &[
-            is("batch_id", Uuid),
-            is("consumer", Text),
-            is("event_id", Uuid),
-            is("topic", Text),
-            is("part", Int),
-            is("off", Int),
-            is("at", Time),
-        ],
-    },
-    Table {
         name: "idempotency",
         key: 4,
         page: SMALL,
@@ -253,6 +239,8 @@ pub const TABLES: &[Table] = &[
 ];
 
 /// The tables that do not move. `meta` is each installation's own, but for one fact; leases and replicas are of processes; a
-/// dead letter points at a place on a bus, which on another bus is another message's.
+/// dead letter points at a place on a bus, which on another bus is another message's. The inbox knows messages of the old bus,
+/// of which none can come again; a neighbour that derives its ids from what it was told gives the same ones for the same word,
+/// and its word would be taken for a repetition.
 pub const LEFT_BEHIND: &[&str] =
-    &["meta", "leases", "replicas", "local_log", "local_log_positions", "dead_letters"];
+    &["meta", "leases", "replicas", "local_log", "local_log_positions", "dead_letters", "inbox"];
