@@ -17,7 +17,7 @@ mod source;
 mod target;
 mod texts;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
@@ -181,7 +181,7 @@ async fn promote(
     }
     tell(Progress::Copying);
     let sums = source.sums().await?;
-    let preparation = Preparation::open(source, &sums, &folder, config, pace).await?;
+    let preparation = Preparation::open(source, &sums, &folder, pace).await?;
     let outcome = async {
         target.refuse_others(Some(preparation.id)).await?;
         preparation.run(config, pace, tell).await?;
@@ -221,7 +221,7 @@ async fn finish_again(source: &Source, target: &Target, promoted: Promoted) -> R
 }
 
 /// The copy has served its time. One that cannot be deleted does no harm.
-fn tidy_up(folder: &PathBuf) {
+fn tidy_up(folder: &Path) {
     if let Err(error) = std::fs::remove_dir_all(folder)
         && error.kind() != std::io::ErrorKind::NotFound
     {

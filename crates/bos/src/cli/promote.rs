@@ -18,8 +18,9 @@ use crate::telemetry;
     is as it was until the last step, and is no longer served afterwards. What --to, --kafka and\n\
     --content do not name comes from the settings.")]
 pub struct PromoteCommand {
-    /// PostgreSQL to go to, empty; a password is better in DATABASE_URL
+    /// PostgreSQL to go to, empty
     #[arg(long, value_name = "URL")]
+    #[arg(help = "PostgreSQL to go to, empty; a password is better in DATABASE_URL")]
     to: Option<String>,
     /// Kafka that is there
     #[arg(long, value_name = "SERVERS")]

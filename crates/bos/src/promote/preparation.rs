@@ -84,7 +84,6 @@ impl Preparation {
         source: &Source,
         sums_of_source: &[Sum],
         folder: &Path,
-        _config: &Config,
         pace: &Pace,
     ) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(|source| Error::File { file: folder.to_owned(), source })?;

@@ -114,10 +114,10 @@ impl Target {
             let mut last: Option<Vec<Value>> = None;
             loop {
                 let after = last.take();
-                let page = page(&from.store, table, after, skip).await.map_err(Error::of("copy"))?;
-                let Some(row) = page.last() else { break };
+                let rows = page(&from.store, table, after, skip).await.map_err(Error::of("copy"))?;
+                let Some(row) = rows.last() else { break };
                 (last, skip) = (Some(row.clone()), 0);
-                self.pour_page(at, table, Arc::new(page)).await?;
+                self.pour_page(at, table, Arc::new(rows)).await?;
                 pace.step()?;
             }
         }

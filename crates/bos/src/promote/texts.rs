@@ -63,9 +63,9 @@ async fn move_some(
             continue;
         };
         let nonsense = || Err(ContentError::Unavailable { code: "content_nonsense", retry_after: None });
-        let new = answers.next().unwrap_or_else(nonsense).map_err(away)?;
+        let new = answers.next().unwrap_or_else(nonsense).map_err(|error| away(&error))?;
         // Only what comes back as it went is stored.
-        if to.fetch(&new).await.map_err(away)? != text {
+        if to.fetch(&new).await.map_err(|error| away(&error))? != text {
             return Err(Error::Content { code: "content_differs" });
         }
         moved.push((id, Some(new)));
@@ -73,8 +73,8 @@ async fn move_some(
     Ok(moved)
 }
 
-fn away(error: ContentError) -> Error {
-    match error {
+fn away(error: &ContentError) -> Error {
+    match *error {
         ContentError::Unavailable { code, .. } | ContentError::Refused { code } => Error::Content { code },
     }
 }

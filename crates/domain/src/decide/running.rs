@@ -115,12 +115,13 @@ fn registered(step: &mut Step<'_>, running: Running) -> Reason {
 }
 
 /// Has the open essays worked on, counted from now.
-fn dispatch(step: &mut Step<'_>, running: Running) {
+fn dispatch(step: &mut Step<'_>, mut running: Running) {
     let (phase, attempt, open, now) = (running.phase, running.attempt, running.open, step.now);
     let via = if running.expects_outcome { Via::Command } else { Via::Requests };
     step.batch.attention = None;
     step.batch.edit_record(phase, |record| record.started_at = Some(now));
-    step.batch.stage = Stage::Running(Running { seen_life: false, ..running });
+    running.seen_life = false;
+    step.batch.stage = Stage::Running(running);
     step.dispatch(phase, attempt, open, via);
 }
 

@@ -68,6 +68,6 @@ impl Tx {
 /// The slot of a batch or of an essay, which has its batch's.
 fn slot_of(key: &str) -> Option<Slot> {
     let id = Uuid::try_parse(key).ok()?;
-    let essay = || EssayId::try_from(id).ok().map(|essay| essay.batch());
-    BatchId::from_uuid(id).ok().or_else(essay).map(|batch| batch.slot())
+    let of_essay = || EssayId::try_from(id).ok().map(EssayId::slot);
+    BatchId::from_uuid(id).ok().map(BatchId::slot).or_else(of_essay)
 }

@@ -145,14 +145,14 @@ impl World {
         decision.changed
     }
 
-    /// What is told twice happens once. Of news that is told again, a compare-and-set changes no row.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only some news is told with row counts")]
     /// Other neighbours serve from now on, whom each attempt is new to.
     fn replace_neighbours(&mut self) {
         self.rows.commands.clear();
         self.apply(Input::NeighboursReplaced);
     }
 
+    /// What is told twice happens once. Of news that is told again, a compare-and-set changes no row.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only some news is told with row counts")]
     fn apply_again(&mut self, input: Input) {
         let again = match input {
             Input::Append { .. } | Input::Start { .. } | Input::Retry { .. } | Input::Cancel { .. } => return,

@@ -58,13 +58,13 @@ async fn what_cannot_go_well_is_refused_with_its_code_and_nothing_is_changed() {
 
         claim(&store, 7).await;
         refused(&promote(&folder, &url, &kafka, &content, &[]), "target_of_another");
-        let served = bos(&["serve", "--port", "0", "--data-dir", &folder])
+        let ran = bos(&["serve", "--port", "0", "--data-dir", &folder])
             .env("DATABASE_URL", &url)
             .env("KAFKA_BOOTSTRAP_SERVERS", &kafka)
             .env("CONTENT_SERVICE_URL", &content)
             .output()
             .unwrap();
-        refused(&served.into(), "promotion_unfinished");
+        refused(&ran.into(), "promotion_unfinished");
         companions.stop().await;
     })
     .await;
