@@ -1,52 +1,13 @@
 //! An embedded installation that moves to other neighbours: what the old ones have said is applied, what they were told is
 //! forgotten, and every batch is told that others serve now. Each function is one turn that may be killed anywhere and repeated.
 
-use contract::Topic;
 use domain::BatchId;
 use store::Lane;
 use uuid::Uuid;
 
-use crate::consumer::{CONSUMER, Dealt, dead_letter, deal, set_aside};
-use crate::local_broker::{READ_BYTES, delivery};
-use crate::ports::Delivery;
-use crate::{Cause, Engine, Error, Message, News, Origin};
+use crate::{Cause, Engine, Error, Message, News, Origin, to_wire};
 
-/// Records read in one turn.
-const RECORDS: u32 = 500;
-
-/// Applies news that lies unread on the embedded log. False when there is none left.
-///
-/// # Errors
-/// When the store does not answer; the position stands where it stood.
-pub async fn catch_up(engine: &Engine) -> Result<bool, Error> {
-    let topics: Vec<&'static str> = Topic::READ.iter().map(|topic| topic.as_str()).collect();
-    let page = engine
-        .store
-        .read(move |tx| {
-            Box::pin(async move {
-                let after = tx.log_position(CONSUMER).await?.map_or(0, |next| next - 1);
-                tx.read_log(after, &topics, RECORDS, READ_BYTES).await
-            })
-        })
-        .await?;
-    if page.records.is_empty() {
-        return Ok(false);
-    }
-    let deliveries: Vec<Delivery> = page.records.into_iter().filter_map(delivery).collect();
-    let mut aside = Vec::new();
-    for (dealt, delivery) in deal(engine, &deliveries).await?.into_iter().zip(&deliveries) {
-        if let Dealt::Unusable { code } = dealt {
-            aside.push(dead_letter(engine, delivery, code));
-        }
-    }
-    set_aside(engine, aside).await?;
-    let next = page.scanned_to + 1;
-    engine
-        .store
-        .unit(Lane::Task, move |tx| Box::pin(async move { tx.set_log_position(CONSUMER, next).await }))
-        .await?;
-    Ok(true)
-}
+pub use crate::consumer::catch_up;
 
 /// Forgets what waits to be told to the neighbours of before: the new ones are told anew, from the rows. What is said to
 /// everybody stays. Says how many messages are gone.
@@ -54,7 +15,7 @@ pub async fn catch_up(engine: &Engine) -> Result<bool, Error> {
 /// # Errors
 /// When the store does not answer.
 pub async fn forget_commands(engine: &Engine) -> Result<u64, Error> {
-    let keep = Topic::BatchPipelineCompleted.as_str();
+    let keep = to_wire::SAID_TO_EVERYBODY.as_str();
     let gone =
         engine.store.unit(Lane::Task, move |tx| Box::pin(async move { tx.keep_only_outbox_of(keep).await }));
     Ok(gone.await?)
