@@ -26,6 +26,7 @@ pub mod openapi;
 pub mod outbox;
 pub mod output;
 mod progress;
+pub mod promote;
 mod rows;
 pub mod serve;
 mod shapes;
@@ -192,6 +193,8 @@ pub enum Command {
     Audit(audit::AuditCommand),
     /// Bring the tables of PostgreSQL up to date
     Migrate(migrate::MigrateCommand),
+    /// Move an embedded installation onto PostgreSQL and Kafka
+    Promote(promote::PromoteCommand),
     /// Look at everything the service needs, and say how to mend it
     Doctor(doctor::DoctorCommand),
     /// Look after messages on their way to the bus
@@ -248,6 +251,7 @@ fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
         #[cfg(feature = "kafka")]
         Command::Audit(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
         Command::Migrate(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::Promote(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
         Command::Doctor(command) => on(&mut Builder::new_current_thread(), command.run(output)),
         Command::Outbox(command) => on(&mut Builder::new_current_thread(), command.run(output)),
         Command::DeadLetter(command) => on(&mut Builder::new_current_thread(), command.run(output)),
@@ -270,6 +274,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn exit_of(error: &anyhow::Error) -> Exit {
     let is_usage = error.is::<crate::config::Error>()
         || error.is::<files::Error>()
+        || error.downcast_ref().is_some_and(crate::promote::Error::is_refusal)
         || matches!(error.downcast_ref(), Some(store::Error::Unfit { .. }))
         || error.downcast_ref().is_some_and(crate::run::Error::is_of_the_configuration);
     match error.downcast_ref::<Failure>() {

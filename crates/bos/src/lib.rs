@@ -19,6 +19,7 @@ pub mod http;
 pub mod kafka;
 pub mod metrics;
 mod neighbours;
+pub mod promote;
 pub mod run;
 pub mod serve;
 pub mod tasks;

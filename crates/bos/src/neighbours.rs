@@ -41,7 +41,7 @@ pub(crate) async fn postgres(config: &Config) -> Result<Store, Error> {
 /// Refuses tables that are not there, or that this program cannot work with.
 pub(crate) async fn fits(store: &Store) -> Result<(), Error> {
     let problem = match store.schema().await? {
-        Some(schema) if store::fits(schema) => return Ok(()),
+        Some(schema) if store::fits(schema) => return is_whole(store).await,
         Some((_, min_reader)) if min_reader > store::SCHEMA => {
             format!(
                 "the database asks for a program of schema {min_reader} or newer; this one knows {}",
@@ -57,6 +57,20 @@ pub(crate) async fn fits(store: &Store) -> Result<(), Error> {
         None => "the database has no tables yet: run `bos migrate up`".to_owned(),
     };
     Err(store::Error::Unfit { problem }.into())
+}
+
+/// Refuses a database that a promotion has not finished: half an installation must not be served.
+async fn is_whole(store: &Store) -> Result<(), Error> {
+    match store.read(|tx| Box::pin(async move { tx.promotion().await })).await? {
+        Some(promotion) if !promotion.is_done => {
+            let problem =
+                "an installation is being promoted into this database (promotion_unfinished): run the same \
+                `bos promote` again until it is done"
+                    .to_owned();
+            Err(store::Error::Unfit { problem }.into())
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The event bus.

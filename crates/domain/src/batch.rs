@@ -55,6 +55,9 @@ pub struct Batch {
     pub phases: Vec<PhaseRecord>,
     /// Where it is in its life.
     pub stage: Stage,
+    /// The lifecycle service of today has never heard of the batch: it is told before it is commanded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unregistered: bool,
     /// What it waits for. Present exactly while it has not ended.
     pub waiting_on: Option<WaitingOn>,
     /// What a person should look at.

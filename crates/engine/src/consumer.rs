@@ -13,6 +13,7 @@ use store::{DeadLetter, Lane};
 use tokio_util::sync::CancellationToken;
 
 use crate::from_wire::{Read, read};
+use crate::local_broker::{READ_BYTES, delivery};
 use crate::ports::{Broker, BrokerError, Delivery, Subscription};
 use crate::{Applied, CrashPoint, Engine, Error, metrics};
 
@@ -21,6 +22,8 @@ pub const CONSUMER: &str = "batch-orchestrator-service-rs";
 
 /// Messages taken in one turn.
 const TURN: usize = 500;
+/// Records of the embedded log taken in one turn by whoever only catches up.
+const LOG_TURN: u32 = 500;
 
 /// Reads until `end`.
 pub async fn run(engine: Arc<Engine>, broker: Arc<dyn Broker>, end: CancellationToken) {
@@ -86,6 +89,40 @@ pub async fn turn(engine: &Engine, subscription: &mut dyn Subscription) -> Resul
     subscription.commit().await?;
     metrics::turn("consumer", started.elapsed());
     Ok(())
+}
+
+/// Applies news that lies unread on the embedded log. False when there is none left.
+///
+/// # Errors
+/// When the store does not answer; the position stands where it stood.
+pub async fn catch_up(engine: &Engine) -> Result<bool, Error> {
+    let topics: Vec<&'static str> = Topic::READ.iter().map(|topic| topic.as_str()).collect();
+    let page = engine
+        .store
+        .read(move |tx| {
+            Box::pin(async move {
+                let after = tx.log_position(CONSUMER).await?.map_or(0, |next| next - 1);
+                tx.read_log(after, &topics, LOG_TURN, READ_BYTES).await
+            })
+        })
+        .await?;
+    if page.records.is_empty() {
+        return Ok(false);
+    }
+    let deliveries: Vec<Delivery> = page.records.into_iter().filter_map(delivery).collect();
+    let mut aside = Vec::new();
+    for (dealt, delivery) in deal(engine, &deliveries).await?.into_iter().zip(&deliveries) {
+        if let Dealt::Unusable { code } = dealt {
+            aside.push(dead_letter(engine, delivery, code));
+        }
+    }
+    set_aside(engine, aside).await?;
+    let next = page.scanned_to + 1;
+    engine
+        .store
+        .unit(Lane::Task, move |tx| Box::pin(async move { tx.set_log_position(CONSUMER, next).await }))
+        .await?;
+    Ok(true)
 }
 
 /// What came of a message.

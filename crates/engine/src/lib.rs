@@ -10,6 +10,8 @@
 //! - [`consumer`]: bus → news
 //! - [`prune`]: what is past its time → gone
 //!
+//! [`promotion`] is no task: it is what an installation does once, on its way to other neighbours.
+//!
 //! The tasks are alike: woken by a signal after a commit (a hint) and by a period (certainty); they take no input, read their
 //! table, are safe to run twice and to kill anywhere.
 
@@ -27,6 +29,7 @@ pub mod metrics;
 mod news;
 mod perform;
 pub mod ports;
+pub mod promotion;
 pub mod prune;
 pub mod relay;
 mod resolve;

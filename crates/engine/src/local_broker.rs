@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use contract::Topic;
 use futures::future::BoxFuture;
-use store::{Lane, LogRow, Store, Tx};
+use store::{Lane, LogRecord, LogRow, Store, Tx};
 use tokio::sync::watch;
 
 use crate::ports::{Broker, BrokerError, Delivery, Placed, Record, SendError, Subscription};
@@ -21,7 +21,7 @@ use crate::{Traceparent, metrics};
 /// Messages that move from the outbox in one transaction.
 const MOVE_ROWS: u32 = 2_000;
 /// Bytes a reader takes at once.
-const READ_BYTES: usize = 8 << 20;
+pub(crate) const READ_BYTES: usize = 8 << 20;
 
 /// The log, and the bell that tells readers of new records.
 #[derive(Debug, Clone)]
@@ -214,20 +214,7 @@ impl Subscription for LocalSubscription {
                 .await
                 .map_err(cannot("read"))?;
             self.position = read.scanned_to.max(after);
-            let deliveries: Vec<Delivery> = read
-                .records
-                .into_iter()
-                .filter_map(|record| {
-                    Some(Delivery {
-                        topic: record.row.topic.parse().ok()?,
-                        partition: 0,
-                        offset: record.id,
-                        key: record.row.key,
-                        value: record.row.value.into(),
-                        trace: place(&record.row.headers),
-                    })
-                })
-                .collect();
+            let deliveries: Vec<Delivery> = read.records.into_iter().filter_map(delivery).collect();
             if !deliveries.is_empty() {
                 return Ok(deliveries);
             }
@@ -244,6 +231,18 @@ impl Subscription for LocalSubscription {
         self.position = self.committed;
         Ok(())
     }
+}
+
+/// A record of the log as its readers get it; none of a topic that this program does not know.
+pub(crate) fn delivery(record: LogRecord) -> Option<Delivery> {
+    Some(Delivery {
+        topic: record.row.topic.parse().ok()?,
+        partition: 0,
+        offset: record.id,
+        key: record.row.key,
+        value: record.row.value.into(),
+        trace: place(&record.row.headers),
+    })
 }
 
 fn cannot(doing: &'static str) -> impl Fn(store::Error) -> BrokerError {

@@ -51,6 +51,8 @@ pub enum News {
         /// Essays that did not.
         failed: Vec<EssayId>,
     },
+    /// Other neighbours serve from now on.
+    NeighboursReplaced,
     /// A caller wants phases run.
     StartRequested {
         /// Which.

@@ -86,6 +86,7 @@ pub(crate) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
                 failed: named.failed + unnamed,
             })
         }
+        News::NeighboursReplaced => Some(Input::NeighboursReplaced),
         News::StartRequested { phases } => Some(Input::Start { phases: phases.clone() }),
         // It has fired, whatever is decided; a decision may set it anew. One that is not there has fired already, in another
         // process that believed that the shard was its own, or it was set anew since it was read: what stands in its place is

@@ -15,6 +15,9 @@ use uuid::Uuid;
 
 use crate::{Error, Settings, Traceparent};
 
+/// What is said to everybody who listens; all else is said to the neighbours that work for a batch.
+pub(crate) const SAID_TO_EVERYBODY: Topic = Topic::BatchPipelineCompleted;
+
 /// The outbox rows of one message, which carry this place in a trace. Takes the next numbers of the batch's sequence.
 pub(crate) async fn messages(
     tx: &mut Tx,

@@ -28,6 +28,7 @@ mod param;
 mod partitions;
 mod postgres;
 mod private;
+pub mod promotion;
 mod prune;
 mod reads;
 mod sqlite;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::Now;
 use crate::error::Error;
+use crate::promotion::{PROMOTED, Promoted};
 use crate::sqlx::{self, PgPool};
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -43,6 +44,9 @@ pub const fn fits((current, min_reader): (i64, i64)) -> bool {
 pub(crate) fn sqlite(conn: &Connection, path: &Path, now: &Now) -> Result<(), Error> {
     let refused = |e| Error::sqlite("bring its tables up to date", e);
     let current = sqlite_version(conn).map_err(refused)?;
+    if current.is_some() {
+        still_here(conn, path)?;
+    }
     if let Some((current, min_reader)) = current {
         if min_reader > SCHEMA {
             return Err(too_new(current, min_reader));
@@ -65,6 +69,25 @@ pub(crate) fn sqlite(conn: &Connection, path: &Path, now: &Now) -> Result<(), Er
         conn.execute_batch(&text).map_err(refused)?;
     }
     Ok(())
+}
+
+/// Refuses a file whose installation lives elsewhere now: both would send, and each would know half.
+fn still_here(conn: &Connection, path: &Path) -> Result<(), Error> {
+    let told: Option<String> = conn
+        .query_row("SELECT value FROM meta WHERE key = ?1", [PROMOTED], |row| row.get(0))
+        .optional()
+        .map_err(|e| Error::sqlite("read where its installation is", e))?;
+    let Some(told) = told else { return Ok(()) };
+    let there = serde_json::from_str::<Promoted>(&told);
+    let Promoted { to, at, .. } = there.map_err(|_| Error::corrupt("meta", "value", PROMOTED))?;
+    Err(Error::Unfit {
+        problem: format!(
+            "the installation of {} was promoted to PostgreSQL at {to} on {} (promoted); serve it from there with \
+             DATABASE_URL, and keep or delete this folder",
+            path.display(),
+            at.format("%Y-%m-%d")
+        ),
+    })
 }
 
 /// Refuses tables that are not up to date.

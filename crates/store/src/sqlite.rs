@@ -184,6 +184,19 @@ impl Lite {
             .unwrap_or_else(|_| Err(E::from(defect("a read panicked"))))
     }
 
+    /// Copies the database as it is at this moment into a new file, away from the async threads.
+    pub(crate) async fn copy_to(&self, file: PathBuf) -> Result<(), Error> {
+        let doing = "copy its file";
+        let from = self.readers.path.clone();
+        let copy = move || {
+            let conn = connect(&from, true)?;
+            conn.execute("VACUUM INTO ?1", [file.to_string_lossy()])
+                .map(drop)
+                .map_err(|e| Error::sqlite(doing, e))
+        };
+        tokio::task::spawn_blocking(copy).await.unwrap_or_else(|_| Err(defect("a copy panicked")))
+    }
+
     pub(crate) fn missing_file(&self) -> Option<&Path> {
         self.identity.missing()
     }

@@ -4,6 +4,7 @@
 mod broker;
 mod documents;
 mod operators;
+mod promotion;
 mod road;
 #[cfg(feature = "otlp")]
 mod traces;

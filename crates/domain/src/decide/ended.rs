@@ -15,6 +15,7 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
             Err(Refusal::BatchEnded { standing: Standing::from(&step.batch) })
         }
         Input::Close => Ok(Reason::Unchanged),
+        Input::NeighboursReplaced => Ok(step.forget_registration()),
         Input::Start { phases } => start(step, &phases),
         Input::Retry { phase, essays, downstream } => retry(step, phase, essays, downstream),
         // The batch may have been cancelled while these were on their way.

@@ -73,6 +73,9 @@ pub enum Input {
         /// Essays that have failed by this news, those that it does not name among them.
         failed: u32,
     },
+    /// Other neighbours serve from now on, and know nothing of what was said to those before them. What those had to say is
+    /// all applied.
+    NeighboursReplaced,
     /// A timer has run out.
     DeadlinePassed(Timer),
     /// Let no further phase begin.

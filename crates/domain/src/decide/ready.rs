@@ -11,6 +11,7 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
         Input::Accept(_) => Err(Refusal::AlreadyExists),
         Input::Append { .. } => Err(Refusal::NotOpen { standing: Standing::from(&step.batch) }),
         Input::Close => Ok(Reason::Unchanged),
+        Input::NeighboursReplaced => Ok(step.forget_registration()),
         Input::Start { phases } => {
             let reason = step.plan(&phases)?;
             if reason != Reason::Unchanged {

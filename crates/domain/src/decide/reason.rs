@@ -113,6 +113,8 @@ pub enum Reason {
         /// How many.
         essays: u32,
     },
+    /// Other neighbours serve from now on.
+    NeighboursReplaced,
     /// It was so already.
     Unchanged,
     /// The news is about something that is over.
@@ -178,6 +180,9 @@ impl fmt::Display for Reason {
             Self::Cancelled => f.write_str("cancelled"),
             Self::Retried { phase, essays } => {
                 write!(f, "{} again through {phase}", counted(*essays, "essay"))
+            }
+            Self::NeighboursReplaced => {
+                f.write_str("other neighbours serve now, who are told what they must know")
             }
             Self::Unchanged => f.write_str("it was so already"),
             Self::OldNews => f.write_str("news about something that is over"),

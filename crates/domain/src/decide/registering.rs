@@ -27,6 +27,11 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
         Input::Resume => Ok(step.resume()),
         Input::Cancel { mode: _ } => Ok(step.cancel()),
         Input::Retry { .. } => Err(Refusal::not_now(Verb::Retry, &step.batch)),
+        Input::NeighboursReplaced => {
+            step.batch.attention = None;
+            step.register();
+            Ok(Reason::NeighboursReplaced)
+        }
         // Every text is accounted for.
         Input::TextsStored { .. } | Input::StorageStalled { .. } => Ok(Reason::OldNews),
         Input::EssaysReported { succeeded, failed, stale, .. } => {

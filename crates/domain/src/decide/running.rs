@@ -6,7 +6,7 @@ use super::effect::Effect;
 use super::input::{CancelMode, Input, Timer, TimerKind};
 use super::reason::{EndedBy, Reason};
 use super::refusal::{Refusal, Standing};
-use super::step::{Step, take};
+use super::step::{Step, Via, take};
 use crate::batch::{Running, Stage};
 use crate::phase::{FailureCode, Phase, PhaseStatus};
 use crate::settings::after;
@@ -55,6 +55,8 @@ pub(super) fn decide(step: &mut Step<'_>, running: Running, input: Input) -> Res
             Ok(step.cancel())
         }
         Input::Retry { .. } => Err(Refusal::not_now(Verb::Retry, &step.batch)),
+        Input::NeighboursReplaced => Ok(neighbours_replaced(step, running)),
+        Input::Registered if step.batch.unregistered => Ok(registered(step, running)),
         // The registration is confirmed by two events; texts are all accounted for.
         Input::Registered | Input::TextsStored { .. } | Input::StorageStalled { .. } => Ok(Reason::OldNews),
     }
@@ -91,6 +93,38 @@ fn essays_reported(step: &mut Step<'_>, mut running: Running, succeeded: u32, fa
     }
 }
 
+/// Who worked on the phase is gone. Essays that have their word keep it; the others go to whoever serves now.
+fn neighbours_replaced(step: &mut Step<'_>, running: Running) -> Reason {
+    step.forget_registration();
+    // Without an open essay only the outcome is missing. Its time-out ends the phase.
+    if running.open > 0 {
+        step.emit(Effect::ClearTimers);
+        dispatch(step, running);
+    }
+    Reason::NeighboursReplaced
+}
+
+/// A lifecycle service that had not heard of the batch knows it now, so the command may go.
+fn registered(step: &mut Step<'_>, running: Running) -> Reason {
+    step.batch.unregistered = false;
+    step.emit(Effect::ClearTimer(TimerKind::Registration));
+    if running.expects_outcome && running.open > 0 {
+        dispatch(step, running);
+    }
+    Reason::Registered
+}
+
+/// Has the open essays worked on, counted from now.
+fn dispatch(step: &mut Step<'_>, mut running: Running) {
+    let (phase, attempt, open, now) = (running.phase, running.attempt, running.open, step.now);
+    let via = if running.expects_outcome { Via::Command } else { Via::Requests };
+    step.batch.attention = None;
+    step.batch.edit_record(phase, |record| record.started_at = Some(now));
+    running.seen_life = false;
+    step.batch.stage = Stage::Running(running);
+    step.dispatch(phase, attempt, open, via);
+}
+
 /// Ends the phase. Essays that nobody spoke of have failed with it.
 fn concluded(step: &mut Step<'_>, mut running: Running, by: EndedBy, succeeded: u32, failed: u32) -> Reason {
     count(step, &mut running, succeeded, failed);
@@ -102,7 +136,14 @@ fn concluded(step: &mut Step<'_>, mut running: Running, by: EndedBy, succeeded: 
 fn deadline_passed(step: &mut Step<'_>, running: Running, timer: Timer) -> Reason {
     let is_ours =
         timer.run == step.batch.run && timer.phase == Some(running.phase) && timer.attempt == running.attempt;
+    let waits_for_registration = step.batch.unregistered && timer.run == step.batch.run;
     match timer.kind {
+        TimerKind::Registration if waits_for_registration && step.batch.attention.is_none() => {
+            step.attend(AttentionCode::RegistrationOverdue);
+            let due = phase_deadline(step, running.phase);
+            step.wait(WaitingCode::Registration, String::new(), due);
+            Reason::RegistrationOverdue
+        }
         TimerKind::Start if is_ours && !running.seen_life && step.batch.attention.is_none() => {
             step.attend(AttentionCode::NoSignOfLife);
             let due = phase_deadline(step, running.phase);

@@ -159,16 +159,8 @@ impl<'a> Step<'a> {
             };
         });
         let attempt = self.batch.record(phase).map_or(1, |record| record.attempt);
-        let start_by = after(now, self.settings.start_timeout.get(phase));
-        let end_by = after(now, self.settings.phase_timeout.get(phase));
         self.emit(Effect::OpenEssays { phase, attempt });
-        self.emit(Effect::Send(match via {
-            Via::Command => Message::Command { phase, attempt },
-            Via::Requests => Message::SpellcheckRequests { attempt },
-        }));
-        self.set_timer(TimerKind::Start, Some(phase), attempt, start_by);
-        self.set_timer(TimerKind::Phase, Some(phase), attempt, end_by);
-        self.wait(WaitingCode::Results, counted(open, "essay"), Some(start_by.min(end_by)));
+        self.dispatch(phase, attempt, open, via);
         self.batch.stage = Stage::Running(Running {
             phase,
             attempt,
@@ -177,6 +169,40 @@ impl<'a> Step<'a> {
             expects_outcome: via == Via::Command,
             cancelling: false,
         });
+    }
+
+    /// Has the open essays of an attempt worked on, by whoever serves the phase. A lifecycle service that has never heard of
+    /// the batch is told first and commanded when it confirms: it would pass over a command for essays that it does not know.
+    pub(super) fn dispatch(&mut self, phase: Phase, attempt: u32, open: u32, via: Via) {
+        let end_by = after(self.now, self.settings.phase_timeout.get(phase));
+        if via == Via::Command && self.batch.unregistered {
+            self.register();
+        } else {
+            let start_by = after(self.now, self.settings.start_timeout.get(phase));
+            self.emit(Effect::Send(match via {
+                Via::Command => Message::Command { phase, attempt },
+                Via::Requests => Message::SpellcheckRequests { attempt },
+            }));
+            self.set_timer(TimerKind::Start, Some(phase), attempt, start_by);
+            self.wait(WaitingCode::Results, counted(open, "essay"), Some(start_by.min(end_by)));
+        }
+        self.set_timer(TimerKind::Phase, Some(phase), attempt, end_by);
+    }
+
+    /// Tells the lifecycle service which essays the batch holds, and waits for its word.
+    pub(super) fn register(&mut self) {
+        let due = after(self.now, self.settings.registration_timeout);
+        self.emit(Effect::Send(Message::Registration));
+        self.set_timer(TimerKind::Registration, None, 1, due);
+        self.wait(WaitingCode::Registration, String::new(), Some(due));
+    }
+
+    /// The lifecycle service that knew the batch serves no longer. The one that does is told when there is something to do.
+    pub(super) fn forget_registration(&mut self) -> Reason {
+        if self.batch.kind == Kind::Class && self.settings.registration {
+            self.batch.unregistered = true;
+        }
+        Reason::NeighboursReplaced
     }
 
     /// Ends the phase at work, of which no essay is open any more, and goes on or finishes.

@@ -2,14 +2,13 @@
 
 use chrono::{DateTime, Utc};
 
-use super::effect::{Effect, Message};
-use super::input::{Accept, Input, TimerKind};
+use super::input::{Accept, Input};
 use super::reason::Reason;
 use super::refusal::{Refusal, Standing};
 use super::step::{Step, take};
 use crate::batch::{Batch, Kind, Stage};
 use crate::phase::Phase;
-use crate::settings::{Settings, after};
+use crate::settings::Settings;
 use crate::status::{AttentionCode, Verb, WaitingCode};
 use crate::words::counted;
 
@@ -44,6 +43,7 @@ pub(super) fn accept(
         plan: Vec::new(),
         phases: Vec::new(),
         stage: Stage::Storing { open, pending: essays },
+        unregistered: false,
         waiting_on: None,
         attention: None,
         late_news: 0,
@@ -89,6 +89,8 @@ pub(super) fn decide(step: &mut Step<'_>, open: bool, pending: u32, input: Input
         Input::Resume => Ok(step.resume()),
         Input::Cancel { mode: _ } => Ok(step.cancel()),
         Input::Retry { .. } => Err(Refusal::not_now(Verb::Retry, &step.batch)),
+        // Whoever will be told of the batch has not been told yet.
+        Input::NeighboursReplaced => Ok(Reason::Unchanged),
         // Nothing has been sent yet that could bring this, and no timer is set.
         Input::Registered | Input::DeadlinePassed(_) => Ok(Reason::OldNews),
         Input::EssaysReported { succeeded, failed, stale, .. } => {
@@ -156,11 +158,8 @@ fn leave(step: &mut Step<'_>) {
     if step.batch.stored == 0 {
         step.finish(step.end_by_counts());
     } else if step.batch.kind == Kind::Class && step.settings.registration {
-        let due = after(step.now, step.settings.registration_timeout);
         step.batch.stage = Stage::Registering;
-        step.emit(Effect::Send(Message::Registration));
-        step.set_timer(TimerKind::Registration, None, 1, due);
-        step.wait(WaitingCode::Registration, String::new(), Some(due));
+        step.register();
     } else {
         step.go_on();
     }

@@ -5,4 +5,5 @@ mod life;
 mod play;
 mod properties;
 mod refusals;
+mod replaced;
 mod rows;

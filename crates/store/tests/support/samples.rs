@@ -28,6 +28,7 @@ pub(crate) fn batch(number: u64, essays: u32) -> Batch {
         succeeded: 0,
         failed: 0,
         paused: false,
+        unregistered: false,
         plan: Vec::new(),
         phases: Vec::new(),
         stage: Stage::Storing { open: false, pending: essays },

@@ -36,6 +36,9 @@ fn standing(batch: &Batch, counts: &Counts) -> String {
             let end = if running.cancelling { "; cancelled, it ends with this phase" } else { "" };
             let work = match (open, batch.waiting_on.as_ref().map(|waiting| waiting.code)) {
                 (0, _) | (_, Some(WaitingCode::Outcome)) => format!("waiting for the outcome of {phase}"),
+                (_, Some(WaitingCode::Registration)) => {
+                    format!("the lifecycle service is being told, {phase} comes after")
+                }
                 (open, _) => format!("{phase} is working on {open}"),
             };
             format!("{} of {total} ready; {work}{end}", counts.succeeded)

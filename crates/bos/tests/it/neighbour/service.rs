@@ -94,6 +94,27 @@ impl Service {
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
+    /// The lines of JSON at a path.
+    #[cfg(feature = "kafka")]
+    pub(crate) async fn lines(&self, path: &str) -> Vec<Value> {
+        let base = self.address.trim_end_matches("/v1");
+        let answer = self.http.get(format!("{base}{path}")).send().await.unwrap().text().await.unwrap();
+        answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Posts under an idempotency key; the answer, and what it says of being a repetition.
+    #[cfg(feature = "kafka")]
+    pub(crate) async fn post_with_key(&self, path: &str, body: &Value, key: &str) -> (Value, Option<String>) {
+        let base = self.address.trim_end_matches("/v1");
+        let request = self.http.post(format!("{base}{path}")).header("idempotency-key", key);
+        let answer = request.header("content-type", "application/json").body(body.to_string()).send();
+        let answer = answer.await.unwrap();
+        let replayed =
+            answer.headers().get("idempotency-replayed").map(|word| word.to_str().unwrap().to_owned());
+        let text = answer.text().await.unwrap();
+        (serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: {text}")), replayed)
+    }
+
     /// Hands in a batch as it is; its id.
     pub(crate) async fn hand_in(&self, batch: &Value) -> String {
         let request =

@@ -145,6 +145,12 @@ impl World {
         decision.changed
     }
 
+    /// Other neighbours serve from now on, whom each attempt is new to.
+    fn replace_neighbours(&mut self) {
+        self.rows.commands.clear();
+        self.apply(Input::NeighboursReplaced);
+    }
+
     /// What is told twice happens once. Of news that is told again, a compare-and-set changes no row.
     #[expect(clippy::wildcard_enum_match_arm, reason = "only some news is told with row counts")]
     fn apply_again(&mut self, input: Input) {
@@ -242,6 +248,37 @@ proptest! {
     ) {
         let Some(mut world) = World::begin(settings, &first) else { return Ok(()) };
         for happening in happenings {
+            world.happen(happening);
+        }
+        world.apply(Input::Resume);
+        world.apply(Input::Close);
+        world.apply(Input::TextsStored { stored: u32::MAX, refused: 0 });
+        for _ in 0..20 {
+            let Some(timer) = world.rows.timers.values().next().copied() else { break };
+            world.apply(Input::DeadlinePassed(timer));
+        }
+        let waits_for_somebody = world.batch.waiting_on.as_ref().map(|on| on.code) == Some(WaitingCode::Command);
+        prop_assert!(world.batch.is_ended() || waits_for_somebody, "{:?}", world.batch);
+    }
+
+    #[test]
+    fn other_neighbours_take_over_at_any_moment_and_the_batch_goes_on_to_an_end(
+        settings in settings(),
+        first in first(),
+        before in proptest::collection::vec(happening(), 0..40),
+        after in proptest::collection::vec(happening(), 0..40),
+    ) {
+        let Some(mut world) = World::begin(settings, &first) else { return Ok(()) };
+        for happening in before {
+            world.happen(happening);
+        }
+        let words = |world: &World| {
+            [EssayState::Succeeded, EssayState::Failed, EssayState::Cancelled].map(|state| world.rows.count(state))
+        };
+        let told = words(&world);
+        world.replace_neighbours();
+        prop_assert_eq!(words(&world), told, "who has a word keeps it");
+        for happening in after {
             world.happen(happening);
         }
         world.apply(Input::Resume);

@@ -1,0 +1,80 @@
+//! The texts of the embedded Content Service go to the new one, which gives them ids of its own.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use engine::ports::{ContentError, ContentStore};
+use store::{Lane, Store};
+
+use super::error::Error;
+use super::source::Source;
+use super::{Pace, checks};
+use crate::config::Config;
+
+/// Texts of one turn. What a kill between the turn and its COMMIT leaves at the new service are orphans, these at most.
+const TURN: u32 = 32;
+
+type Moved = (String, Option<String>);
+
+fn failed(error: store::Error) -> Error {
+    Error::of("copy")(error)
+}
+
+/// Stores every text that a row of the copy names and that has no new id yet, reads it back, and notes its new id.
+pub(super) async fn move_all(copy: &Store, source: &Path, config: &Config, pace: &Pace) -> Result<(), Error> {
+    copy.unit(Lane::Task, |tx| Box::pin(tx.list_texts())).await.map_err(failed)?;
+    let companions = Source::companions(source)?;
+    let from = companions.as_ref().map(companions::Companions::content);
+    let to = checks::content(config)?;
+    loop {
+        let ids = copy.read(|tx| Box::pin(tx.unsettled_texts(TURN))).await.map_err(failed)?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut texts = Vec::new();
+        for id in &ids {
+            texts.push(match &from {
+                Some(content) => content.get(id).await?,
+                None => None,
+            });
+        }
+        let moved = move_some(&to, ids, texts).await?;
+        let unit = copy.unit(Lane::Task, move |tx| {
+            let moved = moved.clone();
+            Box::pin(async move { tx.settle_texts(&moved).await })
+        });
+        unit.await.map_err(failed)?;
+        pace.step()?;
+    }
+}
+
+/// Stores these texts. One that the source does not have keeps its id: another service has it, or nobody.
+async fn move_some(
+    to: &dyn ContentStore,
+    ids: Vec<String>,
+    texts: Vec<Option<Bytes>>,
+) -> Result<Vec<Moved>, Error> {
+    let ours: Vec<Bytes> = texts.iter().flatten().cloned().collect();
+    let mut answers = to.store(ours).await.into_iter();
+    let mut moved = Vec::with_capacity(ids.len());
+    for (id, text) in ids.into_iter().zip(texts) {
+        let Some(text) = text else {
+            moved.push((id, None));
+            continue;
+        };
+        let nonsense = || Err(ContentError::Unavailable { code: "content_nonsense", retry_after: None });
+        let new = answers.next().unwrap_or_else(nonsense).map_err(|error| away(&error))?;
+        // Only what comes back as it went is stored.
+        if to.fetch(&new).await.map_err(|error| away(&error))? != text {
+            return Err(Error::Content { code: "content_differs" });
+        }
+        moved.push((id, Some(new)));
+    }
+    Ok(moved)
+}
+
+fn away(error: &ContentError) -> Error {
+    match *error {
+        ContentError::Unavailable { code, .. } | ContentError::Refused { code } => Error::Content { code },
+    }
+}

@@ -1,0 +1,212 @@
+//! An embedded installation with everything in it that can be there when somebody stops it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use companions::{CompanionSettings, Companions};
+use contract::Topic;
+use domain::{BatchId, CorrelationId, EssayId, Phase, PhaseSet};
+use engine::ports::{Broker, Clock, ContentStore, SystemClock};
+use engine::{Applied, Cause, Crash, Engine, LocalBroker, News, Origin, Settings};
+use serde_json::{Value, json};
+use store::{EssayReport, Store};
+use tempfile::TempDir;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::program::{PATIENCE, Server};
+
+pub(super) struct Laptop {
+    folder: TempDir,
+    /// A batch that has ended, as it was told.
+    pub(super) done: String,
+    pub(super) status: Value,
+    pub(super) results: Vec<Value>,
+    /// A batch that waits for the word to begin.
+    pub(super) ready: String,
+    /// Of three essays each: one whose news nobody has read, one of which an essay has its word, one whose command waits in the
+    /// outbox, and one whose texts are staged.
+    pub(super) running: Vec<String>,
+    /// A request, its key, and the answer that it got.
+    pub(super) asked: (Value, &'static str, Value),
+}
+
+fn class(name: &str, phases: &[&str]) -> Value {
+    let essays: Vec<Value> = (0..3)
+        .map(|n| json!({"text": format!("Essay {n} of {name}."), "client_ref": format!("s-{n}")}))
+        .collect();
+    json!({"name": name, "essays": essays, "phases": phases, "course_code": "ENG5", "labels": {"class": "9B"}})
+}
+
+/// A client of a server that is a process of its own.
+struct Client {
+    http: reqwest::Client,
+    address: String,
+}
+
+impl Client {
+    fn of(server: &Server) -> Self {
+        Self { http: reqwest::Client::new(), address: server.address.clone() }
+    }
+
+    async fn hand_in(&self, batch: &Value, key: &str) -> Value {
+        let request = self.http.post(format!("{}/v1/batch", self.address)).header("idempotency-key", key);
+        let answer = request.header("content-type", "application/json").body(batch.to_string()).send();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 202);
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+
+    async fn text(&self, path: &str) -> String {
+        self.http.get(format!("{}{path}", self.address)).send().await.unwrap().text().await.unwrap()
+    }
+
+    async fn until(&self, batch: &str, status: &str) -> Value {
+        let seen = async {
+            loop {
+                let told = self.text(&format!("/v1/batch/{batch}/status?wait=1s")).await;
+                let told: Value = serde_json::from_str(&told).unwrap();
+                if told["status"] == status {
+                    return told;
+                }
+            }
+        };
+        timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("{batch} is never {status}"))
+    }
+}
+
+fn id(answer: &Value) -> String {
+    answer["batch_id"].as_str().unwrap().to_owned()
+}
+
+fn stop(mut server: Server) {
+    server.signal("TERM");
+    assert!(server.ended().success());
+}
+
+impl Laptop {
+    pub(super) fn folder(&self) -> String {
+        self.folder.path().to_str().unwrap().to_owned()
+    }
+
+    pub(super) async fn with_everything() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::on(folder.path(), &[]);
+        let client = Client::of(&server);
+        let token = server.run(&["token", "create", "--user", "anna"]);
+        assert_eq!(token.code, 0, "{}", token.stderr);
+        let done = id(&client.hand_in(&class("done", &["spellcheck", "nlp"]), "done").await);
+        let status = client.until(&done, "completed_successfully").await;
+        let lines = client.text(&format!("/v1/batch/{done}/results")).await;
+        let results = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut waiting = Vec::new();
+        for name in ["ready", "unread", "half", "unsent"] {
+            let answer = client.hand_in(&class(name, &[]), name).await;
+            client.until(&id(&answer), "ready").await;
+            waiting.push(answer);
+        }
+        stop(server);
+        // The Content Service is away: texts stay staged.
+        let server = Server::on(folder.path(), &["content_service_url=http://127.0.0.1:1/v1/content"]);
+        let staged = id(&Client::of(&server).hand_in(&class("staged", &["spellcheck"]), "staged").await);
+        stop(server);
+
+        let [ready, unread, half, unsent] = [0, 1, 2, 3].map(|at| id(&waiting[at]));
+        let asked = (class("unread", &[]), "unread", waiting[1].clone());
+        at_work(folder.path(), [&unread, &half, &unsent]).await;
+        Self { folder, done, status, results, ready, running: vec![unread, half, unsent, staged], asked }
+    }
+}
+
+/// Brings batches to where they are when a laptop is closed in the midst of it.
+async fn at_work(folder: &Path, [unread, half, unsent]: [&str; 3]) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let now = Arc::clone(&clock);
+    let store = Store::open_sqlite(&folder.join("bos.db"), Arc::new(move || now.now())).unwrap();
+    let broker = LocalBroker::open(store.clone()).await.unwrap();
+    let companions = Companions::open(
+        &folder.join("companions.db"),
+        CompanionSettings { instant: true, ..CompanionSettings::default() },
+    )
+    .unwrap();
+
+    let on_bus = engine(&store, &clock, Some(broker.clone())).await;
+    start(&on_bus, unread).await;
+    all_is_said(&store, &broker, &companions, &clock, unread).await;
+    start(&on_bus, half).await;
+    one_is_told(&on_bus, &companions, half).await;
+    let off_bus = engine(&store, &clock, None).await;
+    start(&off_bus, unsent).await;
+    store.close().await;
+}
+
+async fn engine(store: &Store, clock: &Arc<dyn Clock>, bus: Option<LocalBroker>) -> Arc<Engine> {
+    let rules = domain::Settings { served: PhaseSet::ALL, ..domain::Settings::default() };
+    let settings = Settings::with_rules(rules);
+    Engine::open(store.clone(), settings, Arc::clone(clock), bus, Crash::default()).await.unwrap()
+}
+
+fn batch(id: &str) -> BatchId {
+    id.parse().unwrap()
+}
+
+async fn apply(engine: &Engine, id: &str, news: News) {
+    let cause = Cause { origin: Origin::Task("test"), correlation: None };
+    let applied = engine.apply(batch(id), news, cause).await.unwrap();
+    assert!(matches!(applied, Applied::Changed { .. }), "{applied:?}");
+}
+
+async fn start(engine: &Engine, id: &str) {
+    apply(engine, id, News::StartRequested { phases: vec![Phase::Spellcheck, Phase::Nlp] }).await;
+}
+
+/// The neighbours do all of a phase while nobody listens.
+async fn all_is_said(
+    store: &Store,
+    broker: &LocalBroker,
+    companions: &Companions,
+    clock: &Arc<dyn Clock>,
+    id: &str,
+) {
+    let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let bus: Arc<dyn Broker> = Arc::new(broker.clone());
+    let content: Arc<dyn ContentStore> = companions.content();
+    for (_, work) in companions.tasks(bus, content, Arc::clone(clock), &end) {
+        tasks.spawn(work);
+    }
+    let outcome = async {
+        loop {
+            let read = store.read(|tx| {
+                Box::pin(async move {
+                    tx.read_log(0, &[Topic::BatchPhaseOutcome.as_str()], 1_000, usize::MAX).await
+                })
+            });
+            let page: Result<_, store::Error> = read.await;
+            if page.unwrap().records.iter().any(|record| record.row.key == id) {
+                return;
+            }
+            clock.sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, outcome).await.expect("the phase has an outcome");
+    end.cancel();
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// One essay has its word, with figures that no neighbour gives.
+async fn one_is_told(engine: &Engine, companions: &Companions, id: &str) {
+    let corrected = companions.content().put("Corrected.".into()).await.unwrap();
+    let correlation: Option<CorrelationId> = None;
+    let report = EssayReport {
+        essay_id: EssayId::new(batch(id), 1),
+        succeeded: true,
+        text_storage_id: Some(corrected.parse().unwrap()),
+        error_code: None,
+        figures: Some(r#"{"words": 42, "corrections": 1}"#.to_owned()),
+    };
+    let news = News::EssaysReported { phase: Phase::Spellcheck, correlation, reports: vec![report] };
+    apply(engine, id, news).await;
+}
