@@ -84,7 +84,7 @@ impl From<Exit> for ExitCode {
     version,
     after_help = "Examples:\n  bos demo                                      a class of essays from start to end\n  \
         bos serve                                     the service on http://127.0.0.1:5000\n  \
-        bos batch submit essays/ --course ENG5 --wait\n\n\
+        bos batch submit essays/ --course ENG5 --wait\n\
         Every flag has a twin variable: --server is BATCH_ORCHESTRATOR_SERVICE_SERVER, --token BOS_TOKEN.\n\
         Exit: 0 ok · 1 failed · 2 usage, settings · 3 not found · 4 some failed · 5 timed out · 6 no server",
     subcommand_required = true,

@@ -1,9 +1,9 @@
 //! An embedded installation moves onto PostgreSQL and Kafka, running batches included.
 //!
-//! 1. The data folder is copied into `promotion/` inside it. Everything difficult is done in that copy ([`preparation`]): news
+//! 1. The data folder is copied into `promotion/` inside it. Everything difficult is done in that copy (`preparation`): news
 //!    that lies unread is applied, texts go to the Content Service and rows get their new ids, and every batch is told that
 //!    other neighbours serve from now on.
-//! 2. Its rows are poured into the target, page by page, and compared ([`target`], [`checksum`]).
+//! 2. Its rows are poured into the target, page by page, and compared (`target`, `checksum`).
 //! 3. The source is marked as promoted, which ends it; then the target may be served.
 //!
 //! Each arrow between two steps is one transaction, so a run that is killed is gone on with by the next one. Nobody can serve

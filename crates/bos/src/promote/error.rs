@@ -105,7 +105,7 @@ pub enum Refusal {
     },
     /// The Content Service is away.
     #[error(
-        "the Content Service cannot be used (content_unreachable, {code}); see that it runs and that --content names its texts"
+        "the Content Service cannot be used: {code} (content_unreachable); see that it runs and that --content names its texts"
     )]
     ContentUnreachable {
         /// The client's code.
