@@ -5,7 +5,6 @@ mod cluster;
 mod crashes;
 mod database;
 mod nemesis;
-mod proxy;
 mod sessions;
 mod story;
 

@@ -13,7 +13,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::proxy::Proxy;
+use testbed::Proxy;
+
 use crate::{
     history::{Facts, Op, Outcome},
     http::Client,

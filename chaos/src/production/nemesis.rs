@@ -9,12 +9,14 @@ use std::{
 };
 
 use anyhow::{Result, bail, ensure};
-use testbed::{kafka, postgres, process};
+use testbed::{
+    kafka, postgres, process,
+    proxy::{Proxy, Trouble},
+};
 
 use super::{
     cluster::{Cluster, REPLICAS},
     database::Observer,
-    proxy::{Proxy, Trouble},
 };
 use crate::{
     history::{Facts, Op, Outcome},

@@ -24,7 +24,7 @@ use bytesize::ByteSize;
 use secrecy::SecretString;
 
 pub use error::{Error, Fault};
-pub use layers::{Flag, Origin, Sources};
+pub use layers::{Flag, Origin, PREFIX, Sources};
 use setting::{Brokers, ContentServiceUrl, DatabaseUrl, settings};
 use words::{Auth, Companions, Environment, KafkaSecurity, Language, LogFormat, LogLevel, SaslMechanism};
 

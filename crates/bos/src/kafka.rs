@@ -6,6 +6,7 @@
 
 pub mod admin;
 mod consumer;
+pub mod denial;
 mod failure;
 pub mod group;
 mod health;

@@ -15,38 +15,39 @@ use tokio::time::timeout;
 
 use crate::program::{PATIENCE, Server, plain_batch};
 
-struct Answer {
-    status: u16,
-    asks_to_wait: bool,
-    body: Value,
+/// What a server says.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) asks_to_wait: bool,
+    pub(crate) body: Value,
 }
 
 /// A client of one server, without connections kept from one request to the next.
-struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     address: String,
 }
 
 impl Client {
-    fn of(server: &Server) -> Self {
+    pub(crate) fn of(server: &Server) -> Self {
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
         Self { http, address: server.address.clone() }
     }
 
-    async fn submit(&self, batch: &Value) -> Answer {
+    pub(crate) async fn submit(&self, batch: &Value) -> Answer {
         let request = self.http.post(format!("{}/v1/batch", self.address));
         let request = request.header(CONTENT_TYPE, "application/json").body(batch.to_string());
         answer(request.send().await.unwrap()).await
     }
 
     /// The id of a small batch that was acknowledged.
-    async fn accepted(&self, name: &str) -> String {
+    pub(crate) async fn accepted(&self, name: &str) -> String {
         let answer = self.submit(&plain_batch(name, 2)).await;
         assert_eq!(answer.status, 202, "{}", answer.body);
         id_of(&answer.body)
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         answer(self.http.get(format!("{}{path}", self.address)).send().await.unwrap()).await
     }
 

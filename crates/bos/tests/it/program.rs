@@ -83,12 +83,24 @@ impl Server {
         Self::launch(shell, data, &[])
     }
 
+    /// With these variables; what it logs goes to a file.
+    pub(crate) fn told(data: &Path, environment: &[(&str, &str)], log: &Path) -> Self {
+        let mut command = bos(&["serve", "--port", "0", "--data-dir", data.to_str().unwrap()]);
+        command.envs(environment.iter().copied()).stderr(std::fs::File::create(log).unwrap());
+        Self::spawned(command, data)
+    }
+
     fn launch(mut command: Command, data: &Path, settings: &[&str]) -> Self {
         quiet(&mut command).args(["serve", "--port", "0", "--data-dir", data.to_str().unwrap()]);
         for setting in settings {
             command.args(["--set", setting]);
         }
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        command.stderr(Stdio::null());
+        Self::spawned(command, data)
+    }
+
+    fn spawned(mut command: Command, data: &Path) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
         let mut banner = Vec::new();
         while banner.last().is_none_or(|line: &String| !line.starts_with("Try:")) {

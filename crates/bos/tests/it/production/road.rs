@@ -71,14 +71,14 @@ pub(super) async fn service(kafka: &str, content: &str, database: &str) -> Servi
     Service::start(content.to_owned(), &settings).await
 }
 
-fn class(essays: usize, phases: &[&str]) -> Value {
+pub(super) fn class(essays: usize, phases: &[&str]) -> Value {
     let essays: Vec<Value> = (0..essays)
         .map(|n| json!({"text": format!("Essay {n}. I recieve teh letter."), "client_ref": format!("s-{n}")}))
         .collect();
     json!({"essays": essays, "phases": phases, "course_code": "ENG5"})
 }
 
-async fn ended(service: &Service, batch: &str) -> Value {
+pub(super) async fn ended(service: &Service, batch: &str) -> Value {
     service.until(batch, |status| !status["ended_at"].is_null()).await
 }
 

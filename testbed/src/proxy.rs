@@ -22,7 +22,7 @@ const STACK: usize = 128 * 1024;
 
 /// What the network does to everything that goes through it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub enum Trouble {
     /// Nothing.
     None,
     /// Every piece takes so long.
@@ -37,7 +37,7 @@ pub(crate) enum Trouble {
 
 /// A proxy, for as long as the process lives.
 #[derive(Debug, Clone)]
-pub(crate) struct Proxy {
+pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
 }
@@ -67,8 +67,8 @@ struct Connection {
 
 impl Proxy {
     /// Listens on a port of its own.
-    pub(crate) fn listen() -> Result<Self> {
-        let [port] = testbed::port::free()?;
+    pub fn listen() -> Result<Self> {
+        let [port] = crate::port::free()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("listening for a server")?;
         let shared = Arc::new(Shared {
             server: AtomicU16::new(0),
@@ -89,16 +89,17 @@ impl Proxy {
     }
 
     /// Passes on to a port of this machine.
-    pub(crate) fn pass_on_to(&self, port: u16) {
+    pub fn pass_on_to(&self, port: u16) {
         self.shared.server.store(port, Ordering::SeqCst);
     }
 
-    pub(crate) const fn port(&self) -> u16 {
+    /// Where it listens, on the loopback address.
+    pub const fn port(&self) -> u16 {
         self.port
     }
 
     /// From now on the network is like this. Connections that lost something end when it is well again.
-    pub(crate) fn set(&self, trouble: Trouble) {
+    pub fn set(&self, trouble: Trouble) {
         *lock(&self.shared.trouble) = trouble;
         self.shared.changed.notify_all();
         for connection in self.shared.connections() {
@@ -110,7 +111,7 @@ impl Proxy {
     }
 
     /// Resets every connection.
-    pub(crate) fn reset(&self) {
+    pub fn reset(&self) {
         let connections = self.shared.connections();
         self.shared.harmed.fetch_add(connections.len(), Ordering::SeqCst);
         for connection in connections {
@@ -119,7 +120,7 @@ impl Proxy {
     }
 
     /// Connections ended and pieces held up or lost so far.
-    pub(crate) fn harmed(&self) -> usize {
+    pub fn harmed(&self) -> usize {
         self.shared.harmed.load(Ordering::SeqCst)
     }
 }
