@@ -4,7 +4,9 @@ mod bus;
 mod cluster;
 mod crashes;
 mod database;
+mod fault;
 mod nemesis;
+mod resources;
 mod sessions;
 mod story;
 

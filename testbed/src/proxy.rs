@@ -31,6 +31,8 @@ pub enum Trouble {
     BlackHole,
     /// Each connection ends after so many more bytes, in the middle of whatever they say.
     CutAfter(usize),
+    /// A request that holds these bytes arrives and is answered, and the connection ends before the answer is through.
+    CutAt(&'static [u8]),
     /// Requests arrive, answers do not: what was asked for is done, and nobody learns of it.
     DropReplies,
 }
@@ -61,6 +63,8 @@ struct Connection {
     dead: AtomicBool,
     /// Something that was said never arrived: it cannot go on when the network is well again.
     torn: AtomicBool,
+    /// The next answer is the one that does not come through.
+    last: AtomicBool,
     /// Bytes that passed since it was to be cut.
     passed: AtomicUsize,
 }
@@ -145,6 +149,7 @@ impl Shared {
             server,
             dead: AtomicBool::new(false),
             torn: AtomicBool::new(false),
+            last: AtomicBool::new(false),
             passed: AtomicUsize::new(0),
         });
         lock(&self.connections).push(Arc::downgrade(&connection));
@@ -204,12 +209,23 @@ impl Shared {
                 }
                 Some(piece.get(..rest).unwrap_or(piece))
             }
+            Trouble::CutAt(words) if !replies => {
+                if piece.windows(words.len()).any(|window| window == words) {
+                    connection.last.store(true, Ordering::SeqCst);
+                }
+                Some(piece)
+            }
+            Trouble::CutAt(_) if connection.last.load(Ordering::SeqCst) => {
+                self.harmed.fetch_add(1, Ordering::SeqCst);
+                connection.end();
+                None
+            }
             Trouble::DropReplies if replies => {
                 self.harmed.fetch_add(1, Ordering::SeqCst);
                 connection.torn.store(true, Ordering::SeqCst);
                 None
             }
-            Trouble::None | Trouble::BlackHole | Trouble::DropReplies => Some(piece),
+            Trouble::None | Trouble::BlackHole | Trouble::DropReplies | Trouble::CutAt(_) => Some(piece),
         }
     }
 }
@@ -288,6 +304,17 @@ mod tests {
         }
         proxy.set(Trouble::None);
         assert_eq!(heard(&mut client, LONG).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn the_answer_to_one_request_is_lost_with_its_connection_and_those_before_it_come_through() {
+        let (proxy, mut client) = echo();
+        proxy.set(Trouble::CutAt(b"COMMIT"));
+        client.write_all(b"one").unwrap();
+        assert_eq!(heard(&mut client, LONG).unwrap(), 3);
+        client.write_all(b"COMMIT").unwrap();
+        assert_eq!(heard(&mut client, LONG).unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(proxy.harmed(), 1);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! moment, the real ones where the road is to be seen whole.
 
 mod broker;
+mod database;
 mod documents;
 mod encrypted;
+mod large;
 mod operators;
 mod road;
 
