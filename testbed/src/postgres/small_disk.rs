@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{ErrorKind, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
 };
 
@@ -55,8 +55,9 @@ impl SmallDisk {
     /// Leaves no space on it.
     pub fn fill(&self) -> Result<()> {
         let mut ballast = File::create(self.ballast()).context("filling a small disk")?;
+        let piece = vec![0; PIECE];
         loop {
-            match ballast.write_all(&[0; PIECE]) {
+            match ballast.write_all(&piece) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
                 Err(error) => bail!("filling a small disk: {error}"),
@@ -70,7 +71,7 @@ impl SmallDisk {
     }
 
     fn ballast(&self) -> PathBuf {
-        Path::new(&self.folder).join("ballast")
+        self.folder.join("ballast")
     }
 }
 

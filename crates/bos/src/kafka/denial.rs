@@ -18,11 +18,10 @@ pub enum Denial {
 impl Denial {
     /// What an error of a connection says about that; none for every other trouble.
     pub(super) fn of(code: Code) -> Option<Self> {
-        match code {
-            Code::Authentication | Code::SaslAuthenticationFailed => Some(Self::Password),
-            Code::SSL => Some(Self::Certificate),
-            _ => None,
+        if matches!(code, Code::Authentication | Code::SaslAuthenticationFailed) {
+            return Some(Self::Password);
         }
+        (code == Code::SSL).then_some(Self::Certificate)
     }
 
     /// Its name for programs.

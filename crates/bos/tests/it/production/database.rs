@@ -25,6 +25,17 @@ use crate::program::{PATIENCE, plain_batch};
 const SOON: Duration = Duration::from_secs(2);
 const BUSY: Duration = Duration::from_secs(2);
 
+/// Callers who hang up: so many, or fewer where they take longer than this time, but never fewer than the last number.
+const VISITS: u32 = 1_000;
+const VISITING: Duration = Duration::from_secs(6);
+const VISITS_AT_LEAST: u32 = 200;
+
+/// Far more callers at the same time than connections.
+const CROWD: usize = 200;
+
+/// A stopped run ends the servers that it has started.
+static WATCHED: Once = Once::new();
+
 /// A service on a database, without a bus and without a Content Service.
 async fn service(url: &str, settings: &[(&str, &str)]) -> Service {
     let own = [("database_url", url), ("kafka_bootstrap_servers", "127.0.0.1:1")];
@@ -42,10 +53,8 @@ async fn while_postgres_is_stopped_everybody_is_asked_to_come_back_and_then_it_g
     if kafka().is_none() {
         return;
     }
-    static WATCHED: Once = Once::new();
     WATCHED.call_once(|| testbed::process::watch_signals().unwrap());
-    let start = || testbed::postgres::Server::start();
-    let postgres = match tokio::task::spawn_blocking(start).await.unwrap() {
+    let postgres = match tokio::task::spawn_blocking(testbed::postgres::Server::start).await.unwrap() {
         Ok(postgres) => postgres,
         Err(error) => return left_out("bos-postgres", &format!("a PostgreSQL that is stopped: {error:#}")),
     };
@@ -166,9 +175,6 @@ async fn callers_that_hang_up_leave_no_session_in_a_transaction_and_hide_nothing
     if kafka().is_none() {
         return;
     }
-    const VISITS: u32 = 1_000;
-    const AT_LEAST: u32 = 200;
-    const TIME: Duration = Duration::from_secs(6);
     on_postgres(async |_, url| {
         // Few connections, so that many callers hang up while they wait for one.
         let service = service(&url, &[("database_max_connections", "4")]).await;
@@ -176,13 +182,21 @@ async fn callers_that_hang_up_leave_no_session_in_a_transaction_and_hide_nothing
         let began = Instant::now();
         let acknowledged: Vec<String> = futures::stream::iter(0..VISITS)
             .map(async |number| {
-                if number >= AT_LEAST && began.elapsed() > TIME { None } else { visit(address, number).await }
+                if number >= VISITS_AT_LEAST && began.elapsed() > VISITING {
+                    None
+                } else {
+                    visit(address, number).await
+                }
             })
             .buffer_unordered(48)
             .filter_map(async |id| id)
             .collect()
             .await;
-        assert!(acknowledged.len() >= usize::try_from(AT_LEAST / 8).unwrap(), "{}", acknowledged.len());
+        assert!(
+            acknowledged.len() >= usize::try_from(VISITS_AT_LEAST / 8).unwrap(),
+            "{}",
+            acknowledged.len()
+        );
         let mut witness = PgConnection::connect(&url).await.unwrap();
         for id in &acknowledged {
             let seen: i64 = query_scalar("SELECT count(*) FROM batches WHERE batch_id = $1")
@@ -210,7 +224,6 @@ async fn a_crowd_at_few_connections_is_answered_soon_and_our_own_tasks_keep_thei
     if kafka().is_none() {
         return;
     }
-    const CALLERS: usize = 200;
     on_postgres(async |_, url| {
         let service = service(&url, &[("database_max_connections", "2"), ("lease_renewal", "500ms")]).await;
         let client = Client::at(service.base());
@@ -230,14 +243,14 @@ async fn a_crowd_at_few_connections_is_answered_soon_and_our_own_tasks_keep_thei
                 .unwrap()
         };
         let before = leased().await;
-        let crowd = futures::stream::iter(0..CALLERS)
+        let crowd = futures::stream::iter(0..CROWD)
             .map(async |number| {
                 let begun = Instant::now();
                 let answer = client.submit(&plain_batch(&format!("crowd {number}"), 1)).await;
                 assert!(answer.asks_to_wait, "{}", answer.body);
                 (answer.status, begun.elapsed())
             })
-            .buffer_unordered(CALLERS)
+            .buffer_unordered(CROWD)
             .collect::<Vec<_>>();
         let mut longest = Duration::ZERO;
         let mut with_a_connection = 0;

@@ -27,7 +27,9 @@ async fn narrow(kafka: &str, bytes: u32) {
         .set("min.insync.replicas", "1")
         .set("retention.ms", &retention);
     let altered = admin.alter_configs([&config], &AdminOptions::new()).await.unwrap();
-    altered.into_iter().for_each(|altered| drop(altered.unwrap()));
+    for altered in altered {
+        altered.unwrap();
+    }
 }
 
 /// F23.
