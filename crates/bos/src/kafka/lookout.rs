@@ -54,8 +54,9 @@ impl Topics {
             let pause = match looked {
                 Ok(cluster) => {
                     let faults = faults(&cluster);
-                    self.note(&faults);
+                    // Whoever sees the code in readiness finds the line in the log.
                     say(&faults, &mut told);
+                    self.note(&faults);
                     if faults.is_empty() { PERIOD } else { AGAIN }
                 }
                 Err(_) => AGAIN,

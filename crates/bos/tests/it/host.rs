@@ -64,6 +64,23 @@ impl Client {
         answer(self.http.get(format!("{}{path}", self.address)).send().await.unwrap()).await
     }
 
+    /// Asks until readiness names this trouble of a neighbour, or none. A connection that a busy machine loses is made again.
+    pub(crate) async fn until_degraded_by(&self, code: Option<&str>) {
+        let named = async {
+            loop {
+                let asked = self.http.get(format!("{}/readyz", self.address)).send().await;
+                if let Ok(response) = asked
+                    && answer(response).await.body["degraded"][0]["code"].as_str() == code
+                {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let named = timeout(PATIENCE, named).await;
+        assert!(named.is_ok(), "readiness does not come to {code:?}");
+    }
+
     /// All of these were acknowledged.
     pub(crate) async fn shows(&self, batches: &[String]) {
         let seen = futures::stream::iter(batches)

@@ -9,7 +9,6 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
 use store::{Lane, OutboxRow, Store};
-use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::kafka;
@@ -17,7 +16,7 @@ use super::road::{Companions, ONE_AT_A_TIME, service};
 use crate::databases::on_postgres;
 use crate::host::Client;
 use crate::neighbour::service::configured;
-use crate::program::{PATIENCE, Ran, Server, bos, eventually};
+use crate::program::{Ran, Server, bos, eventually};
 
 /// An installation, as an operator's shell knows it.
 pub(super) struct Shell<'a> {
@@ -208,12 +207,7 @@ async fn a_topic_that_is_missing_is_said_with_the_command_that_makes_it_until_it
         ];
         let server = Server::told(&folder.path().join("data"), &told, &log);
         let client = Client::of(&server);
-        let names = async |code: Option<&str>| {
-            while client.get("/readyz").await.body["degraded"][0]["code"].as_str() != code {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, names(Some("topic_missing"))).await.expect("readiness names it");
+        client.until_degraded_by(Some("topic_missing")).await;
         assert_eq!(client.get("/readyz").await.status, 200, "what is accepted waits");
         let said = std::fs::read_to_string(&log).unwrap();
         let line = said.lines().find(|line| line.contains(missing)).expect("the log names it");
@@ -221,7 +215,7 @@ async fn a_topic_that_is_missing_is_said_with_the_command_that_makes_it_until_it
 
         let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
         assert_eq!(shell.run(&["topics", "create"]).code, 0);
-        timeout(PATIENCE, names(None)).await.expect("it is there");
+        client.until_degraded_by(None).await;
         companions.stop().await;
     })
     .await;
