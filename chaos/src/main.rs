@@ -42,6 +42,9 @@ struct Args {
     /// How long faults last, in seconds; up to eight times as long while some crash point has not been reached
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// With the faults that take minutes, of production only
+    #[arg(long, requires = "production")]
+    long: bool,
     /// Draws the submissions and the faults; the same seed makes the same plan, though not the same interleaving
     #[arg(long)]
     seed: Option<u64>,
@@ -74,7 +77,7 @@ fn run(args: &Args) -> Result<bool> {
     let time = Duration::from_secs(args.seconds);
     let report = if args.production {
         process::watch_signals()?;
-        production::Story { bos, out: out.clone(), seed }.tell(time)?
+        production::Story { bos, out: out.clone(), seed, long: args.long }.tell(time)?
     } else {
         Story { bos, out: out.clone(), seed }.tell(time)?
     };

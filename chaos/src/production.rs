@@ -4,8 +4,9 @@ mod bus;
 mod cluster;
 mod crashes;
 mod database;
+mod fault;
 mod nemesis;
-mod proxy;
+mod resources;
 mod sessions;
 mod story;
 

@@ -8,13 +8,15 @@ mod properties;
 mod release;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
+    thread,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -25,6 +27,7 @@ use crate::{
 };
 use properties::Ports;
 use release::Release;
+use tls::Tls;
 
 /// The variable that names the broker for tests, as `host:port`: read here when a developer gives one, set for the tests.
 pub const ADDRESS_VARIABLE: &str = "BOS_TEST_KAFKA";
@@ -35,6 +38,7 @@ const CLUSTER_ID: &str = "Ym9zLXRlc3RiZWQtbm9kZQ";
 /// A Kafka that answers and has a broker to give topics to.
 pub struct Kafka {
     bootstrap_servers: String,
+    tls: Option<Tls>,
     server: Option<Server>,
 }
 
@@ -50,10 +54,16 @@ impl Kafka {
     /// Takes the server named by [`ADDRESS_VARIABLE`], or starts one.
     pub fn start() -> Result<Self> {
         if let Some(bootstrap_servers) = given(ADDRESS_VARIABLE) {
-            return Ok(Self { bootstrap_servers, server: None });
+            return Ok(Self { bootstrap_servers, tls: Tls::given(), server: None });
         }
         let server = Server::start()?;
-        Ok(Self { bootstrap_servers: server.bootstrap_servers(), server: Some(server) })
+        let bootstrap_servers = server.bootstrap_servers();
+        Ok(Self { bootstrap_servers, tls: Some(server.tls()), server: Some(server) })
+    }
+
+    /// Its encrypted doors; a developer's server need not have any.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
     }
 
     /// What clients connect to first, as `host:port`.
@@ -101,13 +111,22 @@ impl Server {
         let release = Release::find()?;
         let folder = tempfile::Builder::new().prefix("kafka-").tempdir_in(target_folder()?);
         let folder = folder.context("making a folder for Kafka's data")?;
-        let [broker, controller] = port::free()?;
-        let ports = Ports { broker, controller, advertised: advertised.unwrap_or(broker) };
+        let [broker, controller, ssl, sasl_ssl] = port::free()?;
+        let advertised = advertised.unwrap_or(broker);
+        let ports = Ports { broker, controller, advertised, ssl, sasl_ssl };
         fs::write(folder.path().join(properties::FILE), properties::text(&ports))?;
 
         let mut format = release.program("kafka.tools.StorageTool", folder.path());
         format.args(["format", "--standalone", "-t", CLUSTER_ID, "-c", properties::FILE]);
-        server::run_first("formatting Kafka's data", &mut format, &server::log_file(folder.path()))?;
+        format.arg("--add-scram").arg(tls::user());
+        let log = server::log_file(folder.path());
+        // Side by side, so that the certificate costs a start no time of its own.
+        thread::scope(|threads| {
+            let certified = threads.spawn(|| tls::certify(&release, folder.path()));
+            let formatted = server::run_first("formatting Kafka's data", &mut format, &log);
+            certified.join().map_err(|_| anyhow!("making Kafka's certificate panicked"))??;
+            formatted
+        })?;
 
         let process = launch(&release, folder.path())?;
         let mut server = Self { process, release, ports, folder };
@@ -123,6 +142,11 @@ impl Server {
     /// What clients connect to first, as `host:port`: the proxy, if there is one.
     pub fn bootstrap_servers(&self) -> String {
         format!("127.0.0.1:{}", self.ports.advertised)
+    }
+
+    /// Its encrypted doors. No proxy stands before them.
+    pub fn tls(&self) -> Tls {
+        Tls::at(self.ports.ssl, self.ports.sasl_ssl, self.folder.path())
     }
 
     /// The file that everything it says goes to.

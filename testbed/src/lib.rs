@@ -1,6 +1,8 @@
 //! Real servers for tests, benchmarks and chaos runs: [`Postgres`] and [`Kafka`], brought up for one run and gone
 //! afterwards.
 //!
+//! A [`Proxy`] before a server makes of the network what a network can be.
+//!
 //! Each server has a module with two types. The first is what most runs want: the developer's own server where a
 //! variable names one, else one started here. The second, a `Server`, is always started here, and takes the faults that a
 //! developer's server must be spared: a kill, a pause, a new start on the same data.
@@ -18,6 +20,7 @@ mod maven;
 pub mod port;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 mod server;
 
 use std::{
@@ -29,6 +32,7 @@ use anyhow::{Context, Result};
 
 pub use kafka::Kafka;
 pub use postgres::Postgres;
+pub use proxy::Proxy;
 
 /// The target folder of the build that made this program, wherever cargo's configuration puts it.
 pub fn target_folder() -> Result<PathBuf> {

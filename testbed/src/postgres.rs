@@ -5,6 +5,7 @@
 
 mod account;
 mod binaries;
+mod small_disk;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use crate::{
     server::{self, Process},
 };
 use binaries::Binaries;
+pub use small_disk::SmallDisk;
 
 /// The variable that names the database for tests: read here when a developer gives one, set for the tests.
 pub const URL_VARIABLE: &str = "BOS_TEST_DATABASE_URL";
@@ -129,6 +131,11 @@ impl Server {
     /// Fails once the server has ended, and says what it said last.
     pub fn check(&mut self) -> Result<()> {
         self.process.check()
+    }
+
+    /// A disk of some megabytes for tables of this server; none where nothing may be mounted.
+    pub fn small_disk(&self) -> Result<Option<SmallDisk>> {
+        SmallDisk::mount(self.folder.path().join("small"))
     }
 
     /// Stops the server as `pg_ctl stop -m immediate` does: every connection is cut, and the next start recovers from

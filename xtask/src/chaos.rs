@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// With the embedded database, bus and neighbours
     #[arg(long)]
     embedded: bool,
+    /// With the faults that take minutes besides, for a quarter of an hour unless `--seconds` says longer
+    #[arg(long, conflicts_with = "embedded")]
+    long: bool,
     /// How long faults last, in seconds; longer, while something that has to happen has not
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -26,10 +29,13 @@ pub(crate) struct Args {
     seed: Option<u64>,
 }
 
+/// Each fault comes twice or so in that time.
+const LONG_SECONDS: u64 = 900;
+
 impl Args {
     /// A run short enough to be made at every change.
     pub(crate) const fn short(embedded: bool) -> Self {
-        Self { embedded, seconds: 20, seed: None }
+        Self { embedded, long: false, seconds: 20, seed: None }
     }
 }
 
@@ -55,7 +61,11 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
     if !args.embedded {
         chaos.arg("--production");
     }
-    chaos.arg("--seconds").arg(args.seconds.to_string());
+    if args.long {
+        chaos.arg("--long");
+    }
+    let seconds = if args.long { args.seconds.max(LONG_SECONDS) } else { args.seconds };
+    chaos.arg("--seconds").arg(seconds.to_string());
     if let Some(seed) = args.seed {
         chaos.arg("--seed").arg(seed.to_string());
     }

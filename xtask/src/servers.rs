@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use testbed::{Kafka, Postgres, process};
+use testbed::{Kafka, Postgres, kafka::tls, process};
 
 /// Start `PostgreSQL` and Kafka for trying things by hand, and keep them until Ctrl-C
 ///
@@ -24,6 +24,18 @@ pub(crate) fn run(_: &Args) -> Result<u8> {
     let (mut servers, ()) = Servers::start_while(|| Ok(()))?;
     println!("export DATABASE_URL={}", servers.postgres.url());
     println!("export KAFKA_BOOTSTRAP_SERVERS={}", servers.kafka.bootstrap_servers());
+    if let Some(tls) = servers.kafka.tls() {
+        println!("# or, encrypted, as {}:", tls::USER);
+        println!("# export KAFKA_BOOTSTRAP_SERVERS={}", tls.sasl_ssl);
+        for (key, value) in [
+            ("SECURITY_PROTOCOL", "sasl_ssl"),
+            ("SASL_USERNAME", tls::USER),
+            ("SASL_PASSWORD", tls::PASSWORD),
+            ("SSL_CA_LOCATION", &tls.authority.to_string_lossy()),
+        ] {
+            println!("# export BATCH_ORCHESTRATOR_SERVICE_KAFKA_{key}={value}");
+        }
+    }
     eprintln!("Ctrl-C ends what was started, and removes its data");
     while !process::was_interrupted() {
         servers.postgres.check()?;

@@ -3,7 +3,10 @@
 use std::process::Stdio;
 
 use anyhow::Result;
-use testbed::{kafka, postgres, process};
+use testbed::{
+    kafka::{self, tls::Tls},
+    postgres, process,
+};
 
 use crate::{
     left_out::{self, LeftOut},
@@ -70,8 +73,10 @@ pub(crate) fn run(args: &Args) -> Result<u8> {
         return Ok(compiled);
     }
     let left_out = LeftOut::new()?;
+    let encrypted = servers.kafka.tls().map(Tls::variables);
     let status = process::run(
         workspace::cargo(args.words())
+            .envs(encrypted.into_iter().flatten())
             .env(postgres::URL_VARIABLE, servers.postgres.url())
             .env(kafka::ADDRESS_VARIABLE, servers.kafka.bootstrap_servers())
             .env(left_out::VARIABLE, left_out.path()),

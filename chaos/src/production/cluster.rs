@@ -6,14 +6,18 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::proxy::Proxy;
+use testbed::Proxy;
+
 use crate::{
     history::{Facts, Op, Outcome},
     http::Client,
@@ -68,6 +72,8 @@ pub(crate) struct Cluster {
     pub(crate) addresses: [SocketAddr; REPLICAS],
     replicas: [Mutex<Option<Server>>; REPLICAS],
     companions: Mutex<Option<Server>>,
+    /// How often a replica was frozen, and how often one went on: while it is odd, somebody is.
+    freezes: AtomicUsize,
 }
 
 impl Cluster {
@@ -86,6 +92,7 @@ impl Cluster {
             addresses: ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
             replicas: Default::default(),
             companions: Mutex::default(),
+            freezes: AtomicUsize::new(0),
         })
     }
 
@@ -188,10 +195,38 @@ impl Cluster {
         }
     }
 
+    /// The number of a replica's process.
+    pub(crate) fn process(&self, replica: usize) -> Result<u32> {
+        self.with(replica, |server| Ok(server.id()))
+    }
+
+    /// Freezes a replica.
+    pub(crate) fn pause(&self, replica: usize) -> Result<()> {
+        self.freezes.fetch_add(1, Ordering::SeqCst);
+        self.with(replica, Server::pause)
+    }
+
+    /// Lets a frozen replica go on.
+    pub(crate) fn resume(&self, replica: usize) -> Result<()> {
+        let resumed = self.with(replica, Server::resume);
+        self.freezes.fetch_add(1, Ordering::SeqCst);
+        resumed
+    }
+
+    /// A number that is odd while a replica is frozen, and another one after each freeze.
+    pub(crate) fn freezes(&self) -> usize {
+        self.freezes.load(Ordering::SeqCst)
+    }
+
     /// Does something to the process of a replica that runs.
-    pub(crate) fn with<T>(&self, replica: usize, work: impl FnOnce(&mut Server) -> Result<T>) -> Result<T> {
+    fn with<T>(&self, replica: usize, work: impl FnOnce(&mut Server) -> Result<T>) -> Result<T> {
         let mut slot = self.replica(replica)?;
         work(slot.as_mut().context("the replica does not run")?)
+    }
+
+    /// Stops a replica in order.
+    pub(crate) fn stop_one(&self, replica: usize) -> Result<()> {
+        self.replica(replica)?.take().map_or(Ok(()), Server::stop)
     }
 
     /// Stops every replica in order.

@@ -9,19 +9,21 @@ use std::{
 };
 
 use anyhow::{Result, bail, ensure};
-use testbed::{kafka, postgres, process};
+use testbed::{
+    kafka, postgres, process,
+    proxy::{Proxy, Trouble},
+};
 
 use super::{
     cluster::{Cluster, REPLICAS},
     database::Observer,
-    proxy::{Proxy, Trouble},
+    fault::Fault,
 };
 use crate::{
     history::{Facts, Op, Outcome},
     load::Run,
     nemesis::WORKER,
     report::{KILLS_IN_FLIGHT, kills_in_flight},
-    server::Server,
 };
 
 /// The replica that crashes at its points; the others are killed and paused.
@@ -40,79 +42,6 @@ const NETWORK_MS: Range<u64> = 2_500..4_000;
 const REST_MS: Range<u64> = 500..1_500;
 
 const POLL: Duration = Duration::from_millis(50);
-
-/// What can happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
-    KillReplica,
-    KillAll,
-    FreezeReplica,
-    KillCompanions,
-    KillBroker,
-    FreezeBroker,
-    StopDatabase,
-    FreezeDatabase,
-    EndSessions,
-    SlowNetwork,
-    BlackHole,
-    Resets,
-    Cuts,
-    DroppedReplies,
-}
-
-impl Fault {
-    pub(crate) const ALL: [Self; 14] = [
-        Self::KillReplica,
-        Self::KillAll,
-        Self::FreezeReplica,
-        Self::KillCompanions,
-        Self::KillBroker,
-        Self::FreezeBroker,
-        Self::StopDatabase,
-        Self::FreezeDatabase,
-        Self::EndSessions,
-        Self::SlowNetwork,
-        Self::BlackHole,
-        Self::Resets,
-        Self::Cuts,
-        Self::DroppedReplies,
-    ];
-
-    const KILLS: [Self; 2] = [Self::KillReplica, Self::KillAll];
-
-    /// Whether a process may be stopped, or cut off from the database, in the middle of a transaction.
-    const fn holds_up(self) -> bool {
-        matches!(
-            self,
-            Self::FreezeReplica
-                | Self::FreezeDatabase
-                | Self::SlowNetwork
-                | Self::BlackHole
-                | Self::Cuts
-                | Self::DroppedReplies
-        )
-    }
-
-    /// Its name in the history and in the report, and what it is.
-    pub(crate) const fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::KillReplica => ("replica killed", "SIGKILL of one while the others work"),
-            Self::KillAll => ("all replicas killed", "SIGKILL of all at once"),
-            Self::FreezeReplica => ("replica frozen", "SIGSTOP past its lease, then SIGCONT"),
-            Self::KillCompanions => ("neighbours killed", "content, lifecycle and workers"),
-            Self::KillBroker => ("broker killed", "SIGKILL, down for seconds, restarted"),
-            Self::FreezeBroker => ("broker frozen", "connections open, nobody answers"),
-            Self::StopDatabase => ("database stopped", "as `pg_ctl stop -m immediate`, restarted"),
-            Self::FreezeDatabase => ("database frozen", "every process of it"),
-            Self::EndSessions => ("sessions ended", "pg_terminate_backend of all, thrice"),
-            Self::SlowNetwork => ("network slow", "to all three servers"),
-            Self::BlackHole => ("network black hole", "to all three servers; arrives later"),
-            Self::Resets => ("connections reset", "to all three servers, thrice"),
-            Self::Cuts => ("connections cut", "in the middle of what they say"),
-            Self::DroppedReplies => ("replies dropped", "done, and nobody learns of it"),
-        }
-    }
-}
 
 /// Since when nothing holds anybody up: only then does an open transaction say something about the service.
 #[derive(Debug, Default)]
@@ -146,6 +75,8 @@ pub(crate) struct Done {
 pub(crate) struct Servers {
     pub(crate) kafka: kafka::Server,
     pub(crate) postgres: postgres::Server,
+    /// Where some of its tables are, in a long run on a machine that lets us.
+    pub(crate) small_disk: Option<postgres::SmallDisk>,
 }
 
 /// The one who does harm.
@@ -156,6 +87,8 @@ pub(crate) struct Nemesis<'r> {
     observer: Observer,
     calm: &'r Calm,
     random: fastrand::Rng,
+    /// All that has to happen.
+    faults: Vec<Fault>,
     plan: Vec<Fault>,
     done: Done,
 }
@@ -166,10 +99,12 @@ impl<'r> Nemesis<'r> {
         cluster: &'r Cluster,
         servers: &'r mut Servers,
         calm: &'r Calm,
+        faults: Vec<Fault>,
     ) -> Result<Self> {
         let observer = Observer::new(servers.postgres.url())?;
         let random = fastrand::Rng::with_seed(run.seed ^ 0x4e_66);
-        Ok(Self { run, cluster, servers, observer, calm, random, plan: Vec::new(), done: Done::default() })
+        let (plan, done) = (Vec::new(), Done::default());
+        Ok(Self { run, cluster, servers, observer, calm, random, faults, plan, done })
     }
 
     /// Does harm until `is_enough` says so, told whether everything has happened.
@@ -179,8 +114,8 @@ impl<'r> Nemesis<'r> {
             self.rest(REST_MS)?;
             if self.plan.is_empty() {
                 // Once everything has happened, a kill may still have to meet a write.
-                let only_kills = self.done.times.len() == Fault::ALL.len() && !self.is_complete();
-                self.plan = if only_kills { Fault::KILLS.to_vec() } else { Fault::ALL.to_vec() };
+                let only_kills = self.done.times.len() == self.faults.len() && !self.is_complete();
+                self.plan = if only_kills { Fault::KILLS.to_vec() } else { self.faults.clone() };
                 self.random.shuffle(&mut self.plan);
             }
             let Some(fault) = self.plan.pop() else { break };
@@ -199,7 +134,7 @@ impl<'r> Nemesis<'r> {
 
     /// Whether everything has happened, and kills have met writes.
     fn is_complete(&self) -> bool {
-        self.done.times.len() == Fault::ALL.len()
+        self.done.times.len() == self.faults.len()
             && kills_in_flight(&self.run.history.calls()) >= KILLS_IN_FLIGHT
     }
 
@@ -254,6 +189,38 @@ impl<'r> Nemesis<'r> {
                 self.network(fault, Trouble::CutAfter(bytes))
             }
             Fault::DroppedReplies => self.network(fault, Trouble::DropReplies),
+            Fault::LongBrokerOutage => {
+                self.servers.kafka.kill()?;
+                self.rest(120_000..121_000)?;
+                self.servers.kafka.restart()
+            }
+            Fault::LongBrokerFreeze => {
+                self.servers.kafka.pause()?;
+                self.rest(90_000..91_000)?;
+                self.servers.kafka.resume()
+            }
+            Fault::LongSessionsEnded => (0..15).try_for_each(|_| {
+                self.observer.terminate_sessions()?;
+                self.rest(2_000..2_001)
+            }),
+            Fault::RollingRestart => (0..CRASHING).try_for_each(|replica| {
+                self.cluster.stop_one(replica)?;
+                self.cluster.start_well(self.run, replica)
+            }),
+            Fault::FullDisk => {
+                let Some(disk) = &self.servers.small_disk else { return Ok(()) };
+                disk.fill()?;
+                let rested = self.rest(8_000..9_000);
+                // Whatever came of it: what follows needs the space.
+                self.servers.small_disk.as_ref().map_or(Ok(()), postgres::SmallDisk::clear)?;
+                rested
+            }
+            Fault::CrashLoop => (0..20).try_for_each(|_| {
+                let victim = self.random.usize(..CRASHING);
+                self.cluster.kill(self.run, victim)?;
+                self.cluster.start(self.run, victim, None)?;
+                self.rest(3_000..3_001)
+            }),
             Fault::Resets => {
                 let before = self.harmed();
                 for _ in 0..3 {
@@ -269,12 +236,12 @@ impl<'r> Nemesis<'r> {
     /// Others must take over from a frozen replica, and bear that it goes on as if nothing had happened.
     fn freeze_replica(&mut self) -> Result<()> {
         let victim = self.random.usize(..CRASHING);
-        let process = self.cluster.with(victim, |server| Ok(server.id()))?;
+        let process = self.cluster.process(victim)?;
         let held = self.shards_of(process, |shards| shards > 0)?;
-        self.cluster.with(victim, Server::pause)?;
+        self.cluster.pause(victim)?;
         let taken = self.shards_of(process, |shards| shards == 0);
         // Whatever came of it: a frozen process cannot be asked to end.
-        self.cluster.with(victim, Server::resume)?;
+        self.cluster.resume(victim)?;
         taken?;
         self.done.takeovers += usize::try_from(held)?;
         Ok(())

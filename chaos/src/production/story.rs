@@ -16,7 +16,9 @@ use super::{
     cluster::{Cluster, REPLICAS},
     crashes,
     database::Observer,
-    nemesis::{CRASHING, Calm, Done, Fault, Nemesis, PATIENCE, Servers},
+    fault::Fault,
+    nemesis::{CRASHING, Calm, Done, Nemesis, PATIENCE, Servers},
+    resources::Resources,
     sessions::{self, Sessions},
 };
 use crate::{
@@ -40,6 +42,8 @@ pub(crate) struct Story {
     pub(crate) bos: PathBuf,
     pub(crate) out: PathBuf,
     pub(crate) seed: u64,
+    /// With the faults that take minutes.
+    pub(crate) long: bool,
 }
 
 /// What was done to the cluster.
@@ -47,6 +51,9 @@ struct Harm {
     done: Done,
     crashes: BTreeMap<&'static str, usize>,
     sessions: Sessions,
+    resources: Resources,
+    /// All that had to happen.
+    faults: Vec<Fault>,
     /// Whether `bos audit` found nothing at the end, while all replicas worked.
     audited: bool,
 }
@@ -57,6 +64,13 @@ impl Story {
         let cluster = Cluster::new(&self.bos, &self.out)?;
         let mut servers = start(&cluster)?;
         cluster.prepare()?;
+        if self.long {
+            servers.small_disk = servers.postgres.small_disk()?;
+            match &servers.small_disk {
+                Some(disk) => Observer::new(servers.postgres.url())?.move_tables_to(&disk.folder())?,
+                None => eprintln!("left out: a full disk (F44); only root may mount a small one"),
+            }
+        }
         cluster.start_companions(self.seed, true)?;
         let history = History::create(&self.out.join("history.jsonl"))?;
         let run = Run::new(self.seed, history, &cluster.addresses, PACE);
@@ -64,12 +78,14 @@ impl Story {
             cluster.start_well(&run, replica)?;
         }
         eprintln!("{REPLICAS} replicas on PostgreSQL and Kafka");
+        let resources = Resources::at_first(&cluster)?;
         let (harm, watched) = with_clients(&run, |is_all_handed_in| {
-            let mut harm = Self::suffer(&run, &cluster, &mut servers, time)?;
+            let mut harm = self.suffer(&run, &cluster, &mut servers, resources, time)?;
             eprintln!("faults are over after {} s", run.history.seconds());
             cluster.start_companions(self.seed, false)?;
             cluster.start_well(&run, CRASHING)?;
             converge(&run, CONVERGENCE, is_all_handed_in)?;
+            harm.resources.at_the_end(&cluster)?;
             harm.audited = cluster.audit()?;
             eprintln!("everything was read at the end, after {} s", run.history.seconds());
             Ok(harm)
@@ -115,7 +131,7 @@ impl Story {
             poison: bus.poison,
         };
         let mut findings = check(evidence);
-        findings.push(harm.sessions.finding());
+        findings.extend([harm.resources.finding(), harm.sessions.finding()]);
         add(&mut findings, observer.finish(audit)?);
         let mut rows = Row::of_load(&calls, watched.duplicates());
         let changes = usize::try_from(observer.changes_of_hands()?)?;
@@ -129,18 +145,27 @@ impl Story {
     }
 
     /// Two do harm at the same time and one watches the database, until everything has happened.
-    fn suffer(run: &Run, cluster: &Cluster, servers: &mut Servers, time: Duration) -> Result<Harm> {
+    fn suffer(
+        &self,
+        run: &Run,
+        cluster: &Cluster,
+        servers: &mut Servers,
+        mut resources: Resources,
+        time: Duration,
+    ) -> Result<Harm> {
         let (calm, over) = (Calm::default(), AtomicBool::new(false));
         let [rage_is_complete, crashes_are_complete] = [AtomicBool::new(false), AtomicBool::new(false)];
         let url = servers.postgres.url();
+        let faults = Fault::of(self.long, servers.small_disk.is_some());
         let begun = Instant::now();
         let is_enough = || {
             let complete =
                 rage_is_complete.load(Ordering::SeqCst) && crashes_are_complete.load(Ordering::SeqCst);
             over.load(Ordering::SeqCst) || begun.elapsed() >= if complete { time } else { time * PATIENCE }
         };
-        let nemesis = Nemesis::new(run, cluster, servers, &calm)?;
+        let nemesis = Nemesis::new(run, cluster, servers, &calm, faults.clone())?;
         thread::scope(|threads| {
+            let health = threads.spawn(|| resources.watch(cluster, &over));
             let watcher = threads.spawn(|| sessions::watch(&url, &calm, &over));
             let crashing = threads.spawn(|| {
                 crashes::crash(run, cluster, url.clone(), |complete| {
@@ -159,14 +184,24 @@ impl Story {
             let crashes = crashing.join().map_err(|_| anyhow!("the one who crashes panicked"))?;
             over.store(true, Ordering::SeqCst);
             let sessions = watcher.join().map_err(|_| anyhow!("the database's watcher panicked"))?;
-            Ok(Harm { done: done?, crashes: crashes?, sessions: sessions?, audited: false })
+            health.join().map_err(|_| anyhow!("the one who asks whether they live panicked"))?;
+            Ok((done?, crashes?, sessions?))
+        })
+        .map(|(done, crashes, sessions)| Harm {
+            done,
+            crashes,
+            sessions,
+            resources,
+            faults,
+            audited: false,
         })
     }
 }
 
 impl Harm {
     fn rows(&self, calls: &[Call]) -> Vec<Row> {
-        let mut rows: Vec<Row> = Fault::ALL
+        let mut rows: Vec<Row> = self
+            .faults
             .iter()
             .map(|fault| {
                 let (name, note) = fault.words();
@@ -190,6 +225,10 @@ impl Harm {
         rows.push(Row::new("accepted", "while the broker was killed", accepted, 1));
         let refused = during(Fault::StopDatabase, &|call| call.facts.status == Some(503));
         rows.push(Row::new("answered 503", "while the database was stopped", refused, 1));
+        if self.faults.contains(&Fault::FullDisk) {
+            let refused = during(Fault::FullDisk, &|call| call.facts.status == Some(503));
+            rows.push(Row::new("answered 503", "while the disk was full", refused, 1));
+        }
         rows
     }
 }
@@ -216,5 +255,5 @@ fn start(cluster: &Cluster) -> Result<Servers> {
     let postgres = postgres?;
     cluster.to_kafka.pass_on_to(kafka.port());
     cluster.to_postgres.pass_on_to(postgres.port());
-    Ok(Servers { kafka, postgres })
+    Ok(Servers { kafka, postgres, small_disk: None })
 }

@@ -25,7 +25,7 @@ use bytesize::ByteSize;
 use secrecy::SecretString;
 
 pub use error::{Error, Fault};
-pub use layers::{Flag, Origin, Sources};
+pub use layers::{Flag, Origin, PREFIX, Sources};
 use setting::{Brokers, ContentServiceUrl, DatabaseUrl, settings};
 use traces::{CollectorHeaders, CollectorUrl, Part};
 use words::{

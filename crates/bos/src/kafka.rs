@@ -6,9 +6,11 @@
 
 pub mod admin;
 mod consumer;
+pub mod denial;
 mod failure;
 pub mod group;
 mod health;
+mod lookout;
 mod producer;
 pub mod record;
 pub mod settings;
@@ -24,8 +26,10 @@ use futures::future::BoxFuture;
 use rdkafka::error::KafkaError;
 
 use health::Health;
+use lookout::Topics;
 use producer::Producer;
 use settings::KafkaSettings;
+use tokio_util::sync::CancellationToken;
 
 /// Records of one call of `publish` that are in flight together; librdkafka's own queue is larger.
 const IN_FLIGHT: usize = 5_000;
@@ -36,6 +40,7 @@ pub struct KafkaBroker {
     settings: KafkaSettings,
     producer: Producer,
     health: Health,
+    topics: Topics,
     readers: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -47,7 +52,13 @@ impl KafkaBroker {
     pub fn new(settings: KafkaSettings) -> Result<Self, KafkaError> {
         let health = Health::default();
         let producer = Producer::new(settings.clone(), health.clone())?;
-        Ok(Self { settings, producer, health, readers: Mutex::default() })
+        let (topics, readers) = (Topics::default(), Mutex::default());
+        Ok(Self { settings, producer, health, topics, readers })
+    }
+
+    /// Looks at the topics until `end`: one that is missing, or takes nothing, is said with what to do.
+    pub fn watch_topics(&self, end: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+        self.topics.clone().watch(self.settings.clone(), end)
     }
 
     /// Waits until every reader has left its group. To be called when the readers are dropped and nothing is sent any more.
@@ -90,6 +101,6 @@ impl Broker for KafkaBroker {
     }
 
     fn trouble(&self) -> Option<&'static str> {
-        self.health.trouble()
+        self.health.trouble().or_else(|| self.topics.trouble())
     }
 }

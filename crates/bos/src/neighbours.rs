@@ -126,13 +126,16 @@ impl Bus {
         }
     }
 
-    /// Spawns what takes messages from the outbox to this bus.
+    /// Spawns what takes messages from the outbox to this bus, and what looks whether there is room for them.
     pub(crate) fn relay(&self, engine: &Arc<Engine>, shards: &Shards, tasks: &Tasks) {
         let (engine, end) = (Arc::clone(engine), tasks.stop_signal());
         match self {
             Self::Embedded(broker) => tasks.spawn("relay", relay::embedded::run(engine, broker.clone(), end)),
             #[cfg(feature = "kafka")]
-            Self::Kafka(_) => tasks.spawn("relay", relay::run(engine, self.broker(), shards.clone(), end)),
+            Self::Kafka(broker) => {
+                tasks.spawn("topics", broker.watch_topics(end.clone()));
+                tasks.spawn("relay", relay::run(engine, self.broker(), shards.clone(), end));
+            }
         }
         #[cfg(not(feature = "kafka"))]
         let _ = shards;

@@ -85,6 +85,7 @@ impl News {
             Self::Resume => "resume",
             Self::Cancel(_) => "cancel",
             Self::Close => "close",
+            Self::NeighboursReplaced => "neighbours_replaced",
         }
     }
 
@@ -101,7 +102,8 @@ impl News {
             | Self::Pause
             | Self::Resume
             | Self::Cancel(_)
-            | Self::Close => None,
+            | Self::Close
+            | Self::NeighboursReplaced => None,
         }
     }
 }

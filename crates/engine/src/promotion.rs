@@ -43,7 +43,7 @@ pub async fn replace_neighbours(
             partition: 0,
             offset: 0,
         };
-        let cause = Cause { origin: Origin::Bus(message), correlation: None };
+        let cause = Cause { origin: Origin::Bus(message), correlation: None, trace: None };
         Some((BatchId::from_uuid(id).ok()?, News::NeighboursReplaced, cause))
     });
     engine.apply_many(news.collect()).await?;

@@ -12,6 +12,7 @@
 //! for a key's next message, so the table is looked at again then.
 
 pub mod embedded;
+mod late;
 mod marks;
 mod outcome;
 
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::backoff;
 use crate::ports::{Broker, Placed, Record, SendError};
 use crate::{CrashPoint, Engine, Error, Shards, metrics, spans};
+use late::Late;
 use marks::Marks;
 use outcome::Trouble;
 
@@ -82,6 +84,7 @@ pub struct Relay {
     broker: Arc<dyn Broker>,
     shards: Shards,
     marks: Marks,
+    late: Late,
     flights: FuturesUnordered<BoxFuture<'static, (Place, Result<Placed, SendError>)>>,
     /// Rows that are in flight or in hand: they are still in the table and are not to be sent again.
     taken: HashMap<Place, Row>,
@@ -107,6 +110,7 @@ impl Relay {
             broker,
             shards,
             marks: Marks::default(),
+            late: Late::default(),
             flights: FuturesUnordered::new(),
             taken: HashMap::new(),
             sent: Vec::new(),
@@ -137,6 +141,7 @@ impl Relay {
         if fresh.is_empty() {
             return Ok(0);
         }
+        self.late.look(&fresh, self.engine.clock.now(), now);
         self.engine.crash.at(CrashPoint::BeforePublish)?;
         let sent = fresh.len();
         for row in fresh {

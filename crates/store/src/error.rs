@@ -70,6 +70,14 @@ impl Error {
         }
     }
 
+    /// Whether the same unit, run again at once, may well succeed: a serialisation failure or a deadlock. Who has waited in vain
+    /// for a lock has waited long enough, and a compare-and-set that lost is for whoever read too early.
+    pub(crate) fn may_pass_when_run_again(&self) -> bool {
+        let Self::Conflict { source: Some(source), .. } = self else { return false };
+        let code = source.downcast_ref::<sqlx::Error>().and_then(|error| error.as_database_error()?.code());
+        code.as_deref() != Some("55P03")
+    }
+
     pub(crate) fn corrupt(table: &'static str, column: &'static str, row: impl std::fmt::Display) -> Self {
         Self::Corrupt { table, column, row: row.to_string() }
     }

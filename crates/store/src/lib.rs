@@ -186,7 +186,7 @@ impl Store {
     {
         match &*self.backend {
             Backend::Sqlite(lite) => lite.unit(lane, work).await,
-            Backend::Postgres(pg) => pg.unit(work).await,
+            Backend::Postgres(pg) => pg.unit(lane, work).await,
         }
     }
 

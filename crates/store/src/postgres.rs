@@ -1,4 +1,4 @@
-//! PostgreSQL: a pool for writing and one for reading. Deadlines are the server's.
+//! PostgreSQL: a pool for reading, one for callers' units and one for those of our own tasks. Deadlines are the server's.
 //!
 //! Every unit runs in a task of its own that the caller awaits, so a caller that goes away never cancels a `begin` or a
 //! `commit` half-way (sqlx 0.9.0 would hand the connection back inside an open transaction).
@@ -13,6 +13,7 @@ use crate::error::{Error, UnitError};
 use crate::health::{self, Health};
 use crate::migrate;
 use crate::partitions::{self, Upkeep};
+use crate::sqlite::Lane;
 use crate::sqlx;
 use crate::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use crate::sqlx::{Connection as _, Row as _};
@@ -32,7 +33,9 @@ const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT cloc
 /// The PostgreSQL side of a [`crate::Store`].
 #[derive(Debug)]
 pub(crate) struct Pg {
-    writes: PgPool,
+    /// However many callers wait for a connection, the relay, the leases and the timers go on.
+    callers: PgPool,
+    tasks: PgPool,
     reads: PgPool,
     units: TaskTracker,
 }
@@ -66,10 +69,16 @@ impl Pg {
                 .test_before_acquire(false)
                 .connect_lazy_with(options.clone())
         };
-        // Writers wait for locks and disks, readers do not; neither may starve the other.
-        let reads = (connections * 3 / 8).max(1);
-        let writes = connections.saturating_sub(reads).max(1);
-        let pg = Self { writes: pool(writes), reads: pool(reads), units: TaskTracker::new() };
+        // Writers wait for locks and disks, readers do not; none of the three may starve another.
+        let reads = (connections / 4).max(1);
+        let tasks = (connections * 3 / 8).max(1);
+        let callers = connections.saturating_sub(reads + tasks).max(1);
+        let pg = Self {
+            callers: pool(callers),
+            tasks: pool(tasks),
+            reads: pool(reads),
+            units: TaskTracker::new(),
+        };
         if let Err(error) = pg.reads.acquire().await {
             // A pool that waits in vain says no more than that; a connection by itself says why.
             let alone = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options)).await;
@@ -84,7 +93,7 @@ impl Pg {
 
     pub(crate) async fn health(&self) -> Result<Health, Error> {
         // With the rights and the settings of whoever writes.
-        health::postgres(&self.writes).await
+        health::postgres(&self.tasks).await
     }
 
     /// Refuses a server that would break the promise of durability.
@@ -107,14 +116,14 @@ impl Pg {
     }
 
     pub(crate) async fn migrate_up(&self) -> Result<(), Error> {
-        migrate::postgres(&self.writes).await?;
+        migrate::postgres(&self.tasks).await?;
         // What is not made now the service makes, and until then there is the DEFAULT partition.
-        let _ = partitions::keep_up(&self.writes, None).await;
+        let _ = partitions::keep_up(&self.tasks, None).await;
         Ok(())
     }
 
     pub(crate) async fn keep_up_partitions(&self, keep: Duration) -> Result<Upkeep, Error> {
-        let pool = self.writes.clone();
+        let pool = self.tasks.clone();
         let work = async move { partitions::keep_up(&pool, Some(keep)).await };
         self.units.spawn(work).await.unwrap_or_else(|_| Err(panicked()))
     }
@@ -123,13 +132,16 @@ impl Pg {
         migrate::postgres_version(&self.reads).await
     }
 
-    pub(crate) async fn unit<T, E, F>(&self, work: F) -> Result<T, E>
+    pub(crate) async fn unit<T, E, F>(&self, lane: Lane, work: F) -> Result<T, E>
     where
         F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: UnitError,
     {
-        let pool = self.writes.clone();
+        let pool = match lane {
+            Lane::Caller | Lane::Bulk => self.callers.clone(),
+            Lane::Task => self.tasks.clone(),
+        };
         self.units.spawn(run(pool, work)).await.unwrap_or_else(|_| Err(E::from(panicked())))
     }
 
@@ -158,7 +170,8 @@ impl Pg {
     pub(crate) async fn close(&self) {
         self.units.close();
         self.units.wait().await;
-        self.writes.close().await;
+        self.callers.close().await;
+        self.tasks.close().await;
         self.reads.close().await;
     }
 }
@@ -180,7 +193,7 @@ where
         let mut tx = begin(&pool, WRITE).await?;
         let outcome = work(&mut tx).await;
         let committed = finish(tx, outcome.is_ok()).await;
-        let again = |e: Option<&Error>| matches!(e, Some(Error::Conflict { source: Some(_), .. }));
+        let again = |e: Option<&Error>| e.is_some_and(Error::may_pass_when_run_again);
         match (outcome, committed) {
             (Err(error), _) if reruns > 0 && again(error.store()) => reruns -= 1,
             (Ok(_), Err(error)) if reruns > 0 && again(Some(&error)) => reruns -= 1,

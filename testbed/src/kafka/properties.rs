@@ -1,5 +1,7 @@
 //! The configuration of a server of one node.
 
+use super::tls;
+
 /// The file's name in the server's folder, which the server runs in.
 pub(super) const FILE: &str = "server.properties";
 
@@ -11,19 +13,31 @@ pub(super) struct Ports {
     pub(super) controller: u16,
     /// Where clients are sent: the broker's, or that of a proxy before it.
     pub(super) advertised: u16,
+    /// For clients that want to be sure whom they speak with.
+    pub(super) ssl: u16,
+    /// For clients that say who they are besides.
+    pub(super) sasl_ssl: u16,
 }
 
 /// What the file says. Folders are relative to it: Kafka reads the file as Latin-1, which no path need be.
 pub(super) fn text(ports: &Ports) -> String {
-    let Ports { broker, controller, advertised } = ports;
+    let Ports { broker, controller, advertised, ssl, sasl_ssl } = ports;
+    let (name, keystore, password) = (tls::NAME, tls::KEYSTORE, tls::KEYSTORE_PASSWORD);
     format!(
         "\
 process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
+listeners=PLAINTEXT://127.0.0.1:{broker},SSL://127.0.0.1:{ssl},SASL_SSL://127.0.0.1:{sasl_ssl},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised},SSL://{name}:{ssl},SASL_SSL://{name}:{sasl_ssl}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
+ssl.keystore.type=PKCS12
+ssl.keystore.location={keystore}
+ssl.keystore.password={password}
+ssl.key.password={password}
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 log.dirs=data
 # There is one node, so nothing can have a second copy.
 offsets.topic.replication.factor=1
@@ -53,15 +67,21 @@ mod tests {
 
     #[test]
     fn clients_are_sent_to_the_advertised_port_and_the_server_listens_on_its_own() {
-        let text = text(&Ports { broker: 1, controller: 2, advertised: 3 });
-        assert_eq!(value(&text, "listeners"), "PLAINTEXT://127.0.0.1:1,CONTROLLER://127.0.0.1:2");
+        let text = text(&Ports { broker: 1, controller: 2, advertised: 3, ssl: 4, sasl_ssl: 5 });
+        assert_eq!(
+            value(&text, "listeners"),
+            "PLAINTEXT://127.0.0.1:1,SSL://127.0.0.1:4,SASL_SSL://127.0.0.1:5,CONTROLLER://127.0.0.1:2"
+        );
         assert_eq!(value(&text, "controller.quorum.bootstrap.servers"), "127.0.0.1:2");
-        assert_eq!(value(&text, "advertised.listeners"), "PLAINTEXT://127.0.0.1:3");
+        assert_eq!(
+            value(&text, "advertised.listeners"),
+            "PLAINTEXT://127.0.0.1:3,SSL://localhost:4,SASL_SSL://localhost:5"
+        );
     }
 
     #[test]
     fn a_topic_that_nobody_made_stays_away() {
-        let text = text(&Ports { broker: 1, controller: 2, advertised: 1 });
+        let text = text(&Ports { broker: 1, controller: 2, advertised: 1, ssl: 4, sasl_ssl: 5 });
         assert_eq!(value(&text, "auto.create.topics.enable"), "false");
     }
 }

@@ -43,6 +43,13 @@ impl Release {
         program.arg("-cp").arg(self.jars.join("*")).arg(class).current_dir(folder);
         program
     }
+
+    /// Java's own program for keys and certificates, to run in a server's folder.
+    pub(super) fn keytool(&self, folder: &Path) -> Command {
+        let mut keytool = Command::new(self.java.program.with_file_name("keytool"));
+        keytool.current_dir(folder);
+        keytool
+    }
 }
 
 impl fmt::Display for Release {

@@ -109,6 +109,17 @@ impl Checks<'_> {
                 format!("name another host, or set {PREFIX}ALLOW_LINK_LOCAL_CONTENT=true"),
             );
         }
+        if config.kafka_bootstrap_servers.is_some() && config.kafka_security_protocol.has_a_name() {
+            for (key, is_set) in [
+                ("kafka_sasl_username", config.kafka_sasl_username.is_some()),
+                ("kafka_sasl_password", config.kafka_sasl_password.is_some()),
+            ] {
+                if !is_set {
+                    let next_step = format!("set {PREFIX}{}", key.to_ascii_uppercase());
+                    self.refuse(key, "is unset, and Kafka is to be told who we are", next_step);
+                }
+            }
+        }
         if config.auth == Auth::Gateway && config.gateway_token.is_none() {
             self.refuse("auth", "is gateway, which needs a token", format!("set {PREFIX}GATEWAY_TOKEN_FILE"));
         }

@@ -150,6 +150,11 @@ impl KafkaSecurity {
     pub const fn is_plaintext(self) -> bool {
         matches!(self, Self::Plaintext | Self::SaslPlaintext)
     }
+
+    /// Whether we say who we are.
+    pub const fn has_a_name(self) -> bool {
+        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
+    }
 }
 
 /// The companions to run; the word `none` stands for the empty list.

@@ -100,8 +100,11 @@ impl App {
 
     /// Why the event bus cannot be used just now, and since when, as far as that is known.
     pub(super) fn bus_trouble(&self) -> Option<(&'static str, Option<DateTime<Utc>>)> {
-        let met = self.engine().bus_trouble().map(|trouble| (trouble.code, Some(trouble.since)));
-        met.or_else(|| Some((self.bus.as_ref()?.trouble()?, None)))
+        let met = self.engine().bus_trouble();
+        let since = met.map(|trouble| trouble.since);
+        // Who holds the connections knows more than who waits for an answer in vain.
+        let known = self.bus.as_ref().and_then(|bus| bus.trouble());
+        known.or_else(|| met.map(|trouble| trouble.code)).map(|code| (code, since))
     }
 
     pub(super) fn bodies(&self) -> &Bodies {

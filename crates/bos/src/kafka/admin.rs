@@ -6,15 +6,37 @@ use std::time::Duration;
 
 use contract::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, OwnedResourceSpecifier, ResourceSpecifier};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
+use super::denial::Denial;
 use super::health::{ClientHealth, Health};
 use super::settings::KafkaSettings;
 use super::topics::{Found, Settings, Wanted, keys};
 
 /// How long the cluster may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// When to look for the first time why there is no answer yet: whom the cluster denies it never answers.
+const DOUBT: Duration = Duration::from_secs(1);
+/// How long to listen to what the client has to say about that.
+const LISTEN: Duration = Duration::from_millis(20);
+/// More than it can have to say.
+const WORDS: usize = 100;
+
+/// Why the cluster told us nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is there, and we and it do not believe each other.
+    #[error("{denial}: {}", denial.mend())]
+    Denied {
+        /// Who does not believe whom.
+        denial: Denial,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+}
 
 /// What became of a topic that was to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +62,8 @@ pub struct Cluster {
 #[derive(Clone)]
 pub struct Admin {
     client: Arc<AdminClient<ClientHealth>>,
+    /// Asks for what every client may ask, and hears why there is no answer, which the other one keeps to itself.
+    witness: Arc<BaseConsumer<ClientHealth>>,
     patience: Duration,
 }
 
@@ -59,6 +83,7 @@ impl Admin {
         client.remove("statistics.interval.ms");
         Ok(Self {
             client: Arc::new(client.create_with_context(Health::default().client())?),
+            witness: Arc::new(client.create_with_context(Health::default().client())?),
             patience: PATIENCE,
         })
     }
@@ -73,7 +98,7 @@ impl Admin {
     ///
     /// # Errors
     /// When the cluster does not answer.
-    pub async fn look(&self, topics: &[Topic]) -> Result<Cluster, KafkaError> {
+    pub async fn look(&self, topics: &[Topic]) -> Result<Cluster, Error> {
         let metadata = self.metadata().await?;
         let mut found: BTreeMap<Topic, Found> = BTreeMap::new();
         for topic in metadata.topics() {
@@ -99,7 +124,7 @@ impl Admin {
     ///
     /// # Errors
     /// When the cluster does not answer.
-    pub async fn create(&self, topics: &[Topic]) -> Result<Vec<(Topic, Made)>, KafkaError> {
+    pub async fn create(&self, topics: &[Topic]) -> Result<Vec<(Topic, Made)>, Error> {
         let wanted = Wanted::on(self.metadata().await?.brokers().len());
         let values = wanted.values();
         let requests: Vec<_> = topics.iter().map(|topic| wanted.make(*topic, &values)).collect();
@@ -116,11 +141,36 @@ impl Admin {
     }
 
     /// librdkafka waits for the answer on the thread that asks.
-    async fn metadata(&self) -> Result<Metadata, KafkaError> {
+    async fn metadata(&self) -> Result<Metadata, Error> {
         let admin = self.clone();
-        tokio::task::spawn_blocking(move || admin.client.inner().fetch_metadata(None, admin.patience))
+        tokio::task::spawn_blocking(move || admin.metadata_here())
             .await
-            .unwrap_or(Err(KafkaError::Canceled))
+            .unwrap_or(Err(Error::Kafka(KafkaError::Canceled)))
+    }
+
+    fn metadata_here(&self) -> Result<Metadata, Error> {
+        let doubt = DOUBT.min(self.patience);
+        let first = self.witness.fetch_metadata(None, doubt);
+        let outcome = match first {
+            Err(_) if self.denial().is_none() && doubt < self.patience => {
+                self.witness.fetch_metadata(None, self.patience.saturating_sub(doubt))
+            }
+            outcome => outcome,
+        };
+        outcome.map_err(|error| match self.denial() {
+            Some(denial) => Error::Denied { denial },
+            None => Error::Kafka(error),
+        })
+    }
+
+    /// What the client has heard about that so far.
+    fn denial(&self) -> Option<Denial> {
+        for _ in 0..WORDS {
+            if self.witness.poll(LISTEN).is_none() {
+                break;
+            }
+        }
+        self.witness.context().denial()
     }
 
     async fn settings(

@@ -51,8 +51,8 @@ pub(super) fn of_send(error: &KafkaError) -> SendError {
         | Code::SaslAuthenticationFailed
         | Code::TopicAuthorizationFailed
         | Code::ClusterAuthorizationFailed
-        | Code::TransactionalIdAuthorizationFailed
-        | Code::SSL => SendError::Unavailable { code: "broker_denies" },
+        | Code::TransactionalIdAuthorizationFailed => SendError::Unavailable { code: "broker_denies" },
+        Code::SSL => SendError::Unavailable { code: "broker_untrusted" },
         // The producer is replaced; the message is as good as before.
         Code::Fatal
         | Code::OutOfOrderSequenceNumber

@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
+
+use super::denial::Denial;
 
 /// The clients of one cluster, as far as they can reach it. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +21,7 @@ const UNKNOWN: u8 = 0;
 const UP: u8 = 1;
 const DOWN: u8 = 2;
 const DENIED: u8 = 3;
+const UNTRUSTED: u8 = 4;
 
 impl Health {
     /// A place for one more client.
@@ -34,9 +38,16 @@ impl Health {
         clients.retain(|state| Arc::strong_count(state) > 1);
         clients.iter().find_map(|state| match state.load(Ordering::Relaxed) {
             DOWN => Some("broker_unreachable"),
-            DENIED => Some("broker_denies"),
-            _ => None,
+            state => denial(state).map(Denial::code),
         })
+    }
+}
+
+const fn denial(state: u8) -> Option<Denial> {
+    match state {
+        DENIED => Some(Denial::Password),
+        UNTRUSTED => Some(Denial::Certificate),
+        _ => None,
     }
 }
 
@@ -51,7 +62,37 @@ impl ClientHealth {
     pub(super) fn answered(&self) {
         self.state.store(UP, Ordering::Relaxed);
     }
+
+    /// Whether the client and the cluster do not believe each other.
+    pub(super) fn denial(&self) -> Option<Denial> {
+        denial(self.state.load(Ordering::Relaxed))
+    }
+
+    /// Says what to do when that is new, and not at each of the many tries that follow.
+    fn denied(&self, denial: Denial, reason: &str) {
+        let state = match denial {
+            Denial::Password => DENIED,
+            Denial::Certificate => UNTRUSTED,
+        };
+        if self.state.swap(state, Ordering::Relaxed) != state {
+            tracing::error!(
+                code = denial.code(),
+                reason,
+                "kafka cannot be used: {denial}; {}",
+                denial.mend()
+            );
+        }
+    }
+
+    /// No broker can be used; why a door is closed is known already.
+    fn down(&self) {
+        if self.denial().is_none() {
+            self.state.store(DOWN, Ordering::Relaxed);
+        }
+    }
 }
+
+impl ConsumerContext for ClientHealth {}
 
 impl ClientContext for ClientHealth {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -69,17 +110,12 @@ impl ClientContext for ClientHealth {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AllBrokersDown) => self.state.store(DOWN, Ordering::Relaxed),
-            Some(
-                RDKafkaErrorCode::Authentication
-                | RDKafkaErrorCode::SaslAuthenticationFailed
-                | RDKafkaErrorCode::SSL,
-            ) => {
-                self.state.store(DENIED, Ordering::Relaxed);
-                tracing::error!(%error, reason, "kafka does not let us in");
+        if let Some(code) = error.rdkafka_error_code() {
+            if let Some(denial) = Denial::of(code) {
+                self.denied(denial, reason);
+            } else if code == RDKafkaErrorCode::AllBrokersDown {
+                self.down();
             }
-            _ => {}
         }
         tracing::debug!(%error, reason, "kafka");
     }
@@ -91,8 +127,8 @@ impl ClientContext for ClientHealth {
             let up = met.any(|broker| broker.state == "UP");
             if up {
                 self.state.store(UP, Ordering::Relaxed);
-            } else if self.state.load(Ordering::Relaxed) != DENIED {
-                self.state.store(DOWN, Ordering::Relaxed);
+            } else {
+                self.down();
             }
         }
         if figures.client_type == "consumer" {

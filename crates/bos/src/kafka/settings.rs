@@ -61,7 +61,7 @@ impl KafkaSettings {
             // The default of five minutes is how long a topic that was made later would go unread.
             .set("topic.metadata.refresh.interval.ms", "5000")
             .set("statistics.interval.ms", "5000");
-        if matches!(self.security, KafkaSecurity::SaslPlaintext | KafkaSecurity::SaslSsl) {
+        if self.security.has_a_name() {
             client.set("sasl.mechanism", self.sasl.as_str().to_ascii_uppercase());
             client.set("sasl.username", self.username.as_deref().unwrap_or_default());
             client.set(

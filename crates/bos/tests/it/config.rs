@@ -251,7 +251,7 @@ fn production_refuses_what_is_not_allowed_by_name() {
 
     pairs.push(("KAFKA_BOOTSTRAP_SERVERS".to_owned(), "kafka:9092".to_owned()));
     assert!(load(&pairs).expect_err("plaintext").to_string().contains("ALLOW_PLAINTEXT_KAFKA"));
-    pairs.push((format!("{PREFIX}KAFKA_SECURITY_PROTOCOL"), "sasl_ssl".to_owned()));
+    pairs.push((format!("{PREFIX}KAFKA_SECURITY_PROTOCOL"), "ssl".to_owned()));
     assert!(load(&pairs).is_ok());
 }
 

@@ -5,7 +5,7 @@ mod connections;
 mod disk;
 mod folder;
 mod stopping;
-mod vanishing;
+pub(crate) mod vanishing;
 
 use futures::StreamExt as _;
 use reqwest::StatusCode;
@@ -15,10 +15,12 @@ use tokio::time::timeout;
 
 use crate::program::{PATIENCE, Server, plain_batch};
 
-struct Answer {
-    status: u16,
-    asks_to_wait: bool,
-    body: Value,
+/// What a server says.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) asks_to_wait: bool,
+    pub(crate) is_replayed: bool,
+    pub(crate) body: Value,
 }
 
 /// A client of one server, without connections kept from one request to the next.
@@ -29,14 +31,26 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn of(server: &Server) -> Self {
-        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
-        Self { http, address: server.address.clone() }
+        Self::at(&server.address)
     }
 
-    async fn submit(&self, batch: &Value) -> Answer {
+    pub(crate) fn at(address: &str) -> Self {
+        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        Self { http, address: address.to_owned() }
+    }
+
+    pub(crate) async fn submit(&self, batch: &Value) -> Answer {
+        answer(self.submission(batch).send().await.unwrap()).await
+    }
+
+    /// Under an Idempotency-Key.
+    pub(crate) async fn submit_under(&self, key: &str, batch: &Value) -> Answer {
+        answer(self.submission(batch).header("idempotency-key", key).send().await.unwrap()).await
+    }
+
+    fn submission(&self, batch: &Value) -> reqwest::RequestBuilder {
         let request = self.http.post(format!("{}/v1/batch", self.address));
-        let request = request.header(CONTENT_TYPE, "application/json").body(batch.to_string());
-        answer(request.send().await.unwrap()).await
+        request.header(CONTENT_TYPE, "application/json").body(batch.to_string())
     }
 
     /// The id of a small batch that was acknowledged.
@@ -46,12 +60,29 @@ impl Client {
         id_of(&answer.body)
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         answer(self.http.get(format!("{}{path}", self.address)).send().await.unwrap()).await
     }
 
+    /// Asks until readiness names this trouble of a neighbour, or none. A connection that a busy machine loses is made again.
+    pub(crate) async fn until_degraded_by(&self, code: Option<&str>) {
+        let named = async {
+            loop {
+                let asked = self.http.get(format!("{}/readyz", self.address)).send().await;
+                if let Ok(response) = asked
+                    && answer(response).await.body["degraded"][0]["code"].as_str() == code
+                {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let named = timeout(PATIENCE, named).await;
+        assert!(named.is_ok(), "readiness does not come to {code:?}");
+    }
+
     /// All of these were acknowledged.
-    async fn shows(&self, batches: &[String]) {
+    pub(crate) async fn shows(&self, batches: &[String]) {
         let seen = futures::stream::iter(batches)
             .map(async |batch| (batch, self.get(&format!("/v1/batch/{batch}")).await))
             .buffer_unordered(16);
@@ -84,11 +115,12 @@ impl Client {
 async fn answer(response: reqwest::Response) -> Answer {
     Answer {
         status: response.status().as_u16(),
+        is_replayed: response.headers().contains_key("idempotency-replayed"),
         asks_to_wait: response.headers().contains_key(RETRY_AFTER),
         body: serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default(),
     }
 }
 
-fn id_of(accepted: &Value) -> String {
+pub(crate) fn id_of(accepted: &Value) -> String {
     accepted["batch_id"].as_str().unwrap().to_owned()
 }

@@ -2,7 +2,10 @@
 //! moment, the real ones where the road is to be seen whole.
 
 mod broker;
+mod database;
 mod documents;
+mod encrypted;
+mod large;
 mod operators;
 mod promotion;
 mod road;
@@ -14,14 +17,17 @@ use std::path::PathBuf;
 
 /// The Kafka of this test run, or a word that what needs it is left out.
 fn kafka() -> Option<String> {
-    let line = "the road over Kafka and PostgreSQL: run `cargo xtask test`";
     let servers = std::env::var_os("BOS_TEST_KAFKA").and_then(|servers| servers.into_string().ok());
     if servers.is_none() {
-        // Not `eprintln!`, which the test harness keeps to itself while tests pass.
-        std::io::stderr().write_all(format!("left out: {line}\n").as_bytes()).unwrap();
-        if let Some(folder) = std::env::var_os("BOS_TEST_LEFT_OUT") {
-            std::fs::write(PathBuf::from(folder).join("bos-kafka"), line).unwrap();
-        }
+        left_out("bos-kafka", "the road over Kafka and PostgreSQL: run `cargo xtask test`");
     }
     servers
+}
+
+fn left_out(name: &str, line: &str) {
+    // Not `eprintln!`, which the test harness keeps to itself while tests pass.
+    std::io::stderr().write_all(format!("left out: {line}\n").as_bytes()).unwrap();
+    if let Some(folder) = std::env::var_os("BOS_TEST_LEFT_OUT") {
+        std::fs::write(PathBuf::from(folder).join(name), line).unwrap();
+    }
 }

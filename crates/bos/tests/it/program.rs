@@ -95,6 +95,12 @@ impl Server {
         Self::launch(shell, data, &[], &[], Stdio::null())
     }
 
+    /// With these variables; what it logs goes to a file.
+    pub(crate) fn told_and_logging(data: &Path, environment: &[(&str, &str)], log: &Path) -> Self {
+        let log = std::fs::File::create(log).unwrap();
+        Self::launch(Command::new(env!("CARGO_BIN_EXE_bos")), data, &[], environment, log.into())
+    }
+
     fn launch(
         mut command: Command,
         data: &Path,

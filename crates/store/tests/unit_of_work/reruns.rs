@@ -46,6 +46,42 @@ async fn on_postgres_a_unit_is_not_run_for_ever() {
     .await;
 }
 
+/// Each run would wait as long again.
+#[tokio::test]
+async fn on_postgres_a_unit_that_waited_for_a_lock_in_vain_is_not_run_again() {
+    on_postgres(async |store, _| {
+        let (locked, held) = tokio::sync::oneshot::channel();
+        let (release, released) = tokio::sync::oneshot::channel::<()>();
+        let channels = Arc::new(std::sync::Mutex::new(Some((locked, released))));
+        let holder = store.unit::<_, Error, _>(Lane::Task, move |tx| {
+            let (locked, released) = channels.lock().unwrap().take().unwrap();
+            Box::pin(async move {
+                tx.set_meta("held", "by the first").await?;
+                locked.send(()).unwrap();
+                released.await.unwrap();
+                Ok(())
+            })
+        });
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&runs);
+        let waiter = async {
+            held.await.unwrap();
+            let outcome = store.unit::<_, Error, _>(Lane::Caller, move |tx| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Box::pin(async move { tx.set_meta("held", "by the second").await })
+            });
+            let outcome = outcome.await;
+            release.send(()).unwrap();
+            outcome
+        };
+        let (first, second) = futures::future::join(holder, waiter).await;
+        first.unwrap();
+        assert!(matches!(second, Err(Error::Conflict { .. })), "{second:?}");
+        assert_eq!(runs.load(Ordering::Relaxed), 1);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn on_sqlite_units_come_one_after_the_other_and_run_once() {
     on_sqlite(async |store| {

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use contract::Topic;
 use engine::consumer::CONSUMER;
-use rdkafka::error::KafkaError;
 
 use super::NEIGHBOUR_PATIENCE;
 use super::finding::{Finding, causes, in_time};
 use crate::config::Config;
 use crate::config::words::Environment;
-use crate::kafka::admin::{Admin, Cluster};
+use crate::kafka::admin::{Admin, Cluster, Error};
 use crate::kafka::group::Group;
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::topics::{Found, Wanted};
@@ -44,7 +43,11 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
     }
 }
 
-fn away(settings: &KafkaSettings, error: &KafkaError) -> Finding {
+fn away(settings: &KafkaSettings, error: &Error) -> Finding {
+    if let Error::Denied { denial } = error {
+        let found = format!("{} is there: {denial}", settings.bootstrap_servers);
+        return Finding::failure("kafka", found, denial.mend());
+    }
     let found = format!("{} does not answer ({error})", settings.bootstrap_servers);
     let mend = "see that it runs, that KAFKA_BOOTSTRAP_SERVERS names it, and that the settings kafka_… let us in; \
         messages wait meanwhile";

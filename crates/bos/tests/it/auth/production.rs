@@ -67,7 +67,12 @@ const ROWS: [Row; 8] = [
     },
     Row {
         what: "a password in the clear",
-        with: &[("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"), ("*KAFKA_SECURITY_PROTOCOL", "sasl_plaintext")],
+        with: &[
+            ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"),
+            ("*KAFKA_SECURITY_PROTOCOL", "sasl_plaintext"),
+            ("*KAFKA_SASL_USERNAME", "bos"),
+            ("*KAFKA_SASL_PASSWORD", "correct horse"),
+        ],
         names: "environment BATCH_ORCHESTRATOR_SERVICE_KAFKA_SECURITY_PROTOCOL",
         allow: "ALLOW_PLAINTEXT_KAFKA",
     },
@@ -141,11 +146,25 @@ fn production_takes_what_is_safe() {
         ("loopback of IPv6", &[("HOST", "::1"), ("KAFKA_BOOTSTRAP_SERVERS", "[::1]:9092,localhost:9092")]),
         (
             "encrypted Kafka",
-            &[("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"), ("*KAFKA_SECURITY_PROTOCOL", "sasl_ssl")],
+            &[
+                ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"),
+                ("*KAFKA_SECURITY_PROTOCOL", "sasl_ssl"),
+                ("*KAFKA_SASL_USERNAME", "bos"),
+                ("*KAFKA_SASL_PASSWORD", "correct horse"),
+            ],
         ),
     ] {
         assert_eq!(refusal(with), None, "{what}");
     }
+}
+
+#[test]
+fn a_name_that_kafka_is_to_be_told_comes_with_its_password() {
+    let said =
+        refusal(&[("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"), ("*KAFKA_SECURITY_PROTOCOL", "sasl_ssl")]);
+    let said = said.unwrap();
+    assert!(said.contains(&format!("set {PREFIX}KAFKA_SASL_USERNAME")), "{said}");
+    assert!(said.contains(&format!("set {PREFIX}KAFKA_SASL_PASSWORD")), "{said}");
 }
 
 #[test]

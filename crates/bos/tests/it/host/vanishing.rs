@@ -24,7 +24,7 @@ const fn scatter(seed: u32) -> u32 {
 }
 
 /// Sends some of a request and reads some of its answer. The batch's id, where the answer came whole and is 202.
-async fn visit(server: std::net::SocketAddr, number: u32) -> Option<String> {
+pub(crate) async fn visit(server: std::net::SocketAddr, number: u32) -> Option<String> {
     let body = plain_batch(&format!("visit {number}"), 1).to_string();
     let request = format!(
         "POST /v1/batch HTTP/1.1\r\nHost: bos\r\nConnection: close\r\nContent-Type: application/json\r\n\

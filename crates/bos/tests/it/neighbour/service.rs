@@ -87,10 +87,14 @@ impl Service {
         status
     }
 
+    /// Where it listens, as `http://host:port`.
+    pub(crate) fn base(&self) -> &str {
+        self.address.trim_end_matches("/v1")
+    }
+
     /// The answer at a path.
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let base = self.address.trim_end_matches("/v1");
-        let answer = self.http.get(format!("{base}{path}")).send().await.unwrap();
+        let answer = self.http.get(format!("{}{path}", self.base())).send().await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 

@@ -5,6 +5,8 @@ use bos::kafka::settings::KafkaSettings;
 use bos::run::companions::How;
 use contract::Topic;
 use engine::ports::{Broker as _, Record};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
 use store::{Lane, OutboxRow, Store};
 use uuid::Uuid;
@@ -12,25 +14,26 @@ use uuid::Uuid;
 use super::kafka;
 use super::road::{Companions, ONE_AT_A_TIME, service};
 use crate::databases::on_postgres;
+use crate::host::Client;
 use crate::neighbour::service::configured;
-use crate::program::{Ran, bos, eventually};
+use crate::program::{Ran, Server, bos, eventually};
 
 /// An installation, as an operator's shell knows it.
-struct Shell<'a> {
-    database: &'a str,
-    kafka: &'a str,
-    content: &'a str,
+pub(super) struct Shell<'a> {
+    pub(super) database: &'a str,
+    pub(super) kafka: &'a str,
+    pub(super) content: &'a str,
 }
 
 impl Shell<'_> {
-    fn run(&self, arguments: &[&str]) -> Ran {
+    pub(super) fn run(&self, arguments: &[&str]) -> Ran {
         let mut command = bos(arguments);
         command.env("DATABASE_URL", self.database).env("KAFKA_BOOTSTRAP_SERVERS", self.kafka);
         command.env("CONTENT_SERVICE_URL", self.content).output().unwrap().into()
     }
 
     /// The lines of JSON that a command prints.
-    fn rows(&self, arguments: &[&str]) -> Vec<Value> {
+    pub(super) fn rows(&self, arguments: &[&str]) -> Vec<Value> {
         let ran = self.run(&[arguments, &["-o", "jsonl"]].concat());
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -178,6 +181,41 @@ async fn parked_messages_are_retried_or_skipped_and_sent_ones_sent_once_more() {
         assert_eq!(shell.run(&["outbox", "replay", "--since", "1h", "--yes"]).code, 0);
         let again = shell.rows(&["outbox", "pending"]);
         assert_eq!((again.len(), &again[0]["event_id"]), (1, &rows[1]["event_id"]));
+        companions.stop().await;
+    })
+    .await;
+}
+
+/// F72. Nobody writes to this topic or reads it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_missing_is_said_with_the_command_that_makes_it_until_it_is_there() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |_, url| {
+        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let settings = KafkaSettings::of(&configured(&[("kafka_bootstrap_servers", &kafka)])).unwrap();
+        let admin: AdminClient<DefaultClientContext> = settings.client().create().unwrap();
+        let missing = Topic::NlpInitiateV1.as_str();
+        admin.delete_topics(&[missing], &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();
+
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        let told = [
+            ("DATABASE_URL", &*url),
+            ("KAFKA_BOOTSTRAP_SERVERS", &*kafka),
+            ("CONTENT_SERVICE_URL", &*companions.content),
+        ];
+        let server = Server::told_and_logging(&folder.path().join("data"), &told, &log);
+        let client = Client::of(&server);
+        client.until_degraded_by(Some("topic_missing")).await;
+        assert_eq!(client.get("/readyz").await.status, 200, "what is accepted waits");
+        let said = std::fs::read_to_string(&log).unwrap();
+        let line = said.lines().find(|line| line.contains(missing)).expect("the log names it");
+        assert!(line.contains("bos topics create"), "{line}");
+
+        let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
+        assert_eq!(shell.run(&["topics", "create"]).code, 0);
+        client.until_degraded_by(None).await;
         companions.stop().await;
     })
     .await;

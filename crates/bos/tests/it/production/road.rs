@@ -71,14 +71,14 @@ pub(super) async fn service(kafka: &str, content: &str, database: &str) -> Servi
     Service::start(content.to_owned(), &settings).await
 }
 
-fn class(essays: usize, phases: &[&str]) -> Value {
+pub(super) fn class(essays: usize, phases: &[&str]) -> Value {
     let essays: Vec<Value> = (0..essays)
         .map(|n| json!({"text": format!("Essay {n}. I recieve teh letter."), "client_ref": format!("s-{n}")}))
         .collect();
     json!({"essays": essays, "phases": phases, "course_code": "ENG5"})
 }
 
-async fn ended(service: &Service, batch: &str) -> Value {
+pub(super) async fn ended(service: &Service, batch: &str) -> Value {
     service.until(batch, |status| !status["ended_at"].is_null()).await
 }
 
@@ -246,6 +246,26 @@ async fn a_class_is_accepted_while_kafka_is_away_and_goes_on_when_it_comes() {
         assert_eq!(ended(&service, &batch).await["counts"]["succeeded"], 3);
         service.stop().await;
         door_opened.cancel();
+        companions.stop().await;
+    })
+    .await;
+}
+
+/// F74.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_stops_while_kafka_is_away_ends_in_time_and_the_next_one_sends_what_waits() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |_, url| {
+        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let alone = service("127.0.0.1:1", &companions.content, &url).await;
+        let batch = alone.hand_in(&class(2, &["spellcheck"])).await;
+        alone.until(&batch, |status| status["waiting_on"]["code"] == "registration").await;
+        // Fails when it takes longer than ten seconds.
+        alone.stop().await;
+        let service = service(&kafka, &companions.content, &url).await;
+        assert_eq!(ended(&service, &batch).await["counts"]["succeeded"], 2);
+        service.stop().await;
         companions.stop().await;
     })
     .await;

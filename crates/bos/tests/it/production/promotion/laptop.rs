@@ -153,7 +153,7 @@ fn batch(id: &str) -> BatchId {
 }
 
 async fn apply(engine: &Engine, id: &str, news: News) {
-    let cause = Cause { origin: Origin::Task("test"), correlation: None };
+    let cause = Cause { origin: Origin::Task("test"), correlation: None, trace: None };
     let applied = engine.apply(batch(id), news, cause).await.unwrap();
     assert!(matches!(applied, Applied::Changed { .. }), "{applied:?}");
 }

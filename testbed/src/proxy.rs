@@ -22,7 +22,7 @@ const STACK: usize = 128 * 1024;
 
 /// What the network does to everything that goes through it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub enum Trouble {
     /// Nothing.
     None,
     /// Every piece takes so long.
@@ -31,13 +31,15 @@ pub(crate) enum Trouble {
     BlackHole,
     /// Each connection ends after so many more bytes, in the middle of whatever they say.
     CutAfter(usize),
+    /// A request that holds these bytes arrives and is answered, and the connection ends before the answer is through.
+    CutAt(&'static [u8]),
     /// Requests arrive, answers do not: what was asked for is done, and nobody learns of it.
     DropReplies,
 }
 
 /// A proxy, for as long as the process lives.
 #[derive(Debug, Clone)]
-pub(crate) struct Proxy {
+pub struct Proxy {
     port: u16,
     shared: Arc<Shared>,
 }
@@ -61,14 +63,16 @@ struct Connection {
     dead: AtomicBool,
     /// Something that was said never arrived: it cannot go on when the network is well again.
     torn: AtomicBool,
+    /// The next answer is the one that does not come through.
+    last: AtomicBool,
     /// Bytes that passed since it was to be cut.
     passed: AtomicUsize,
 }
 
 impl Proxy {
     /// Listens on a port of its own.
-    pub(crate) fn listen() -> Result<Self> {
-        let [port] = testbed::port::free()?;
+    pub fn listen() -> Result<Self> {
+        let [port] = crate::port::free()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("listening for a server")?;
         let shared = Arc::new(Shared {
             server: AtomicU16::new(0),
@@ -89,16 +93,17 @@ impl Proxy {
     }
 
     /// Passes on to a port of this machine.
-    pub(crate) fn pass_on_to(&self, port: u16) {
+    pub fn pass_on_to(&self, port: u16) {
         self.shared.server.store(port, Ordering::SeqCst);
     }
 
-    pub(crate) const fn port(&self) -> u16 {
+    /// Where it listens, on the loopback address.
+    pub const fn port(&self) -> u16 {
         self.port
     }
 
     /// From now on the network is like this. Connections that lost something end when it is well again.
-    pub(crate) fn set(&self, trouble: Trouble) {
+    pub fn set(&self, trouble: Trouble) {
         *lock(&self.shared.trouble) = trouble;
         self.shared.changed.notify_all();
         for connection in self.shared.connections() {
@@ -110,7 +115,7 @@ impl Proxy {
     }
 
     /// Resets every connection.
-    pub(crate) fn reset(&self) {
+    pub fn reset(&self) {
         let connections = self.shared.connections();
         self.shared.harmed.fetch_add(connections.len(), Ordering::SeqCst);
         for connection in connections {
@@ -119,7 +124,7 @@ impl Proxy {
     }
 
     /// Connections ended and pieces held up or lost so far.
-    pub(crate) fn harmed(&self) -> usize {
+    pub fn harmed(&self) -> usize {
         self.shared.harmed.load(Ordering::SeqCst)
     }
 }
@@ -144,6 +149,7 @@ impl Shared {
             server,
             dead: AtomicBool::new(false),
             torn: AtomicBool::new(false),
+            last: AtomicBool::new(false),
             passed: AtomicUsize::new(0),
         });
         lock(&self.connections).push(Arc::downgrade(&connection));
@@ -203,12 +209,23 @@ impl Shared {
                 }
                 Some(piece.get(..rest).unwrap_or(piece))
             }
+            Trouble::CutAt(words) if !replies => {
+                if piece.windows(words.len()).any(|window| window == words) {
+                    connection.last.store(true, Ordering::SeqCst);
+                }
+                Some(piece)
+            }
+            Trouble::CutAt(_) if connection.last.load(Ordering::SeqCst) => {
+                self.harmed.fetch_add(1, Ordering::SeqCst);
+                connection.end();
+                None
+            }
             Trouble::DropReplies if replies => {
                 self.harmed.fetch_add(1, Ordering::SeqCst);
                 connection.torn.store(true, Ordering::SeqCst);
                 None
             }
-            Trouble::None | Trouble::BlackHole | Trouble::DropReplies => Some(piece),
+            Trouble::None | Trouble::BlackHole | Trouble::DropReplies | Trouble::CutAt(_) => Some(piece),
         }
     }
 }
@@ -287,6 +304,17 @@ mod tests {
         }
         proxy.set(Trouble::None);
         assert_eq!(heard(&mut client, LONG).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn the_answer_to_one_request_is_lost_with_its_connection_and_those_before_it_come_through() {
+        let (proxy, mut client) = echo();
+        proxy.set(Trouble::CutAt(b"COMMIT"));
+        client.write_all(b"one").unwrap();
+        assert_eq!(heard(&mut client, LONG).unwrap(), 3);
+        client.write_all(b"COMMIT").unwrap();
+        assert_eq!(heard(&mut client, LONG).unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(proxy.harmed(), 1);
     }
 
     #[test]
