@@ -113,7 +113,9 @@ async fn on_postgres_units_that_lock_the_same_rows_in_opposite_order_both_end() 
         };
         let (one, two) = futures::future::join(put("a", "b", "one"), put("b", "a", "two")).await;
         one.and(two).unwrap();
-        assert_eq!(runs.load(Ordering::Relaxed), 3, "one of them was the victim and ran again");
+        // PostgreSQL may choose both, when each has waited long enough to look for a deadlock at the same moment.
+        let runs = runs.load(Ordering::Relaxed);
+        assert!((3..=4).contains(&runs), "one of them was the victim and ran again: {runs} runs");
         let read = store.read(|tx| Box::pin(async move { Ok((tx.meta("a").await?, tx.meta("b").await?)) }));
         let (a, b) = read.await.map_err(|error: Error| error).unwrap();
         assert_eq!(a, b, "whoever was last wrote both");

@@ -260,7 +260,7 @@ async fn a_service_that_stops_while_kafka_is_away_ends_in_time_and_the_next_one_
         let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
         let alone = service("127.0.0.1:1", &companions.content, &url).await;
         let batch = alone.hand_in(&class(2, &["spellcheck"])).await;
-        alone.until(&batch, |status| status["waiting_on"]["code"] == "registration").await;
+        alone.until(&batch, |status| status["waiting_on"]["code"] == "bus_unreachable").await;
         // Fails when it takes longer than ten seconds.
         alone.stop().await;
         let service = service(&kafka, &companions.content, &url).await;
