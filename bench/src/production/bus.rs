@@ -147,8 +147,15 @@ fn partitions(reader: &BaseConsumer, topic: Topic) -> Result<Vec<Partition>> {
     let metadata = reader.fetch_metadata(Some(topic.as_str()), PATIENCE)?;
     let ids = metadata.topics().iter().flat_map(MetadataTopic::partitions).map(MetadataPartition::id);
     ids.map(|id| {
-        let (first, end) = reader.fetch_watermarks(topic.as_str(), id, PATIENCE)?;
-        Ok(Partition { id, first, end })
+        let begun = Instant::now();
+        loop {
+            match reader.fetch_watermarks(topic.as_str(), id, PATIENCE) {
+                Ok((first, end)) => return Ok(Partition { id, first, end }),
+                // A topic that was made a moment ago has no leader yet.
+                Err(_) if begun.elapsed() < PATIENCE => thread::sleep(POLL),
+                Err(error) => return Err(error.into()),
+            }
+        }
     })
     .collect()
 }
