@@ -67,9 +67,6 @@ const CLAIM: Sql = Sql::both(
     "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
 );
 
-const DEAD_LETTERS: Sql =
-    Sql::both("dead_letters", "count dead letters", "SELECT CAST(count(*) AS BIGINT) FROM dead_letters");
-
 const SENT_TO_A_BROKER: Sql = Sql::both(
     "outbox_sent",
     "look for messages sent to a broker",
@@ -106,9 +103,7 @@ impl Tx {
 
     /// Says what is to be poured into this database, unless something is already; answers with what is said there then.
     pub async fn claim_promotion(&mut self, promotion: Promotion) -> Result<Promotion, Error> {
-        let text =
-            serde_json::to_string(&promotion).map_err(|_| Error::corrupt("meta", "value", PROMOTION))?;
-        self.exec(CLAIM, params![PROMOTION, &text]).await?;
+        self.exec(CLAIM, params![PROMOTION, &written(PROMOTION, &promotion)?]).await?;
         Ok(self.promotion().await?.unwrap_or(promotion))
     }
 
@@ -132,11 +127,6 @@ impl Tx {
         self.exec(KEEP_ONLY, params![topic]).await
     }
 
-    /// How many messages are set aside.
-    pub async fn count_dead_letters(&mut self) -> Result<i64, Error> {
-        Ok(self.one(DEAD_LETTERS, &[], |row| row.get(0)).await?.unwrap_or(0))
-    }
-
     /// Whether messages of this database have gone to a broker.
     pub async fn speaks_to_a_broker(&mut self) -> Result<bool, Error> {
         Ok(self.one(SENT_TO_A_BROKER, &[], |row| row.get::<i64>(0)).await?.unwrap_or(0) > 0)
@@ -148,7 +138,10 @@ impl Tx {
     }
 
     async fn tell<T: Serialize + Sync>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
-        let text = serde_json::to_string(value).map_err(|_| Error::corrupt("meta", "value", key))?;
-        self.set_meta(key, &text).await
+        self.set_meta(key, &written(key, value)?).await
     }
+}
+
+fn written(key: &'static str, value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|_| Error::corrupt("meta", "value", key))
 }

@@ -64,7 +64,8 @@ impl Source {
     }
 
     pub(super) async fn dead_letters(&self) -> Result<i64, Error> {
-        self.store.read(|tx| Box::pin(tx.count_dead_letters())).await.map_err(failed)
+        let depth = self.store.read(|tx| Box::pin(tx.dead_letter_depth())).await.map_err(failed)?;
+        Ok(depth.rows)
     }
 
     /// About how many texts its rows name: those of news that is not read yet come on top.

@@ -12,7 +12,7 @@ use super::kafka;
 use super::road::{Companions, ONE_AT_A_TIME};
 use crate::databases::on_postgres;
 use crate::program::Server;
-use crate::traces::collector::{Collector, hex, text};
+use crate::traces::collector::{Collector, hex};
 use crate::traces::{CALLER, TRACE, ended, hand_in};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,11 +66,7 @@ async fn a_batch_over_kafka_is_one_trace_by_its_headers() {
             assert_eq!(spans.road(upload), ["POST /v1/batch", "store texts", "POST"]);
         }
         assert_eq!(spans.named("POST").len(), 3);
-        let last = spans
-            .0
-            .iter()
-            .find(|span| text(&span.attributes, "batch.status").as_deref() == Some("completed_successfully"))
-            .expect("the last result");
+        let last = spans.last_result();
         let road = [
             "POST /v1/batch",
             "store texts",

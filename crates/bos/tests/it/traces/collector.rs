@@ -73,6 +73,14 @@ impl Collector {
 pub(crate) struct Spans(pub(crate) Vec<Span>);
 
 impl Spans {
+    /// The decision with which the batch ended well.
+    pub(crate) fn last_result(&self) -> &Span {
+        let ends = |span: &&Span| {
+            text(&span.attributes, "batch.status").as_deref() == Some("completed_successfully")
+        };
+        self.0.iter().find(ends).expect("the last result")
+    }
+
     /// Those of one trace.
     pub(crate) fn of_trace(&self, trace: &str) -> Self {
         Self(self.0.iter().filter(|span| hex(&span.trace_id) == trace).cloned().collect())

@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
 
-use super::collector::{Collector, hex, text};
+use super::collector::{Collector, hex};
 use super::{CALLER, TRACE, ended, hand_in};
 use crate::program::Server;
 
@@ -54,11 +54,7 @@ async fn a_batch_is_one_trace_from_the_request_to_the_last_result() {
         assert_eq!(sender.kind(), SpanKind::Producer, "{} under {}", message.name, sender.name);
     }
     // Each step follows from the one before it, by way of neighbours that hand the trace on.
-    let last = spans
-        .0
-        .iter()
-        .find(|span| text(&span.attributes, "batch.status").as_deref() == Some("completed_successfully"))
-        .expect("the last result");
+    let last = spans.last_result();
     let road = [
         "POST /v1/batch",
         "store texts",
