@@ -204,8 +204,8 @@ impl Store {
         }
     }
 
-    /// As [`Store::read`], for a look-up by key that takes microseconds: on SQLite it runs right here, because a hop to
-    /// another thread would cost several times the look-up.
+    /// As [`Store::read`], for one look-up by key that takes microseconds: on SQLite it runs right here, because a hop to
+    /// another thread would cost several times the look-up. One statement, not more: it alone is what is of one moment.
     pub async fn peek<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,

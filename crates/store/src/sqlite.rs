@@ -163,13 +163,14 @@ impl Lite {
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Runs a read where it is asked for: for point look-ups of microseconds, which a thread hop would multiply.
+    /// Runs a look-up of one statement where it is asked for: it takes microseconds, which a hop to another thread or a
+    /// transaction around it would multiply.
     pub(crate) fn peek<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
         E: UnitError,
     {
-        self.readers.read(work)
+        self.readers.peek(work)
     }
 
     pub(crate) async fn read<T, E, F>(&self, work: F) -> Result<T, E>
@@ -301,16 +302,29 @@ impl Readers {
     {
         let mut tx = self.take()?;
         statement(&tx, "BEGIN", "begin a read")?;
-        let outcome = match poll_once(work(&mut tx)) {
-            Poll::Ready(outcome) => outcome,
-            Poll::Pending => Err(E::from(defect("a read waited for something other than its transaction"))),
-        };
+        let outcome = run_read(&mut tx, work);
         statement(&tx, "COMMIT", "end a read")?;
+        self.give_back(tx);
+        outcome
+    }
+
+    /// Runs a read whose only statement is a snapshot by itself.
+    fn peek<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
+        E: UnitError,
+    {
+        let mut tx = self.take()?;
+        let outcome = run_read(&mut tx, work);
+        self.give_back(tx);
+        outcome
+    }
+
+    fn give_back(&self, tx: Tx) {
         let mut idle = locked(&self.idle);
         if idle.len() < READERS {
             idle.push(tx);
         }
-        outcome
     }
 
     fn take(&self) -> Result<Tx, Error> {
@@ -319,5 +333,16 @@ impl Readers {
             return Ok(Tx { now, ..tx });
         }
         Ok(Tx { inner: TxInner::Sqlite(connect(&self.path, false)?), now })
+    }
+}
+
+fn run_read<T, E, F>(tx: &mut Tx, work: F) -> Result<T, E>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
+    E: UnitError,
+{
+    match poll_once(work(tx)) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => Err(E::from(defect("a read waited for something other than its transaction"))),
     }
 }

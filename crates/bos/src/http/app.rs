@@ -20,6 +20,13 @@ use crate::telemetry::Metrics;
 #[derive(Clone)]
 pub struct App {
     shared: Arc<Shared>,
+    /// Behind a pointer of its own: the state is cloned several times for each request.
+    around: Arc<Around>,
+}
+
+/// What the process has around the handlers.
+#[derive(Clone, Default)]
+struct Around {
     metrics: Option<Metrics>,
     bus: Option<Arc<dyn Broker>>,
     ending: CancellationToken,
@@ -50,32 +57,32 @@ impl App {
     ) -> Self {
         let bodies = Bodies::new(BodyLimits::from(&*config));
         let shared = Shared { config, engine, content, tasks, bodies, statuses: Cache::default() };
-        Self { shared: Arc::new(shared), metrics: None, bus: None, ending: CancellationToken::new() }
+        Self { shared: Arc::new(shared), around: Arc::default() }
     }
 
     /// With the figures that `/metrics` shows; without, it shows none.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
-        self.metrics = Some(metrics);
+        Arc::make_mut(&mut self.around).metrics = Some(metrics);
         self
     }
 
     /// With the event bus, which readiness asks how it is.
     #[must_use]
     pub fn with_bus(mut self, bus: Arc<dyn Broker>) -> Self {
-        self.bus = Some(bus);
+        Arc::make_mut(&mut self.around).bus = Some(bus);
         self
     }
 
     /// With the signal on which requests that wait for a change are answered at once.
     #[must_use]
     pub fn ending_on(mut self, ending: CancellationToken) -> Self {
-        self.ending = ending;
+        Arc::make_mut(&mut self.around).ending = ending;
         self
     }
 
     pub(super) fn ending(&self) -> &CancellationToken {
-        &self.ending
+        &self.around.ending
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -95,7 +102,7 @@ impl App {
     }
 
     pub(super) fn metrics(&self) -> Option<&Metrics> {
-        self.metrics.as_ref()
+        self.around.metrics.as_ref()
     }
 
     /// Why the event bus cannot be used just now, and since when, as far as that is known.
@@ -103,7 +110,7 @@ impl App {
         let met = self.engine().bus_trouble();
         let since = met.map(|trouble| trouble.since);
         // Who holds the connections knows more than who waits for an answer in vain.
-        let known = self.bus.as_ref().and_then(|bus| bus.trouble());
+        let known = self.around.bus.as_ref().and_then(|bus| bus.trouble());
         known.or_else(|| met.map(|trouble| trouble.code)).map(|code| (code, since))
     }
 
