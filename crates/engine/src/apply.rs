@@ -1,6 +1,6 @@
 //! The road: news → input → decision → one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use store::{BatchRow, InboxKey, Lane, Store, Tx};
 use tokio::sync::watch;
 
 use crate::backlog::Backlog;
-use crate::change::{Change, Done};
+use crate::change::{self, Change, Done};
 use crate::consumer::CONSUMER;
 use crate::local_broker::Moved;
 use crate::ports::Clock;
@@ -294,20 +294,18 @@ async fn apply_in(
         tx.batches_for_update(&ids).await?.into_iter().map(|row| (row.batch.id, row)).collect();
 
     let mut outcomes = vec![Applied::Unchanged; news.len()];
-    let mut done = Vec::new();
-    for (batch, members) in batches {
-        let members: Vec<(usize, &News, &Cause)> = members
-            .into_iter()
+    let mut changes = Vec::new();
+    let (known, foreign): (Vec<_>, Vec<_>) =
+        batches.into_iter().partition(|(batch, _)| rows.contains_key(batch));
+    settle(&mut outcomes, foreign.into_iter().flat_map(|(_, members)| members), &Applied::Foreign);
+    let duplicates = sift(tx, news, &known).await?;
+    settle(&mut outcomes, duplicates.iter().copied(), &Applied::Duplicate);
+    for (batch, members) in known {
+        let Some(row) = rows.remove(&batch) else { continue };
+        let fresh = members.into_iter().filter(|at| !duplicates.contains(at));
+        let (own, strangers): (Vec<_>, Vec<_>) = fresh
             .filter_map(|at| news.get(at).map(|(_, news, cause)| (at, news, cause)))
-            .collect();
-        let Some(row) = rows.remove(&batch) else {
-            settle(&mut outcomes, members.iter().map(|m| m.0), &Applied::Foreign);
-            continue;
-        };
-        let (fresh, duplicates) = sift(tx, batch, members).await?;
-        settle(&mut outcomes, duplicates.into_iter(), &Applied::Duplicate);
-        let (own, strangers): (Vec<_>, Vec<_>) =
-            fresh.into_iter().partition(|(_, _, cause)| may_speak(&row, cause));
+            .partition(|(_, _, cause)| may_speak(&row, cause));
         settle(&mut outcomes, strangers.into_iter().map(|m| m.0), &Applied::Foreign);
 
         let mut change = Change::of(row, on_bus);
@@ -334,9 +332,9 @@ async fn apply_in(
         if !refused.is_empty() {
             tx.forget_inbox(batch, CONSUMER, &refused).await?;
         }
-        done.extend(change.save(tx).await?);
+        changes.push(change);
     }
-    Ok((outcomes, done))
+    Ok((outcomes, change::save(tx, changes).await?))
 }
 
 fn event_id(news: &[(BatchId, News, Cause)], at: usize) -> Option<uuid::Uuid> {
@@ -359,26 +357,17 @@ fn may_speak(row: &BatchRow, cause: &Cause) -> bool {
     }
 }
 
-type Member<'n> = (usize, &'n News, &'n Cause);
-
-/// Records the messages in the inbox, and tells the new ones from those that were applied before.
-async fn sift<'n>(
+/// Records the messages among these news in the inbox, and says which were applied before.
+async fn sift(
     tx: &mut Tx,
-    batch: BatchId,
-    members: Vec<Member<'n>>,
-) -> Result<(Vec<Member<'n>>, Vec<usize>), Error> {
-    let keys: Vec<InboxKey> = members.iter().filter_map(|(_, _, cause)| inbox_key(cause)).collect();
-    if keys.is_empty() {
-        return Ok((members, Vec::new()));
-    }
-    let mut recorded = tx.record_inbox(batch, CONSUMER, &keys).await?.into_iter();
-    let mut duplicates = Vec::new();
-    let mut fresh = Vec::with_capacity(members.len());
-    for member in members {
-        let is_new = inbox_key(member.2).is_none() || recorded.next().unwrap_or(true);
-        if is_new { fresh.push(member) } else { duplicates.push(member.0) }
-    }
-    Ok((fresh, duplicates))
+    news: &[(BatchId, News, Cause)],
+    batches: &[(BatchId, Vec<usize>)],
+) -> Result<BTreeSet<usize>, Error> {
+    let members = batches.iter().flat_map(|(batch, members)| members.iter().map(move |at| (*batch, *at)));
+    let (places, keys): (Vec<usize>, Vec<(BatchId, InboxKey)>) =
+        members.filter_map(|(batch, at)| Some((at, (batch, inbox_key(&news.get(at)?.2)?)))).unzip();
+    let recorded = tx.record_inbox(CONSUMER, &keys).await?;
+    Ok(places.into_iter().zip(recorded).filter(|(_, is_new)| !is_new).map(|(at, _)| at).collect())
 }
 
 fn inbox_key(cause: &Cause) -> Option<InboxKey> {

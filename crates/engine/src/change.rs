@@ -1,7 +1,13 @@
 //! One batch within one transaction: taking news in, performing what is decided, saving the next revision.
+//!
+//! Essays change at once, because the rules are told how many did. All else is written at the end of the unit, and for all of
+//! its batches together: on PostgreSQL a statement costs more than its rows.
 
-use domain::{BatchId, Decision, Entry, Reason};
-use store::{BatchRow, NewBatch, OutboxRow, Tx};
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use domain::{BatchId, Decision, Entry, Reason, Timer, TimerKind};
+use store::{BatchRow, BatchSave, NewBatch, OutboxRow, SetTimer, TimelineRow, Tx};
 
 use crate::spans::{self, Arrival, Span};
 use crate::{Cause, Error, News, Settings, Traceparent, perform, resolve};
@@ -21,9 +27,10 @@ pub(crate) struct Done {
 /// A batch in the hands of one transaction: its row, and what is to be saved with it.
 pub(crate) struct Change {
     pub(crate) row: BatchRow,
-    pub(crate) sends: bool,
-    pub(crate) sets_timer: bool,
     pub(crate) entries: Vec<Entry>,
+    messages: Vec<OutboxRow>,
+    /// What becomes of the timer of each kind: set, or cleared.
+    timers: BTreeMap<TimerKind, Option<(Timer, DateTime<Utc>)>>,
     reason: Option<Reason>,
     /// The thread of the request that changed it.
     pub(crate) correlation: Option<uuid::Uuid>,
@@ -40,9 +47,9 @@ impl Change {
     pub(crate) fn of(row: BatchRow, on_bus: bool) -> Self {
         Self {
             row,
-            sends: false,
-            sets_timer: false,
             entries: Vec::new(),
+            messages: Vec::new(),
+            timers: BTreeMap::new(),
             reason: None,
             correlation: None,
             on_bus,
@@ -81,13 +88,25 @@ impl Change {
         (span.as_ref().map(Span::at).or(self.arrival.at), span)
     }
 
-    /// Some of it was put on the bus.
-    pub(crate) fn sent(&mut self, span: Option<Span>, rows: &[OutboxRow]) {
-        let Some(span) = span else { return };
-        if let Some(row) = rows.first() {
-            spans::put(&span, &row.topic, rows.len());
+    /// Has messages sent; `span` is their place in a trace where they are sent within this unit.
+    pub(crate) fn send(&mut self, span: Option<Span>, rows: Vec<OutboxRow>) {
+        if let Some(span) = span {
+            if let Some(row) = rows.first() {
+                spans::put(&span, &row.topic, rows.len());
+            }
+            self.sent.push(span);
         }
-        self.sent.push(span);
+        self.messages.extend(rows);
+    }
+
+    /// Has a timer set, in place of one of the same kind.
+    pub(crate) fn set_timer(&mut self, timer: Timer, at: DateTime<Utc>) {
+        self.timers.insert(timer.kind, Some((timer, at)));
+    }
+
+    /// Has timers cleared, as far as they are set.
+    pub(crate) fn clear_timers(&mut self, kinds: &[TimerKind]) {
+        self.timers.extend(kinds.iter().map(|kind| (*kind, None)));
     }
 
     /// Takes one piece of news in; true when the batch is to change.
@@ -97,6 +116,12 @@ impl Change {
         news: &News,
         settings: &Settings,
     ) -> Result<bool, Error> {
+        // Set anew or cleared by what came before it in this unit, so it is not the deadline any more that was read.
+        if let News::DeadlinePassed(due) = news
+            && self.timers.contains_key(&due.timer.kind)
+        {
+            return Ok(false);
+        }
         let Some(input) = resolve::resolve(tx, &self.row, news).await? else { return Ok(false) };
         let decision = domain::decide(Some(self.row.batch.clone()), input, tx.now(), &settings.rules)?;
         self.adopt(tx, decision, settings).await
@@ -120,25 +145,17 @@ impl Change {
         Ok(decision.changed)
     }
 
-    /// Writes the next revision with its line in the timeline, if anything changed.
-    pub(crate) async fn save(mut self, tx: &mut Tx) -> Result<Option<Done>, Error> {
-        let Some(reason) = self.reason.take() else { return Ok(None) };
-        let expected = self.row.batch.revision;
-        self.row.batch.revision = tx.save_batch(&self.row.batch, expected, self.row.next_key_seq).await?;
-        self.write_timeline(tx, &reason).await?;
-        Ok(Some(self.done()))
-    }
-
-    /// Writes the first revision.
-    pub(crate) async fn save_new(mut self, tx: &mut Tx, new: NewBatch) -> Result<Done, Error> {
-        let reason = self.reason.take();
-        self.row.batch.revision = 1;
-        let new = NewBatch { next_key_seq: self.row.next_key_seq, ..new };
-        tx.insert_batch(&self.row.batch, &new).await?;
-        if let Some(reason) = reason {
-            self.write_timeline(tx, &reason).await?;
-        }
-        Ok(self.done())
+    /// Its line in the timeline, if it has a new revision.
+    fn line(&self, at: DateTime<Utc>) -> Result<Option<(BatchId, TimelineRow)>, Error> {
+        let Some(reason) = &self.reason else { return Ok(None) };
+        let line = TimelineRow {
+            revision: self.row.batch.revision,
+            at,
+            reason: reason.to_string(),
+            entries: serde_json::to_string(&self.entries).map_err(|_| Error::Unwritable)?,
+            correlation_id: self.correlation,
+        };
+        Ok(Some((self.row.batch.id, line)))
     }
 
     fn done(mut self) -> Done {
@@ -146,18 +163,62 @@ impl Change {
         Done {
             batch: self.row.batch.id,
             revision: self.row.batch.revision,
-            sends: self.sends,
-            sets_timer: self.sets_timer,
+            sends: !self.messages.is_empty(),
+            sets_timer: self.timers.values().any(Option::is_some),
             _spans: self.spans,
             _sent: self.sent,
         }
     }
+}
 
-    async fn write_timeline(&self, tx: &mut Tx, reason: &Reason) -> Result<(), Error> {
-        let entries = serde_json::to_string(&self.entries).map_err(|_| Error::Unwritable)?;
-        let (at, batch) = (tx.now(), &self.row.batch);
-        let sentence = reason.to_string();
-        tx.note(batch.id, batch.revision, at, &sentence, &entries, self.correlation).await?;
-        Ok(())
+/// Writes the next revision of each batch that has one, and all that goes with it.
+pub(crate) async fn save(tx: &mut Tx, mut changes: Vec<Change>) -> Result<Vec<Done>, Error> {
+    let saves: Vec<_> = changes
+        .iter()
+        .filter(|change| change.reason.is_some())
+        .map(|Change { row, .. }| BatchSave {
+            batch: &row.batch,
+            expected: row.batch.revision,
+            next_key_seq: row.next_key_seq,
+        })
+        .collect();
+    tx.save_batches(&saves).await?;
+    for change in changes.iter_mut().filter(|change| change.reason.is_some()) {
+        change.row.batch.revision += 1;
     }
+    write(tx, &changes).await?;
+    Ok(changes.into_iter().filter(|change| change.reason.is_some()).map(Change::done).collect())
+}
+
+/// Writes the first revision of a batch, and all that goes with it.
+pub(crate) async fn save_new(tx: &mut Tx, mut change: Change, new: NewBatch) -> Result<Done, Error> {
+    change.row.batch.revision = 1;
+    let new = NewBatch { next_key_seq: change.row.next_key_seq, ..new };
+    tx.insert_batch(&change.row.batch, &new).await?;
+    write(tx, std::slice::from_ref(&change)).await?;
+    Ok(change.done())
+}
+
+/// Writes what goes with revisions: lines of the timeline, timers, messages.
+async fn write(tx: &mut Tx, changes: &[Change]) -> Result<(), Error> {
+    let now = tx.now();
+    let lines = changes.iter().map(|change| change.line(now)).filter_map(Result::transpose);
+    tx.note(&lines.collect::<Result<Vec<_>, _>>()?).await?;
+
+    let (mut set, mut cleared) = (Vec::new(), Vec::new());
+    for Change { row, timers, .. } in changes {
+        let (shard, batch) = (row.shard, row.batch.id);
+        for (kind, wanted) in timers {
+            match *wanted {
+                Some((timer, due_at)) => set.push(SetTimer { shard, batch, timer, due_at }),
+                None => cleared.push((shard, batch, *kind)),
+            }
+        }
+    }
+    tx.clear_timers(&cleared).await?;
+    tx.set_timers(&set).await?;
+
+    let messages: Vec<_> = changes.iter().flat_map(|change| &change.messages).collect();
+    tx.enqueue(&messages).await?;
+    Ok(())
 }

@@ -1,12 +1,12 @@
 //! Effect → rows. An effect names what is to happen; the lists it needs are read here, in the same transaction.
 
-use domain::{Effect, Phase, Revive};
+use domain::{Effect, Phase, Revive, TimerKind};
 use store::Tx;
 
 use crate::change::Change;
 use crate::{Error, Settings, to_wire};
 
-/// Stores one effect of a decision about `change`'s batch; `before` is the phase and attempt that it found running.
+/// Performs one effect of a decision about `change`'s batch; `before` is the phase and attempt that it found running.
 pub(crate) async fn perform(
     tx: &mut Tx,
     change: &mut Change,
@@ -19,16 +19,11 @@ pub(crate) async fn perform(
         Effect::Send(message) => {
             let (place, span) = change.sending();
             let rows = to_wire::messages(tx, &mut change.row, message, settings, place).await?;
-            change.sends |= !rows.is_empty();
-            tx.enqueue(&rows).await?;
-            change.sent(span, &rows);
+            change.send(span, rows);
         }
-        Effect::SetTimer { timer, at } => {
-            change.sets_timer = true;
-            tx.set_timer(shard, batch, &timer, at).await?;
-        }
-        Effect::ClearTimer(kind) => tx.clear_timer(shard, batch, kind).await?,
-        Effect::ClearTimers => tx.clear_timers(shard, batch).await?,
+        Effect::SetTimer { timer, at } => change.set_timer(timer, at),
+        Effect::ClearTimer(kind) => change.clear_timers(&[kind]),
+        Effect::ClearTimers => change.clear_timers(TimerKind::ALL),
         Effect::OpenEssays { phase, attempt } => {
             tx.open_essays(batch, phase, attempt).await?;
         }

@@ -15,7 +15,7 @@ use store::{
 use uuid::Uuid;
 
 use crate::apply::Committed;
-use crate::change::{Change, Done};
+use crate::change::{self, Change, Done};
 use crate::{Cause, CrashPoint, Engine, Error, News, Origin, Settings, Traceparent, metrics};
 
 /// What a caller hands in.
@@ -325,7 +325,7 @@ async fn accept_in(
     let mut change = Change::of(row, on_bus);
     change.begins(submission.trace);
     change.adopt(tx, decision, settings).await?;
-    let done = change.save_new(tx, new).await?;
+    let done = change::save_new(tx, change, new).await?;
     tx.insert_labels(batch, &submission.labels).await?;
 
     let ids: Vec<EssayId> = (0..submission.essays.len())
@@ -375,7 +375,7 @@ async fn command_in(
     change.arrives(&command.news, &[&cause]);
     let changed = change.take_in(tx, &command.news, settings).await?;
     change.decided(if changed { "applied" } else { "unchanged" });
-    let done = change.save(tx).await?;
+    let done = change::save(tx, vec![change]).await?.pop();
     let Some(status) = tx.status_row(owner, command.batch).await? else { return Err(Error::NotFound) };
     let answer = (command.render)(&status);
     if let Some(key) = key {

@@ -4,7 +4,7 @@ use domain::{Batch, BatchId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::param::{Json, JsonText, Row, params};
+use crate::param::{Json, JsonText, Param, Row, params};
 use crate::private::Private;
 use crate::tx::{Sql, Tx};
 
@@ -74,6 +74,17 @@ pub struct BatchRow {
     pub details: Details,
 }
 
+/// A batch to be stored anew.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchSave<'a> {
+    /// As it is now.
+    pub batch: &'a Batch,
+    /// The revision that it was read at.
+    pub expected: i64,
+    /// The number that its next message takes.
+    pub next_key_seq: i64,
+}
+
 /// The columns that [`BatchRow::read`] expects.
 macro_rules! batch_columns {
     () => {
@@ -133,11 +144,17 @@ const INSERT: Sql = Sql::both(
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11, $12, $13, $14, $15)",
 );
 
-const SAVE: Sql = Sql::both(
+const SAVE: Sql = Sql::each(
     "batches",
-    "save a batch",
-    "UPDATE batches SET status = $1, attention = $2, state = $3, run = $4, next_key_seq = $5, updated_at = $6, \
-     ended_at = $7, revision = revision + 1 WHERE batch_id = $8 AND revision = $9",
+    "save batches",
+    "UPDATE batches b SET status = n.status, attention = n.attention, state = n.state::jsonb, run = n.run, \
+     next_key_seq = n.next_key_seq, updated_at = n.updated_at, ended_at = n.ended_at, revision = b.revision + 1 \
+     FROM UNNEST($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], \
+       $8::timestamptz[], $9::timestamptz[]) \
+     AS n (batch_id, expected, status, attention, state, run, next_key_seq, updated_at, ended_at) \
+     WHERE b.batch_id = n.batch_id AND b.revision = n.expected",
+    "UPDATE batches SET status = ?3, attention = ?4, state = ?5, run = ?6, next_key_seq = ?7, updated_at = ?8, \
+     ended_at = ?9, revision = revision + 1 WHERE batch_id = ?1 AND revision = ?2",
 );
 
 const SAVE_DETAILS: Sql =
@@ -212,29 +229,29 @@ impl Tx {
         self.exec(INSERT, values).await.map(drop)
     }
 
-    /// Stores a batch that was read at `expected` and answers with its new revision. [`Error::Conflict`] without a source
-    /// when the stored revision is another one.
-    pub async fn save_batch(
-        &mut self,
-        batch: &Batch,
-        expected: i64,
-        next_key_seq: i64,
-    ) -> Result<i64, Error> {
-        let state = state_json(batch)?;
-        let values = params![
-            batch.status().as_str(),
-            batch.attention.is_some(),
-            Json(&state),
-            batch.run,
-            next_key_seq,
-            batch.updated_at,
-            batch.ended_at,
-            batch.id,
-            expected,
-        ];
-        match self.exec(SAVE, values).await? {
-            0 => Err(Error::Conflict { doing: SAVE.doing, source: None }),
-            _ => Ok(expected + 1),
+    /// Stores batches, each as the revision after the one that it was read at. [`Error::Conflict`] without a source when one
+    /// is stored at another revision.
+    pub async fn save_batches(&mut self, saves: &[BatchSave<'_>]) -> Result<(), Error> {
+        let states = saves.iter().map(|save| state_json(save.batch)).collect::<Result<Vec<_>, _>>()?;
+        let mut rows = Vec::with_capacity(saves.len());
+        for (save, state) in saves.iter().zip(&states) {
+            let batch = save.batch;
+            rows.push([
+                Param::from(batch.id),
+                save.expected.into(),
+                batch.status().as_str().into(),
+                batch.attention.is_some().into(),
+                Json(state).into(),
+                batch.run.into(),
+                save.next_key_seq.into(),
+                batch.updated_at.into(),
+                batch.ended_at.into(),
+            ]);
+        }
+        if self.exec_many(SAVE, &[], &rows).await? == rows.len() as u64 {
+            Ok(())
+        } else {
+            Err(Error::Conflict { doing: SAVE.doing, source: None })
         }
     }
 

@@ -57,26 +57,33 @@ pub struct EssayPhaseRow {
     pub ended_at: chrono::DateTime<chrono::Utc>,
 }
 
-/// PostgreSQL takes all reports as arrays; SQLite runs once per report.
+/// PostgreSQL takes all reports as arrays, and writes the present and the past in one statement; SQLite, which has none that
+/// changes two tables, runs once per report and writes the past with the next.
 const CONCLUDE: Sql = Sql::each(
     "essays",
     "record results of essays",
-    "UPDATE essays e SET state = CASE WHEN n.succeeded = 1 THEN $1 ELSE 'failed' END, error_code = n.error_code, \
-     current_text_storage_id = COALESCE(n.text_storage_id, e.current_text_storage_id) \
-     FROM UNNEST($5::uuid[], $6::bigint[], $7::text[], $8::text[]) AS n (essay_id, succeeded, text_storage_id, error_code) \
-     WHERE e.batch_id = $2 AND e.essay_id = n.essay_id AND e.state = 'in_progress' AND e.phase = $3 AND e.attempt = $4 \
-     RETURNING e.essay_id",
-    "UPDATE essays SET state = CASE WHEN ?6 = 1 THEN ?1 ELSE 'failed' END, error_code = ?8, \
-     current_text_storage_id = COALESCE(?7, current_text_storage_id) \
-     WHERE batch_id = ?2 AND essay_id = ?5 AND state = 'in_progress' AND phase = ?3 AND attempt = ?4",
+    "WITH changed AS ( \
+       UPDATE essays e SET state = CASE WHEN n.succeeded = 1 THEN $1 ELSE 'failed' END, error_code = n.error_code, \
+       current_text_storage_id = COALESCE(n.text_storage_id, e.current_text_storage_id) \
+       FROM UNNEST($6::uuid[], $7::bigint[], $8::text[], $9::text[], $10::text[]) \
+         AS n (essay_id, succeeded, figures, text_storage_id, error_code) \
+       WHERE e.batch_id = $2 AND e.essay_id = n.essay_id AND e.state = 'in_progress' AND e.phase = $3 AND e.attempt = $4 \
+       RETURNING n.*) \
+     INSERT INTO essay_phases \
+     (batch_id, phase, attempt, essay_id, state, text_storage_id, error_code, figures, ended_at) \
+     SELECT $2, $3, $4, essay_id, CASE WHEN succeeded = 1 THEN 'succeeded' ELSE 'failed' END, text_storage_id, error_code, \
+     figures::jsonb, $5 FROM changed RETURNING essay_id",
+    "UPDATE essays SET state = CASE WHEN ?7 = 1 THEN ?1 ELSE 'failed' END, error_code = ?10, \
+     current_text_storage_id = COALESCE(?9, current_text_storage_id) \
+     WHERE batch_id = ?2 AND essay_id = ?6 AND state = 'in_progress' AND phase = ?3 AND attempt = ?4",
 );
 
-const INSERT: Sql = Sql::both(
+const CONCLUDED: Sql = Sql::both(
     "essay_phases",
     "record results of essays",
     "INSERT INTO essay_phases \
-     (batch_id, phase, attempt, essay_id, state, text_storage_id, error_code, figures, ended_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+     (batch_id, phase, attempt, ended_at, essay_id, state, figures, text_storage_id, error_code) \
+     VALUES (?2, ?3, ?4, ?5, ?6, CASE WHEN ?7 = 1 THEN 'succeeded' ELSE 'failed' END, ?8, ?9, ?10)",
 );
 
 const FILL_FIGURES: Sql = Sql::each(
@@ -96,11 +103,17 @@ const CLOSE_OPEN: Sql = Sql::both(
      WHERE batch_id = $4 AND state = 'in_progress' AND phase = $5 AND attempt = $6",
 );
 
-const FAIL_OPEN: Sql = Sql::both(
+/// On PostgreSQL in one statement with what [`CLOSE_OPEN`] does.
+const FAIL_OPEN: Sql = Sql::each(
     "essays",
     "fail the open essays of a phase",
-    "UPDATE essays SET state = 'failed', error_code = $1 \
-     WHERE batch_id = $2 AND state = 'in_progress' AND phase = $3 AND attempt = $4",
+    "WITH failed AS ( \
+       UPDATE essays SET state = $1, error_code = $2 \
+       WHERE batch_id = $4 AND state = 'in_progress' AND phase = $5 AND attempt = $6 RETURNING essay_id) \
+     INSERT INTO essay_phases (batch_id, phase, attempt, essay_id, state, error_code, ended_at) \
+     SELECT $4, $5, $6, essay_id, $1, $2, $3 FROM failed",
+    "UPDATE essays SET state = ?1, error_code = ?2 \
+     WHERE batch_id = ?4 AND state = 'in_progress' AND phase = ?5 AND attempt = ?6",
 );
 
 impl Tx {
@@ -120,38 +133,25 @@ impl Tx {
         let (first, again): (Vec<_>, Vec<_>) =
             reports.iter().partition(|report| named.insert(report.essay_id));
         let rows: Vec<_> = first.iter().map(|report| change(report)).collect();
-        let attempt_of_phase = params![after_success.as_str(), batch, phase.as_str(), attempt];
-        let mut changed = self.changed_many(CONCLUDE, attempt_of_phase, &rows).await?.into_iter();
-        let (news, late): (Vec<_>, Vec<_>) =
-            first.into_iter().partition(|_| changed.next().unwrap_or_default());
         let now = self.now();
-        let ended = news.iter().map(|report| {
-            let [essay, _, text, code] = change(report);
-            let state = if report.succeeded { EssayState::Succeeded } else { EssayState::Failed };
-            let figures = Param::from(report.figures.as_deref().map(Json));
-            let attempt = Param::from(attempt);
-            [
-                batch.into(),
-                phase.as_str().into(),
-                attempt,
-                essay,
-                state.as_str().into(),
-                text,
-                code,
-                figures,
-                now.into(),
-            ]
-        });
-        self.insert_many(INSERT, "", ended).await?;
+        let attempt_of_phase = params![after_success.as_str(), batch, phase.as_str(), attempt, now];
+        let changed = self.changed_many(CONCLUDE, 1, attempt_of_phase, &rows).await?;
+        let is_new = |at: usize| changed.get(at).copied().unwrap_or_default();
+        if self.is_sqlite() {
+            let new = rows.into_iter().enumerate().filter(|(at, _)| is_new(*at)).map(|(_, row)| row);
+            self.exec_many(CONCLUDED, attempt_of_phase, &new.collect::<Vec<_>>()).await?;
+        }
+        let (news, late): (Vec<_>, Vec<_>) = first.into_iter().enumerate().partition(|(at, _)| is_new(*at));
 
         let figures: Vec<_> = late
             .iter()
+            .map(|(_, report)| report)
             .chain(&again)
             .filter_map(|report| Some([report.essay_id.into(), Json(report.figures.as_deref()?).into()]))
             .collect();
         self.exec_many(FILL_FIGURES, params![batch, phase.as_str(), attempt], &figures).await?;
 
-        let succeeded = count(news.iter().filter(|report| report.succeeded).count() as u64);
+        let succeeded = count(news.iter().filter(|(_, report)| report.succeeded).count() as u64);
         let failed = count(news.len() as u64) - succeeded;
         Ok(Concluded { succeeded, failed, stale: count((late.len() + again.len()) as u64) })
     }
@@ -164,8 +164,12 @@ impl Tx {
         attempt: u32,
         code: &str,
     ) -> Result<u32, Error> {
-        self.close_open(batch, phase, attempt, EssayState::Failed, Some(code)).await?;
-        self.exec(FAIL_OPEN, params![code, batch, phase.as_str(), attempt]).await.map(count)
+        let (state, now) = (EssayState::Failed, self.now());
+        if self.is_sqlite() {
+            self.close_open(batch, phase, attempt, state, Some(code)).await?;
+        }
+        let values = params![state.as_str(), code, now, batch, phase.as_str(), attempt];
+        self.exec(FAIL_OPEN, values).await.map(count)
     }
 
     /// Notes that the essays still at work in this attempt were cancelled. [`Tx::cancel_essays`] follows.
@@ -192,8 +196,14 @@ impl Tx {
     }
 }
 
-/// A report as the columns essay, succeeded, text, error code. A success has no error code.
-fn change(report: &EssayReport) -> [Param<'_>; 4] {
+/// A report as the columns essay, succeeded, figures, text, error code. A success has no error code.
+fn change(report: &EssayReport) -> [Param<'_>; 5] {
     let code = report.error_code.as_deref().filter(|_| !report.succeeded);
-    [report.essay_id.into(), report.succeeded.into(), report.text_storage_id.as_ref().into(), code.into()]
+    [
+        report.essay_id.into(),
+        report.succeeded.into(),
+        report.figures.as_deref().map(Json).into(),
+        report.text_storage_id.as_ref().into(),
+        code.into(),
+    ]
 }

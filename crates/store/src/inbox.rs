@@ -25,11 +25,11 @@ const RECORD: Sql = Sql::each(
     "inbox",
     "record events",
     "INSERT INTO inbox (batch_id, consumer, event_id, topic, part, off, at) \
-     SELECT $1, $2, n.event_id, n.topic, n.part, n.off, $3 \
-     FROM UNNEST($4::uuid[], $5::text[], $6::bigint[], $7::bigint[]) AS n (event_id, topic, part, off) \
-     ON CONFLICT DO NOTHING RETURNING event_id",
+     SELECT n.batch_id, $1, n.event_id, n.topic, n.part, n.off, $2 \
+     FROM UNNEST($3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[]) AS n (batch_id, event_id, topic, part, off) \
+     ON CONFLICT DO NOTHING RETURNING batch_id, event_id",
     "INSERT INTO inbox (batch_id, consumer, event_id, topic, part, off, at) \
-     VALUES (?1, ?2, ?4, ?5, ?6, ?7, ?3) ON CONFLICT DO NOTHING",
+     VALUES (?3, ?1, ?4, ?5, ?6, ?7, ?2) ON CONFLICT DO NOTHING",
 );
 
 const FORGET: Sql = Sql::each(
@@ -51,18 +51,19 @@ impl Tx {
         self.exec_many(FORGET, params![batch, consumer], &rows).await.map(drop)
     }
 
-    /// Records events about a batch. For each one: whether it is new to this consumer.
+    /// Records events about batches. For each one: whether it is new to this consumer.
     pub async fn record_inbox(
         &mut self,
-        batch: BatchId,
         consumer: &str,
-        events: &[InboxKey],
+        events: &[(BatchId, InboxKey)],
     ) -> Result<Vec<bool>, Error> {
         let now = self.now();
         let rows: Vec<_> = events
             .iter()
-            .map(|e| [e.event_id.into(), Param::from(&e.topic), e.part.into(), e.off.into()])
+            .map(|(batch, e)| {
+                [(*batch).into(), e.event_id.into(), Param::from(&e.topic), e.part.into(), e.off.into()]
+            })
             .collect();
-        self.changed_many(RECORD, params![batch, consumer, now], &rows).await
+        self.changed_many(RECORD, 2, params![consumer, now], &rows).await
     }
 }

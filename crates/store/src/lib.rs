@@ -46,7 +46,7 @@ use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 
 pub use audit::{AsidePlace, CommittedRow};
-pub use batches::{BatchRow, Details, NewBatch, Owner};
+pub use batches::{BatchRow, BatchSave, Details, NewBatch, Owner};
 pub use dead_letters::DeadLetter;
 pub use error::{Cause, Error, UnitError};
 pub use essay_phases::{Concluded, EssayPhaseRow, EssayReport};
@@ -71,7 +71,7 @@ pub use reads::status::{AttemptCounts, StatusRow};
 pub use sqlite::Lane;
 pub use staged_texts::{StagedDepth, StagedRow, StagedText};
 pub use timeline::TimelineRow;
-pub use timers::{DueTimer, Waiting};
+pub use timers::{DueTimer, SetTimer, Waiting};
 pub use tokens::TokenRow;
 pub use tx::Tx;
 

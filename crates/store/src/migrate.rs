@@ -28,10 +28,15 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0002_tokens.sql"),
         postgres: include_str!("../migrations/postgres/0002_tokens.sql"),
     },
+    Migration {
+        version: 3,
+        sqlite: include_str!("../migrations/sqlite/0003_cheap_checks.sql"),
+        postgres: include_str!("../migrations/postgres/0003_cheap_checks.sql"),
+    },
 ];
 
 /// The schema that this program writes.
-pub const SCHEMA: i64 = 2;
+pub const SCHEMA: i64 = 3;
 /// The oldest schema reader that can live beside it.
 pub const MIN_READER: i64 = 1;
 

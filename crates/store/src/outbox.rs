@@ -6,6 +6,8 @@
 
 pub(crate) mod desk;
 
+use std::borrow::Borrow;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -126,29 +128,26 @@ const LOW: Sql = Sql::each(
     "SELECT shard, id FROM outbox WHERE shard = ?1 AND id >= ?2 AND state = 0 ORDER BY shard, id LIMIT 1",
 );
 
-/// The lock makes two relays with the same acknowledgement archive it once.
+/// On PostgreSQL with the deletion: a message that two relays have an acknowledgement of is deleted, and so archived, by one.
 const ARCHIVE: Sql = Sql::each(
     "outbox_sent",
     "archive sent messages",
-    "INSERT INTO outbox_sent (shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
+    "WITH sent AS ( \
+       DELETE FROM outbox o USING UNNEST($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
+       AS n (shard, id, kafka_partition, kafka_offset) WHERE o.shard = n.shard AND o.id = n.id \
+       RETURNING o.*, n.kafka_partition, n.kafka_offset) \
+     INSERT INTO outbox_sent (shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
      kafka_partition, kafka_offset, sent_at) \
-     SELECT o.shard, o.id, o.event_id, o.ordering_key, o.key_seq, o.topic, o.kafka_key, o.payload, o.headers, o.created_at, \
-     n.kafka_partition, n.kafka_offset, $1 \
-     FROM outbox o JOIN UNNEST($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
-     AS n (shard, id, kafka_partition, kafka_offset) ON o.shard = n.shard AND o.id = n.id FOR UPDATE OF o",
+     SELECT shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
+     kafka_partition, kafka_offset, $1 FROM sent",
     "INSERT INTO outbox_sent (shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
      kafka_partition, kafka_offset, sent_at) \
      SELECT shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, ?4, ?5, ?1 \
      FROM outbox WHERE shard = ?2 AND id = ?3",
 );
 
-const DELETE: Sql = Sql::each(
-    "outbox",
-    "delete sent messages",
-    "DELETE FROM outbox o USING UNNEST($1::bigint[], $2::bigint[]) AS n (shard, id) \
-     WHERE o.shard = n.shard AND o.id = n.id",
-    "DELETE FROM outbox WHERE shard = $1 AND id = $2",
-);
+const DELETE: Sql =
+    Sql::both("outbox", "delete sent messages", "DELETE FROM outbox WHERE shard = $1 AND id = $2");
 
 const POSTPONE: Sql = Sql::both(
     "outbox",
@@ -184,9 +183,9 @@ const DEPTH: Sql = Sql::both(
 
 impl Tx {
     /// Puts messages into the outbox. One that is there already, by its event id, is left as it is. Says how many are new.
-    pub async fn enqueue(&mut self, messages: &[OutboxRow]) -> Result<u64, Error> {
+    pub async fn enqueue<M: Borrow<OutboxRow> + Sync>(&mut self, messages: &[M]) -> Result<u64, Error> {
         let now = self.now();
-        let rows = messages.iter().map(|m| {
+        let rows = messages.iter().map(Borrow::borrow).map(|m| {
             [
                 m.shard.into(),
                 m.event_id.into(),
@@ -247,8 +246,11 @@ impl Tx {
         let rows: Vec<_> =
             sent.iter().map(|s| [s.shard, s.id, s.partition, s.offset].map(Param::from)).collect();
         self.exec_many(ARCHIVE, params![now], &rows).await?;
-        let ids: Vec<_> = sent.iter().map(|s| [s.shard, s.id].map(Param::from)).collect();
-        self.exec_many(DELETE, &[], &ids).await.map(drop)
+        if self.is_sqlite() {
+            let ids: Vec<_> = sent.iter().map(|s| [s.shard, s.id].map(Param::from)).collect();
+            self.exec_many(DELETE, &[], &ids).await?;
+        }
+        Ok(())
     }
 
     /// Leaves a message alone until `not_before` and counts an attempt. Answers with the attempts so far, or nothing when

@@ -131,6 +131,8 @@ pub(crate) fn pg_columns<const N: usize>(
         };
     }
     let mut arguments = pg_arguments(doing, fixed)?;
+    // Each value comes with its length. A buffer that grows as it is filled is copied again and again.
+    arguments.reserve(N, rows.iter().flatten().map(|value| value.size() + 4).sum());
     for at in 0..N {
         let column = rows.iter().filter_map(|row| row.get(at));
         match column.clone().next() {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::batches::Owner;
 use crate::error::Error;
-use crate::param::{Json, JsonText, params};
+use crate::param::{Json, JsonText, Param, params};
 use crate::reads::owned;
 use crate::tx::{Sql, Tx};
 
@@ -42,17 +42,19 @@ const READ: Sql = Sql::both(
 );
 
 impl Tx {
-    /// Notes what a revision changed and why. `entries` is a JSON list.
-    pub async fn note(
-        &mut self,
-        batch: BatchId,
-        revision: i64,
-        at: DateTime<Utc>,
-        reason: &str,
-        entries: &str,
-        correlation: Option<Uuid>,
-    ) -> Result<(), Error> {
-        self.exec(INSERT, params![batch, revision, at, reason, Json(entries), correlation]).await.map(drop)
+    /// Notes what revisions of batches changed, and why.
+    pub async fn note(&mut self, lines: &[(BatchId, TimelineRow)]) -> Result<(), Error> {
+        let rows = lines.iter().map(|(batch, line)| -> [Param<'_>; 6] {
+            [
+                (*batch).into(),
+                line.revision.into(),
+                line.at.into(),
+                Param::from(&line.reason),
+                Json(&line.entries).into(),
+                line.correlation_id.into(),
+            ]
+        });
+        self.insert_many(INSERT, "", rows).await.map(drop)
     }
 
     /// The revisions of an owner's batch after `after`, oldest first. A stranger gets none.

@@ -16,6 +16,19 @@ pub struct Waiting {
     pub oldest_at: Option<DateTime<Utc>>,
 }
 
+/// A deadline to be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetTimer {
+    /// The shard of the batch's slot.
+    pub shard: i64,
+    /// The batch.
+    pub batch: BatchId,
+    /// What the deadline is about.
+    pub timer: Timer,
+    /// When it is due.
+    pub due_at: DateTime<Utc>,
+}
+
 /// A deadline that has passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueTimer {
@@ -31,20 +44,20 @@ pub struct DueTimer {
 
 const SET: Sql = Sql::both(
     "timers",
-    "set a timer",
-    "INSERT INTO timers (shard, batch_id, kind, run, phase, attempt, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-     ON CONFLICT (shard, batch_id, kind) DO UPDATE SET run = excluded.run, phase = excluded.phase, \
-     attempt = excluded.attempt, due_at = excluded.due_at",
+    "set timers",
+    "INSERT INTO timers (shard, batch_id, kind, run, phase, attempt, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
 );
 
-const CLEAR: Sql = Sql::both(
+const IN_PLACE: &str = "ON CONFLICT (shard, batch_id, kind) DO UPDATE SET run = excluded.run, phase = excluded.phase, \
+     attempt = excluded.attempt, due_at = excluded.due_at";
+
+const CLEAR: Sql = Sql::each(
     "timers",
-    "clear a timer",
+    "clear timers",
+    "DELETE FROM timers t USING UNNEST($1::bigint[], $2::uuid[], $3::text[]) AS n (shard, batch_id, kind) \
+     WHERE t.shard = n.shard AND t.batch_id = n.batch_id AND t.kind = n.kind",
     "DELETE FROM timers WHERE shard = $1 AND batch_id = $2 AND kind = $3",
 );
-
-const CLEAR_ALL: Sql =
-    Sql::both("timers", "clear timers", "DELETE FROM timers WHERE shard = $1 AND batch_id = $2");
 
 const CLEAR_FIRED: Sql = Sql::both(
     "timers",
@@ -70,35 +83,29 @@ const OVERDUE: Sql = Sql::both(
 );
 
 impl Tx {
-    /// Sets a timer, in place of one of the same kind.
-    pub async fn set_timer(
-        &mut self,
-        shard: i64,
-        batch: BatchId,
-        timer: &Timer,
-        due_at: DateTime<Utc>,
-    ) -> Result<(), Error> {
-        let phase = Param::from(timer.phase.map(domain::Phase::as_str));
-        let values = [
-            shard.into(),
-            batch.into(),
-            timer.kind.as_str().into(),
-            timer.run.into(),
-            phase,
-            timer.attempt.into(),
-            due_at.into(),
-        ];
-        self.exec(SET, &values).await.map(drop)
+    /// Sets timers, each in place of one of the same kind of its batch. At most one of a kind for a batch.
+    pub async fn set_timers(&mut self, timers: &[SetTimer]) -> Result<(), Error> {
+        let rows = timers.iter().map(|SetTimer { shard, batch, timer, due_at }| -> [Param<'_>; 7] {
+            [
+                (*shard).into(),
+                (*batch).into(),
+                timer.kind.as_str().into(),
+                timer.run.into(),
+                timer.phase.map(domain::Phase::as_str).into(),
+                timer.attempt.into(),
+                (*due_at).into(),
+            ]
+        });
+        self.insert_many(SET, IN_PLACE, rows).await.map(drop)
     }
 
-    /// Clears the timer of a kind, if it is set.
-    pub async fn clear_timer(&mut self, shard: i64, batch: BatchId, kind: TimerKind) -> Result<(), Error> {
-        self.exec(CLEAR, params![shard, batch, kind.as_str()]).await.map(drop)
-    }
-
-    /// Clears every timer of a batch.
-    pub async fn clear_timers(&mut self, shard: i64, batch: BatchId) -> Result<(), Error> {
-        self.exec(CLEAR_ALL, params![shard, batch]).await.map(drop)
+    /// Clears the timers of these shards, batches and kinds, as far as they are set.
+    pub async fn clear_timers(&mut self, timers: &[(i64, BatchId, TimerKind)]) -> Result<(), Error> {
+        let row = |(shard, batch, kind): &(i64, BatchId, TimerKind)| -> [Param<'_>; 3] {
+            [(*shard).into(), (*batch).into(), kind.as_str().into()]
+        };
+        let rows: Vec<_> = timers.iter().map(row).collect();
+        self.exec_many(CLEAR, &[], &rows).await.map(drop)
     }
 
     /// Clears a timer that has fired; false when it is not there any more, or was set anew since it was read.

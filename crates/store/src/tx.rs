@@ -101,6 +101,11 @@ impl Tx {
         self.now
     }
 
+    /// Whether this is SQLite, which has no statement that changes two tables.
+    pub(crate) const fn is_sqlite(&self) -> bool {
+        matches!(self.inner, TxInner::Sqlite(_))
+    }
+
     /// Runs a statement and says how many rows it changed.
     pub(crate) async fn exec(&mut self, sql: Sql, params: &[Param<'_>]) -> Result<u64, Error> {
         match &mut self.inner {
@@ -176,11 +181,13 @@ impl Tx {
         }
     }
 
-    /// Runs a statement for many rows of parameters and says of each row whether it changed anything. A row begins with an
-    /// id, which PostgreSQL's statement, one for all rows, returns when it did; SQLite counts, which costs it much less.
+    /// Runs a statement for many rows of parameters and says of each row whether it changed anything. A row begins with the
+    /// ids of its key, so many of them, which PostgreSQL's statement, one for all rows, returns when it did; SQLite counts,
+    /// which costs it much less.
     pub(crate) async fn changed_many<'p, const N: usize>(
         &mut self,
         sql: Sql,
+        key: usize,
         fixed: &[Param<'p>],
         rows: &[[Param<'p>; N]],
     ) -> Result<Vec<bool>, Error> {
@@ -194,13 +201,14 @@ impl Tx {
             }
             return Ok(changed);
         }
-        let returned = self.all_many(sql, fixed, rows, |row| row.get::<Uuid>(0)).await?;
-        let mut returned: HashSet<Uuid> = returned.into_iter().collect();
-        let is_new = |row: &[Param<'p>; N]| match row.first() {
-            Some(Param::Uuid(Some(id))) => returned.remove(id),
-            _ => false,
-        };
-        Ok(rows.iter().map(is_new).collect())
+        let ids = |row: &Row<'_>| (0..key).map(|column| row.get(column)).collect();
+        let mut returned: HashSet<Vec<Uuid>> =
+            self.all_many(sql, fixed, rows, ids).await?.into_iter().collect();
+        let id = |param: &Param<'_>| if let Param::Uuid(id) = param { *id } else { None };
+        // Of rows with the same key the first is the one that did.
+        let changed =
+            |row: &[Param<'p>; N]| returned.remove(&row.iter().take(key).filter_map(id).collect::<Vec<_>>());
+        Ok(rows.iter().map(changed).collect())
     }
 
     /// Inserts many rows. The text is an INSERT that ends in `VALUES ($1, …, $n)` with an optional `tail`

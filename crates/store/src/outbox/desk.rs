@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::param::params;
-use crate::tx::{Sql, Tx, TxInner};
+use crate::tx::{Sql, Tx};
 
 /// A message that waits, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,9 +185,6 @@ impl Tx {
     }
 
     async fn take_time(&mut self) -> Result<(), Error> {
-        match self.inner {
-            TxInner::Postgres(_) => self.exec(TAKE_TIME, &[]).await.map(drop),
-            TxInner::Sqlite(_) => Ok(()),
-        }
+        if self.is_sqlite() { Ok(()) } else { self.exec(TAKE_TIME, &[]).await.map(drop) }
     }
 }

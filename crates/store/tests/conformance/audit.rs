@@ -52,8 +52,8 @@ async fn batches_applied_events_and_what_was_set_aside_are_read_each_once() {
                 part: 0,
                 off: 1,
             };
-            tx.record_inbox(id(1), "us", &[event(8), event(9)]).await?;
-            tx.record_inbox(id(1), "others", &[event(8)]).await?;
+            tx.record_inbox("us", &[event(8), event(9)].map(|event| (id(1), event))).await?;
+            tx.record_inbox("others", &[(id(1), event(8))]).await?;
             let nil = (Uuid::nil(), Uuid::nil());
             let first = tx.audit_applied("us", nil, 1).await?;
             let next = tx.audit_applied("us", first[0], 5).await?;

@@ -1,5 +1,5 @@
 use domain::Phase;
-use store::{Details, Error, Labels, Owner, Private};
+use store::{BatchSave, Details, Error, Labels, Owner, Private};
 
 use crate::databases::on_each;
 use crate::samples::{batch, id, new_batch, owner};
@@ -30,12 +30,18 @@ async fn a_save_raises_the_revision_and_one_at_another_revision_is_a_conflict() 
             tx.insert_batch(&batch(1, 3), &new_batch(owner())).await?;
             let mut next = batch(1, 3);
             next.plan = vec![Phase::Spellcheck];
-            assert_eq!(tx.save_batch(&next, 1, 5).await?, 2);
-            let lost = tx.save_batch(&next, 1, 9).await;
+            tx.insert_batch(&batch(2, 3), &new_batch(owner())).await?;
+            let other = batch(2, 3);
+            let save = BatchSave { batch: &next, expected: 1, next_key_seq: 5 };
+            tx.save_batches(&[save, BatchSave { batch: &other, expected: 1, next_key_seq: 7 }]).await?;
+            let lost = tx.save_batches(&[BatchSave { next_key_seq: 9, ..save }]).await;
             assert!(matches!(lost, Err(Error::Conflict { source: None, .. })));
             let found = tx.batch(id(1)).await?.unwrap();
             assert_eq!((found.batch.revision, found.next_key_seq), (2, 5));
             assert_eq!(found.batch.plan, [Phase::Spellcheck]);
+            let other = tx.batch(id(2)).await?.unwrap();
+            assert_eq!((other.batch.revision, other.next_key_seq), (2, 7));
+            assert!(other.batch.plan.is_empty());
         });
     })
     .await;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use domain::{Phase, Timer, TimerKind};
-use store::{Answer, Claimed, InboxKey, KeyClaim, Labels, Private, Sent, StagedText, StoredAnswer};
+use store::{Answer, Claimed, InboxKey, KeyClaim, Labels, Private, Sent, SetTimer, StagedText, StoredAnswer};
 use uuid::Uuid;
 
 use crate::databases::{noon, on_each};
 use crate::messages::{mark, message};
-use crate::samples::{ended, essay, id, insert, new_batch, owner};
+use crate::samples::{ended, essay, id, insert, line, new_batch, owner};
 use crate::unit;
 
 fn claim(principal: &str) -> KeyClaim {
@@ -68,7 +68,7 @@ async fn keys_answers_and_events_are_forgotten_by_age_a_chunk_at_a_time() {
                 part: 0,
                 off: i64::from(off),
             };
-            tx.record_inbox(id(1), "bos", &[1_u32, 2, 3].map(event)).await?;
+            tx.record_inbox("bos", &[1_u32, 2, 3].map(|number| (id(1), event(number)))).await?;
             assert_eq!(tx.prune_inbox(now, 10).await?, 0);
             assert_eq!(tx.prune_inbox(later, 2).await?, 2);
             assert_eq!(tx.prune_inbox(later, 2).await?, 1);
@@ -94,9 +94,9 @@ async fn an_old_ended_batch_goes_with_everything_of_its_and_a_live_one_stays() {
             let old = id(2);
             tx.insert_labels(old, &Labels::from([("class".to_owned(), Private::from("9B"))])).await?;
             tx.stage_texts(0, old, &[(essay(2, 0), StagedText::Body(b"text"))]).await?;
-            tx.note(old, 1, noon(), "accepted", "[]", None).await?;
+            tx.note(&[(old, line(1, "accepted"))]).await?;
             let timer = Timer { kind: TimerKind::Phase, run: 1, phase: Some(Phase::Nlp), attempt: 1 };
-            tx.set_timer(0, old, &timer, noon()).await?;
+            tx.set_timers(&[SetTimer { shard: 0, batch: old, timer, due_at: noon() }]).await?;
 
             assert_eq!(tx.prune_batches(noon(), 10).await?, 0);
             assert_eq!(tx.prune_batches(noon() + Duration::from_secs(1), 10).await?, 1);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::BatchId;
 use store::{DeadLetter, Error, InboxKey, Lane, OutboxDepth, OutboxRow, Sent, ShardMark, Tx, Waiting};
 use uuid::Uuid;
 
@@ -43,7 +44,7 @@ async fn a_message_goes_into_the_outbox_once() {
             let expected = OutboxRow { headers: found.message.headers.clone(), ..message(1, "a", 0) };
             assert_eq!((found.attempts, found.message), (0, expected));
             assert!(tx.outbox_heads(&[mark(1, 0)], 10, 10).await?.is_empty());
-            assert_eq!(tx.enqueue(&[]).await?, 0);
+            assert_eq!(tx.enqueue::<OutboxRow>(&[]).await?, 0);
         });
     })
     .await;
@@ -148,13 +149,17 @@ fn event(number: u128) -> InboxKey {
     InboxKey { event_id: Uuid::from_u128(number), topic: "topic".to_owned(), part: 0, off: 7 }
 }
 
+fn about(batch: u64, events: &[InboxKey]) -> Vec<(BatchId, InboxKey)> {
+    events.iter().map(|event| (id(batch), event.clone())).collect()
+}
+
 #[tokio::test]
 async fn an_event_that_is_forgotten_is_new_again() {
     on_each(async |store| {
         unit!(store, |tx| {
-            tx.record_inbox(id(1), "bos", &[event(1), event(2)]).await?;
+            tx.record_inbox("bos", &about(1, &[event(1), event(2)])).await?;
             tx.forget_inbox(id(1), "bos", &[Uuid::from_u128(1)]).await?;
-            assert_eq!(tx.record_inbox(id(1), "bos", &[event(1), event(2)]).await?, [true, false]);
+            assert_eq!(tx.record_inbox("bos", &about(1, &[event(1), event(2)])).await?, [true, false]);
         });
     })
     .await;
@@ -166,11 +171,13 @@ async fn an_event_is_new_to_each_consumer_once() {
         unit!(store, |tx| {
             let (one, two) = (event(1), event(2));
             let turn = [one.clone(), two.clone(), one.clone()];
-            assert_eq!(tx.record_inbox(id(1), "bos", &turn).await?, [true, true, false]);
-            assert_eq!(tx.record_inbox(id(1), "bos", &[two.clone(), event(3)]).await?, [false, true]);
-            assert_eq!(tx.record_inbox(id(1), "other", std::slice::from_ref(&one)).await?, [true]);
-            assert_eq!(tx.record_inbox(id(2), "bos", &[one]).await?, [true]);
-            assert!(tx.record_inbox(id(2), "bos", &[]).await?.is_empty());
+            assert_eq!(tx.record_inbox("bos", &about(1, &turn)).await?, [true, true, false]);
+            assert_eq!(tx.record_inbox("bos", &about(1, &[two.clone(), event(3)])).await?, [false, true]);
+            assert_eq!(tx.record_inbox("other", &about(1, std::slice::from_ref(&one))).await?, [true]);
+            assert_eq!(tx.record_inbox("bos", &about(2, std::slice::from_ref(&one))).await?, [true]);
+            let of_two = [3, 4].map(|batch| about(batch, std::slice::from_ref(&one))).concat();
+            assert_eq!(tx.record_inbox("bos", &of_two).await?, [true, true], "one id, about two batches");
+            assert!(tx.record_inbox("bos", &[]).await?.is_empty());
         });
     })
     .await;

@@ -7,7 +7,7 @@ use store::{AttemptCounts, EssayReport, Labels, ListFilter, Owner, Private, Tx};
 
 use crate::databases::{noon, on_each};
 use crate::messages::message;
-use crate::samples::{batch, ended, essay, id, insert_stored, new_batch, owner};
+use crate::samples::{batch, ended, essay, id, insert_stored, line, new_batch, owner};
 use crate::unit;
 
 fn all() -> ListFilter {
@@ -95,7 +95,7 @@ async fn a_stranger_sees_nothing_of_a_batch() {
     on_each(async |store| {
         unit!(store, |tx| {
             at_work(tx).await;
-            tx.note(id(1), 1, noon(), "accepted", "[]", None).await?;
+            tx.note(&[(id(1), line(1, "accepted"))]).await?;
             assert_eq!(tx.timeline(&owner(), id(1), 0, 10).await?.len(), 1);
             let bob = Owner { user_id: "bob".to_owned(), org_id: None };
             let elsewhere = Owner { org_id: Some("school".to_owned()), ..owner() };

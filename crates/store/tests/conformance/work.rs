@@ -3,15 +3,25 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{Phase, Timer, TimerKind};
-use store::{Lease, Sharing, TimelineRow, Tx};
+use domain::{BatchId, Phase, Timer, TimerKind};
+use store::{Error, Lease, SetTimer, Sharing, TimelineRow, Tx};
 use uuid::Uuid;
 
 use crate::databases::{noon, on_each, on_postgres, on_sqlite};
-use crate::samples::{id, insert, owner};
+use crate::samples::{id, insert, line, owner};
 use crate::unit;
 
 const MINUTE: Duration = Duration::from_mins(1);
+
+async fn set(
+    tx: &mut Tx,
+    shard: i64,
+    batch: BatchId,
+    timer: &Timer,
+    due_at: DateTime<Utc>,
+) -> Result<(), Error> {
+    tx.set_timers(&[SetTimer { shard, batch, timer: *timer, due_at }]).await
+}
 
 /// When the next timer of the first shard is due.
 async fn next_timer(tx: &mut Tx) -> Option<DateTime<Utc>> {
@@ -25,10 +35,10 @@ async fn a_timer_is_replaced_by_one_of_its_kind_and_fires_in_order() {
         unit!(store, |tx| {
             let start = Timer { kind: TimerKind::Start, run: 1, phase: Some(Phase::Nlp), attempt: 2 };
             let registration = Timer { kind: TimerKind::Registration, run: 1, phase: None, attempt: 1 };
-            tx.set_timer(0, id(1), &start, noon() + MINUTE).await?;
-            tx.set_timer(0, id(1), &start, noon() + 3 * MINUTE).await?;
-            tx.set_timer(0, id(2), &registration, noon() + 2 * MINUTE).await?;
-            tx.set_timer(1, id(3), &registration, noon()).await?;
+            set(tx, 0, id(1), &start, noon() + MINUTE).await?;
+            set(tx, 0, id(1), &start, noon() + 3 * MINUTE).await?;
+            set(tx, 0, id(2), &registration, noon() + 2 * MINUTE).await?;
+            set(tx, 1, id(3), &registration, noon()).await?;
             assert_eq!(next_timer(tx).await, Some(noon() + 2 * MINUTE));
             assert!(tx.due_timers(&[0], noon() + MINUTE, 10).await?.is_empty());
             let due = tx.due_timers(&[0], noon() + 3 * MINUTE, 10).await?;
@@ -36,7 +46,7 @@ async fn a_timer_is_replaced_by_one_of_its_kind_and_fires_in_order() {
             assert_eq!(found, [(id(2), registration), (id(1), start)]);
             assert_eq!(tx.due_timers(&[0], noon() + 3 * MINUTE, 1).await?.len(), 1);
             let long_ago = noon() - 10_000 * MINUTE * 60;
-            tx.set_timer(1, id(4), &registration, long_ago).await?;
+            set(tx, 1, id(4), &registration, long_ago).await?;
             let overdue = tx.overdue_timers().await?;
             // PostgreSQL's clock may have passed the others too.
             assert!(overdue.rows >= 1);
@@ -51,22 +61,24 @@ async fn a_fired_timer_is_cleared_unless_it_was_set_anew() {
     on_each(async |store| {
         unit!(store, |tx| {
             let timer = Timer { kind: TimerKind::Registration, run: 1, phase: None, attempt: 1 };
-            tx.set_timer(0, id(1), &timer, noon()).await?;
+            set(tx, 0, id(1), &timer, noon()).await?;
             let fired = tx.due_timers(&[0], noon(), 1).await?.remove(0);
-            tx.set_timer(0, id(1), &timer, noon() + MINUTE).await?;
+            set(tx, 0, id(1), &timer, noon() + MINUTE).await?;
             assert!(!tx.clear_fired(&fired).await?);
             assert_eq!(next_timer(tx).await, Some(noon() + MINUTE));
             let again = tx.due_timers(&[0], noon() + MINUTE, 1).await?.remove(0);
             assert!(tx.clear_fired(&again).await?);
             assert!(!tx.clear_fired(&again).await?);
-            tx.set_timer(0, id(1), &timer, noon() + MINUTE).await?;
-            tx.clear_timer(0, id(1), TimerKind::Phase).await?;
+            set(tx, 0, id(1), &timer, noon() + MINUTE).await?;
+            tx.clear_timers(&[(0, id(1), TimerKind::Phase)]).await?;
             assert!(next_timer(tx).await.is_some());
-            tx.clear_timer(0, id(1), TimerKind::Registration).await?;
+            tx.clear_timers(&[(0, id(1), TimerKind::Registration), (0, id(2), TimerKind::Registration)])
+                .await?;
             assert_eq!(next_timer(tx).await, None);
-            tx.set_timer(0, id(1), &timer, noon()).await?;
-            tx.clear_timers(0, id(1)).await?;
-            assert_eq!(next_timer(tx).await, None);
+            set(tx, 0, id(1), &timer, noon()).await?;
+            set(tx, 0, id(2), &timer, noon() + MINUTE).await?;
+            tx.clear_timers(&TimerKind::ALL.iter().map(|kind| (0, id(1), *kind)).collect::<Vec<_>>()).await?;
+            assert_eq!(next_timer(tx).await, Some(noon() + MINUTE), "another batch keeps its own");
         });
     })
     .await;
@@ -159,16 +171,13 @@ async fn the_timeline_keeps_the_reason_of_each_revision() {
         unit!(store, |tx| {
             let cause = Uuid::from_u128(9);
             insert(tx, 1, 1).await;
-            tx.note(id(1), 1, noon(), "accepted", "[]", Some(cause)).await?;
-            tx.note(id(1), 2, noon() + MINUTE, "stored", "[1]", None).await?;
-            tx.note(id(2), 1, noon(), "accepted", "[]", None).await?;
-            let second = TimelineRow {
-                revision: 2,
-                at: noon() + MINUTE,
-                reason: "stored".to_owned(),
-                entries: "[1]".to_owned(),
-                correlation_id: None,
-            };
+            let second = TimelineRow { at: noon() + MINUTE, entries: "[1]".to_owned(), ..line(2, "stored") };
+            let lines = [
+                (id(1), TimelineRow { correlation_id: Some(cause), ..line(1, "accepted") }),
+                (id(1), second.clone()),
+                (id(2), line(1, "accepted")),
+            ];
+            tx.note(&lines).await?;
             assert_eq!(tx.timeline(&owner(), id(1), 1, 10).await?, [second]);
             let first = tx.timeline(&owner(), id(1), 0, 1).await?;
             assert_eq!((first.len(), first[0].correlation_id), (1, Some(cause)));

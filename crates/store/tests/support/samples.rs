@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{Batch, BatchId, CorrelationId, EssayId, Kind, Language, Slot, Stage, StorageId};
-use store::{Details, NewBatch, NewEssay, Owner, Private, Tx};
+use store::{Details, NewBatch, NewEssay, Owner, Private, TimelineRow, Tx};
 use uuid::Uuid;
 
 pub(crate) fn id(number: u64) -> BatchId {
@@ -89,4 +89,15 @@ pub(crate) async fn insert_stored(tx: &mut Tx, number: u64, essays: u16) -> Batc
         (0..essays).map(|at| (essay(number, at), text(&format!("text-{at}")), 1_000)).collect();
     assert_eq!(tx.texts_stored(batch, &texts).await.unwrap(), u32::from(essays));
     batch
+}
+
+/// A line of a timeline.
+pub(crate) fn line(revision: i64, reason: &str) -> TimelineRow {
+    TimelineRow {
+        revision,
+        at: super::databases::noon(),
+        reason: reason.to_owned(),
+        entries: "[]".to_owned(),
+        correlation_id: None,
+    }
 }
