@@ -14,6 +14,7 @@ use crate::change::{self, Change, Done};
 use crate::consumer::CONSUMER;
 use crate::local_broker::Moved;
 use crate::ports::Clock;
+use crate::rush::Rush;
 use crate::signals::Signals;
 use crate::trouble::{Trouble, Watched};
 use crate::{
@@ -34,6 +35,7 @@ pub struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) signals: Signals,
     pub(crate) backlog: Backlog,
+    pub(crate) rush: Rush,
     pub(crate) crash: Crash,
     pub(crate) fingerprints: crate::submit::Fingerprints,
     pub(crate) bus: Option<LocalBroker>,
@@ -97,6 +99,7 @@ impl Engine {
             clock,
             signals: Signals::default(),
             backlog,
+            rush: Rush::default(),
             crash,
             fingerprints,
             bus,

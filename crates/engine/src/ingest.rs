@@ -94,8 +94,12 @@ async fn drain(
     pause: &mut Pause,
     end: &CancellationToken,
 ) -> Result<(), Error> {
-    while !end.is_cancelled() && turn(engine, content, shards, pause).await? {}
-    Ok(())
+    loop {
+        engine.rush.passes(engine.clock.as_ref(), end).await;
+        if end.is_cancelled() || !turn(engine, content, shards, pause).await? {
+            return Ok(());
+        }
+    }
 }
 
 /// Has the texts stored that are due, as many as one turn takes. True when there may be more.

@@ -33,6 +33,7 @@ pub mod promotion;
 pub mod prune;
 pub mod relay;
 mod resolve;
+mod rush;
 mod settings;
 mod shards;
 mod signals;

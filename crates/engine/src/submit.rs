@@ -192,6 +192,7 @@ impl Engine {
     pub async fn submit(&self, submission: Submission) -> Result<Receipt, Error> {
         let bytes: usize = submission.essays.iter().map(|essay| essay.text.length()).sum();
         self.backlog.admit(bytes)?;
+        self.rush.arrived(submission.essays.len(), self.clock.monotonic());
         self.crash.at(CrashPoint::BeforeAccept)?;
         let (kind, essays) = (submission.kind, submission.essays.len());
         let (settings, shards, on_bus) = (Arc::clone(&self.settings), self.shards, self.bus.is_some());
