@@ -127,7 +127,13 @@ struct Inner {
     rates: [f64; FAULTS],
     tally: Tally,
     faults_on: bool,
+    /// Questions since the turn began, and the last of them.
+    steps: u64,
+    last: [Option<Fault>; LAST],
 }
+
+/// Questions that are remembered.
+const LAST: usize = 6;
 
 impl Chance {
     /// The chance of this seed. Half of all faults never happen in a run, and the others more or less often: what always
@@ -137,7 +143,14 @@ impl Chance {
         let rates =
             Fault::ALL.map(|fault| if rng.bool() { 0.0 } else { rng.f64().powi(2) * fault.highest() });
         let tally = Tally::default();
-        Self(Arc::new(Mutex::new(Inner { rng, rates, tally, faults_on: false })))
+        Self(Arc::new(Mutex::new(Inner {
+            rng,
+            rates,
+            tally,
+            faults_on: false,
+            steps: 0,
+            last: [None; LAST],
+        })))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -162,12 +175,38 @@ impl Chance {
     /// Whether this fault happens now. Who asks must make it happen.
     pub fn strikes(&self, fault: Fault) -> bool {
         let mut inner = self.inner();
+        let place = usize::try_from(inner.steps).unwrap_or_default() % LAST;
+        inner.steps += 1;
+        if let Some(last) = inner.last.get_mut(place) {
+            *last = Some(fault);
+        }
         let rate = inner.rates.get(fault as usize).copied().unwrap_or_default();
         let strikes = inner.faults_on && rate > 0.0 && inner.rng.f64() < rate;
         if strikes && let Some(times) = inner.tally.0.get_mut(fault as usize) {
             *times += 1;
         }
         strikes
+    }
+
+    /// A turn begins, whose steps are counted: each question whether something goes wrong is one.
+    pub fn begin_turn(&self) {
+        let mut inner = self.inner();
+        inner.steps = 0;
+        inner.last = [None; LAST];
+    }
+
+    /// Steps since the turn began.
+    pub fn steps(&self) -> u64 {
+        self.inner().steps
+    }
+
+    /// The last of them, the oldest first: what might have gone wrong says what was done.
+    pub fn last_steps(&self) -> String {
+        let inner = self.inner();
+        let first = usize::try_from(inner.steps).unwrap_or_default() % LAST;
+        let (new, old) = inner.last.split_at(first);
+        let names = old.iter().chain(new).flatten().map(|fault| format!("{fault:?}"));
+        names.collect::<Vec<_>>().join(", ")
     }
 
     /// A fault that happened by itself.

@@ -56,6 +56,7 @@ invariants! {
     I8 = "batches" "after the last fault everything ends",
     I9 = "records read" "the committed place never leads the database",
     I10 = "queues" "nothing waits or is set aside that should not be",
+    Turn = "turns" "a turn comes to its end",
     I11 = "keys" "a key makes one thing and always gets the same answer",
     Fold = "essays × phases" "results are those that the neighbours gave, and texts those that were handed in",
 }

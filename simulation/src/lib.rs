@@ -19,6 +19,7 @@ pub mod neighbours;
 pub mod report;
 pub mod runs;
 pub mod story;
+pub mod watchdog;
 
 /// Something broken on purpose, which the checks must find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,4 +36,6 @@ pub enum Sabotage {
     AdvancesFirst,
     /// No timer ever fires.
     ForgetsTimers,
+    /// The Content Service is asked again and again within one turn.
+    NeverAnswers,
 }

@@ -10,12 +10,13 @@ use engine::News;
 use crate::Sabotage;
 use crate::bus::Bus;
 use crate::chance::{Chance, Fault, Tally};
-use crate::check::{Check, Ends, Findings};
+use crate::check::{Check, Ends, Findings, Invariant};
 use crate::client::Client;
 use crate::clock::SimulatedClock;
 use crate::content::Content;
 use crate::installation::{Installation, Surroundings, Turn};
 use crate::neighbours::Neighbours;
+use crate::watchdog;
 
 /// Everything must have ended so long after the last fault: every phase and the registration of several runs take their whole
 /// time.
@@ -72,7 +73,7 @@ pub async fn tell(seed: u64, folder: &Path, sabotage: Option<Sabotage>, trace: b
         chance.spare(&[Fault::ContentRefused, Fault::ResultLost, Fault::DeadlinePasses]);
     }
     let bus = Bus::new(chance.clone(), clock.clone(), sabotage);
-    let content = Content::new(chance.clone(), clock.clone());
+    let content = Content::new(chance.clone(), clock.clone(), sabotage);
     let neighbours = Neighbours::new(chance.clone(), bus.clone(), clock.clone());
     let client = Client::new(chance.clone(), calm);
     let around = Surroundings { chance, clock, bus, content, sabotage };
@@ -182,7 +183,12 @@ impl Story<'_> {
             self.client.look(self.check.states());
         }
         let outcome = if let Some(turn) = turn {
-            installation.take(turn, &mut self.client).await
+            let taken = watchdog::watch(&self.around.chance, installation.take(turn, &mut self.client)).await;
+            let stuck = taken.as_ref().err();
+            self.check.findings.hold(Invariant::Turn, stuck.is_none(), || {
+                format!("turn {}, {turn:?}, {}", self.turns, stuck.map_or("", String::as_str))
+            });
+            taken.unwrap_or(Ok(()))
         } else {
             self.neighbours.turn();
             Ok(())
