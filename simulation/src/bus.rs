@@ -76,6 +76,8 @@ struct Inner {
     flights: Vec<Flight>,
     /// Records that nobody waits for any more: their sender gave up or died. Each gets onto the bus some time, or never.
     adrift: Vec<Record>,
+    /// Of each event that has arrived, whether the bus refuses it: always, until somebody sees to it.
+    refuses: BTreeMap<Uuid, bool>,
     committed: BTreeMap<Place, usize>,
     /// The farthest place that was ever committed.
     dealt_with: BTreeMap<Place, usize>,
@@ -137,11 +139,32 @@ impl Bus {
         self.inner().flights.len()
     }
 
-    /// The events under way that somebody waits for.
+    /// The events under way that somebody waits for, and that may get onto the bus.
     pub fn in_flight(&self) -> Vec<Uuid> {
         let inner = self.inner();
         let live = inner.flights.iter().filter(|flight| !flight.reply.is_canceled());
-        live.map(|flight| flight.record.event_id).collect()
+        let events = live.map(|flight| flight.record.event_id);
+        events.filter(|event| inner.refuses.get(event) != Some(&true)).collect()
+    }
+
+    /// Somebody has seen to it that the bus takes this event.
+    pub fn take_from_now_on(&self, event: Uuid) {
+        self.inner().refuses.insert(event, false);
+    }
+
+    /// Whether the bus refuses this event, by what is known of it.
+    pub fn is_refused(&self, event: Uuid) -> bool {
+        self.inner().refuses.get(&event) == Some(&true)
+    }
+
+    /// Whether the bus refuses a record that arrives. What it took once it takes again.
+    fn refuses(&self, event: Uuid) -> bool {
+        let known = self.inner().refuses.get(&event).copied();
+        known.unwrap_or_else(|| {
+            let refuses = self.chance.strikes(Fault::SendRefused);
+            self.inner().refuses.insert(event, refuses);
+            refuses
+        })
     }
 
     /// It is back, whatever it said.
@@ -169,6 +192,8 @@ impl Bus {
             Err(SendError::Failed { code: "simulated" })
         } else if chance.strikes(Fault::SendTimeout) {
             Err(TIMEOUT)
+        } else if self.refuses(record.event_id) {
+            Err(SendError::Refused { code: REFUSED })
         } else if chance.strikes(Fault::SendExecuted) {
             self.append(record, About::Ours);
             Err(TIMEOUT)
@@ -189,7 +214,7 @@ impl Bus {
             return false;
         }
         let record = self.inner().adrift.remove(self.chance.below(adrift));
-        if self.chance.percent(70) {
+        if self.chance.percent(70) && !self.refuses(record.event_id) {
             self.append(record, About::Ours);
         }
         true
@@ -238,6 +263,8 @@ impl Bus {
     }
 }
 
+/// The code with which the bus refuses.
+pub const REFUSED: &str = "simulated_refusal";
 const TIMEOUT: SendError = SendError::Unavailable { code: "broker_timeout" };
 
 impl Inner {

@@ -40,6 +40,7 @@ faults! {
     SendLate = "send" "Delay" "a record gets onto the bus after its sender gave up",
     SendDuplicate = "send" "Duplicate" "a record is on the bus twice",
     SendReorder = "send" "Reorder" "a record overtakes one of another key",
+    SendRefused = "send" "Refused" "a record is refused for good, and parked",
     SendAway = "send" "Unavailable" "the bus is away for a while",
     PollFails = "read" "Unavailable" "reading fails",
     PollDuplicate = "read" "Duplicate" "a record is handed out twice at once",
@@ -56,6 +57,8 @@ faults! {
     Poison = "neighbours" "Error" "a record that nobody can read",
     Foreign = "neighbours" "Error" "news about somebody else's batch",
     AnswerLost = "client" "ExecuteAndTimeout" "an answer is lost, and the request is sent again",
+    Unparked = "operator" "Retry" "a parked record is sent again",
+    Skipped = "operator" "Skip" "a parked record is given up",
     DeadlinePasses = "clock" "Delay" "minutes go by",
     LeaseLost = "clock" "Delay" "the lease is not renewed in time",
     Crash = "process" "Crash" "between two turns",
@@ -83,7 +86,14 @@ impl Fault {
             0.08
         } else if is(&[F::CrashTimerFired, F::CrashSetAside, F::OutcomeSlow]) {
             1.0
-        } else if is(&[F::StoreAway, F::StoreRolledBack, F::CommitUnknown, F::ReadFails, F::SendAway]) {
+        } else if is(&[
+            F::StoreAway,
+            F::StoreRolledBack,
+            F::CommitUnknown,
+            F::ReadFails,
+            F::SendAway,
+            F::SendRefused,
+        ]) {
             0.15
         } else if self.words().1 == "Crash" {
             0.1

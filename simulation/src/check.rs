@@ -6,6 +6,7 @@
 mod ends;
 mod events;
 mod eye;
+mod parked;
 mod states;
 
 use std::collections::BTreeMap;
@@ -56,8 +57,9 @@ invariants! {
     I8 = "batches" "after the last fault everything ends",
     I9 = "records read" "the committed place never leads the database",
     I10 = "queues" "nothing waits or is set aside that should not be",
-    Turn = "turns" "a turn comes to its end",
     I11 = "keys" "a key makes one thing and always gets the same answer",
+    Parked = "looks at parked messages" "a parked message holds back its key and nothing else, until somebody decides",
+    Turn = "turns" "a turn comes to its end",
     Fold = "essays × phases" "results are those that the neighbours gave, and texts those that were handed in",
 }
 
@@ -110,6 +112,8 @@ pub struct Check {
     dealt_with: BTreeMap<Place, usize>,
     poison: u64,
     states: BTreeMap<BatchId, Seen>,
+    /// Messages that are parked.
+    parked: usize,
 }
 
 impl Check {
@@ -129,6 +133,7 @@ impl Check {
             dealt_with: BTreeMap::new(),
             poison: 0,
             states: BTreeMap::new(),
+            parked: 0,
         })
     }
 
@@ -157,6 +162,7 @@ impl Check {
         let is_changed = self.eye.is_changed()?;
         if is_changed {
             self.look_at_states(store).await?;
+            self.look_at_parked()?;
         }
         let (neighbours, client) = others;
         for complaint in neighbours.complaints() {

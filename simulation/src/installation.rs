@@ -19,6 +19,7 @@ use crate::chance::{Chance, Fault};
 use crate::client::{Client, SERVED};
 use crate::clock::SimulatedClock;
 use crate::content::Content;
+use crate::operator::Operator;
 
 /// What everybody shares, whatever dies.
 #[derive(Debug, Clone)]
@@ -52,6 +53,8 @@ pub enum Turn {
     Record,
     /// The consumer deals with messages.
     Consume,
+    /// An operator decides about a parked message.
+    Operator,
     /// What is due is fired.
     Timers,
     /// Leases are renewed.
@@ -124,8 +127,9 @@ impl Installation {
     }
 
     /// Takes a turn. An error is the turn's own and heals: the next one tries again.
-    pub async fn take(&mut self, turn: Turn, client: &mut Client) -> Result<()> {
+    pub async fn take(&mut self, turn: Turn, client: &mut Client, operator: &mut Operator) -> Result<()> {
         match turn {
+            Turn::Operator => operator.turn(&self.engine, &self.around.bus).await?,
             Turn::Client => client.turn(&self.engine).await?,
             Turn::Ingest => self.ingest().await?,
             Turn::Send => {

@@ -16,6 +16,7 @@ pub mod clock;
 pub mod content;
 pub mod installation;
 pub mod neighbours;
+pub mod operator;
 pub mod report;
 pub mod runs;
 pub mod story;

@@ -16,6 +16,7 @@ use crate::clock::SimulatedClock;
 use crate::content::Content;
 use crate::installation::{Installation, Surroundings, Turn};
 use crate::neighbours::Neighbours;
+use crate::operator::Operator;
 use crate::watchdog;
 
 /// Everything must have ended so long after the last fault: every phase and the registration of several runs take their whole
@@ -26,6 +27,8 @@ const ROUNDS: usize = 2_000;
 /// The longest step of the clock while something is on its way.
 const SHORT: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_secs(11);
+/// Rounds in which nothing moves although something could, because somebody makes a pause; each is about as long as the poll.
+const PAUSES: usize = 20;
 /// How often leases are renewed.
 const RENEWAL: Duration = Duration::from_secs(2);
 
@@ -51,6 +54,7 @@ struct Story<'s> {
     file: &'s Path,
     around: Surroundings,
     client: Client,
+    operator: Operator,
     neighbours: Neighbours,
     check: Check,
     installation: Option<Installation>,
@@ -76,6 +80,7 @@ pub async fn tell(seed: u64, folder: &Path, sabotage: Option<Sabotage>, trace: b
     let content = Content::new(chance.clone(), clock.clone(), sabotage);
     let neighbours = Neighbours::new(chance.clone(), bus.clone(), clock.clone());
     let client = Client::new(chance.clone(), calm);
+    let operator = Operator::new(chance.clone(), calm);
     let around = Surroundings { chance, clock, bus, content, sabotage };
     let file = folder.join("bos.db");
     let installation = Installation::start(&file, &around).await?;
@@ -85,6 +90,7 @@ pub async fn tell(seed: u64, folder: &Path, sabotage: Option<Sabotage>, trace: b
         file: &file,
         around,
         client,
+        operator,
         neighbours,
         check,
         installation: Some(installation),
@@ -141,6 +147,7 @@ impl Story<'_> {
             (Some(Turn::Consume), weigh(unread, 12)),
             (Some(Turn::Timers), 3),
             (Some(Turn::Prune), 1),
+            (Some(Turn::Operator), if self.check.parked() > 0 { 3 } else { 0 }),
         ];
         let mut at = self.around.chance.below(turns.iter().map(|(_, weight)| weight).sum());
         for (turn, weight) in turns {
@@ -183,7 +190,8 @@ impl Story<'_> {
             self.client.look(self.check.states());
         }
         let outcome = if let Some(turn) = turn {
-            let taken = watchdog::watch(&self.around.chance, installation.take(turn, &mut self.client)).await;
+            let taken = installation.take(turn, &mut self.client, &mut self.operator);
+            let taken = watchdog::watch(&self.around.chance, taken).await;
             let stuck = taken.as_ref().err();
             self.check.findings.hold(Invariant::Turn, stuck.is_none(), || {
                 format!("turn {}, {turn:?}, {}", self.turns, stuck.map_or("", String::as_str))
@@ -223,6 +231,7 @@ impl Story<'_> {
             self.crash().await?;
         }
         let healed_at = self.around.clock.elapsed();
+        let mut idle = 0;
         for _ in 0..ROUNDS {
             let is_changed = self.round().await?;
             if self.is_broken() {
@@ -235,8 +244,11 @@ impl Story<'_> {
                 }
                 break;
             }
+            idle = if is_changed { 0 } else { idle + 1 };
             if is_changed {
                 self.around.clock.advance(SHORT);
+            } else if self.decides(idle).await? {
+                idle = 0;
             } else {
                 self.ask_to_go_on();
                 let step = self.until_due()?;
@@ -249,12 +261,27 @@ impl Story<'_> {
         let took = self.around.clock.elapsed().saturating_sub(healed_at);
         let ends = Ends {
             client: &self.client,
+            operator: &self.operator,
             neighbours: &self.neighbours,
             content: &self.around.content,
             calm: self.calm,
             took,
         };
         self.check.conclude(ends)
+    }
+
+    /// Nothing has moved for so many rounds: whatever else waits is on the bus, and only then somebody decides about a parked
+    /// message. True when somebody did.
+    async fn decides(&mut self, idle: usize) -> Result<bool> {
+        if self.check.parked() == 0 {
+            return Ok(false);
+        }
+        let free = self.check.free()?;
+        if free > 0 && idle < PAUSES {
+            return Ok(false);
+        }
+        self.check.hold_free(free);
+        self.take(Some(Turn::Operator)).await
     }
 
     /// Everybody has a turn. True when anything has changed.
