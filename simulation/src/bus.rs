@@ -81,8 +81,44 @@ struct Inner {
     committed: BTreeMap<Place, usize>,
     /// The farthest place that was ever committed.
     dealt_with: BTreeMap<Place, usize>,
+    group: Group,
     away_until: Duration,
     held_back: Option<Record>,
+}
+
+/// The readers of the engine's group, which share the partitions.
+#[derive(Debug, Default)]
+struct Group {
+    members: Vec<u64>,
+    joined: u64,
+    /// Rises whenever partitions change hands.
+    generation: u64,
+    turned: usize,
+}
+
+impl Group {
+    fn join(&mut self) -> u64 {
+        self.joined += 1;
+        self.members.push(self.joined);
+        self.generation += 1;
+        self.joined
+    }
+
+    fn leave(&mut self, member: u64) {
+        self.members.retain(|other| *other != member);
+        self.generation += 1;
+    }
+
+    /// Partitions change hands, where there are several.
+    fn turn(&mut self) {
+        self.turned += 1;
+        self.generation += 1;
+    }
+
+    fn reads(&self, member: u64, (_, partition): Place) -> bool {
+        let at = usize::try_from(partition).unwrap_or_default() + self.turned;
+        at.checked_rem(self.members.len()).and_then(|at| self.members.get(at)) == Some(&member)
+    }
 }
 
 impl Bus {

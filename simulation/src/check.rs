@@ -114,14 +114,16 @@ pub struct Check {
     states: BTreeMap<BatchId, Seen>,
     /// Messages that are parked.
     parked: usize,
+    /// Two processes share the work.
+    is_shared: bool,
 }
 
 impl Check {
-    /// Nothing is seen yet.
+    /// Nothing is seen yet of a database that two processes share, or one has for itself.
     ///
     /// # Errors
     /// When the database cannot be opened.
-    pub fn new(file: &Path) -> Result<Self> {
+    pub fn new(file: &Path, is_shared: bool) -> Result<Self> {
         Ok(Self {
             findings: Findings::default(),
             eye: Eye::open(file)?,
@@ -134,6 +136,7 @@ impl Check {
             poison: 0,
             states: BTreeMap::new(),
             parked: 0,
+            is_shared,
         })
     }
 

@@ -17,6 +17,7 @@ pub mod content;
 pub mod installation;
 pub mod neighbours;
 pub mod operator;
+pub mod processes;
 pub mod report;
 pub mod runs;
 pub mod story;
