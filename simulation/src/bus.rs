@@ -76,11 +76,49 @@ struct Inner {
     flights: Vec<Flight>,
     /// Records that nobody waits for any more: their sender gave up or died. Each gets onto the bus some time, or never.
     adrift: Vec<Record>,
+    /// Of each event that has arrived, whether the bus refuses it: always, until somebody sees to it.
+    refuses: BTreeMap<Uuid, bool>,
     committed: BTreeMap<Place, usize>,
     /// The farthest place that was ever committed.
     dealt_with: BTreeMap<Place, usize>,
+    group: Group,
     away_until: Duration,
     held_back: Option<Record>,
+}
+
+/// The readers of the engine's group, which share the partitions.
+#[derive(Debug, Default)]
+struct Group {
+    members: Vec<u64>,
+    joined: u64,
+    /// Rises whenever partitions change hands.
+    generation: u64,
+    turned: usize,
+}
+
+impl Group {
+    fn join(&mut self) -> u64 {
+        self.joined += 1;
+        self.members.push(self.joined);
+        self.generation += 1;
+        self.joined
+    }
+
+    fn leave(&mut self, member: u64) {
+        self.members.retain(|other| *other != member);
+        self.generation += 1;
+    }
+
+    /// Partitions change hands, where there are several.
+    fn turn(&mut self) {
+        self.turned += 1;
+        self.generation += 1;
+    }
+
+    fn reads(&self, member: u64, (_, partition): Place) -> bool {
+        let at = usize::try_from(partition).unwrap_or_default() + self.turned;
+        at.checked_rem(self.members.len()).and_then(|at| self.members.get(at)) == Some(&member)
+    }
 }
 
 impl Bus {
@@ -137,11 +175,32 @@ impl Bus {
         self.inner().flights.len()
     }
 
-    /// The events under way that somebody waits for.
+    /// The events under way that somebody waits for, and that may get onto the bus.
     pub fn in_flight(&self) -> Vec<Uuid> {
         let inner = self.inner();
         let live = inner.flights.iter().filter(|flight| !flight.reply.is_canceled());
-        live.map(|flight| flight.record.event_id).collect()
+        let events = live.map(|flight| flight.record.event_id);
+        events.filter(|event| inner.refuses.get(event) != Some(&true)).collect()
+    }
+
+    /// Somebody has seen to it that the bus takes this event.
+    pub fn take_from_now_on(&self, event: Uuid) {
+        self.inner().refuses.insert(event, false);
+    }
+
+    /// Whether the bus refuses this event, by what is known of it.
+    pub fn is_refused(&self, event: Uuid) -> bool {
+        self.inner().refuses.get(&event) == Some(&true)
+    }
+
+    /// Whether the bus refuses a record that arrives. What it took once it takes again.
+    fn refuses(&self, event: Uuid) -> bool {
+        let known = self.inner().refuses.get(&event).copied();
+        known.unwrap_or_else(|| {
+            let refuses = self.chance.strikes(Fault::SendRefused);
+            self.inner().refuses.insert(event, refuses);
+            refuses
+        })
     }
 
     /// It is back, whatever it said.
@@ -169,6 +228,8 @@ impl Bus {
             Err(SendError::Failed { code: "simulated" })
         } else if chance.strikes(Fault::SendTimeout) {
             Err(TIMEOUT)
+        } else if self.refuses(record.event_id) {
+            Err(SendError::Refused { code: REFUSED })
         } else if chance.strikes(Fault::SendExecuted) {
             self.append(record, About::Ours);
             Err(TIMEOUT)
@@ -189,7 +250,7 @@ impl Bus {
             return false;
         }
         let record = self.inner().adrift.remove(self.chance.below(adrift));
-        if self.chance.percent(70) {
+        if self.chance.percent(70) && !self.refuses(record.event_id) {
             self.append(record, About::Ours);
         }
         true
@@ -238,6 +299,8 @@ impl Bus {
     }
 }
 
+/// The code with which the bus refuses.
+pub const REFUSED: &str = "simulated_refusal";
 const TIMEOUT: SendError = SendError::Unavailable { code: "broker_timeout" };
 
 impl Inner {

@@ -40,11 +40,13 @@ faults! {
     SendLate = "send" "Delay" "a record gets onto the bus after its sender gave up",
     SendDuplicate = "send" "Duplicate" "a record is on the bus twice",
     SendReorder = "send" "Reorder" "a record overtakes one of another key",
+    SendRefused = "send" "Refused" "a record is refused for good, and parked",
     SendAway = "send" "Unavailable" "the bus is away for a while",
     PollFails = "read" "Unavailable" "reading fails",
     PollDuplicate = "read" "Duplicate" "a record is handed out twice at once",
     PollRedelivery = "read" "Duplicate" "the partitions come back: from the committed places on",
     PositionsLost = "read" "Duplicate" "the committed places are lost: everything comes again",
+    PartitionsMove = "read" "Duplicate" "partitions change hands between two processes",
     AdvanceFails = "read" "Error" "the place is not committed",
     AdvanceExecuted = "read" "ExecuteAndTimeout" "the place is committed, and nobody says so",
     ResultLost = "neighbours" "Timeout" "a result never comes",
@@ -56,8 +58,12 @@ faults! {
     Poison = "neighbours" "Error" "a record that nobody can read",
     Foreign = "neighbours" "Error" "news about somebody else's batch",
     AnswerLost = "client" "ExecuteAndTimeout" "an answer is lost, and the request is sent again",
+    Unparked = "operator" "Retry" "a parked record is sent again",
+    Skipped = "operator" "Skip" "a parked record is given up",
     DeadlinePasses = "clock" "Delay" "minutes go by",
     LeaseLost = "clock" "Delay" "the lease is not renewed in time",
+    SharedShard = "process" "Duplicate" "two processes work one shard",
+    CrashOfOne = "process" "Crash" "one of two is gone for a while, and the other goes on",
     Crash = "process" "Crash" "between two turns",
     CrashBeforeAccept = "process" "Crash" "before the accept transaction",
     CrashAccepted = "process" "Crash" "accept committed, nobody answered",
@@ -83,7 +89,14 @@ impl Fault {
             0.08
         } else if is(&[F::CrashTimerFired, F::CrashSetAside, F::OutcomeSlow]) {
             1.0
-        } else if is(&[F::StoreAway, F::StoreRolledBack, F::CommitUnknown, F::ReadFails, F::SendAway]) {
+        } else if is(&[
+            F::StoreAway,
+            F::StoreRolledBack,
+            F::CommitUnknown,
+            F::ReadFails,
+            F::SendAway,
+            F::SendRefused,
+        ]) {
             0.15
         } else if self.words().1 == "Crash" {
             0.1
@@ -127,7 +140,13 @@ struct Inner {
     rates: [f64; FAULTS],
     tally: Tally,
     faults_on: bool,
+    /// Questions since the turn began, and the last of them.
+    steps: u64,
+    last: [Option<Fault>; LAST],
 }
+
+/// Questions that are remembered.
+const LAST: usize = 6;
 
 impl Chance {
     /// The chance of this seed. Half of all faults never happen in a run, and the others more or less often: what always
@@ -137,7 +156,14 @@ impl Chance {
         let rates =
             Fault::ALL.map(|fault| if rng.bool() { 0.0 } else { rng.f64().powi(2) * fault.highest() });
         let tally = Tally::default();
-        Self(Arc::new(Mutex::new(Inner { rng, rates, tally, faults_on: false })))
+        Self(Arc::new(Mutex::new(Inner {
+            rng,
+            rates,
+            tally,
+            faults_on: false,
+            steps: 0,
+            last: [None; LAST],
+        })))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -162,12 +188,38 @@ impl Chance {
     /// Whether this fault happens now. Who asks must make it happen.
     pub fn strikes(&self, fault: Fault) -> bool {
         let mut inner = self.inner();
+        let place = usize::try_from(inner.steps).unwrap_or_default() % LAST;
+        inner.steps += 1;
+        if let Some(last) = inner.last.get_mut(place) {
+            *last = Some(fault);
+        }
         let rate = inner.rates.get(fault as usize).copied().unwrap_or_default();
         let strikes = inner.faults_on && rate > 0.0 && inner.rng.f64() < rate;
         if strikes && let Some(times) = inner.tally.0.get_mut(fault as usize) {
             *times += 1;
         }
         strikes
+    }
+
+    /// A turn begins, whose steps are counted: each question whether something goes wrong is one.
+    pub fn begin_turn(&self) {
+        let mut inner = self.inner();
+        inner.steps = 0;
+        inner.last = [None; LAST];
+    }
+
+    /// Steps since the turn began.
+    pub fn steps(&self) -> u64 {
+        self.inner().steps
+    }
+
+    /// The last of them, the oldest first: what might have gone wrong says what was done.
+    pub fn last_steps(&self) -> String {
+        let inner = self.inner();
+        let first = usize::try_from(inner.steps).unwrap_or_default() % LAST;
+        let (new, old) = inner.last.split_at(first);
+        let names = old.iter().chain(new).flatten().map(|fault| format!("{fault:?}"));
+        names.collect::<Vec<_>>().join(", ")
     }
 
     /// A fault that happened by itself.

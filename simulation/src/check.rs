@@ -6,6 +6,7 @@
 mod ends;
 mod events;
 mod eye;
+mod parked;
 mod states;
 
 use std::collections::BTreeMap;
@@ -57,6 +58,8 @@ invariants! {
     I9 = "records read" "the committed place never leads the database",
     I10 = "queues" "nothing waits or is set aside that should not be",
     I11 = "keys" "a key makes one thing and always gets the same answer",
+    Parked = "looks at parked messages" "a parked message holds back its key and nothing else, until somebody decides",
+    Turn = "turns" "a turn comes to its end",
     Fold = "essays × phases" "results are those that the neighbours gave, and texts those that were handed in",
 }
 
@@ -109,14 +112,18 @@ pub struct Check {
     dealt_with: BTreeMap<Place, usize>,
     poison: u64,
     states: BTreeMap<BatchId, Seen>,
+    /// Messages that are parked.
+    parked: usize,
+    /// Two processes share the work.
+    is_shared: bool,
 }
 
 impl Check {
-    /// Nothing is seen yet.
+    /// Nothing is seen yet of a database that two processes share, or one has for itself.
     ///
     /// # Errors
     /// When the database cannot be opened.
-    pub fn new(file: &Path) -> Result<Self> {
+    pub fn new(file: &Path, is_shared: bool) -> Result<Self> {
         Ok(Self {
             findings: Findings::default(),
             eye: Eye::open(file)?,
@@ -128,6 +135,8 @@ impl Check {
             dealt_with: BTreeMap::new(),
             poison: 0,
             states: BTreeMap::new(),
+            parked: 0,
+            is_shared,
         })
     }
 
@@ -156,6 +165,7 @@ impl Check {
         let is_changed = self.eye.is_changed()?;
         if is_changed {
             self.look_at_states(store).await?;
+            self.look_at_parked()?;
         }
         let (neighbours, client) = others;
         for complaint in neighbours.complaints() {

@@ -24,6 +24,8 @@ pub fn owner() -> Owner {
 #[derive(Debug)]
 pub struct Client {
     chance: Chance,
+    /// What its keys begin with: a key stands for a slot, and so for a shard.
+    series: u64,
     wishes: Vec<Wish>,
     /// What the engine should not have answered.
     complaints: Vec<String>,
@@ -62,15 +64,23 @@ enum Outcome {
 impl Client {
     /// Draws what will be handed in.
     pub fn new(chance: Chance, calm: bool) -> Self {
-        let batches = chance.between(1, 4);
+        let (batches, series) = (chance.between(1, 4), chance.between(0, 1_000));
         let wishes = (0..batches).map(|number| Wish {
-            key: format!("k-{number}"),
+            key: format!("{series}-{number}"),
             what: hand_in(&chance, number, calm),
             outcome: Outcome::Unknown,
         });
         let wishes = wishes.collect();
         let commanding = if calm { 0 } else { chance.pick(&[10, 30, 60]).unwrap_or_default() };
-        Self { chance, wishes, complaints: Vec::new(), commanding, ended: Vec::new(), half_done: Vec::new() }
+        Self {
+            chance,
+            series,
+            wishes,
+            complaints: Vec::new(),
+            commanding,
+            ended: Vec::new(),
+            half_done: Vec::new(),
+        }
     }
 
     /// What the engine should not have answered, since the last call.
@@ -151,7 +161,7 @@ impl Client {
                 && matches!(wish.what, What::Tell { batch: of, .. } if of == batch)
         };
         if !self.wishes.iter().any(asked_for) {
-            let key = format!("k-{}", self.wishes.len());
+            let key = format!("{}-{}", self.series, self.wishes.len());
             self.wishes.push(Wish { key, what: What::Tell { batch, news }, outcome: Outcome::Unknown });
         }
     }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use engine::ports::{ContentError, ContentStore};
 
+use crate::Sabotage;
 use crate::chance::{Chance, Fault};
 use crate::clock::SimulatedClock;
 
@@ -16,6 +17,7 @@ use crate::clock::SimulatedClock;
 pub struct Content {
     chance: Chance,
     clock: SimulatedClock,
+    sabotage: Option<Sabotage>,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -28,8 +30,8 @@ struct Inner {
 
 impl Content {
     /// An empty one.
-    pub fn new(chance: Chance, clock: SimulatedClock) -> Self {
-        Self { chance, clock, inner: Arc::default() }
+    pub fn new(chance: Chance, clock: SimulatedClock, sabotage: Option<Sabotage>) -> Self {
+        Self { chance, clock, sabotage, inner: Arc::default() }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -97,6 +99,10 @@ impl Content {
 #[async_trait]
 impl ContentStore for Content {
     async fn store(&self, texts: Vec<Bytes>) -> Vec<Result<String, ContentError>> {
+        while self.sabotage == Some(Sabotage::NeverAnswers) {
+            let _ = self.is_away();
+            tokio::task::yield_now().await;
+        }
         if let Some(away) = self.is_away() {
             return texts.iter().map(|_| Err(away.clone())).collect();
         }

@@ -1,6 +1,5 @@
 //! The engine on its database, moved one turn at a time, that can be stopped dead and started again.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,6 +18,7 @@ use crate::chance::{Chance, Fault};
 use crate::client::{Client, SERVED};
 use crate::clock::SimulatedClock;
 use crate::content::Content;
+use crate::operator::Operator;
 
 /// What everybody shares, whatever dies.
 #[derive(Debug, Clone)]
@@ -52,6 +52,8 @@ pub enum Turn {
     Record,
     /// The consumer deals with messages.
     Consume,
+    /// An operator decides about a parked message.
+    Operator,
     /// What is due is fired.
     Timers,
     /// Leases are renewed.
@@ -64,8 +66,6 @@ pub enum Turn {
 #[derive(Debug)]
 pub struct Installation {
     around: Surroundings,
-    /// The database as it is, for whoever looks at it from outside.
-    pub store: Store,
     /// The engine, whose database has faults.
     pub engine: Arc<Engine>,
     relay: Relay,
@@ -78,10 +78,8 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Starts the process. Until it is open nothing goes wrong: what does stops it, and it is started again.
-    pub async fn start(file: &Path, around: &Surroundings) -> Result<Self> {
-        let clock = around.clock.clone();
-        let store = Store::open_sqlite(file, Arc::new(move || clock.time()))?;
+    /// Starts a process of this name. Until it is open nothing goes wrong: what does stops it, and it is started again.
+    pub async fn start(store: &Store, name: String, around: &Surroundings) -> Result<Self> {
         let open = Arc::new(AtomicBool::new(false));
         let of_engine = store.with_faults(store_faults(around.chance.clone(), Arc::clone(&open)));
         let dead = Arc::new(AtomicBool::new(false));
@@ -94,12 +92,11 @@ impl Installation {
         };
         let settings = Settings::with_rules(rules);
         let engine = Engine::open(of_engine.clone(), settings, Arc::clone(&clock), None, crash).await?;
-        let (shards, leases) = Leases::new(of_engine, "simulated".to_owned(), engine.settings(), clock);
+        let (shards, leases) = Leases::new(of_engine, name, engine.settings(), clock);
         let relay = Relay::new(Arc::clone(&engine), Arc::new(around.bus.clone()), shards.clone());
         open.store(true, Ordering::Relaxed);
         Ok(Self {
             around: around.clone(),
-            store,
             relay,
             leases,
             shards,
@@ -116,16 +113,15 @@ impl Installation {
         self.dead.load(Ordering::Relaxed)
     }
 
-    /// Ends the process. What is committed stays, and what it handed to the bus is on its way.
-    pub async fn stop(self) {
-        let store = self.store.clone();
-        drop(self);
-        store.close().await;
+    /// The shards that it works.
+    pub fn shards(&self) -> Vec<i64> {
+        self.shards.now()
     }
 
     /// Takes a turn. An error is the turn's own and heals: the next one tries again.
-    pub async fn take(&mut self, turn: Turn, client: &mut Client) -> Result<()> {
+    pub async fn take(&mut self, turn: Turn, client: &mut Client, operator: &mut Operator) -> Result<()> {
         match turn {
+            Turn::Operator => operator.turn(&self.engine, &self.around.bus).await?,
             Turn::Client => client.turn(&self.engine).await?,
             Turn::Ingest => self.ingest().await?,
             Turn::Send => {

@@ -16,9 +16,12 @@ pub mod clock;
 pub mod content;
 pub mod installation;
 pub mod neighbours;
+pub mod operator;
+pub mod processes;
 pub mod report;
 pub mod runs;
 pub mod story;
+pub mod watchdog;
 
 /// Something broken on purpose, which the checks must find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,4 +38,6 @@ pub enum Sabotage {
     AdvancesFirst,
     /// No timer ever fires.
     ForgetsTimers,
+    /// The Content Service is asked again and again within one turn.
+    NeverAnswers,
 }

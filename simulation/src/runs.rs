@@ -17,7 +17,8 @@ use crate::story::{self, Outcome};
 /// # Errors
 /// When there is no place for a database, or it cannot be used.
 pub fn run(seed: u64, sabotage: Option<Sabotage>, trace: bool) -> Result<Outcome> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().context("making a runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().context("making a runtime")?;
     let folder = tempfile::Builder::new().prefix("simulation").tempdir_in(memory())?;
     runtime.block_on(story::tell(seed, folder.path(), sabotage, trace))
 }

@@ -10,12 +10,15 @@ use engine::News;
 use crate::Sabotage;
 use crate::bus::Bus;
 use crate::chance::{Chance, Fault, Tally};
-use crate::check::{Check, Ends, Findings};
+use crate::check::{Check, Ends, Findings, Invariant};
 use crate::client::Client;
 use crate::clock::SimulatedClock;
 use crate::content::Content;
-use crate::installation::{Installation, Surroundings, Turn};
+use crate::installation::{Surroundings, Turn};
 use crate::neighbours::Neighbours;
+use crate::operator::Operator;
+use crate::processes::Processes;
+use crate::watchdog;
 
 /// Everything must have ended so long after the last fault: every phase and the registration of several runs take their whole
 /// time.
@@ -25,6 +28,10 @@ const ROUNDS: usize = 2_000;
 /// The longest step of the clock while something is on its way.
 const SHORT: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_secs(11);
+/// Rounds in which nothing moves although something could, because somebody makes a pause; each is about as long as the poll.
+const PAUSES: usize = 20;
+/// How many runs have two processes, in percent.
+const SHARED: u8 = 30;
 /// How often leases are renewed.
 const RENEWAL: Duration = Duration::from_secs(2);
 
@@ -45,17 +52,16 @@ pub struct Outcome {
     pub digest: u64,
 }
 
-struct Story<'s> {
+struct Story {
     seed: u64,
-    file: &'s Path,
     around: Surroundings,
     client: Client,
+    operator: Operator,
     neighbours: Neighbours,
     check: Check,
-    installation: Option<Installation>,
+    processes: Processes,
     calm: bool,
     turns: u64,
-    leases_at: Duration,
     trace: bool,
 }
 
@@ -72,46 +78,39 @@ pub async fn tell(seed: u64, folder: &Path, sabotage: Option<Sabotage>, trace: b
         chance.spare(&[Fault::ContentRefused, Fault::ResultLost, Fault::DeadlinePasses]);
     }
     let bus = Bus::new(chance.clone(), clock.clone(), sabotage);
-    let content = Content::new(chance.clone(), clock.clone());
+    let content = Content::new(chance.clone(), clock.clone(), sabotage);
     let neighbours = Neighbours::new(chance.clone(), bus.clone(), clock.clone());
     let client = Client::new(chance.clone(), calm);
+    let operator = Operator::new(chance.clone(), calm);
     let around = Surroundings { chance, clock, bus, content, sabotage };
     let file = folder.join("bos.db");
-    let installation = Installation::start(&file, &around).await?;
-    let check = Check::new(&file)?;
-    let mut story = Story {
-        seed,
-        file: &file,
-        around,
-        client,
-        neighbours,
-        check,
-        installation: Some(installation),
-        calm,
-        turns: 0,
-        leases_at: Duration::ZERO,
-        trace,
-    };
+    let is_shared = around.chance.percent(SHARED);
+    let processes = Processes::start(&file, &around, if is_shared { 2 } else { 1 }).await?;
+    let check = Check::new(&file, is_shared)?;
+    let mut story =
+        Story { seed, around, client, operator, neighbours, check, processes, calm, turns: 0, trace };
     story.with_faults().await?;
     story.without_faults().await?;
     story.end().await
 }
 
-impl Story<'_> {
+impl Story {
     async fn with_faults(&mut self) -> Result<()> {
         let turns = self.around.chance.between(100, 500);
         self.around.chance.set_faults(true);
         for _ in 0..turns {
             self.pass_time();
+            self.processes.start_due(self.turns).await?;
             self.keep_leases().await?;
             let turn = self.draw();
             self.take(turn).await?;
             if self.is_broken() {
                 break;
             }
-            let crashed = self.installation.as_ref().is_some_and(Installation::is_dead);
-            if crashed || self.around.chance.strikes(Fault::Crash) {
-                self.crash().await?;
+            if let Some(dead) = self.processes.dead() {
+                self.crash(dead).await?;
+            } else if self.around.chance.strikes(Fault::Crash) {
+                self.crash(self.processes.any()).await?;
             }
         }
         self.around.chance.set_faults(false);
@@ -140,6 +139,7 @@ impl Story<'_> {
             (Some(Turn::Consume), weigh(unread, 12)),
             (Some(Turn::Timers), 3),
             (Some(Turn::Prune), 1),
+            (Some(Turn::Operator), if self.check.parked() > 0 { 3 } else { 0 }),
         ];
         let mut at = self.around.chance.below(turns.iter().map(|(_, weight)| weight).sum());
         for (turn, weight) in turns {
@@ -151,14 +151,14 @@ impl Story<'_> {
         None
     }
 
-    /// Renews the leases, as the process does every few seconds.
+    /// Renews the leases, as each process does every few seconds.
     async fn keep_leases(&mut self) -> Result<()> {
-        let now = self.around.clock.elapsed();
-        if now < self.leases_at || self.around.chance.strikes(Fault::LeaseLost) {
-            return Ok(());
+        for at in self.processes.all() {
+            if self.processes.renews(at, RENEWAL) {
+                self.take_at(at, Some(Turn::Leases)).await?;
+                self.processes.note_shared();
+            }
         }
-        self.leases_at = now + RENEWAL;
-        self.take(Some(Turn::Leases)).await?;
         Ok(())
     }
 
@@ -174,38 +174,54 @@ impl Story<'_> {
         self.around.clock.advance(Duration::from_millis(millis));
     }
 
-    /// Takes a turn and looks at what it changed.
+    /// Takes a turn, whichever process has it, and looks at what it changed.
     async fn take(&mut self, turn: Option<Turn>) -> Result<bool> {
+        self.take_at(self.processes.any(), turn).await
+    }
+
+    /// Takes a turn of every process.
+    async fn take_each(&mut self, turn: Turn) -> Result<bool> {
+        let mut is_changed = false;
+        for at in self.processes.all() {
+            is_changed |= self.take_at(at, Some(turn)).await?;
+        }
+        Ok(is_changed)
+    }
+
+    /// Takes a turn of the process at a place.
+    async fn take_at(&mut self, at: usize, turn: Option<Turn>) -> Result<bool> {
         self.turns += 1;
-        let Some(installation) = &mut self.installation else { return Ok(false) };
+        let Some(installation) = self.processes.get(at) else { return Ok(false) };
         if turn == Some(Turn::Client) {
             self.client.look(self.check.states());
         }
         let outcome = if let Some(turn) = turn {
-            installation.take(turn, &mut self.client).await
+            let taken = installation.take(turn, &mut self.client, &mut self.operator);
+            let taken = watchdog::watch(&self.around.chance, taken).await;
+            let stuck = taken.as_ref().err();
+            self.check.findings.hold(Invariant::Turn, stuck.is_none(), || {
+                format!("turn {}, {turn:?}, {}", self.turns, stuck.map_or("", String::as_str))
+            });
+            taken.unwrap_or(Ok(()))
         } else {
             self.neighbours.turn();
             Ok(())
         };
         if self.trace {
             let name = turn.map_or_else(|| "Neighbours".to_owned(), |turn| format!("{turn:?}"));
-            let at = self.around.clock.elapsed();
+            let time = self.around.clock.elapsed();
             let error = outcome.as_ref().err().map(|error| format!(": {error:#}")).unwrap_or_default();
-            eprintln!("{:>5} {:>10.3} s  {name}{error}", self.turns, at.as_secs_f64());
+            eprintln!("{:>5} {:>10.3} s  {at} {name}{error}", self.turns, time.as_secs_f64());
         }
         let others = (&mut self.neighbours, &mut self.client);
-        self.check.look(&installation.store, &self.around.bus, others).await
+        self.check.look(self.processes.store()?, &self.around.bus, others).await
     }
 
-    async fn crash(&mut self) -> Result<()> {
-        if let Some(installation) = self.installation.take() {
-            installation.stop().await;
-        }
+    async fn crash(&mut self, at: usize) -> Result<()> {
         if self.trace {
-            eprintln!("      crash");
+            eprintln!("      crash of {at}");
         }
-        self.installation = Some(Installation::start(self.file, &self.around).await?);
-        self.leases_at = Duration::ZERO;
+        self.processes.crash(at, self.turns).await?;
         self.check.look_for(&self.client.acknowledged())
     }
 
@@ -213,10 +229,12 @@ impl Story<'_> {
     async fn without_faults(&mut self) -> Result<()> {
         self.around.bus.heal();
         self.around.content.heal();
-        if self.installation.as_ref().is_some_and(Installation::is_dead) {
-            self.crash().await?;
+        while let Some(dead) = self.processes.dead() {
+            self.crash(dead).await?;
         }
+        self.processes.start_all().await?;
         let healed_at = self.around.clock.elapsed();
+        let mut idle = 0;
         for _ in 0..ROUNDS {
             let is_changed = self.round().await?;
             if self.is_broken() {
@@ -229,8 +247,11 @@ impl Story<'_> {
                 }
                 break;
             }
+            idle = if is_changed { 0 } else { idle + 1 };
             if is_changed {
                 self.around.clock.advance(SHORT);
+            } else if self.decides(idle).await? {
+                idle = 0;
             } else {
                 self.ask_to_go_on();
                 let step = self.until_due()?;
@@ -243,12 +264,27 @@ impl Story<'_> {
         let took = self.around.clock.elapsed().saturating_sub(healed_at);
         let ends = Ends {
             client: &self.client,
+            operator: &self.operator,
             neighbours: &self.neighbours,
             content: &self.around.content,
             calm: self.calm,
             took,
         };
         self.check.conclude(ends)
+    }
+
+    /// Nothing has moved for so many rounds: whatever else waits is on the bus, and only then somebody decides about a parked
+    /// message. True when somebody did.
+    async fn decides(&mut self, idle: usize) -> Result<bool> {
+        if self.check.parked() == 0 {
+            return Ok(false);
+        }
+        let free = self.check.free()?;
+        if free > 0 && idle < PAUSES {
+            return Ok(false);
+        }
+        self.check.hold_free(free);
+        self.take(Some(Turn::Operator)).await
     }
 
     /// Everybody has a turn. True when anything has changed.
@@ -259,13 +295,13 @@ impl Story<'_> {
             is_changed |= self.take(Some(Turn::Client)).await?;
         }
         for turn in [Turn::Ingest, Turn::Send] {
-            is_changed |= self.take(Some(turn)).await?;
+            is_changed |= self.take_each(turn).await?;
         }
         for _ in 0..self.around.bus.under_way() {
             is_changed |= self.take(Some(Turn::Settle)).await?;
         }
         for turn in [Turn::Land, Turn::Record] {
-            is_changed |= self.take(Some(turn)).await?;
+            is_changed |= self.take_each(turn).await?;
         }
         for _ in 0..50 {
             if self.neighbours.is_quiet() {
@@ -274,9 +310,9 @@ impl Story<'_> {
             is_changed |= self.take(None).await?;
         }
         if !self.around.bus.is_read() {
-            is_changed |= self.take(Some(Turn::Consume)).await?;
+            is_changed |= self.take_each(Turn::Consume).await?;
         }
-        is_changed |= self.take(Some(Turn::Timers)).await?;
+        is_changed |= self.take_each(Turn::Timers).await?;
         Ok(is_changed)
     }
 
@@ -310,20 +346,19 @@ impl Story<'_> {
         Ok(if due.is_zero() || is_calm { POLL } else { due + Duration::from_millis(1) })
     }
 
-    async fn end(mut self) -> Result<Outcome> {
-        if let Some(installation) = self.installation.take() {
-            installation.stop().await;
-        }
+    async fn end(self) -> Result<Outcome> {
+        let Self { processes, around, .. } = self;
+        processes.stop().await;
         let mut hash = std::hash::DefaultHasher::new();
-        for (place, at, entry) in self.around.bus.since(0) {
+        for (place, at, entry) in around.bus.since(0) {
             std::hash::Hash::hash(&(place, at, entry.record.event_id, entry.record.value), &mut hash);
         }
         Ok(Outcome {
             seed: self.seed,
             findings: self.check.findings,
-            tally: self.around.chance.tally(),
+            tally: around.chance.tally(),
             turns: self.turns,
-            simulated: self.around.clock.elapsed(),
+            simulated: around.clock.elapsed(),
             digest: std::hash::Hasher::finish(&hash),
         })
     }

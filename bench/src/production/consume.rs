@@ -35,7 +35,8 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
         rates.push(essays as f64 / seconds);
         resident.extend(replica.resident_mib());
         stage.database.all_succeeded(batches.into())?;
-        let applied = stage.database.number("SELECT count(*) FROM essay_phases WHERE state = 'succeeded'")?;
+        let applied: i64 =
+            stage.database.number("SELECT count(*) FROM essay_phases WHERE state = 'succeeded'")?;
         anyhow::ensure!(applied == essays, "{applied} of {essays} results are in the tables");
     }
     let what = format!("{essays} results of {batches} batches");

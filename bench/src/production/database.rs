@@ -7,9 +7,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use sqlx_core::{
-    connection::Connection as _, query::query, query_scalar::query_scalar, sql_str::AssertSqlSafe,
+    connection::Connection as _, decode::Decode, query::query, query_scalar::query_scalar,
+    sql_str::AssertSqlSafe, types::Type,
 };
-use sqlx_postgres::PgConnection;
+use sqlx_postgres::{PgConnection, Postgres};
 use tokio::runtime::{Builder, Runtime};
 
 const POLL: Duration = Duration::from_millis(2);
@@ -46,13 +47,10 @@ impl Database {
     }
 
     /// The one number that a query gives.
-    pub(super) fn number(&mut self, statement: &'static str) -> Result<i64> {
-        let asking = query_scalar(statement).fetch_one(&mut self.connection);
-        self.runtime.block_on(asking).with_context(|| format!("asking PostgreSQL: {statement}"))
-    }
-
-    /// The one number that a query gives, as a fraction.
-    pub(super) fn fraction(&mut self, statement: &'static str) -> Result<f64> {
+    pub(super) fn number<N>(&mut self, statement: &'static str) -> Result<N>
+    where
+        N: for<'r> Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
+    {
         let asking = query_scalar(statement).fetch_one(&mut self.connection);
         self.runtime.block_on(asking).with_context(|| format!("asking PostgreSQL: {statement}"))
     }
@@ -60,7 +58,7 @@ impl Database {
     /// Waits until a query gives at least so much.
     pub(super) fn wait_for(&mut self, statement: &'static str, least: i64) -> Result<()> {
         let begun = Instant::now();
-        while self.number(statement)? < least {
+        while self.number::<i64>(statement)? < least {
             ensure!(begun.elapsed() < DEADLINE, "not {least} after {DEADLINE:?}: {statement}");
             thread::sleep(POLL);
         }
@@ -70,7 +68,7 @@ impl Database {
     /// Waits until a query gives 0.
     pub(super) fn wait_for_none(&mut self, statement: &'static str) -> Result<()> {
         let begun = Instant::now();
-        while self.number(statement)? > 0 {
+        while self.number::<i64>(statement)? > 0 {
             ensure!(begun.elapsed() < DEADLINE, "still there after {DEADLINE:?}: {statement}");
             thread::sleep(POLL);
         }
@@ -79,7 +77,7 @@ impl Database {
 
     /// Fails unless so many batches have ended, all of them with success.
     pub(super) fn all_succeeded(&mut self, batches: i64) -> Result<()> {
-        let succeeded =
+        let succeeded: i64 =
             self.number("SELECT count(*) FROM batches WHERE status = 'completed_successfully'")?;
         ensure!(succeeded == batches, "{succeeded} of {batches} batches ended with success");
         Ok(())

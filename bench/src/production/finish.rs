@@ -51,7 +51,7 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
 /// Hands batches in at these processes in turn and waits until the last has ended: essays a second over all of that.
 pub(super) fn run(stage: &mut Stage<'_>, addresses: &[SocketAddr], batches: u32) -> Result<f64> {
     const ENDED: &str = "SELECT count(*) FROM batches WHERE ended_at IS NOT NULL";
-    let until = stage.database.number(ENDED)? + i64::from(batches);
+    let until = stage.database.number::<i64>(ENDED)? + i64::from(batches);
     let request = essays::batch(essays::CLASS, &finish::PHASES);
     let begun = Instant::now();
     hand_in(addresses, &request, batches)?;

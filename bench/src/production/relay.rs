@@ -58,7 +58,7 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
         let _replica = stage.replica()?;
         stage.database.run(backlog(64))?;
         stage.database.wait_for("SELECT count(*) FROM outbox_sent", MESSAGES.into())?;
-        rates.push(stage.database.fraction(RATE)?);
+        rates.push(stage.database.number(RATE)?);
     }
     let slower = table.iter().zip(&bus).map(|(table, bus)| table.min(*bus)).collect();
     let backlog = Figure::new(ROW, "a backlog of 20,000", "messages/s", rates.clone());
@@ -101,7 +101,7 @@ fn sustained(place: &Place<'_>) -> Result<Vec<Figure>> {
         let _companions = stage.companions(&[])?;
         let replica = stage.replica()?;
         load::closed_loop(replica.address, CLIENTS, time, &request, 202)?;
-        let age = stage.database.fraction(AGE)?;
+        let age = stage.database.number(AGE)?;
         let per_second = |messages: i64| {
             #[expect(clippy::cast_precision_loss, reason = "a run sends fewer than 2^52 messages")]
             let messages = messages as f64;

@@ -78,7 +78,7 @@ fn takeover(stage: &mut Stage<'_>, mut replicas: Vec<Server>) -> Result<f64> {
     stage.database.run(format!(
         "CREATE VIEW orphans AS SELECT shard FROM leases WHERE owner LIKE '{owner}' OR lease_until < clock_timestamp()"
     ))?;
-    anyhow::ensure!(stage.database.number("SELECT count(*) FROM orphans")? > 0, "it had no shard");
+    anyhow::ensure!(stage.database.number::<i64>("SELECT count(*) FROM orphans")? > 0, "it had no shard");
     killed.kill()?;
     let begun = Instant::now();
     stage.database.wait_for_none("SELECT count(*) FROM orphans")?;

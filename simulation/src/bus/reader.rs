@@ -1,4 +1,4 @@
-//! The engine's place on the bus: one group, one reader at a time.
+//! The engine's place on the bus: one group, whose readers share the partitions.
 
 use std::collections::BTreeMap;
 
@@ -10,25 +10,37 @@ use super::{Bus, Place};
 use crate::Sabotage;
 use crate::chance::Fault;
 
-/// Reads from where the group stopped.
+/// Reads its partitions from where the group stopped.
 #[derive(Debug)]
 pub(super) struct Reader {
     bus: Bus,
     topics: Vec<Topic>,
+    member: u64,
+    /// The group's, when its partitions were last given out.
+    generation: u64,
     /// What was handed out, by partition.
     next: BTreeMap<Place, usize>,
 }
 
 impl Reader {
     pub(super) fn new(bus: Bus, topics: Vec<Topic>) -> Self {
-        let next = bus.inner().committed.clone();
-        Self { bus, topics, next }
+        let member = bus.inner().group.join();
+        Self { bus, topics, member, generation: 0, next: BTreeMap::new() }
+    }
+
+    /// Goes back to the committed places of the partitions that are its own by now.
+    fn go_back(&mut self) {
+        let inner = self.bus.inner();
+        let own = inner.committed.iter().filter(|(place, _)| inner.group.reads(self.member, **place));
+        self.next = own.map(|(place, next)| (*place, *next)).collect();
+        self.generation = inner.group.generation;
     }
 
     /// Some of what waits: partitions in any order, each in its own, and now and then not to its end.
     fn take(&mut self, limit: usize) -> Vec<Delivery> {
         let chance = self.bus.chance.clone();
         let mut waiting: Vec<(Place, usize)> = self.bus.ends(&self.topics);
+        waiting.retain(|(place, _)| self.bus.inner().group.reads(self.member, *place));
         let mut deliveries = Vec::new();
         while !waiting.is_empty() {
             let (place, end) = waiting.swap_remove(chance.below(waiting.len()));
@@ -70,6 +82,12 @@ fn failed(doing: &'static str) -> BrokerError {
     BrokerError { doing, source: "simulated".into() }
 }
 
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.bus.inner().group.leave(self.member);
+    }
+}
+
 #[async_trait]
 impl Subscription for Reader {
     /// Never waits: without records, it hands out none.
@@ -77,6 +95,13 @@ impl Subscription for Reader {
         let chance = self.bus.chance.clone();
         if chance.strikes(Fault::PollFails) {
             return Err(failed("read"));
+        }
+        let is_shared = self.bus.inner().group.members.len() > 1;
+        if is_shared && chance.strikes(Fault::PartitionsMove) {
+            self.bus.inner().group.turn();
+        }
+        if self.bus.inner().group.generation != self.generation {
+            self.go_back();
         }
         if chance.strikes(Fault::PositionsLost) {
             self.bus.inner().committed.clear();
@@ -105,8 +130,7 @@ impl Subscription for Reader {
     }
 
     async fn rewind(&mut self) -> Result<(), BrokerError> {
-        let committed = self.bus.inner().committed.clone();
-        self.next = committed;
+        self.go_back();
         Ok(())
     }
 }

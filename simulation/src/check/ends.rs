@@ -11,6 +11,7 @@ use super::{Check, Invariant};
 use crate::client::Client;
 use crate::content::Content;
 use crate::neighbours::{Neighbours, WORKER_FAILED};
+use crate::operator::Operator;
 
 /// Codes of essays that failed by a neighbour's word.
 const BY_WORD: [&str; 3] = [WORKER_FAILED, "spellcheck_failed", "phase_failed"];
@@ -22,6 +23,8 @@ const WITHOUT_A_WORD: [&str; 2] = ["phase_timeout", "outcome_missing"];
 pub struct Ends<'e> {
     /// The caller.
     pub client: &'e Client,
+    /// The operator.
+    pub operator: &'e Operator,
     /// The neighbours.
     pub neighbours: &'e Neighbours,
     /// The Content Service.
@@ -58,6 +61,7 @@ impl Check {
     pub fn conclude(&mut self, ends: Ends<'_>) -> Result<()> {
         let acknowledged = ends.client.acknowledged();
         self.look_for(&acknowledged)?;
+        self.conclude_given_up(ends.operator)?;
         let batches = self.eye.batches()?;
         let known: BTreeSet<Uuid> = acknowledged.iter().map(|batch| batch.as_uuid()).collect();
         for (batch, _, next) in &batches {
@@ -66,7 +70,9 @@ impl Check {
             let missing: Vec<i64> =
                 (1..*next).filter(|number| !self.numbers.contains_key(&(*batch, *number))).collect();
             self.findings.hold(Invariant::I6, missing.is_empty(), || {
-                format!("the events {missing:?} of {batch} were committed and are not on the bus")
+                format!(
+                    "the events {missing:?} of {batch} were committed, not given up, and are not on the bus"
+                )
             });
         }
         let open: Vec<_> =

@@ -38,10 +38,17 @@ impl Check {
         Ok(is_changed)
     }
 
-    /// One message of a key is under way at a time.
+    /// One message of a key is under way at a time. Two processes that work one shard may send the same one, and one of them again
+    /// what the other has brought onto the bus: of those that are not there yet, one is under way at a time.
     pub(super) fn look_at_flights(&mut self, bus: &Bus) -> Result<()> {
         let mut keys = BTreeSet::new();
-        for event in bus.in_flight() {
+        let mut under_way = bus.in_flight();
+        if self.is_shared {
+            under_way.retain(|event| !self.events.contains_key(event));
+            under_way.sort_unstable();
+            under_way.dedup();
+        }
+        for event in under_way {
             let Some(committed) = self.eye.committed(event)? else { continue };
             let key = committed.ordering_key;
             let is_alone = keys.insert(key.clone());

@@ -24,6 +24,17 @@ pub(super) struct Committed {
     pub(super) payload: Vec<u8>,
 }
 
+/// A message that is parked, or that was given up.
+#[derive(Debug)]
+pub(super) struct SetAside {
+    pub(super) event: Uuid,
+    pub(super) ordering_key: String,
+    pub(super) key_seq: i64,
+    pub(super) kafka_key: String,
+    /// Later messages of its key wait.
+    pub(super) holds_back: bool,
+}
+
 /// A finished phase of an essay.
 #[derive(Debug)]
 pub(super) struct Finished {
@@ -81,7 +92,7 @@ impl Eye {
 
     /// The message under this event id, sent or to be sent.
     pub(super) fn committed(&self, event: Uuid) -> Result<Option<Committed>> {
-        let sql = "SELECT ordering_key, key_seq, kafka_key, payload FROM outbox WHERE shard = 0 AND event_id = ?1 \
+        let sql = "SELECT ordering_key, key_seq, kafka_key, payload FROM outbox WHERE shard IN (0, 1, 2, 3) AND event_id = ?1 \
                    UNION ALL SELECT ordering_key, key_seq, kafka_key, payload FROM outbox_sent WHERE event_id = ?1";
         let row = self.db.prepare_cached(sql)?.query_row([event.as_bytes()], |row| {
             Ok(Committed {
@@ -92,6 +103,31 @@ impl Eye {
             })
         });
         Ok(row.optional()?)
+    }
+
+    pub(super) fn parked(&self) -> Result<Vec<SetAside>> {
+        self.set_aside(
+            "SELECT event_id, ordering_key, key_seq, kafka_key, EXISTS (SELECT 1 FROM outbox l WHERE l.shard = p.shard \
+             AND l.ordering_key = p.ordering_key AND l.key_seq > p.key_seq) FROM outbox p WHERE state = 2",
+        )
+    }
+
+    pub(super) fn given_up(&self) -> Result<Vec<SetAside>> {
+        self.set_aside(
+            "SELECT event_id, ordering_key, key_seq, kafka_key, FALSE FROM outbox_sent WHERE kafka_offset IS NULL",
+        )
+    }
+
+    fn set_aside(&self, sql: &str) -> Result<Vec<SetAside>> {
+        self.rows(sql, |row| {
+            Ok(SetAside {
+                event: id(row, 0)?,
+                ordering_key: row.get(1)?,
+                key_seq: row.get(2)?,
+                kafka_key: row.get(3)?,
+                holds_back: row.get(4)?,
+            })
+        })
     }
 
     pub(super) fn has_batch(&self, batch: Uuid) -> Result<bool> {
@@ -146,10 +182,11 @@ impl Eye {
         })
     }
 
-    /// The first moment at which something is due.
+    /// The first moment at which something is due that no parked message holds back.
     pub(super) fn next_due(&self) -> Result<Option<DateTime<Utc>>> {
         let sql = "SELECT min(at) FROM (SELECT min(due_at) AS at FROM timers \
-                   UNION ALL SELECT min(not_before) FROM staged_texts UNION ALL SELECT min(not_before) FROM outbox)";
+                   UNION ALL SELECT min(not_before) FROM staged_texts UNION ALL SELECT min(not_before) FROM outbox o WHERE state = 0 AND NOT EXISTS (SELECT 1 FROM outbox p \
+                   WHERE p.shard = o.shard AND p.ordering_key = o.ordering_key AND p.state = 2))";
         let at: Option<String> = self.db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
         Ok(at.and_then(|at| at.parse().ok()))
     }

@@ -57,3 +57,8 @@ fn a_place_that_is_committed_before_the_database_is_found() {
 fn timers_that_never_fire_are_found() {
     assert!(finds(Sabotage::ForgetsTimers, Invariant::I8));
 }
+
+#[test]
+fn a_turn_that_gets_nowhere_is_found_and_does_not_hang() {
+    assert!(finds(Sabotage::NeverAnswers, Invariant::Turn));
+}

@@ -168,8 +168,15 @@ impl ContentServiceUrl {
 impl Setting for ContentServiceUrl {
     fn parse(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|_| "is not a URL, such as http://content:8001".to_owned())?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err("is not an http:// or https:// URL".to_owned());
+        match url.scheme() {
+            "http" => {}
+            "https" => {
+                return Err(
+                    "is an https:// URL, which is not spoken here: name a proxy near by that forwards"
+                        .to_owned(),
+                );
+            }
+            _ => return Err("is not an http:// URL".to_owned()),
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err("carries a user name or password, which a URL must not".to_owned());

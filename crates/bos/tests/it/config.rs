@@ -196,6 +196,7 @@ fn the_content_service_url_is_checked_and_normalised() {
         "http://user:hunter2@content/",
         "file:///etc/passwd",
         "ftp://content",
+        "https://content:8001/base",
         "http://content/?token=hunter2",
         "http://content/#x",
         "content:8001",
@@ -206,9 +207,9 @@ fn the_content_service_url_is_checked_and_normalised() {
         let said = faults(&variables(&[("CONTENT_SERVICE_URL", bad)]));
         assert!(said.contains("CONTENT_SERVICE_URL") && !said.contains("hunter2"), "{said}");
     }
-    let good = variables(&[("CONTENT_SERVICE_URL", "https://content:8001/base//")]);
+    let good = variables(&[("CONTENT_SERVICE_URL", "http://content:8001/base//")]);
     let url = Config::load(&good).unwrap().config.content_service_url.unwrap();
-    assert_eq!(url.as_str(), "https://content:8001/base");
+    assert_eq!(url.as_str(), "http://content:8001/base");
     let allowed = variables(&[
         ("CONTENT_SERVICE_URL", "http://169.254.1.1/"),
         (&format!("{PREFIX}ALLOW_LINK_LOCAL_CONTENT"), "true"),

@@ -7,6 +7,7 @@ pub(crate) mod service;
 use std::time::Duration;
 
 use hostile::{Hostile, Manner, reply};
+use serde_json::json;
 use service::Service;
 
 const ESSAYS: [&str; 3] = ["One fine text.", "Another text, not so fine.", "A third one."];
@@ -55,6 +56,22 @@ async fn a_service_that_is_not_there_is_waited_for_and_found_again() {
     assert!(sentence.contains("the Content Service cannot be reached just now"), "{sentence}");
     let content = content.listen();
     ends_well(&service, &content, &batch).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn who_repeats_a_request_while_the_backlog_is_full_is_answered_and_new_work_is_not_taken() {
+    let content = Hostile::not_listening();
+    let service = Service::start(content.url(), &[("max_staged_size", "60 B")]).await;
+    let class = json!({"essays": ESSAYS.map(|text| json!({"text": text}))});
+    let (accepted, _) = service.post_with_key("/v1/batch", &class, "k-1").await;
+    let (full, _) = service.post_with_key("/v1/batch", &class, "k-2").await;
+    assert_eq!(full["code"], "backlog_full", "{full}");
+    let (again, replayed) = service.post_with_key("/v1/batch", &class, "k-1").await;
+    assert_eq!((again, replayed.as_deref()), (accepted, Some("true")));
+    let other = json!({"essays": [{"text": "Not what was asked before, and too much as well."}]});
+    let (refused, _) = service.post_with_key("/v1/batch", &other, "k-1").await;
+    assert_eq!(refused["code"], "idempotency_key_reused", "{refused}");
     service.stop().await;
 }
 

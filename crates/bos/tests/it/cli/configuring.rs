@@ -46,6 +46,19 @@ fn all_that_is_wrong_with_a_configuration_is_told_at_once() {
 }
 
 #[test]
+fn a_content_service_over_https_is_refused_at_the_start_with_the_next_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = bos(&["serve", "--port", "0", "--data-dir", folder.path().to_str().unwrap()])
+        .env("CONTENT_SERVICE_URL", "https://content.example/v1/content")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(served.stderr).unwrap();
+    assert_eq!(served.status.code(), Some(2), "{said}");
+    assert!(said.contains("CONTENT_SERVICE_URL is an https:// URL"), "{said}");
+    assert!(said.contains("name a proxy near by that forwards"), "{said}");
+}
+
+#[test]
 fn a_command_line_without_a_command_shows_the_help() {
     let ran = run(&[]);
     assert_eq!(ran.code, 2);

@@ -107,7 +107,6 @@ impl Service {
     }
 
     /// Posts under an idempotency key; the answer, and what it says of being a repetition.
-    #[cfg(feature = "kafka")]
     pub(crate) async fn post_with_key(&self, path: &str, body: &Value, key: &str) -> (Value, Option<String>) {
         let base = self.address.trim_end_matches("/v1");
         let request = self.http.post(format!("{base}{path}")).header("idempotency-key", key);

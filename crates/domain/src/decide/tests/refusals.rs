@@ -1,4 +1,6 @@
-use super::play::{cancel, class, handed_in, midnight, news, outcome, play_with, retry, start, stored};
+use super::play::{
+    cancel, class, handed_in, midnight, news, outcome, play_with, retry, running, start, stored,
+};
 use crate::Phase::{AiFeedback, Nlp, Spellcheck};
 use crate::decide::{CancelMode, Effect, Entry, Input, Refusal};
 use crate::{
@@ -14,8 +16,8 @@ fn refuse(batch: Option<Batch>, input: Input) -> Refusal {
     decide(batch, input, midnight(), &Settings::default()).unwrap_err()
 }
 
-fn running() -> Vec<Input> {
-    vec![class(2, &[Spellcheck, Nlp]), stored(2), Input::Registered]
+fn at_work() -> Vec<Input> {
+    running(2, &[Spellcheck, Nlp])
 }
 
 #[test]
@@ -25,7 +27,7 @@ fn nothing_can_happen_to_a_batch_that_does_not_exist() {
 
 #[test]
 fn a_batch_is_accepted_once_and_never_empty() {
-    assert_eq!(refuse(Some(after(running())), class(2, &[])), Refusal::AlreadyExists);
+    assert_eq!(refuse(Some(after(at_work())), class(2, &[])), Refusal::AlreadyExists);
     assert_eq!(refuse(None, class(0, &[])), Refusal::NoEssays);
     assert_eq!(refuse(None, handed_in(Kind::Single, 1, false, &[Nlp])), Refusal::SingleEssay { phase: Nlp });
 }
@@ -41,12 +43,12 @@ fn a_phase_that_nobody_serves_is_refused_when_it_is_asked_for() {
 
 #[test]
 fn a_refusal_names_the_state_and_what_is_possible() {
-    let refusal = refuse(Some(after(running())), start(&[Nlp]));
+    let refusal = refuse(Some(after(at_work())), start(&[Nlp]));
     assert_eq!(
         refusal.to_string(),
         "spellcheck is running; the batch is processing, possible now: pause, cancel"
     );
-    let refusal = refuse(Some(after(running())), retry(Spellcheck, 1, false));
+    let refusal = refuse(Some(after(at_work())), retry(Spellcheck, 1, false));
     assert_eq!(
         refusal.to_string(),
         "retry is not possible now; the batch is processing, possible now: pause, cancel"
@@ -55,7 +57,7 @@ fn a_refusal_names_the_state_and_what_is_possible() {
 
 #[test]
 fn a_refusal_names_no_verb_that_is_not_offered_where_it_is_told() {
-    let refusal = refuse(Some(after(running())), start(&[Nlp]));
+    let refusal = refuse(Some(after(at_work())), start(&[Nlp]));
     assert_eq!(
         refusal.clone().among(&[Verb::Start, Verb::Cancel]).to_string(),
         "spellcheck is running; the batch is processing, possible now: cancel"
@@ -68,7 +70,7 @@ fn a_refusal_names_no_verb_that_is_not_offered_where_it_is_told() {
 
 #[test]
 fn an_ended_batch_refuses_everything_but_the_next_run() {
-    let ended = after(running().into_iter().chain([outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]));
+    let ended = after(at_work().into_iter().chain([outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]));
     assert_eq!(ended.allowed(), [Verb::Start, Verb::Retry]);
     for input in [Input::Pause, Input::Resume, cancel(CancelMode::Abandon), Input::Append { essays: 1 }] {
         assert_eq!(refuse(Some(ended.clone()), input).code(), "batch_ended");
@@ -79,7 +81,7 @@ fn an_ended_batch_refuses_everything_but_the_next_run() {
 /// What is said to be allowed and what is refused come from two places; here they meet.
 #[test]
 fn what_is_allowed_is_never_refused_as_untimely() {
-    let ends: Vec<Input> = [running(), vec![outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]].concat();
+    let ends: Vec<Input> = [at_work(), vec![outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]].concat();
     let open = vec![handed_in(Kind::Class, 1, true, &[]), stored(1), Input::Close, Input::Registered];
     let lives = [open, ends, vec![super::play::single(), stored(1), news(Spellcheck, 1, 0, 1)]];
     for (life, length) in lives.iter().flat_map(|life| (1..=life.len()).map(move |length| (life, length))) {
@@ -102,7 +104,7 @@ fn what_is_allowed_is_never_refused_as_untimely() {
 
 #[test]
 fn news_is_matched_to_its_attempt_by_the_correlation_id() {
-    let failed = running().into_iter().chain([outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]);
+    let failed = at_work().into_iter().chain([outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]);
     let batch = after(failed.chain([retry(Spellcheck, 1, false)]));
     let own = batch.correlation_id;
     let second = own.for_attempt(2, Spellcheck, 2);
@@ -114,15 +116,15 @@ fn news_is_matched_to_its_attempt_by_the_correlation_id() {
 
 #[test]
 fn an_essay_is_done_when_no_phase_is_left() {
-    let batch = after(running());
+    let batch = after(at_work());
     assert_eq!(batch.essay_state_after_success(), EssayState::Waiting);
-    let batch = after(running().into_iter().chain([outcome(Spellcheck, 1, 2, 0)]));
+    let batch = after(at_work().into_iter().chain([outcome(Spellcheck, 1, 2, 0)]));
     assert_eq!((batch.current(), batch.essay_state_after_success()), (Some((Nlp, 1)), EssayState::Succeeded));
 }
 
 #[test]
 fn a_stored_batch_is_read_back_and_one_of_another_version_is_refused() {
-    let batch = after(running());
+    let batch = after(at_work());
     let json = batch.to_json().unwrap();
     assert_eq!(Batch::from_json(&json).unwrap(), batch);
     let newer = json.replacen("\"v\":1", "\"v\":2", 1);
@@ -133,7 +135,7 @@ fn a_stored_batch_is_read_back_and_one_of_another_version_is_refused() {
 #[test]
 fn the_timeline_tells_what_changed_and_nothing_else() {
     let decision =
-        decide(Some(after(running())), outcome(Spellcheck, 1, 0, 2), midnight(), &Settings::default())
+        decide(Some(after(at_work())), outcome(Spellcheck, 1, 0, 2), midnight(), &Settings::default())
             .unwrap();
     let notes = decision.effects.into_iter().filter_map(|effect| {
         let Effect::Note(entry) = effect else { return None };
