@@ -6,6 +6,7 @@ mod database;
 mod documents;
 mod encrypted;
 mod large;
+mod migrating;
 mod operators;
 mod promotion;
 mod road;
