@@ -10,6 +10,7 @@ mod migrating;
 mod operators;
 mod promotion;
 mod road;
+mod standby;
 #[cfg(feature = "otlp")]
 mod traces;
 
