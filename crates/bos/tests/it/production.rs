@@ -11,6 +11,7 @@ mod operators;
 mod promotion;
 mod road;
 mod standby;
+mod topics;
 #[cfg(feature = "otlp")]
 mod traces;
 
