@@ -2,6 +2,7 @@
 //! moment, the real ones where the road is to be seen whole.
 
 mod broker;
+mod clocks;
 mod database;
 mod documents;
 mod encrypted;
