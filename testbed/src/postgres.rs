@@ -6,6 +6,7 @@
 mod account;
 mod binaries;
 mod small_disk;
+mod standby;
 #[cfg(test)]
 mod tests;
 
@@ -153,6 +154,17 @@ impl Server {
             let _ = kill_process(backend, Signal::KILL);
         }
         Ok(())
+    }
+
+    /// Starts a server that follows this one and has everything that this one acknowledges from now on. This one is stopped
+    /// meanwhile, and started again.
+    pub fn standby(&mut self) -> Result<Self> {
+        standby::of(self)
+    }
+
+    /// Has a standby take over.
+    pub fn promote(&self) -> Result<()> {
+        standby::promote(self)
     }
 
     /// Freezes every process of the server: connections stay open and nobody answers. Needs Linux, where the processes

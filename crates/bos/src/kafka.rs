@@ -74,7 +74,8 @@ impl KafkaBroker {
 #[async_trait]
 impl Broker for KafkaBroker {
     fn send(&self, record: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
-        self.producer.send(&record)
+        let (flight, topics) = (self.producer.send(&record), self.topics.clone());
+        Box::pin(async move { flight.await.inspect_err(|_| topics.doubt()) })
     }
 
     async fn publish(&self, records: Vec<Record>) -> Result<(), BrokerError> {
@@ -92,8 +93,9 @@ impl Broker for KafkaBroker {
         consumer: &'static str,
         topics: Vec<Topic>,
     ) -> Result<Box<dyn Subscription>, BrokerError> {
-        let (reader, thread) = consumer::subscribe(&self.settings, &self.health, consumer, &topics)
-            .map_err(|error| BrokerError { doing: "subscribe", source: Box::new(error) })?;
+        let (reader, thread) =
+            consumer::subscribe(&self.settings, &self.health, &self.topics, consumer, &topics)
+                .map_err(|error| BrokerError { doing: "subscribe", source: Box::new(error) })?;
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         readers.retain(|thread| !thread.is_finished());
         readers.push(thread);

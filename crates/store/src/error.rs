@@ -61,6 +61,14 @@ pub enum Error {
     },
 }
 
+/// PostgreSQL's code for a write within a transaction that may only read.
+const READ_ONLY: &str = "25006";
+
+/// PostgreSQL's code of an error.
+fn code(cause: &Cause) -> Option<std::borrow::Cow<'_, str>> {
+    cause.downcast_ref::<sqlx::Error>()?.as_database_error()?.code()
+}
+
 impl Error {
     /// Whether the same call may succeed later without anybody mending anything in this program.
     pub fn is_transient(&self) -> bool {
@@ -74,8 +82,13 @@ impl Error {
     /// for a lock has waited long enough, and a compare-and-set that lost is for whoever read too early.
     pub(crate) fn may_pass_when_run_again(&self) -> bool {
         let Self::Conflict { source: Some(source), .. } = self else { return false };
-        let code = source.downcast_ref::<sqlx::Error>().and_then(|error| error.as_database_error()?.code());
-        code.as_deref() != Some("55P03")
+        code(source).as_deref() != Some("55P03")
+    }
+
+    /// Whether the server takes no writes at all: after a failover it is the one before.
+    pub(crate) fn is_of_a_read_only_server(&self) -> bool {
+        let Self::Unavailable { source: Some(source), .. } = self else { return false };
+        code(source).as_deref() == Some(READ_ONLY)
     }
 
     pub(crate) fn corrupt(table: &'static str, column: &'static str, row: impl std::fmt::Display) -> Self {
@@ -116,7 +129,9 @@ impl Error {
             Some("40001" | "40P01" | "55P03") => Self::Conflict { doing, source: Some(source) },
             Some("53100") => Self::Full { doing },
             // connection trouble, resources, operator intervention, read-only server after a failover
-            Some(c) if c.starts_with("08") || c.starts_with("53") || c.starts_with("57") || c == "25006" => {
+            Some(c)
+                if c.starts_with("08") || c.starts_with("53") || c.starts_with("57") || c == READ_ONLY =>
+            {
                 Self::Unavailable { doing, source: Some(source) }
             }
             Some(_) => Self::Refused { doing, source },

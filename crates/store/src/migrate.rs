@@ -149,11 +149,18 @@ const MIGRATION_LOCK: i64 = 0x0b05_0001;
 pub(crate) async fn postgres(pool: &PgPool) -> Result<(), Error> {
     let refused = |e| Error::postgres("bring its tables up to date", e);
     let mut tx = pool.begin().await.map_err(refused)?;
+    // Large tables take long, and whoever else migrates is waited for until the end; only what the service needs at the same
+    // time is not waited for.
+    sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        .execute(&mut *tx)
+        .await
+        .map_err(refused)?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(MIGRATION_LOCK)
         .execute(&mut *tx)
         .await
         .map_err(refused)?;
+    sqlx::raw_sql("SET LOCAL lock_timeout TO DEFAULT").execute(&mut *tx).await.map_err(refused)?;
     let current = version(&mut tx).await.map_err(refused)?;
     if let Some((current, min_reader)) = current
         && min_reader > SCHEMA

@@ -3,6 +3,8 @@
 //! Every unit runs in a task of its own that the caller awaits, so a caller that goes away never cancels a `begin` or a
 //! `commit` half-way (sqlx 0.9.0 would hand the connection back inside an open transaction).
 
+mod primary;
+
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -13,6 +15,7 @@ use crate::error::{Error, UnitError};
 use crate::health::{self, Health};
 use crate::migrate;
 use crate::partitions::{self, Upkeep};
+use crate::postgres::primary::Primary;
 use crate::sqlite::Lane;
 use crate::sqlx;
 use crate::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -38,17 +41,23 @@ pub(crate) struct Pg {
     tasks: PgPool,
     reads: PgPool,
     units: TaskTracker,
+    /// None where any server will do.
+    primary: Option<Primary>,
 }
 
 impl Pg {
     pub(crate) async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
-        let pg = Self::reach(url, connections).await?;
+        let pg = Self::pooled(url, connections, Some(Primary::default())).await?;
         pg.check().await?;
         Ok(pg)
     }
 
     /// Connects, and refuses no server.
     pub(crate) async fn reach(url: &str, connections: u32) -> Result<Self, Error> {
+        Self::pooled(url, connections, None).await
+    }
+
+    async fn pooled(url: &str, connections: u32, primary: Option<Primary>) -> Result<Self, Error> {
         let options: PgConnectOptions = url
             .parse()
             .map_err(|_| Error::Unfit { problem: "the database URL is not a PostgreSQL URL".to_owned() })?;
@@ -62,12 +71,13 @@ impl Pg {
             ("jit", "off"),
         ]);
         let pool = |connections| {
-            PgPoolOptions::new()
+            let pool = PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(PATIENCE)
                 // A round trip each time; `begin` notices a dead connection as well.
-                .test_before_acquire(false)
-                .connect_lazy_with(options.clone())
+                .test_before_acquire(false);
+            let pool = primary.iter().fold(pool, |pool, primary| primary.kept_to(pool));
+            pool.connect_lazy_with(options.clone())
         };
         // Writers wait for locks and disks, readers do not; none of the three may starve another.
         let reads = (connections / 4).max(1);
@@ -78,6 +88,7 @@ impl Pg {
             tasks: pool(tasks),
             reads: pool(reads),
             units: TaskTracker::new(),
+            primary,
         };
         if let Err(error) = pg.reads.acquire().await {
             // A pool that waits in vain says no more than that; a connection by itself says why.
@@ -142,7 +153,17 @@ impl Pg {
             Lane::Caller | Lane::Bulk => self.callers.clone(),
             Lane::Task => self.tasks.clone(),
         };
-        self.units.spawn(run(pool, work)).await.unwrap_or_else(|_| Err(E::from(panicked())))
+        let primary = self.primary.clone();
+        let work = async move {
+            let outcome = run(pool, work).await;
+            if let (Some(primary), Err(error)) = (primary, &outcome)
+                && let Some(error) = error.store()
+            {
+                primary.met(error);
+            }
+            outcome
+        };
+        self.units.spawn(work).await.unwrap_or_else(|_| Err(E::from(panicked())))
     }
 
     pub(crate) async fn read<T, E, F>(&self, work: F) -> Result<T, E>

@@ -20,6 +20,7 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 const MAVEN_VERSION: &str = "18.6.0";
 
 /// A folder with `initdb` and `postgres`, which must be neighbours.
+#[derive(Clone)]
 pub(super) struct Binaries {
     pub(super) folder: PathBuf,
     /// As `postgres --version` has it, without what the distribution adds: `PostgreSQL 18.6`.

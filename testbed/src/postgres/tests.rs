@@ -84,3 +84,16 @@ fn a_frozen_server_is_silent_until_it_goes_on_and_can_be_dropped() {
     drop(server);
     assert!(!folder.exists());
 }
+
+#[test]
+fn a_standby_is_there_beside_its_primary_and_takes_over_when_that_is_gone() {
+    let Some(mut primary) = server() else { return };
+    let standby = primary.standby().unwrap();
+    assert_eq!((asked(primary.port).unwrap(), asked(standby.port).unwrap()), (b'N', b'N'));
+    let follows = data(standby.folder.path()).join("standby.signal");
+    assert!(follows.exists());
+    primary.kill().unwrap();
+    standby.promote().unwrap();
+    assert!(!follows.exists());
+    assert_eq!(asked(standby.port).unwrap(), b'N');
+}

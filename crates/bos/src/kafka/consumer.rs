@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::health::{ClientHealth, Health};
+use super::lookout::Topics;
 use super::settings::KafkaSettings;
 
 /// Records read and not yet taken.
@@ -41,6 +42,7 @@ type Partition = (String, i32);
 pub(super) fn subscribe(
     settings: &KafkaSettings,
     health: &Health,
+    looked_after: &Topics,
     group: &'static str,
     topics: &[Topic],
 ) -> Result<(Reader, JoinHandle<()>), KafkaError> {
@@ -52,8 +54,13 @@ pub(super) fn subscribe(
     let (sender, received) = mpsc::channel(AHEAD);
     let stop = Arc::new(AtomicBool::new(false));
     let client = Arc::new(client);
-    let pump =
-        Pump { client: Arc::clone(&client), sender, stop: Arc::clone(&stop), waiting: VecDeque::new() };
+    let pump = Pump {
+        client: Arc::clone(&client),
+        topics: looked_after.clone(),
+        sender,
+        stop: Arc::clone(&stop),
+        waiting: VecDeque::new(),
+    };
     let thread = thread::Builder::new()
         .name(format!("kafka {group}"))
         .spawn(move || pump.run())
@@ -130,6 +137,7 @@ impl Positions {
 /// The polling thread.
 struct Pump {
     client: Arc<Client>,
+    topics: Topics,
     sender: mpsc::Sender<Delivery>,
     stop: Arc<AtomicBool>,
     /// Records that came although there was no room: of partitions that were assigned meanwhile.
@@ -152,6 +160,7 @@ impl Pump {
                         return;
                     }
                     tracing::debug!(%error, "kafka cannot read just now");
+                    self.topics.doubt();
                 }
                 None => {}
             }

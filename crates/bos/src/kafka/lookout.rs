@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use contract::Topic;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{Admin, Cluster};
@@ -14,7 +15,7 @@ use super::topics::Wanted;
 
 /// How long until the next look, when all is well.
 const PERIOD: Duration = Duration::from_mins(5);
-/// The same while something is not, or the cluster does not answer.
+/// The same while something is not, or the cluster does not answer, or somebody has met what makes him doubt it.
 const AGAIN: Duration = Duration::from_secs(5);
 
 const WELL: u8 = 0;
@@ -25,9 +26,15 @@ const UNFIT: u8 = 2;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Topics {
     state: Arc<AtomicU8>,
+    doubted: Arc<Notify>,
 }
 
 impl Topics {
+    /// Asks for the next look soon: something could not be sent or read, and a topic may be the reason.
+    pub(super) fn doubt(&self) {
+        self.doubted.notify_one();
+    }
+
     /// Why some topic cannot be used.
     pub(super) fn trouble(&self) -> Option<&'static str> {
         match self.state.load(Ordering::Relaxed) {
@@ -51,18 +58,28 @@ impl Topics {
             // Whoever is denied, or finds nobody, is told so by those who send and read.
             let looked = end.run_until_cancelled(admin.look(Topic::ALL)).await;
             let Some(looked) = looked else { return };
-            let pause = match looked {
+            let is_well = match looked {
                 Ok(cluster) => {
                     let faults = faults(&cluster);
                     // Whoever sees the code in readiness finds the line in the log.
                     say(&faults, &mut told);
                     self.note(&faults);
-                    if faults.is_empty() { PERIOD } else { AGAIN }
+                    faults.is_empty()
                 }
-                Err(_) => AGAIN,
+                Err(_) => false,
             };
-            if end.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            if end.run_until_cancelled(self.pause(is_well)).await.is_none() {
                 return;
+            }
+        }
+    }
+
+    async fn pause(&self, is_well: bool) {
+        tokio::time::sleep(AGAIN).await;
+        if is_well {
+            tokio::select! {
+                () = tokio::time::sleep(PERIOD) => {}
+                () = self.doubted.notified() => {}
             }
         }
     }

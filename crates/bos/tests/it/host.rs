@@ -4,6 +4,7 @@
 mod connections;
 mod disk;
 mod folder;
+mod overload;
 mod stopping;
 pub(crate) mod vanishing;
 

@@ -2,13 +2,17 @@
 //! moment, the real ones where the road is to be seen whole.
 
 mod broker;
+mod clocks;
 mod database;
 mod documents;
 mod encrypted;
 mod large;
+mod migrating;
 mod operators;
 mod promotion;
 mod road;
+mod standby;
+mod topics;
 #[cfg(feature = "otlp")]
 mod traces;
 

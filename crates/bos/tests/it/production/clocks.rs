@@ -1,0 +1,170 @@
+//! Processes whose wall clocks jump by hours, on a database whose clock does not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{AttentionCode, BatchId, BatchStatus, EssayId, Kind, Language, Phase};
+use engine::ports::{Clock, SystemClock};
+use engine::{
+    Answer, Cause, Crash, Engine, Leases, News, Origin, Owner, Settings, Shards, Submission, SubmittedEssay,
+    SubmittedText, timers,
+};
+use sqlx_core::connection::Connection as _;
+use sqlx_core::query::query;
+use sqlx_core::query_scalar::query_scalar;
+use sqlx_postgres::PgConnection;
+use store::{Details, Labels, StatusRow, Store};
+use uuid::Uuid;
+
+use crate::databases::on_postgres;
+
+/// More than any lease and any deadline.
+const JUMPS: [i64; 5] = [30, -30, 0, -1, 1];
+
+/// The shards of an installation on PostgreSQL.
+const SHARDS: i64 = 64;
+
+/// The system's clock, and what a wall clock does besides: the other one, by which a process waits, only goes on.
+#[derive(Debug, Default)]
+struct Jumping {
+    system: SystemClock,
+    hours: AtomicI64,
+}
+
+impl Jumping {
+    fn is_off_by(&self, hours: i64) {
+        self.hours.store(hours, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Clock for Jumping {
+    fn now(&self) -> DateTime<Utc> {
+        self.system.now() + TimeDelta::hours(self.hours.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.system.monotonic()
+    }
+
+    async fn sleep(&self, time: Duration) {
+        self.system.sleep(time).await;
+    }
+}
+
+fn settings() -> Settings {
+    Settings::with_rules(domain::Settings::default())
+}
+
+/// F63.
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_are_neither_lost_nor_taken_over_when_the_clocks_of_their_holders_jump_apart() {
+    on_postgres(async |store, url| {
+        let holder = |name: &str| {
+            let clock = Arc::new(Jumping::default());
+            let (shards, leases) = Leases::new(
+                store.clone(),
+                name.to_owned(),
+                &settings(),
+                Arc::clone(&clock) as Arc<dyn Clock>,
+            );
+            (clock, shards, leases)
+        };
+        let ((one_s, one, mut leases_of_one), (other_s, other, mut leases_of_other)) =
+            (holder("one"), holder("other"));
+        leases_of_one.turn().await.unwrap();
+        // The other one sees a lease of which, by its own clock, the time is long over.
+        other_s.is_off_by(30);
+        leases_of_other.turn().await.unwrap();
+        assert_eq!((held(&one), held(&other)), (SHARDS, 0), "what is held is not taken");
+        leases_of_one.turn().await.unwrap();
+        leases_of_other.turn().await.unwrap();
+        assert_eq!((held(&one), held(&other)), (SHARDS / 2, SHARDS / 2), "half is given up for it");
+
+        let mut witness = PgConnection::connect(&url).await.unwrap();
+        let taken = "SELECT CAST(sum(epoch) AS BIGINT) FROM leases";
+        let before: i64 = query_scalar(taken).fetch_one(&mut witness).await.unwrap();
+        for hours in JUMPS {
+            one_s.is_off_by(hours);
+            other_s.is_off_by(-hours);
+            leases_of_one.turn().await.unwrap();
+            leases_of_other.turn().await.unwrap();
+            assert_eq!((held(&one), held(&other)), (SHARDS / 2, SHARDS / 2), "off by {hours} hours");
+        }
+        let after: i64 = query_scalar(taken).fetch_one(&mut witness).await.unwrap();
+        assert_eq!(after, before, "no lease has another holder than before");
+    })
+    .await;
+}
+
+/// The shards that it may send for: with time to spare, as it believes.
+fn held(shards: &Shards) -> i64 {
+    i64::try_from(shards.for_longer_than(Duration::from_secs(1)).len()).unwrap()
+}
+
+fn owner() -> Owner {
+    Owner { user_id: "local".to_owned(), org_id: None }
+}
+
+/// A class of one essay.
+fn class(id: BatchId) -> Submission {
+    let text = SubmittedText::Body(Bytes::from_static(b"An essay."));
+    Submission {
+        id,
+        correlation: Uuid::from_u128(1),
+        owner: owner(),
+        kind: Kind::Class,
+        language: Language::En,
+        name: None,
+        details: Details::default(),
+        labels: Labels::default(),
+        open: false,
+        phases: vec![Phase::Spellcheck],
+        essays: vec![SubmittedEssay { client_ref: None, text }],
+        key: None,
+        answer: Answer { status: 202, body: Vec::new(), location: None, etag: None },
+        trace: None,
+    }
+}
+
+async fn status(store: &Store, batch: BatchId) -> StatusRow {
+    let row = store.read(move |tx| Box::pin(async move { tx.status_row(&owner(), batch).await }));
+    let row: Result<_, store::Error> = row.await;
+    row.unwrap().unwrap()
+}
+
+/// F63.
+#[tokio::test(flavor = "multi_thread")]
+async fn deadlines_pass_by_the_clock_of_the_database_whatever_the_process_believes() {
+    on_postgres(async |store, url| {
+        let clock = Arc::new(Jumping::default());
+        let engine = Engine::open(store.clone(), settings(), clock.clone(), None, Crash::default());
+        let engine = engine.await.unwrap();
+        let batch = engine.new_batch_id(None).unwrap();
+        engine.submit(class(batch)).await.unwrap();
+        let stored = vec![(EssayId::new(batch, 0), "text".parse().unwrap(), 9)];
+        let cause = Cause { origin: Origin::Task("test"), correlation: None, trace: None };
+        engine.apply(batch, News::TextsStored { stored, refused: Vec::new() }, cause).await.unwrap();
+
+        let all: Vec<i64> = (0..SHARDS).collect();
+        for hours in JUMPS {
+            clock.is_off_by(hours);
+            timers::fire(&engine, &all).await.unwrap();
+            let now = status(&store, batch).await.row.batch;
+            assert_eq!((now.status(), now.attention.is_some()), (BatchStatus::PendingContent, false));
+        }
+
+        clock.is_off_by(-30);
+        let mut witness = PgConnection::connect(&url).await.unwrap();
+        let made_due = query("UPDATE timers SET due_at = clock_timestamp() - interval '1 ms'");
+        assert_eq!(made_due.execute(&mut witness).await.unwrap().rows_affected(), 1);
+        timers::fire(&engine, &all).await.unwrap();
+        let late = status(&store, batch).await.row.batch.attention.unwrap();
+        assert_eq!(late.code, AttentionCode::RegistrationOverdue);
+    })
+    .await;
+}

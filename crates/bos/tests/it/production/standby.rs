@@ -1,0 +1,188 @@
+//! A standby of PostgreSQL that takes over, behind an address that follows whoever takes writes.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use bos::run::companions::How;
+use futures::StreamExt as _;
+use sqlx_core::connection::Connection as _;
+use sqlx_core::query::query;
+use sqlx_core::query_scalar::query_scalar;
+use sqlx_postgres::PgConnection;
+use store::Store;
+use testbed::postgres;
+use testbed::proxy::Proxy;
+use tokio::time::timeout;
+
+use super::road::{Companions, ONE_AT_A_TIME, class, ended, service};
+use super::{kafka, left_out};
+use crate::host::{Client, id_of};
+use crate::program::{PATIENCE, Server, plain_batch};
+
+/// Classes that are acknowledged before the standby takes over.
+const BEFORE: usize = 12;
+
+/// A stopped run ends the servers that it has started.
+static WATCHED: Once = Once::new();
+
+/// Two servers, of which the second has all that the first acknowledges.
+struct Pair {
+    primary: postgres::Server,
+    standby: postgres::Server,
+    /// Leads to the primary.
+    address: Proxy,
+}
+
+impl Pair {
+    /// With our tables.
+    async fn start() -> Option<Self> {
+        WATCHED.call_once(|| testbed::process::watch_signals().unwrap());
+        let started = tokio::task::spawn_blocking(|| {
+            let mut primary = postgres::Server::start()?;
+            let standby = primary.standby()?;
+            anyhow::Ok((primary, standby))
+        });
+        let (primary, standby) = match started.await.unwrap() {
+            Ok(pair) => pair,
+            Err(error) => {
+                left_out("bos-standby", &format!("a standby that takes over: {error:#}"));
+                return None;
+            }
+        };
+        let store = Store::connect_postgres(&primary.url(), 4).await.unwrap();
+        store.migrate_up().await.unwrap();
+        store.close().await;
+        let address = Proxy::listen().unwrap();
+        address.pass_on_to(primary.port());
+        Some(Self { primary, standby, address })
+    }
+
+    fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.address.port())
+    }
+
+    /// Somebody who speaks with the primary, whoever is that by then.
+    async fn witness(&self) -> PgConnection {
+        let mut witness = PgConnection::connect(&self.primary.url()).await.unwrap();
+        let waited_for: i64 =
+            query_scalar("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
+                .fetch_one(&mut witness)
+                .await
+                .unwrap();
+        assert_eq!(waited_for, 1, "a commit waits for the standby");
+        witness
+    }
+}
+
+/// F48.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_takes_over_from_a_killed_primary_has_all_that_was_acknowledged_and_open_batches_end()
+{
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let Some(pair) = Pair::start().await else { return };
+    drop(pair.witness().await);
+    let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+    let service = service(&kafka, &companions.content, &pair.url()).await;
+    let client = Client::at(service.base());
+
+    let is_over = AtomicBool::new(false);
+    let (acknowledged, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let load = futures::stream::iter(0..4)
+        .map(async |_| {
+            let mut ids = Vec::new();
+            while !is_over.load(Ordering::SeqCst) {
+                let answer = client.submit(&class(2, &["spellcheck"])).await;
+                if answer.status == 202 {
+                    ids.push(id_of(&answer.body));
+                    acknowledged.fetch_add(1, Ordering::SeqCst);
+                } else {
+                    assert_eq!((answer.status, answer.asks_to_wait), (503, true), "{}", answer.body);
+                    refused.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+            ids
+        })
+        .buffer_unordered(4)
+        .collect::<Vec<_>>();
+    let until = async |count: &AtomicUsize, least: usize| {
+        let reached = async {
+            while count.load(Ordering::SeqCst) < least {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, reached).await.expect("callers are answered");
+    };
+    let fault = async {
+        until(&acknowledged, BEFORE).await;
+        let (primary, standby) = (pair.primary, pair.standby);
+        let killed = tokio::task::spawn_blocking(move || {
+            let mut primary = primary;
+            primary.kill().unwrap();
+            primary
+        });
+        let primary = killed.await.unwrap();
+        until(&refused, 4).await;
+        let before = acknowledged.load(Ordering::SeqCst);
+        let promoted = tokio::task::spawn_blocking(move || {
+            standby.promote().unwrap();
+            standby
+        });
+        let standby = promoted.await.unwrap();
+        pair.address.pass_on_to(standby.port());
+        until(&acknowledged, before + 4).await;
+        is_over.store(true, Ordering::SeqCst);
+        (primary, standby)
+    };
+    let (ids, _servers) = futures::join!(load, fault);
+    for id in ids.concat() {
+        let status = ended(&service, &id).await;
+        assert_eq!(status["counts"]["succeeded"], 2, "{status}");
+    }
+    service.stop().await;
+    companions.stop().await;
+}
+
+/// F48: whoever fences off a server need not end the sessions that it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_with_a_server_that_takes_no_writes_any_more_are_given_up_for_the_one_that_does() {
+    if kafka().is_none() {
+        return;
+    }
+    let Some(pair) = Pair::start().await else { return };
+    let mut witness = pair.witness().await;
+    let folder = tempfile::tempdir().unwrap();
+    let told = [
+        ("DATABASE_URL", &*pair.url()),
+        ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1"),
+        ("CONTENT_SERVICE_URL", "http://127.0.0.1:1/v1/content"),
+    ];
+    let server = Server::told(&folder.path().join("data"), &[], &told);
+    let client = Client::of(&server);
+    let crowd = async |name: &str| -> Vec<String> {
+        futures::stream::iter(0..24).map(|_| client.accepted(name)).buffer_unordered(24).collect().await
+    };
+    let before = crowd("before").await;
+    client.shows(&before).await;
+
+    for change in ["ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"] {
+        query(change).execute(&mut witness).await.unwrap();
+    }
+    pair.address.pass_on_to(pair.standby.port());
+    let batch = plain_batch("fenced", 1);
+    let fenced = async { while client.submit(&batch).await.status != 503 {} };
+    timeout(PATIENCE, fenced).await.expect("the fence is there");
+    for answer in futures::future::join_all((0..8).map(|_| client.submit(&batch))).await {
+        assert_eq!((answer.status, answer.asks_to_wait), (503, true), "{}", answer.body);
+    }
+
+    let promoted = tokio::task::spawn_blocking(move || {
+        pair.standby.promote().unwrap();
+        pair
+    });
+    let _pair = promoted.await.unwrap();
+    let again = async { while client.submit(&batch).await.status != 202 {} };
+    timeout(PATIENCE, again).await.expect("it goes on without a restart");
+    let after = crowd("after").await;
+    client.shows(&[before, after].concat()).await;
+}

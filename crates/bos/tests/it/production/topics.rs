@@ -1,0 +1,88 @@
+//! Topics that are widened, or deleted and made anew, under a service that works.
+
+use std::time::Duration;
+
+use bos::kafka::settings::KafkaSettings;
+use bos::run::companions::How;
+use contract::Topic;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+
+use super::kafka;
+use super::operators::Shell;
+use super::road::{Companions, ONE_AT_A_TIME, class, ended};
+use crate::databases::on_postgres;
+use crate::host::Client;
+use crate::neighbour::service::{Service, configured};
+
+/// One that we write and one that we read.
+const OURS: [Topic; 2] = [Topic::SpellcheckInitiate, Topic::BatchPhaseOutcome];
+
+/// More partitions than a topic is made with.
+const WIDE: i32 = 8;
+const MADE_WITH: i32 = 6;
+
+/// Whether records lie on partitions that a topic was not made with.
+fn is_wide_in_use(settings: &KafkaSettings, topic: Topic) -> bool {
+    let client: BaseConsumer = settings.consumer("nobody").create().unwrap();
+    (MADE_WITH..WIDE).any(|partition| {
+        let marks = client.fetch_watermarks(topic.as_str(), partition, Duration::from_secs(10));
+        marks.is_ok_and(|(_, end)| end > 0)
+    })
+}
+
+/// F24.
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_that_are_widened_or_deleted_and_made_anew_hold_up_what_needs_them_and_lose_none_of_it() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |_, url| {
+        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
+        let settings = [
+            ("kafka_bootstrap_servers", &*kafka),
+            ("kafka_session_timeout", "6s"),
+            ("kafka_message_timeout", "2s"),
+            ("database_url", &*url),
+        ];
+        let service = Service::start(companions.content.clone(), &settings).await;
+        let client = Client::at(service.base());
+        let settings = KafkaSettings::of(&configured(&[("kafka_bootstrap_servers", &kafka)])).unwrap();
+        let admin: AdminClient<DefaultClientContext> = settings.client().create().unwrap();
+        let through = async || {
+            let batch = service.hand_in(&class(2, &["spellcheck"])).await;
+            assert_eq!(ended(&service, &batch).await["counts"]["succeeded"], 2);
+        };
+        through().await;
+
+        let wider = OURS.map(|topic| NewPartitions::new(topic.as_str(), WIDE.try_into().unwrap()));
+        for made in admin.create_partitions(&wider, &AdminOptions::new()).await.unwrap() {
+            made.unwrap();
+        }
+        while !OURS.iter().all(|topic| is_wide_in_use(&settings, *topic)) {
+            through().await;
+        }
+
+        let names = OURS.map(Topic::as_str);
+        for deleted in admin.delete_topics(&names, &AdminOptions::new()).await.unwrap() {
+            deleted.unwrap();
+        }
+        let waiting = service.hand_in(&class(3, &["spellcheck"])).await;
+        client.until_degraded_by(Some("topic_missing")).await;
+        service.until(&waiting, |status| status["waiting_on"]["code"] == "bus_unreachable").await;
+        let found = shell.rows(&["doctor"]);
+        for name in names {
+            let is_told =
+                |row: &serde_json::Value| row["state"] == "failure" && row.to_string().contains(name);
+            assert!(found.iter().any(is_told), "{name}: {found:?}");
+        }
+
+        assert_eq!(shell.run(&["topics", "create"]).code, 0);
+        assert_eq!(ended(&service, &waiting).await["counts"]["succeeded"], 3);
+        through().await;
+        service.stop().await;
+        companions.stop().await;
+    })
+    .await;
+}
