@@ -2,6 +2,7 @@
 //! moment, the real ones where the road is to be seen whole.
 
 mod broker;
+mod caps;
 mod clocks;
 mod database;
 mod documents;
@@ -10,6 +11,7 @@ mod large;
 mod migrating;
 mod operators;
 mod promotion;
+mod restore;
 mod road;
 mod standby;
 mod topics;

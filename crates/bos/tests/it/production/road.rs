@@ -270,3 +270,21 @@ async fn a_service_that_stops_while_kafka_is_away_ends_in_time_and_the_next_one_
     })
     .await;
 }
+
+/// F69.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_list_of_brokers_one_that_lives_is_enough() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |_, url| {
+        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let service = service(&format!("127.0.0.1:1,{kafka},127.0.0.1:2"), &companions.content, &url).await;
+        let batch = service.hand_in(&class(2, &["spellcheck"])).await;
+        assert_eq!(ended(&service, &batch).await["counts"]["succeeded"], 2);
+        let ready = service.get("/readyz").await;
+        assert_eq!(ready["degraded"], json!([]), "{ready}");
+        service.stop().await;
+        companions.stop().await;
+    })
+    .await;
+}
