@@ -27,7 +27,7 @@ pub(crate) fn connect(path: &Path, writes: bool) -> Result<Connection, Error> {
         conn.pragma_update(None, "foreign_keys", true)?;
         conn.pragma_update(None, "trusted_schema", false)?;
         conn.pragma_update(None, "temp_store", "MEMORY")?;
-        conn.pragma_update(None, "cache_size", if writes { -16_000 } else { -4_000 })?;
+        conn.pragma_update(None, "cache_size", if writes { -32_000 } else { -4_000 })?;
         conn.pragma_update(None, "wal_autocheckpoint", if writes { CHECKPOINT_PAGES } else { 0 })?;
         // What is deleted is overwritten where that costs no further page: staged texts are pupils' own.
         conn.pragma_update(None, "secure_delete", "FAST")?;
