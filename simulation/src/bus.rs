@@ -78,6 +78,7 @@ struct Inner {
     adrift: Vec<Record>,
     /// Of each event that has arrived, whether the bus refuses it: always, until somebody sees to it.
     refuses: BTreeMap<Uuid, bool>,
+    has_refused: bool,
     committed: BTreeMap<Place, usize>,
     /// The farthest place that was ever committed.
     dealt_with: BTreeMap<Place, usize>,
@@ -188,9 +189,9 @@ impl Bus {
         self.inner().refuses.insert(event, false);
     }
 
-    /// Whether the bus refuses this event, by what is known of it.
-    pub fn is_refused(&self, event: Uuid) -> bool {
-        self.inner().refuses.get(&event) == Some(&true)
+    /// Whether it has ever refused an event for good.
+    pub fn refuses_any(&self) -> bool {
+        self.inner().has_refused
     }
 
     /// Whether the bus refuses a record that arrives. What it took once it takes again.
@@ -198,7 +199,9 @@ impl Bus {
         let known = self.inner().refuses.get(&event).copied();
         known.unwrap_or_else(|| {
             let refuses = self.chance.strikes(Fault::SendRefused);
-            self.inner().refuses.insert(event, refuses);
+            let mut inner = self.inner();
+            inner.refuses.insert(event, refuses);
+            inner.has_refused |= refuses;
             refuses
         })
     }

@@ -165,7 +165,9 @@ impl Check {
         let is_changed = self.eye.is_changed()?;
         if is_changed {
             self.look_at_states(store).await?;
-            self.look_at_parked()?;
+            if bus.refuses_any() {
+                self.look_at_parked()?;
+            }
         }
         let (neighbours, client) = others;
         for complaint in neighbours.complaints() {

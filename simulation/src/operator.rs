@@ -39,7 +39,7 @@ impl Operator {
     /// One who has decided nothing. In a calm run every message is sent again, since results would depend on it.
     pub fn new(chance: Chance, calm: bool) -> Self {
         let resigned = if calm { 0 } else { chance.pick(&[0, 50, 100]).unwrap_or_default() };
-        let minutes = if calm { 0 } else { chance.pick(&[0, 0, 40]).unwrap_or_default() };
+        let minutes = if calm { 0 } else { chance.pick(&[0, 0, 0, 40]).unwrap_or_default() };
         Self { chance, decided: BTreeMap::new(), resigned, late: TimeDelta::minutes(minutes) }
     }
 

@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_secs(11);
 /// Rounds in which nothing moves although something could, because somebody makes a pause; each is about as long as the poll.
 const PAUSES: usize = 20;
 /// How many runs have two processes, in percent.
-const SHARED: u8 = 30;
+const SHARED: u8 = 20;
 /// How often leases are renewed.
 const RENEWAL: Duration = Duration::from_secs(2);
 
