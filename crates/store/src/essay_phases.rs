@@ -135,23 +135,22 @@ impl Tx {
         let rows: Vec<_> = first.iter().map(|report| change(report)).collect();
         let now = self.now();
         let attempt_of_phase = params![after_success.as_str(), batch, phase.as_str(), attempt, now];
-        let changed = self.changed_many(CONCLUDE, 1, attempt_of_phase, &rows).await?;
-        let is_new = |at: usize| changed.get(at).copied().unwrap_or_default();
+        let mut changed = self.changed_many(CONCLUDE, 1, attempt_of_phase, &rows).await?.into_iter();
+        let (news, late): (Vec<_>, Vec<_>) =
+            first.into_iter().partition(|_| changed.next().unwrap_or_default());
         if self.is_sqlite() {
-            let new = rows.into_iter().enumerate().filter(|(at, _)| is_new(*at)).map(|(_, row)| row);
-            self.exec_many(CONCLUDED, attempt_of_phase, &new.collect::<Vec<_>>()).await?;
+            let rows: Vec<_> = news.iter().map(|report| change(report)).collect();
+            self.exec_many(CONCLUDED, attempt_of_phase, &rows).await?;
         }
-        let (news, late): (Vec<_>, Vec<_>) = first.into_iter().enumerate().partition(|(at, _)| is_new(*at));
 
         let figures: Vec<_> = late
             .iter()
-            .map(|(_, report)| report)
             .chain(&again)
             .filter_map(|report| Some([report.essay_id.into(), Json(report.figures.as_deref()?).into()]))
             .collect();
         self.exec_many(FILL_FIGURES, params![batch, phase.as_str(), attempt], &figures).await?;
 
-        let succeeded = count(news.iter().filter(|(_, report)| report.succeeded).count() as u64);
+        let succeeded = count(news.iter().filter(|report| report.succeeded).count() as u64);
         let failed = count(news.len() as u64) - succeeded;
         Ok(Concluded { succeeded, failed, stale: count((late.len() + again.len()) as u64) })
     }

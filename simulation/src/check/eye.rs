@@ -92,7 +92,7 @@ impl Eye {
 
     /// The message under this event id, sent or to be sent.
     pub(super) fn committed(&self, event: Uuid) -> Result<Option<Committed>> {
-        let sql = "SELECT ordering_key, key_seq, kafka_key, payload FROM outbox WHERE shard IN (0, 1, 2, 3) AND event_id = ?1 \
+        let sql = "SELECT ordering_key, key_seq, kafka_key, payload FROM outbox WHERE shard IN (SELECT shard FROM leases) AND event_id = ?1 \
                    UNION ALL SELECT ordering_key, key_seq, kafka_key, payload FROM outbox_sent WHERE event_id = ?1";
         let row = self.db.prepare_cached(sql)?.query_row([event.as_bytes()], |row| {
             Ok(Committed {

@@ -167,25 +167,29 @@ impl ContentServiceUrl {
 
 impl Setting for ContentServiceUrl {
     fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|_| "is not a URL, such as http://content:8001".to_owned())?;
-        match url.scheme() {
-            "http" => {}
-            "https" => {
-                return Err(
-                    "is an https:// URL, which is not spoken here: name a proxy near by that forwards"
-                        .to_owned(),
-                );
-            }
-            _ => return Err("is not an http:// URL".to_owned()),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("carries a user name or password, which a URL must not".to_owned());
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("carries a query or a fragment; only a base URL makes sense here".to_owned());
-        }
-        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+        http_base(text, "http://content:8001", "proxy").map(Self)
     }
+}
+
+/// A base URL without its last slash. Only plain http is spoken; for https the error names the kind of neighbour that forwards.
+pub(super) fn http_base(text: &str, example: &str, forwarder: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|_| format!("is not a URL, such as {example}"))?;
+    match url.scheme() {
+        "http" => {}
+        "https" => {
+            return Err(format!(
+                "is an https:// URL, which is not spoken here: name a {forwarder} near by that forwards"
+            ));
+        }
+        _ => return Err("is not an http:// URL".to_owned()),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("carries a user name or password, which a URL must not".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("carries a query or a fragment; only a base URL makes sense here".to_owned());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 /// The Kafka servers asked first, `host:port` each, none twice.

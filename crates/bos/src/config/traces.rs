@@ -1,9 +1,8 @@
 //! Values of the settings about traces.
 
 use secrecy::SecretString;
-use url::Url;
 
-use super::setting::Setting;
+use super::setting::{Setting, http_base};
 
 /// The base URL of an OTLP collector, without a slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,24 +17,7 @@ impl CollectorUrl {
 
 impl Setting for CollectorUrl {
     fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|_| "is not a URL, such as http://localhost:4318".to_owned())?;
-        match url.scheme() {
-            "http" => {}
-            "https" => {
-                return Err(
-                    "is an https:// URL, which is not spoken here: name a collector near by that forwards"
-                        .to_owned(),
-                );
-            }
-            _ => return Err("is not an http:// URL".to_owned()),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("carries a user name or password, which a URL must not".to_owned());
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err("carries a query or a fragment; only a base URL makes sense here".to_owned());
-        }
-        Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
+        http_base(text, "http://localhost:4318", "collector").map(Self)
     }
 }
 

@@ -57,6 +57,17 @@ async fn goes_on(service: &Service, client: &Client, mut taken: Vec<String>) {
     }
 }
 
+/// Fills a service that is led to a shut door, opens the door to what is behind it, and sees everything end.
+async fn fills_and_goes_on(content: String, settings: &[(&str, &str)], door: &Proxy, behind: &str) {
+    let service = Service::start(content, settings).await;
+    let client = Client::at(service.base());
+    let taken = until_full(&client).await;
+    client.shows(&taken).await;
+    open(door, behind);
+    goes_on(&service, &client, taken).await;
+    service.stop().await;
+}
+
 /// F78.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_kafka_is_away_no_more_is_taken_than_the_outbox_may_hold_and_all_of_it_ends() {
@@ -71,13 +82,7 @@ async fn while_kafka_is_away_no_more_is_taken_than_the_outbox_may_hold_and_all_o
             ("database_url", &*url),
             ("max_outbox_rows", "10"),
         ];
-        let service = Service::start(companions.content.clone(), &settings).await;
-        let client = Client::at(service.base());
-        let taken = until_full(&client).await;
-        client.shows(&taken).await;
-        open(&door, &kafka);
-        goes_on(&service, &client, taken).await;
-        service.stop().await;
+        fills_and_goes_on(companions.content.clone(), &settings, &door, &kafka).await;
         companions.stop().await;
     })
     .await;
@@ -99,13 +104,7 @@ async fn while_the_content_service_is_away_no_more_is_taken_than_may_be_staged_a
             ("retry_max_delay", "1s"),
         ];
         let behind = companions.content.trim_start_matches("http://").trim_end_matches("/v1/content");
-        let service = Service::start(companions.content.replace(behind, &address), &settings).await;
-        let client = Client::at(service.base());
-        let taken = until_full(&client).await;
-        client.shows(&taken).await;
-        open(&door, behind);
-        goes_on(&service, &client, taken).await;
-        service.stop().await;
+        fills_and_goes_on(companions.content.replace(behind, &address), &settings, &door, behind).await;
         companions.stop().await;
     })
     .await;
