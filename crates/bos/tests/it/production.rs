@@ -11,7 +11,6 @@ mod large;
 mod migrating;
 mod operators;
 mod promotion;
-mod restore;
 mod road;
 mod standby;
 mod topics;
