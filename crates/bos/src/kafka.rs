@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use contract::Topic;
-use engine::ports::{Broker, BrokerError, Placed, Record, SendError, Subscription};
+use engine::ports::{Broker, BrokerError, Delivery, Placed, Record, SendError, Subscription};
 use futures::future::BoxFuture;
 use rdkafka::error::KafkaError;
 
@@ -100,6 +100,14 @@ impl Broker for KafkaBroker {
         readers.retain(|thread| !thread.is_finished());
         readers.push(thread);
         Ok(Box::new(reader))
+    }
+
+    async fn fetch(&self, topic: Topic, places: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+        let settings = self.settings.clone();
+        let read = move || record::fetch(&settings, topic, &places);
+        let read = tokio::task::spawn_blocking(read).await;
+        let failed = |source| BrokerError { doing: "read records again", source };
+        read.map_err(|panicked| failed(panicked.into()))?.map_err(|error| failed(error.into()))
     }
 
     fn trouble(&self) -> Option<&'static str> {

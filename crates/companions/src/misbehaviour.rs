@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contract::Topic;
-use engine::ports::{Broker, BrokerError, Placed, Record, SendError, Subscription};
+use engine::ports::{Broker, BrokerError, Delivery, Placed, Record, SendError, Subscription};
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
@@ -110,6 +110,10 @@ impl Broker for Unruly {
         topics: Vec<Topic>,
     ) -> Result<Box<dyn Subscription>, BrokerError> {
         self.bus.subscribe(consumer, topics).await
+    }
+
+    async fn fetch(&self, topic: Topic, places: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+        self.bus.fetch(topic, places).await
     }
 
     fn trouble(&self) -> Option<&'static str> {

@@ -142,6 +142,10 @@ impl Broker for MemoryBus {
         let committed = self.inner.positions.lock().unwrap().get(consumer).copied().unwrap_or(0);
         Ok(Box::new(Place { bus: self.clone(), consumer, topics, committed, position: committed }))
     }
+
+    async fn fetch(&self, _: Topic, _: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+        panic!("companions have no dead letters")
+    }
 }
 
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::decide::Refusal;
 use crate::ids::{BatchId, CorrelationId};
 use crate::language::Language;
 use crate::phase::{Phase, PhaseRecord, PhaseStatus};
@@ -158,7 +159,13 @@ pub enum AttemptMatch {
     Older(u32),
     /// The phase is not at work.
     NotRunning,
+    /// An attempt that has not begun. Its command has never left, as far as we know: this is what a database hears that was
+    /// restored from a backup, and whose neighbours are ahead of it.
+    Ahead,
 }
+
+/// How many attempts and runs beyond the present are recognised as ours to come.
+const AHEAD: u32 = 4;
 
 impl Batch {
     /// The status in the platform's client vocabulary.
@@ -242,19 +249,33 @@ impl Batch {
 
     /// Tells which attempt at `phase` a piece of news is about.
     ///
-    /// An id that belongs to no older attempt counts as the current one's: neighbours of an older generation may echo
+    /// An id that belongs to no other attempt counts as the current one's: neighbours of an older generation may echo
     /// nothing, or an id of their own.
-    pub fn attempt_of(&self, phase: Phase, correlation: CorrelationId) -> AttemptMatch {
-        let Some(attempt) = self.current().and_then(|(at, attempt)| (at == phase).then_some(attempt)) else {
-            return AttemptMatch::NotRunning;
-        };
-        if correlation == self.correlation_id.for_attempt(self.run, phase, attempt) {
+    pub fn attempt_of(&self, phase: Phase, correlation: Option<CorrelationId>) -> AttemptMatch {
+        let begun = self.record(phase).map_or(0, |record| record.attempt);
+        if begun == 0 {
+            return AttemptMatch::Ahead;
+        }
+        let belongs_to =
+            |run, attempt| correlation == Some(self.correlation_id.for_attempt(run, phase, attempt));
+        let at_work = self.current().and_then(|(at, attempt)| (at == phase).then_some(attempt));
+        if let Some(attempt) = at_work.filter(|attempt| belongs_to(self.run, *attempt)) {
             return AttemptMatch::Current(attempt);
         }
-        let older = (1..attempt).find(|older| {
-            (1..=self.run).any(|run| correlation == self.correlation_id.for_attempt(run, phase, *older))
-        });
-        older.map_or(AttemptMatch::Current(attempt), AttemptMatch::Older)
+        if let Some(older) = (1..begun).find(|older| (1..=self.run).any(|run| belongs_to(run, *older))) {
+            return if at_work.is_some() { AttemptMatch::Older(older) } else { AttemptMatch::NotRunning };
+        }
+        let runs = self.run..=self.run.saturating_add(AHEAD);
+        let mut ahead = (1..=AHEAD).map(|attempts| begun.saturating_add(attempts));
+        if ahead.any(|attempt| runs.clone().any(|run| belongs_to(run, attempt))) {
+            return AttemptMatch::Ahead;
+        }
+        at_work.map_or(AttemptMatch::NotRunning, AttemptMatch::Current)
+    }
+
+    /// Refuses news of something that the batch has not begun.
+    pub fn too_early(&self) -> Refusal {
+        Refusal::TooEarly { revision: self.revision }
     }
 
     /// Whether a phase has succeeded, at least for some essays.

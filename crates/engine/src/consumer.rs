@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use store::{DeadLetter, Lane};
 use tokio_util::sync::CancellationToken;
 
+use crate::dealt::{Dealt, Unusable};
 use crate::from_wire::{Read, read};
 use crate::local_broker::{READ_BYTES, delivery};
 use crate::ports::{Broker, BrokerError, Delivery, Subscription};
@@ -81,7 +82,7 @@ pub async fn turn(engine: &Engine, subscription: &mut dyn Subscription) -> Resul
     for (dealt, delivery) in deal(engine, &deliveries).await?.into_iter().zip(&deliveries) {
         match dealt {
             Dealt::Applied(applied) => count(applied.label()),
-            Dealt::Unusable { code } => aside.push(dead_letter(engine, delivery, code)),
+            Dealt::Unusable(why) => aside.push(dead_letter(engine, delivery, &why)),
         }
     }
     set_aside(engine, aside).await?;
@@ -112,8 +113,8 @@ pub async fn catch_up(engine: &Engine) -> Result<bool, Error> {
     let deliveries: Vec<Delivery> = page.records.into_iter().filter_map(delivery).collect();
     let mut aside = Vec::new();
     for (dealt, delivery) in deal(engine, &deliveries).await?.into_iter().zip(&deliveries) {
-        if let Dealt::Unusable { code } = dealt {
-            aside.push(dead_letter(engine, delivery, code));
+        if let Dealt::Unusable(why) = dealt {
+            aside.push(dead_letter(engine, delivery, &why));
         }
     }
     set_aside(engine, aside).await?;
@@ -123,18 +124,6 @@ pub async fn catch_up(engine: &Engine) -> Result<bool, Error> {
         .unit(Lane::Task, move |tx| Box::pin(async move { tx.set_log_position(CONSUMER, next).await }))
         .await?;
     Ok(true)
-}
-
-/// What came of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Dealt {
-    /// It is applied, or there was nothing to apply; never refused.
-    Applied(Applied),
-    /// It cannot be understood, or is impossible about our own.
-    Unusable {
-        /// Why, as a stable code.
-        code: &'static str,
-    },
 }
 
 /// Deals once more with a message that was set aside, by the road that every message takes. Its dead letter is the caller's to
@@ -148,7 +137,7 @@ pub async fn replay(engine: &Engine, delivery: Delivery) -> Result<Dealt, Error>
 }
 
 /// Reads and applies messages; says of each what came of it.
-async fn deal(engine: &Engine, deliveries: &[Delivery]) -> Result<Vec<Dealt>, Error> {
+pub(crate) async fn deal(engine: &Engine, deliveries: &[Delivery]) -> Result<Vec<Dealt>, Error> {
     let mut news = Vec::with_capacity(deliveries.len());
     let mut told = Vec::with_capacity(deliveries.len());
     // A message without a line of its own below is foreign.
@@ -156,20 +145,20 @@ async fn deal(engine: &Engine, deliveries: &[Delivery]) -> Result<Vec<Dealt>, Er
     for (delivery, dealt) in deliveries.iter().zip(&mut dealt) {
         match read(delivery) {
             Read::News(piece) => {
+                told.push((piece.0, dealt));
                 news.push(*piece);
-                told.push(dealt);
             }
             Read::Contradiction { batch } if engine.has(batch).await? => {
-                *dealt = Dealt::Unusable { code: "batch_contradicted" };
+                *dealt = Unusable::for_good("batch_contradicted");
             }
             Read::Contradiction { .. } | Read::Foreign => {}
-            Read::Undecodable { code } => *dealt = Dealt::Unusable { code },
+            Read::Undecodable { code } => *dealt = Unusable::for_good(code),
         }
     }
-    for (outcome, dealt) in engine.apply_each(news).await?.into_iter().zip(told) {
+    for (outcome, (batch, dealt)) in engine.apply_each(news).await?.into_iter().zip(told) {
         *dealt = match outcome {
-            None => Dealt::Unusable { code: "not_applicable" },
-            Some(Applied::Refused(refusal)) => Dealt::Unusable { code: refusal.code() },
+            None => Unusable::for_good("not_applicable"),
+            Some(Applied::Refused(refusal)) => Unusable::by(&refusal, batch),
             Some(applied) => Dealt::Applied(applied),
         };
     }
@@ -181,13 +170,13 @@ fn count(outcome: &'static str) {
 }
 
 /// A pointer, a hash and a reason: the payload stays on the bus.
-fn dead_letter(engine: &Engine, delivery: &Delivery, code: &'static str) -> DeadLetter {
+fn dead_letter(engine: &Engine, delivery: &Delivery, why: &Unusable) -> DeadLetter {
     count("dead_letter");
     tracing::warn!(
         topic = delivery.topic.as_str(),
         partition = delivery.partition,
         offset = delivery.offset,
-        code,
+        code = why.code,
         "a message is set aside"
     );
     DeadLetter {
@@ -196,10 +185,11 @@ fn dead_letter(engine: &Engine, delivery: &Delivery, code: &'static str) -> Dead
         part: delivery.partition,
         off: delivery.offset,
         event_id: None,
-        batch_id: None,
-        error_code: code.to_owned(),
+        batch_id: why.until.map(|(batch, _)| batch),
+        error_code: why.code.to_owned(),
         value_sha256: Sha256::digest(&delivery.value).to_vec(),
         at: engine.clock.now(),
+        after_revision: why.until.map(|(_, revision)| revision),
     }
 }
 

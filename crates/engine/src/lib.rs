@@ -8,6 +8,7 @@
 //! - [`relay`]: outbox → bus
 //! - [`timers`]: due rows → [`News::DeadlinePassed`]
 //! - [`consumer`]: bus → news
+//! - [`redrive`]: news that came too early → consumer, once more
 //! - [`prune`]: what is past its time → gone
 //!
 //! [`promotion`] is no task: it is what an installation does once, on its way to other neighbours.
@@ -21,6 +22,7 @@ mod backoff;
 mod change;
 pub mod consumer;
 mod crash;
+mod dealt;
 mod error;
 mod from_wire;
 pub mod ingest;
@@ -31,6 +33,7 @@ mod perform;
 pub mod ports;
 pub mod promotion;
 pub mod prune;
+pub mod redrive;
 pub mod relay;
 mod resolve;
 mod rush;
@@ -47,6 +50,7 @@ mod units;
 
 pub use apply::{Applied, Engine};
 pub use crash::{Crash, CrashPoint};
+pub use dealt::{Dealt, Unusable};
 pub use error::Error;
 pub use from_wire::{Trace, courses, trace};
 pub use local_broker::LocalBroker;

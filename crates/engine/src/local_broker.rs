@@ -184,6 +184,22 @@ impl Broker for LocalBroker {
             committed: position,
         }))
     }
+
+    async fn fetch(&self, topic: Topic, places: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+        let ids: Vec<i64> = places.into_iter().map(|place| place.offset).collect();
+        let read = self.shared.store.read(move |tx| {
+            let ids = ids.clone();
+            Box::pin(async move {
+                let mut records = Vec::with_capacity(ids.len());
+                for id in ids {
+                    let page = tx.read_log(id - 1, &[topic.as_str()], 1, READ_BYTES).await?;
+                    records.extend(page.records.into_iter().filter(|record| record.id == id));
+                }
+                Ok::<_, store::Error>(records)
+            })
+        });
+        Ok(read.await.map_err(cannot("read records again"))?.into_iter().filter_map(delivery).collect())
+    }
 }
 
 /// One reader of the log.

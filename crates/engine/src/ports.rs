@@ -108,6 +108,10 @@ pub trait Broker: Debug + Send + Sync {
         topics: Vec<Topic>,
     ) -> Result<Box<dyn Subscription>, BrokerError>;
 
+    /// Reads records of a topic once more, from their places and in that order; those that it no longer has are left out. Moves
+    /// nobody's position.
+    async fn fetch(&self, topic: Topic, places: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError>;
+
     /// Why the bus cannot be used just now, as far as it is known without asking.
     fn trouble(&self) -> Option<&'static str> {
         None

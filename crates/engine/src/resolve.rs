@@ -57,7 +57,8 @@ pub(crate) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
             Some(report(tx, row, *phase, *correlation, reports).await?)
         }
         News::PhaseOutcome { phase, correlation, word, processed, failed } => {
-            let attempt = match attempt_of(row, *phase, *correlation) {
+            let attempt = match row.batch.attempt_of(*phase, *correlation) {
+                AttemptMatch::Ahead => return Err(Error::Refused(row.batch.too_early())),
                 AttemptMatch::Current(attempt) => attempt,
                 AttemptMatch::Older(_) | AttemptMatch::NotRunning => {
                     let old = Input::PhaseConcluded {
@@ -117,7 +118,8 @@ async fn report(
     correlation: Option<CorrelationId>,
     reports: &[EssayReport],
 ) -> Result<Input, Error> {
-    let attempt = match attempt_of(row, phase, correlation) {
+    let attempt = match row.batch.attempt_of(phase, correlation) {
+        AttemptMatch::Ahead => return Err(Error::Refused(row.batch.too_early())),
         // Of an attempt that is over a report changes no state, but its figures still complete the row of its essay.
         AttemptMatch::Current(attempt) | AttemptMatch::Older(attempt) => attempt,
         AttemptMatch::NotRunning => row.batch.record(phase).map_or(0, |record| record.attempt),
@@ -131,13 +133,4 @@ async fn report(
         failed: concluded.failed,
         stale: concluded.stale,
     })
-}
-
-/// Which attempt the news is about. A neighbour that echoes nothing is taken to speak of the present.
-fn attempt_of(row: &BatchRow, phase: Phase, correlation: Option<CorrelationId>) -> AttemptMatch {
-    match (correlation, row.batch.current()) {
-        (Some(correlation), _) => row.batch.attempt_of(phase, correlation),
-        (None, Some((at, attempt))) if at == phase => AttemptMatch::Current(attempt),
-        (None, _) => AttemptMatch::NotRunning,
-    }
 }

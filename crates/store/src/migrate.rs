@@ -33,10 +33,15 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0003_cheap_checks.sql"),
         postgres: include_str!("../migrations/postgres/0003_cheap_checks.sql"),
     },
+    Migration {
+        version: 4,
+        sqlite: include_str!("../migrations/sqlite/0004_early_news.sql"),
+        postgres: include_str!("../migrations/postgres/0004_early_news.sql"),
+    },
 ];
 
 /// The schema that this program writes.
-pub const SCHEMA: i64 = 3;
+pub const SCHEMA: i64 = 4;
 /// The oldest schema reader that can live beside it.
 pub const MIN_READER: i64 = 1;
 

@@ -1,48 +1,96 @@
-//! One record, read from its place.
+//! Single records, read again from their places.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use contract::Topic;
-use engine::ports::Delivery;
+use engine::ports::{Delivery, Placed};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::{Message as _, Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::consumer::delivery;
 use super::settings::KafkaSettings;
 
-/// How long one wait for the record may take.
+/// How long a record may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one wait for a record may take.
 const POLL: Duration = Duration::from_millis(100);
+/// Records that are read past on the way to the next place; beyond that, the reader goes there at once.
+const PASS_BY: i64 = 1_000;
 
-/// Reads the record at a place; none when the topic no longer has it. Joins no group and moves no position. Waits for the
-/// cluster on this thread.
+/// Reads the records at these places of a topic, in this order; those that the topic no longer has are left out. Joins no group
+/// and moves no position. Waits for the cluster on this thread.
 ///
 /// # Errors
 /// When the cluster does not answer in time.
-pub fn fetch(
-    settings: &KafkaSettings,
-    topic: Topic,
-    partition: i32,
-    offset: i64,
-    patience: Duration,
-) -> Result<Option<Delivery>, KafkaError> {
-    let began = Instant::now();
+pub fn fetch(settings: &KafkaSettings, topic: Topic, places: &[Placed]) -> Result<Vec<Delivery>, KafkaError> {
     let mut client = settings.consumer(engine::consumer::CONSUMER);
     client.remove("statistics.interval.ms");
     let client: BaseConsumer = client.create()?;
-    let (first, next) = client.fetch_watermarks(topic.as_str(), partition, patience)?;
-    if offset < first || offset >= next {
-        return Ok(None);
-    }
-    let mut place = TopicPartitionList::new();
-    place.add_partition_offset(topic.as_str(), partition, Offset::Offset(offset))?;
-    client.assign(&place)?;
-    while began.elapsed() < patience {
-        if let Some(message) = client.poll(POLL) {
-            // What stood there may be gone although its neighbours are not.
-            let message = message?;
-            return Ok((message.offset() == offset).then(|| delivery(&message)).flatten());
+    let mut partitions: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+    for place in places {
+        // A partition that Kafka cannot have holds nothing.
+        if let Ok(partition) = i32::try_from(place.partition) {
+            partitions.entry(partition).or_default().push(place.offset);
         }
     }
-    Err(KafkaError::MessageConsumption(rdkafka::error::RDKafkaErrorCode::OperationTimedOut))
+    let mut found = BTreeMap::new();
+    for (partition, mut offsets) in partitions {
+        offsets.sort_unstable();
+        let (first, next) = client.fetch_watermarks(topic.as_str(), partition, PATIENCE)?;
+        offsets.retain(|offset| (first..next).contains(offset));
+        let place = Partition { client: &client, topic, partition };
+        for delivery in place.read(&offsets)? {
+            found.insert((delivery.partition, delivery.offset), delivery);
+        }
+    }
+    Ok(places.iter().filter_map(|place| found.remove(&(place.partition, place.offset))).collect())
+}
+
+/// A partition that is read from more than one place.
+struct Partition<'a> {
+    client: &'a BaseConsumer,
+    topic: Topic,
+    partition: i32,
+}
+
+impl Partition<'_> {
+    /// The records at these offsets, which rise and are all below the end.
+    fn read(&self, offsets: &[i64]) -> Result<Vec<Delivery>, KafkaError> {
+        let mut found = Vec::with_capacity(offsets.len());
+        let mut reached = None;
+        let mut offsets = offsets.iter().copied().peekable();
+        while let Some(&offset) = offsets.peek() {
+            if reached.is_none_or(|reached| !(reached..=reached + PASS_BY).contains(&offset)) {
+                self.go_to(offset)?;
+            }
+            let record = self.next()?;
+            reached = Some(record.offset + 1);
+            // What stood at an offset may be gone although its neighbours are not.
+            while offsets.next_if(|offset| *offset < record.offset).is_some() {}
+            if offsets.next_if_eq(&record.offset).is_some() {
+                found.push(record);
+            }
+        }
+        Ok(found)
+    }
+
+    fn go_to(&self, offset: i64) -> Result<(), KafkaError> {
+        let mut place = TopicPartitionList::new();
+        place.add_partition_offset(self.topic.as_str(), self.partition, Offset::Offset(offset))?;
+        self.client.assign(&place)
+    }
+
+    fn next(&self) -> Result<Delivery, KafkaError> {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            if let Some(message) = self.client.poll(POLL)
+                && let Some(record) = delivery(&message?)
+            {
+                return Ok(record);
+            }
+        }
+        Err(KafkaError::MessageConsumption(rdkafka::error::RDKafkaErrorCode::OperationTimedOut))
+    }
 }

@@ -11,6 +11,7 @@ mod large;
 mod migrating;
 mod operators;
 mod promotion;
+mod restore;
 mod road;
 mod standby;
 mod topics;

@@ -7,7 +7,7 @@ use crate::phase::{Phase, PhaseSet};
 use crate::status::{BatchStatus, Verb};
 use crate::words::listed;
 
-/// Why an input is impossible for a batch. Old news is never refused.
+/// Why an input is impossible for a batch. Old news is never refused; news that is ahead of us is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no such batch.
@@ -86,6 +86,12 @@ pub enum Refusal {
         /// The phase.
         phase: Phase,
     },
+    /// News of something that the batch has not begun. Such news is heard by a database that was restored from a backup.
+    #[error("the batch has not begun what this is about; it may have, once it is past revision {revision}")]
+    TooEarly {
+        /// The revision of the batch.
+        revision: i64,
+    },
     /// Not now.
     #[error("{verb} is not possible now; {standing}")]
     WrongStage {
@@ -119,7 +125,8 @@ impl Refusal {
             | Self::SingleEssay { .. }
             | Self::AlreadyDone { .. }
             | Self::NeighbourCannotRetry { .. }
-            | Self::NothingToRetry { .. } => {}
+            | Self::NothingToRetry { .. }
+            | Self::TooEarly { .. } => {}
         }
         self
     }
@@ -141,6 +148,7 @@ impl Refusal {
             Self::NotOpen { .. } => "not_open",
             Self::NeighbourCannotRetry { .. } => "neighbour_cannot_retry",
             Self::NothingToRetry { .. } => "nothing_to_retry",
+            Self::TooEarly { .. } => "too_early",
             Self::WrongStage { .. } => "wrong_stage",
         }
     }

@@ -91,7 +91,11 @@ pub(super) fn decide(step: &mut Step<'_>, open: bool, pending: u32, input: Input
         Input::Retry { .. } => Err(Refusal::not_now(Verb::Retry, &step.batch)),
         // Whoever will be told of the batch has not been told yet.
         Input::NeighboursReplaced => Ok(Reason::Unchanged),
-        // Nothing has been sent yet that could bring this, and no timer is set.
+        // Nothing has been sent yet that could bring this.
+        Input::Registered if step.batch.kind == Kind::Class && step.settings.registration => {
+            Err(step.batch.too_early())
+        }
+        // No timer is set, and of what we register nowhere nobody confirms anything.
         Input::Registered | Input::DeadlinePassed(_) => Ok(Reason::OldNews),
         Input::EssaysReported { succeeded, failed, stale, .. } => {
             Ok(step.late(succeeded.saturating_add(failed).saturating_add(stale)))

@@ -8,13 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use contract::{
-    ElsBatchPhaseOutcome, Envelope, EssayRef, Payload, PhaseName, Source, SpellcheckPhaseCompleted,
-    SpellcheckReport, Topic, Verdict,
+    BatchContentProvisioningCompleted, CourseCode, ElsBatchPhaseOutcome, Envelope, EssayRef, Payload,
+    PhaseName, Source, SpellcheckPhaseCompleted, SpellcheckReport, Topic, Verdict,
 };
 use domain::{BatchId, CorrelationId, EssayId, Phase};
 use engine::ports::{Broker as _, Clock as _, ManualClock, Record, Subscription};
 use engine::{
-    Applied, Cause, Crash, Engine, LocalBroker, News, Origin, Settings, Submission, consumer, timers,
+    Applied, Cause, Crash, Engine, LocalBroker, News, Origin, Settings, Submission, consumer, redrive, timers,
 };
 use store::{DeadLetter, StatusRow, Store};
 use uuid::Uuid;
@@ -53,16 +53,27 @@ impl Desk {
         self.store.close().await;
     }
 
-    /// A class whose texts are stored, told to the lifecycle service.
-    pub(crate) async fn registering(&self, essays: u16, phases: &[Phase]) -> BatchId {
+    /// A class whose texts are on their way.
+    pub(crate) async fn storing(&self, essays: u16, phases: &[Phase]) -> BatchId {
         let id = self.engine.new_batch_id(None).unwrap();
         let texts = (0..essays).map(|_| Bytes::from_static(b"An essay."));
         let submission = Submission { phases: phases.to_vec(), ..submission(id, texts) };
         self.engine.submit(submission).await.unwrap();
+        id
+    }
+
+    /// A class whose texts are stored, told to the lifecycle service.
+    pub(crate) async fn registering(&self, essays: u16, phases: &[Phase]) -> BatchId {
+        let id = self.storing(essays, phases).await;
+        self.texts_stored(id, essays).await;
+        id
+    }
+
+    /// The Content Service has all texts of a batch.
+    pub(crate) async fn texts_stored(&self, id: BatchId, essays: u16) {
         let stored =
             (0..essays).map(|n| (EssayId::new(id, n), format!("text-{n}").parse().unwrap(), 9)).collect();
         self.news(id, News::TextsStored { stored, refused: Vec::new() }).await;
-        id
     }
 
     /// A class whose first phase is at work.
@@ -104,6 +115,11 @@ impl Desk {
     /// Lets the consumer deal with what is on the bus.
     pub(crate) async fn listen(&mut self) -> Result<(), consumer::Stopped> {
         consumer::turn(&self.engine, self.reader.as_mut()).await
+    }
+
+    /// Deals with news that came too early and whose time may have come; says with how many pieces.
+    pub(crate) async fn redrive(&self) -> usize {
+        redrive::turn(&self.engine, &self.broker).await.unwrap()
     }
 
     /// The bus hands everything out again, as after a crash before any position was written.
@@ -214,6 +230,25 @@ pub(crate) fn outcome(
     let failed: Vec<_> = bad.iter().map(|essay| essay.as_uuid()).collect();
     let payload = ElsBatchPhaseOutcome::new(batch.as_uuid(), phase, &processed, &failed, thread.0);
     wrap(Topic::BatchPhaseOutcome, batch, phase.as_str(), thread, "", payload)
+}
+
+/// The lifecycle service's word that it has every text of a batch.
+pub(crate) fn provisioned(batch: BatchId, essays: &[EssayId]) -> Record {
+    let thread = correlation(batch);
+    let texts =
+        essays.iter().map(|essay| EssayRef { essay_id: essay.as_uuid(), text_storage_id: "text".to_owned() });
+    let (texts, expected) = (texts.collect::<Vec<_>>(), u32::try_from(essays.len()).unwrap());
+    let (topic, course) = (Topic::BatchContentProvisioningCompleted, CourseCode::Eng5);
+    let payload = BatchContentProvisioningCompleted::new(
+        batch.as_uuid(),
+        &texts,
+        expected,
+        course,
+        "caller",
+        thread.0,
+        noon(),
+    );
+    wrap(topic, batch, "provisioned", thread, "", payload)
 }
 
 fn wrap<T: Payload>(

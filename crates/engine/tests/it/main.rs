@@ -6,6 +6,7 @@ mod bus;
 mod crashes;
 mod deadlines;
 mod desk;
+mod redrive;
 mod relay;
 mod road;
 mod storing;

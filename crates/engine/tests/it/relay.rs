@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contract::Topic;
 use domain::Phase;
-use engine::ports::{Broker, BrokerError, Clock, Placed, Record, SendError, Subscription};
+use engine::ports::{Broker, BrokerError, Clock, Delivery, Placed, Record, SendError, Subscription};
 use engine::relay::Relay;
 use engine::{CrashPoint, Engine, Shards};
 use futures::future::BoxFuture;
@@ -59,6 +59,10 @@ impl Broker for Scripted {
     }
 
     async fn subscribe(&self, _: &'static str, _: Vec<Topic>) -> Result<Box<dyn Subscription>, BrokerError> {
+        panic!("a relay sends")
+    }
+
+    async fn fetch(&self, _: Topic, _: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
         panic!("a relay sends")
     }
 }

@@ -71,6 +71,7 @@ async fn batches_applied_events_and_what_was_set_aside_are_read_each_once() {
                     error_code: "not_json".to_owned(),
                     value_sha256: vec![1],
                     at: noon(),
+                    after_revision: None,
                 };
                 tx.set_aside(&letter).await?;
             }

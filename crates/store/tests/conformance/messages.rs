@@ -7,7 +7,7 @@ use store::{DeadLetter, Error, InboxKey, Lane, OutboxDepth, OutboxRow, Sent, Sha
 use uuid::Uuid;
 
 use crate::databases::on_each;
-use crate::samples::id;
+use crate::samples::{batch, id, new_batch, owner};
 use crate::unit;
 
 pub(crate) fn message(number: u128, key: &str, key_seq: i64) -> OutboxRow {
@@ -197,6 +197,7 @@ async fn a_message_set_aside_is_found_and_dropped_by_its_place() {
                 error_code: "not_json".to_owned(),
                 value_sha256: vec![7; 32],
                 at: crate::databases::noon(),
+                after_revision: None,
             };
             tx.set_aside(&letter).await?;
             assert_eq!(tx.dead_letter("bos", "topic", 3, 7).await?, Some(letter));
@@ -206,6 +207,40 @@ async fn a_message_set_aside_is_found_and_dropped_by_its_place() {
             assert!(tx.drop_dead_letter("bos", "topic", 3, 7).await?);
             assert!(!tx.drop_dead_letter("bos", "topic", 3, 7).await?);
             assert_eq!(tx.dead_letter_depth().await?, Waiting::default());
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_came_too_early_is_due_once_its_batch_is_past_the_revision_it_waits_for() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            tx.insert_batch(&batch(1, 3), &new_batch(owner())).await?;
+            let letter = |off, after_revision| DeadLetter {
+                consumer: "bos".to_owned(),
+                topic: "topic".to_owned(),
+                part: 0,
+                off,
+                event_id: None,
+                batch_id: Some(id(1)),
+                error_code: "too_early".to_owned(),
+                value_sha256: vec![7; 32],
+                at: crate::databases::noon(),
+                after_revision,
+            };
+            let revision = batch(1, 3).revision;
+            for aside in [letter(1, Some(revision)), letter(2, Some(revision - 1)), letter(3, None)] {
+                tx.set_aside(&aside).await?;
+            }
+            assert_eq!(tx.due_dead_letters("bos", 9).await?, [letter(2, Some(revision - 1))]);
+            assert_eq!(tx.due_dead_letters("other", 9).await?, []);
+
+            tx.stays_aside(&letter(2, Some(revision))).await?;
+            assert_eq!(tx.due_dead_letters("bos", 9).await?, []);
+            assert_eq!(tx.dead_letter("bos", "topic", 0, 2).await?, Some(letter(2, Some(revision))));
+            tx.stays_aside(&letter(4, Some(0))).await?;
+            assert_eq!(tx.dead_letter("bos", "topic", 0, 4).await?, None, "what was dropped stays dropped");
         });
     })
     .await;
@@ -225,6 +260,7 @@ async fn a_message_is_set_aside_once_and_by_its_place() {
                 error_code: "undecodable".to_owned(),
                 value_sha256: vec![7; 32],
                 at: crate::databases::noon(),
+                after_revision: None,
             };
             assert!(tx.set_aside(&letter(1)).await?);
             assert!(!tx.set_aside(&letter(1)).await?);

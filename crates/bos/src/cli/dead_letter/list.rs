@@ -28,6 +28,8 @@ struct Row {
     set_aside_at: DateTime<Utc>,
     event_id: Option<Uuid>,
     batch_id: Option<Uuid>,
+    /// It is dealt with again by itself once the batch is past this revision.
+    after_revision: Option<i64>,
 }
 
 impl From<DeadLetter> for Row {
@@ -38,6 +40,7 @@ impl From<DeadLetter> for Row {
             set_aside_at: letter.at,
             event_id: letter.event_id,
             batch_id: letter.batch_id.map(domain::BatchId::as_uuid),
+            after_revision: letter.after_revision,
         }
     }
 }

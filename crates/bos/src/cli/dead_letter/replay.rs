@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use engine::consumer::{self, Dealt};
+use engine::consumer;
 use engine::ports::SystemClock;
-use engine::{Applied, Crash, Engine};
+use engine::{Applied, Crash, Dealt, Engine};
 use serde::Serialize;
 use store::Store;
 
@@ -87,7 +87,7 @@ async fn replay(config: &Config, store: &Store, engine: &Engine, place: Place) -
     let dealt =
         consumer::replay(engine, delivery).await.with_context(|| format!("{place} cannot be dealt with"))?;
     Ok(match dealt {
-        Dealt::Unusable { code } => row("unusable", Some(code), false),
+        Dealt::Unusable(why) => row("unusable", Some(why.code), false),
         // Whoever set it aside took it for ours: that it is not, an operator should decide.
         Dealt::Applied(applied @ Applied::Foreign) => row(applied.label(), None, false),
         Dealt::Applied(applied) => row(applied.label(), None, place.forget(store).await?),

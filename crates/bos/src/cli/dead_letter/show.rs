@@ -177,6 +177,7 @@ mod tests {
             error_code: "wrong_type".to_owned(),
             value_sha256: vec![1; 32],
             at: DateTime::UNIX_EPOCH,
+            after_revision: None,
         };
         let place = "huleedu.els.batch.phase.outcome.v1/3/7".parse().unwrap();
         let shown = shown(place, letter, Some(delivery));

@@ -85,6 +85,7 @@ mod tests {
             Refusal::AlreadyDone { phases: vec![Phase::Nlp] },
             Refusal::NeighbourCannotRetry { phase: Phase::Nlp },
             Refusal::NothingToRetry { phase: Phase::Nlp },
+            Refusal::TooEarly { revision: 3 },
         ];
         for refusal in refusals {
             let code = refusal.code();

@@ -158,6 +158,8 @@ codes! {
     NeighbourCannotRetry = "neighbour_cannot_retry", 409, Final, "The lifecycle service cannot retry";
     /// There is nothing to retry.
     NothingToRetry = "nothing_to_retry", 409, Final, "There is nothing to retry";
+    /// Not begun yet.
+    TooEarly = "too_early", 409, Retryable, "Not begun yet";
     /// The Idempotency-Key is malformed.
     IdempotencyKeyMalformed = "idempotency_key_malformed", 400, Final, "The Idempotency-Key is malformed";
     /// The Idempotency-Key was used for another request.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::http::StatusCode;
 use contract::Topic;
 use engine::News;
-use engine::ports::{Broker, BrokerError, Placed, Record, SendError, Subscription};
+use engine::ports::{Broker, BrokerError, Delivery, Placed, Record, SendError, Subscription};
 use futures::future::BoxFuture;
 use serde_json::json;
 
@@ -32,6 +32,10 @@ impl Broker for Switch {
 
     async fn subscribe(&self, _: &'static str, _: Vec<Topic>) -> Result<Box<dyn Subscription>, BrokerError> {
         Err(BrokerError { doing: "subscribe", source: "nobody reads here".into() })
+    }
+
+    async fn fetch(&self, _: Topic, _: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+        Err(BrokerError { doing: "fetch", source: "nobody reads here".into() })
     }
 
     fn trouble(&self) -> Option<&'static str> {

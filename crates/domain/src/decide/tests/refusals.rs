@@ -108,10 +108,29 @@ fn news_is_matched_to_its_attempt_by_the_correlation_id() {
     let batch = after(failed.chain([retry(Spellcheck, 1, false)]));
     let own = batch.correlation_id;
     let second = own.for_attempt(2, Spellcheck, 2);
-    assert_eq!(batch.attempt_of(Spellcheck, second), AttemptMatch::Current(2));
-    assert_eq!(batch.attempt_of(Spellcheck, own), AttemptMatch::Older(1));
-    assert_eq!(batch.attempt_of(Spellcheck, second.for_attempt(9, Nlp, 9)), AttemptMatch::Current(2));
-    assert_eq!(batch.attempt_of(Nlp, own), AttemptMatch::NotRunning);
+    assert_eq!(batch.attempt_of(Spellcheck, Some(second)), AttemptMatch::Current(2));
+    assert_eq!(batch.attempt_of(Spellcheck, None), AttemptMatch::Current(2));
+    assert_eq!(batch.attempt_of(Spellcheck, Some(own)), AttemptMatch::Older(1));
+    let unknown = second.for_attempt(9, Nlp, 9);
+    assert_eq!(batch.attempt_of(Spellcheck, Some(unknown)), AttemptMatch::Current(2));
+    for over in [Some(own), Some(unknown), None] {
+        assert_eq!(batch.attempt_of(Nlp, over), AttemptMatch::NotRunning);
+    }
+}
+
+#[test]
+fn news_of_an_attempt_that_has_not_begun_is_told_from_old_news() {
+    let running = after(at_work());
+    let own = running.correlation_id;
+    for early in [Some(own), Some(own.for_attempt(9, Nlp, 9)), None] {
+        assert_eq!(running.attempt_of(Nlp, early), AttemptMatch::Ahead);
+    }
+    let ended = after(at_work().into_iter().chain([outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]));
+    let of_the_next_run = own.for_attempt(2, Spellcheck, 2);
+    assert_eq!(ended.attempt_of(Spellcheck, Some(of_the_next_run)), AttemptMatch::Ahead);
+    assert_eq!(running.attempt_of(Spellcheck, Some(of_the_next_run)), AttemptMatch::Ahead);
+    assert_eq!(ended.attempt_of(Spellcheck, Some(own)), AttemptMatch::NotRunning);
+    assert_eq!(ended.attempt_of(AiFeedback, Some(own)), AttemptMatch::Ahead);
 }
 
 #[test]
