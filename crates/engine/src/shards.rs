@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::ports::Clock;
 use crate::{Error, Settings, metrics};
 
+/// How long after a lease has run out somebody looks whether it was renewed.
+const AFTERWARDS: Duration = Duration::from_millis(100);
+
 /// The shards leased by this process, for the tasks that work them.
 #[derive(Debug, Clone)]
 pub struct Shards {
@@ -45,8 +48,9 @@ impl Shards {
                 if let Err(error) = leases.turn().await {
                     tracing::warn!(%error, "leases could not be renewed");
                 }
+                let pause = leases.next_end.map_or(renewal, |end| renewal.min(end + AFTERWARDS));
                 tokio::select! {
-                    () = clock.sleep(renewal) => {}
+                    () = clock.sleep(pause) => {}
                     () = end.cancelled() => break,
                 }
             }
@@ -93,6 +97,8 @@ pub struct Leases {
     clock: Arc<dyn Clock>,
     held: Vec<Lease>,
     owned: watch::Sender<Owned>,
+    /// How long after the last turn the first lease of another process runs out, unless it is renewed.
+    next_end: Option<Duration>,
 }
 
 impl Leases {
@@ -100,7 +106,18 @@ impl Leases {
     pub fn new(store: Store, replica: String, settings: &Settings, clock: Arc<dyn Clock>) -> (Shards, Self) {
         let (sender, owned) = watch::channel(Owned::default());
         let handle = Shards { owned, clock: Arc::clone(&clock) };
-        (handle, Self { store, replica, ttl: settings.lease, clock, held: Vec::new(), owned: sender })
+        (
+            handle,
+            Self {
+                store,
+                replica,
+                ttl: settings.lease,
+                clock,
+                held: Vec::new(),
+                owned: sender,
+                next_end: None,
+            },
+        )
     }
 
     /// Renews what is held and claims up to a fair share of the rest.
@@ -109,12 +126,14 @@ impl Leases {
     /// When the store does not answer; what is held runs on until its time is out.
     pub async fn turn(&mut self) -> Result<(), Error> {
         let asked_at = self.clock.monotonic();
+        self.next_end = None;
         let turn = turn(&self.store, &self.replica, self.ttl, self.held.clone()).await?;
         metrics::leases(turn.held.len(), turn.live, turn.taken_over);
         if turn.taken_over > 0 {
             tracing::warn!(shards = turn.taken_over, "taken over from a process that is silent");
         }
         self.held = turn.held;
+        self.next_end = turn.next_end;
         let shards = self.held.iter().map(|lease| lease.shard).collect();
         self.owned.send_replace(Owned { shards, renewed_at: asked_at, lease: self.ttl });
         Ok(())
@@ -133,6 +152,7 @@ struct Turn {
     live: i64,
     /// Leases that another process had let run out.
     taken_over: usize,
+    next_end: Option<Duration>,
 }
 
 async fn turn(store: &Store, replica: &str, ttl: Duration, held: Vec<Lease>) -> Result<Turn, Error> {
@@ -154,7 +174,8 @@ async fn turn(store: &Store, replica: &str, ttl: Duration, held: Vec<Lease>) -> 
                 }
                 let surplus = held.split_off(held.len().min(fair));
                 tx.release_leases(&replica, &surplus).await?;
-                Ok(Turn { held, live, taken_over })
+                let next_end = tx.next_lease_end(&replica).await?;
+                Ok(Turn { held, live, taken_over, next_end })
             })
         })
         .await

@@ -58,6 +58,12 @@ const SHARING: Sql = Sql::both(
     "SELECT CAST(count(*) AS BIGINT), CAST(count(*) FILTER (WHERE lease_until >= $1) AS BIGINT) FROM leases",
 );
 
+const NEXT_END: Sql = Sql::both(
+    "leases",
+    "see when a lease runs out",
+    "SELECT min(lease_until) FROM leases WHERE (owner IS NULL OR owner <> $1) AND lease_until >= $2",
+);
+
 const RENEW: Sql = Sql::each(
     "leases",
     "renew leases",
@@ -135,6 +141,14 @@ impl Tx {
             Ok(Lease { shard: row.get(0)?, epoch: row.get(1)? })
         })
         .await
+    }
+
+    /// How long until the first lease of another process runs out, unless it is renewed until then.
+    pub async fn next_lease_end(&mut self, owner: &str) -> Result<Option<Duration>, Error> {
+        let now = self.now();
+        let end: Option<DateTime<Utc>> =
+            self.one(NEXT_END, params![owner, now], |row| row.get(0)).await?.flatten();
+        Ok(end.map(|end| (end - now).to_std().unwrap_or_default()))
     }
 
     /// Says that this process lives.

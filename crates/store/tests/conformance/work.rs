@@ -112,6 +112,8 @@ async fn on_postgres_a_held_lease_is_not_claimed_by_another_and_shards_are_share
         unit!(store, |tx| {
             assert_eq!(tx.shards().await?, 64);
             assert_eq!(tx.claim_leases("one", MINUTE, 32).await?.leases.len(), 32);
+            assert_eq!(tx.next_lease_end("one").await?, None, "nobody else holds any");
+            assert_eq!(tx.next_lease_end("two").await?, Some(MINUTE));
             assert_eq!(tx.claim_leases("two", MINUTE, 64).await?.leases.len(), 32);
             assert!(tx.claim_leases("three", MINUTE, 64).await?.leases.is_empty());
         });
