@@ -226,7 +226,7 @@ impl Tx {
             batch.updated_at,
             batch.ended_at,
         ];
-        self.exec(INSERT, values).await.map(drop)
+        self.exec_along(INSERT, values).await
     }
 
     /// Stores batches, each as the revision after the one that it was read at. [`Error::Conflict`] without a source when one

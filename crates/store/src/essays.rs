@@ -216,7 +216,7 @@ impl Tx {
                 Param::from(0_u32),
             ]
         });
-        self.insert_many(INSERT, "", rows).await.map(drop)
+        self.insert_many_along(INSERT, "", rows).await
     }
 
     /// Records where texts are stored and how many bytes they have, for essays that had none yet. Says how many rows

@@ -27,7 +27,7 @@ impl Tx {
     /// Stores the labels of a new batch.
     pub async fn insert_labels(&mut self, batch: BatchId, labels: &Labels) -> Result<(), Error> {
         let rows = labels.iter().map(|(key, value)| [batch.into(), Param::from(key), Param::from(&value.0)]);
-        self.insert_many(INSERT, "", rows).await.map(drop)
+        self.insert_many_along(INSERT, "", rows).await
     }
 
     /// The labels of an owner's batch. A stranger gets none.

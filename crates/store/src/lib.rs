@@ -31,6 +31,7 @@ mod private;
 pub mod promotion;
 mod prune;
 mod reads;
+mod riders;
 mod sqlite;
 mod sqlx;
 mod staged_texts;

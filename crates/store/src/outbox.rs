@@ -182,8 +182,8 @@ const DEPTH: Sql = Sql::both(
 );
 
 impl Tx {
-    /// Puts messages into the outbox. One that is there already, by its event id, is left as it is. Says how many are new.
-    pub async fn enqueue<M: Borrow<OutboxRow> + Sync>(&mut self, messages: &[M]) -> Result<u64, Error> {
+    /// Puts messages into the outbox. One that is there already, by its event id, is left as it is.
+    pub async fn enqueue<M: Borrow<OutboxRow> + Sync>(&mut self, messages: &[M]) -> Result<(), Error> {
         let now = self.now();
         let rows = messages.iter().map(Borrow::borrow).map(|m| {
             [
@@ -199,7 +199,7 @@ impl Tx {
                 now.into(),
             ]
         });
-        self.insert_many(ENQUEUE, ENQUEUE_ONCE, rows).await
+        self.insert_many_along(ENQUEUE, ENQUEUE_ONCE, rows).await
     }
 
     /// The first pending message of each ordering key of these shards, from each one's row `low` on: at most `of_one` of a

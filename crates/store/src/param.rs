@@ -97,10 +97,10 @@ impl rusqlite::ToSql for Param<'_> {
 
 /// The parameters in the form that sqlx binds.
 pub(crate) fn pg_arguments<'a>(
+    arguments: &mut PgArguments,
     doing: &'static str,
     params: impl IntoIterator<Item = &'a Param<'a>>,
-) -> Result<PgArguments, Error> {
-    let mut arguments = PgArguments::default();
+) -> Result<(), Error> {
     for param in params {
         match param {
             Param::Int(v) => arguments.add(*v),
@@ -116,21 +116,22 @@ pub(crate) fn pg_arguments<'a>(
         }
         .map_err(|source| Error::Refused { doing, source: std::sync::Arc::from(source) })?;
     }
-    Ok(arguments)
+    Ok(())
 }
 
 /// The `fixed` parameters, then the rows as one array per column. A column holds one kind of value.
 pub(crate) fn pg_columns<const N: usize>(
+    arguments: &mut PgArguments,
     doing: &'static str,
     fixed: &[Param<'_>],
     rows: &[[Param<'_>; N]],
-) -> Result<PgArguments, Error> {
+) -> Result<(), Error> {
     macro_rules! array {
         ($column:expr, $variant:ident) => {
             $column.map(|p| if let Param::$variant(v) = p { *v } else { None }).collect::<Vec<_>>()
         };
     }
-    let mut arguments = pg_arguments(doing, fixed)?;
+    pg_arguments(arguments, doing, fixed)?;
     // Each value comes with its length. A buffer that grows as it is filled is copied again and again.
     arguments.reserve(N, rows.iter().flatten().map(|value| value.size() + 4).sum());
     for at in 0..N {
@@ -146,7 +147,7 @@ pub(crate) fn pg_columns<const N: usize>(
         }
         .map_err(|source| Error::Refused { doing, source: std::sync::Arc::from(source) })?;
     }
-    Ok(arguments)
+    Ok(())
 }
 
 /// One row of an answer. Columns are read by position; a value of another type is [`Error::Corrupt`].

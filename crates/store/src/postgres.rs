@@ -16,11 +16,12 @@ use crate::health::{self, Health};
 use crate::migrate;
 use crate::partitions::{self, Upkeep};
 use crate::postgres::primary::Primary;
+use crate::riders::Riders;
 use crate::sqlite::Lane;
 use crate::sqlx;
 use crate::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use crate::sqlx::{Connection as _, Row as _};
-use crate::tx::{Tx, TxInner};
+use crate::tx::{Tx, TxInner, alone};
 
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -233,7 +234,7 @@ async fn begin(pool: &PgPool, text: &'static str) -> Result<Tx, Error> {
         let connection = pool.acquire().await.map_err(|e| Error::postgres("begin", e))?;
         let mut open = Open(Some(connection));
         match sqlx::raw_sql(text).fetch_one(open.connection()?).await.and_then(|row| row.try_get(0)) {
-            Ok(now) => return Ok(Tx { inner: TxInner::Postgres(open), now }),
+            Ok(now) => return Ok(Tx { inner: TxInner::Postgres(open, Riders::default()), now }),
             Err(error) if dead > 0 && is_of_connection(&error) => dead -= 1,
             Err(error) => return Err(Error::postgres("begin", error)),
         }
@@ -248,7 +249,10 @@ fn is_of_connection(error: &sqlx::Error) -> bool {
 }
 
 async fn finish(tx: Tx, keep: bool) -> Result<(), Error> {
-    let TxInner::Postgres(mut open) = tx.inner else { return Ok(()) };
+    let TxInner::Postgres(mut open, mut riders) = tx.inner else { return Ok(()) };
+    if keep {
+        alone(&mut open, &mut riders).await?;
+    }
     let (doing, text) = if keep { ("commit", "COMMIT") } else { ("roll back", "ROLLBACK") };
     sqlx::raw_sql(text).execute(open.connection()?).await.map_err(|e| Error::postgres(doing, e))?;
     // Outside a transaction again: the pool may have it.

@@ -133,7 +133,7 @@ impl Tx {
     /// SQLite: deletes records of the local log that every consumer has passed and that are older than `before`, at most
     /// `limit`. Says how many.
     pub async fn prune_log(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64, Error> {
-        if matches!(self.inner, TxInner::Postgres(_)) {
+        if matches!(self.inner, TxInner::Postgres(..)) {
             // There is no embedded log.
             return Ok(0);
         }

@@ -12,6 +12,6 @@ pub(crate) use sqlx_core::query_as::query_as;
 pub(crate) use sqlx_core::query_scalar::query_scalar;
 pub(crate) use sqlx_core::raw_sql::raw_sql;
 pub(crate) use sqlx_core::row::Row;
-pub(crate) use sqlx_core::sql_str::AssertSqlSafe;
+pub(crate) use sqlx_core::sql_str::{AssertSqlSafe, SqlSafeStr, SqlStr};
 pub(crate) use sqlx_core::types;
 pub(crate) use sqlx_postgres::{self as postgres, PgConnection, PgPool, Postgres};

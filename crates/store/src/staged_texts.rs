@@ -134,7 +134,7 @@ impl Tx {
             };
             [shard.into(), batch.into(), (*essay).into(), now.into(), Param::from(0_u32), reference, body]
         });
-        self.insert_many(INSERT, "", rows).await.map(drop)
+        self.insert_many_along(INSERT, "", rows).await
     }
 
     /// The staged texts of these shards that are due, oldest batch first: at most `limit_rows`, and of those as many as fit
@@ -174,14 +174,9 @@ impl Tx {
         self.exec_many(POSTPONE, fixed, &keys(essays)).await.map(drop)
     }
 
-    /// Deletes staged texts. Says how many there were.
-    pub async fn drop_staged(
-        &mut self,
-        shard: i64,
-        batch: BatchId,
-        essays: &[EssayId],
-    ) -> Result<u64, Error> {
-        self.exec_many(DROP, params![shard, batch], &keys(essays)).await
+    /// Deletes staged texts.
+    pub async fn drop_staged(&mut self, shard: i64, batch: BatchId, essays: &[EssayId]) -> Result<(), Error> {
+        self.exec_many_along(DROP, params![shard, batch], &keys(essays)).await
     }
 
     /// Deletes every staged text of a batch. Says how many there were.

@@ -54,7 +54,7 @@ impl Tx {
                 line.correlation_id.into(),
             ]
         });
-        self.insert_many(INSERT, "", rows).await.map(drop)
+        self.insert_many_along(INSERT, "", rows).await
     }
 
     /// The revisions of an owner's batch after `after`, oldest first. A stranger gets none.

@@ -96,7 +96,7 @@ impl Tx {
                 (*due_at).into(),
             ]
         });
-        self.insert_many(SET, IN_PLACE, rows).await.map(drop)
+        self.insert_many_along(SET, IN_PLACE, rows).await
     }
 
     /// Clears the timers of these shards, batches and kinds, as far as they are set.
@@ -105,7 +105,7 @@ impl Tx {
             [(*shard).into(), (*batch).into(), kind.as_str().into()]
         };
         let rows: Vec<_> = timers.iter().map(row).collect();
-        self.exec_many(CLEAR, &[], &rows).await.map(drop)
+        self.exec_many_along(CLEAR, &[], &rows).await
     }
 
     /// Clears a timer that has fired; false when it is not there any more, or was set anew since it was read.

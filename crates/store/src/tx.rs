@@ -11,8 +11,9 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::param::{Param, Row, RowInner, pg_arguments, pg_columns};
+use crate::param::{Param, Row, RowInner, pg_columns};
 use crate::postgres::Open;
+use crate::riders::{Riders, Statement, values};
 use crate::sqlx;
 
 /// A statement: what it does (for errors), the table it is about, and its text in each database's words.
@@ -77,14 +78,14 @@ pub struct Tx {
 
 pub(crate) enum TxInner {
     Sqlite(Connection),
-    Postgres(Open),
+    Postgres(Open, Riders),
 }
 
 impl std::fmt::Debug for Tx {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.inner {
             TxInner::Sqlite(_) => "Tx(SQLite)",
-            TxInner::Postgres(_) => "Tx(PostgreSQL)",
+            TxInner::Postgres(..) => "Tx(PostgreSQL)",
         })
     }
 }
@@ -110,13 +111,10 @@ impl Tx {
     pub(crate) async fn exec(&mut self, sql: Sql, params: &[Param<'_>]) -> Result<u64, Error> {
         match &mut self.inner {
             TxInner::Sqlite(conn) => sqlite_exec(conn, sql, params),
-            TxInner::Postgres(tx) => {
-                let arguments = pg_arguments(sql.doing, params)?;
-                sqlx::query_with(sql.postgres, arguments)
-                    .execute(tx.connection()?)
-                    .await
-                    .map(|done| done.rows_affected())
-                    .map_err(|e| Error::postgres(sql.doing, e))
+            TxInner::Postgres(tx, riders) => {
+                apart(tx, riders, sql).await?;
+                let statement = riders.board(sql.postgres.into(), values(sql.doing, params))?;
+                execute(tx, sql, statement).await
             }
         }
     }
@@ -141,12 +139,41 @@ impl Tx {
                     Ok(changed + n as u64)
                 })
             }
-            TxInner::Postgres(_) if rows.is_empty() => Ok(0),
-            TxInner::Postgres(tx) => sqlx::query_with(sql.postgres, pg_columns(sql.doing, fixed, rows)?)
-                .execute(tx.connection()?)
-                .await
-                .map(|done| done.rows_affected())
-                .map_err(|e| Error::postgres(sql.doing, e)),
+            TxInner::Postgres(..) if rows.is_empty() => Ok(0),
+            TxInner::Postgres(tx, riders) => {
+                apart(tx, riders, sql).await?;
+                let values = |arguments: &mut _| pg_columns(arguments, sql.doing, fixed, rows);
+                let statement = riders.board(sql.postgres.into(), values)?;
+                execute(tx, sql, statement).await
+            }
+        }
+    }
+
+    /// As [`Tx::exec`], for rows that nobody counts: on PostgreSQL in the round trip of what comes next.
+    pub(crate) async fn exec_along(&mut self, sql: Sql, params: &[Param<'_>]) -> Result<(), Error> {
+        match &mut self.inner {
+            TxInner::Sqlite(conn) => sqlite_exec(conn, sql, params).map(drop),
+            TxInner::Postgres(tx, riders) => {
+                apart(tx, riders, sql).await?;
+                riders.take_on::<0>(sql, sql.postgres, params, &[])
+            }
+        }
+    }
+
+    /// As [`Tx::exec_many`], for rows that nobody counts: on PostgreSQL in the round trip of what comes next.
+    pub(crate) async fn exec_many_along<'p, const N: usize>(
+        &mut self,
+        sql: Sql,
+        fixed: &[Param<'p>],
+        rows: &[[Param<'p>; N]],
+    ) -> Result<(), Error> {
+        match &mut self.inner {
+            TxInner::Sqlite(_) => self.exec_many(sql, fixed, rows).await.map(drop),
+            TxInner::Postgres(..) if rows.is_empty() => Ok(()),
+            TxInner::Postgres(tx, riders) => {
+                apart(tx, riders, sql).await?;
+                riders.take_on(sql, sql.postgres, fixed, rows)
+            }
         }
     }
 
@@ -167,9 +194,12 @@ impl Tx {
                 }
                 Ok(values)
             }
-            TxInner::Postgres(_) if rows.is_empty() => Ok(Vec::new()),
-            TxInner::Postgres(tx) => {
-                let found = sqlx::query_with(sql.postgres, pg_columns(sql.doing, fixed, rows)?)
+            TxInner::Postgres(..) if rows.is_empty() => Ok(Vec::new()),
+            TxInner::Postgres(tx, riders) => {
+                alone(tx, riders).await?;
+                let values = |arguments: &mut _| pg_columns(arguments, sql.doing, fixed, rows);
+                let (text, arguments) = riders.board(sql.postgres.into(), values)?;
+                let found = sqlx::query_with(text, arguments)
                     .fetch_all(tx.connection()?)
                     .await
                     .map_err(|e| Error::postgres(sql.doing, e))?;
@@ -239,23 +269,38 @@ impl Tx {
                 }
                 Ok(inserted as u64)
             }
-            TxInner::Postgres(tx) => {
+            TxInner::Postgres(tx, riders) => {
                 let rows: Vec<_> = rows.into_iter().collect();
-                let head = sql.postgres.split_once("VALUES").map_or(sql.postgres, |(head, _)| head);
                 let mut inserted = 0;
                 for chunk in chunks(&rows) {
-                    let Some(row) = chunk.first() else { continue };
-                    let text = insert_columns(head, row, tail);
-                    let arguments = pg_columns(sql.doing, &[], chunk)?;
-                    inserted += sqlx::query_with(sqlx::AssertSqlSafe(text), arguments)
-                        .execute(tx.connection()?)
-                        .await
-                        .map_err(|e| Error::postgres(sql.doing, e))?
-                        .rows_affected();
+                    let Some(text) = insert_columns(sql, chunk, tail) else { continue };
+                    apart(tx, riders, sql).await?;
+                    let values = |arguments: &mut _| pg_columns(arguments, sql.doing, &[], chunk);
+                    let statement = riders.board(text.into(), values)?;
+                    inserted += execute(tx, sql, statement).await?;
                 }
                 Ok(inserted)
             }
         }
+    }
+
+    /// As [`Tx::insert_many`], for rows that nobody counts: on PostgreSQL in the round trip of what comes next.
+    pub(crate) async fn insert_many_along<'p, const N: usize>(
+        &mut self,
+        sql: Sql,
+        tail: &'static str,
+        rows: impl IntoIterator<Item = [Param<'p>; N]> + Send,
+    ) -> Result<(), Error> {
+        let TxInner::Postgres(tx, riders) = &mut self.inner else {
+            return self.insert_many(sql, tail, rows).await.map(drop);
+        };
+        let rows: Vec<_> = rows.into_iter().collect();
+        for chunk in chunks(&rows) {
+            let Some(text) = insert_columns(sql, chunk, tail) else { continue };
+            apart(tx, riders, sql).await?;
+            riders.take_on(sql, &text, &[], chunk)?;
+        }
+        Ok(())
     }
 
     /// All rows of a query, each made into a value by `read`.
@@ -271,8 +316,10 @@ impl Tx {
                 sqlite_rows(&mut prepare(conn, sql)?, sql, params, &mut read, &mut values)?;
                 Ok(values)
             }
-            TxInner::Postgres(tx) => {
-                let rows = sqlx::query_with(sql.postgres, pg_arguments(sql.doing, params)?)
+            TxInner::Postgres(tx, riders) => {
+                alone(tx, riders).await?;
+                let (text, arguments) = riders.board(sql.postgres.into(), values(sql.doing, params))?;
+                let rows = sqlx::query_with(text, arguments)
                     .fetch_all(tx.connection()?)
                     .await
                     .map_err(|e| Error::postgres(sql.doing, e))?;
@@ -290,7 +337,7 @@ impl Tx {
         params: &[Param<'_>],
         mut read: impl FnMut(&Row<'_>) -> Result<Option<T>, Error> + Send,
     ) -> Result<(Vec<T>, bool), Error> {
-        let mut values = Vec::new();
+        let mut found = Vec::new();
         match &mut self.inner {
             TxInner::Sqlite(conn) => {
                 let failed = |e| Error::sqlite(sql.doing, e);
@@ -298,25 +345,27 @@ impl Tx {
                 let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;
                 while let Some(row) = rows.next().map_err(failed)? {
                     match read(&Row { table: sql.table, inner: RowInner::Sqlite(row) })? {
-                        Some(value) => values.push(value),
-                        None => return Ok((values, false)),
+                        Some(value) => found.push(value),
+                        None => return Ok((found, false)),
                     }
                 }
             }
-            TxInner::Postgres(tx) => {
-                let rows = sqlx::query_with(sql.postgres, pg_arguments(sql.doing, params)?)
+            TxInner::Postgres(tx, riders) => {
+                alone(tx, riders).await?;
+                let (text, arguments) = riders.board(sql.postgres.into(), values(sql.doing, params))?;
+                let rows = sqlx::query_with(text, arguments)
                     .fetch_all(tx.connection()?)
                     .await
                     .map_err(|e| Error::postgres(sql.doing, e))?;
                 for row in &rows {
                     match read(&Row { table: sql.table, inner: RowInner::Postgres(row) })? {
-                        Some(value) => values.push(value),
-                        None => return Ok((values, false)),
+                        Some(value) => found.push(value),
+                        None => return Ok((found, false)),
                     }
                 }
             }
         }
-        Ok((values, true))
+        Ok((found, true))
     }
 
     /// The first row of a query, if there is one.
@@ -356,9 +405,29 @@ fn sqlite_rows<'p, T>(
     Ok(())
 }
 
-/// An INSERT of rows that come as one array per column. A column holds one kind of value.
-fn insert_columns<const N: usize>(head: &str, row: &[Param<'_>; N], tail: &str) -> String {
+async fn execute(tx: &mut Open, sql: Sql, (text, arguments): Statement) -> Result<u64, Error> {
+    let done = sqlx::query_with(text, arguments).execute(tx.connection()?).await;
+    done.map(|done| done.rows_affected()).map_err(|e| Error::postgres(sql.doing, e))
+}
+
+/// Has what rides along go by itself: before a query, which would not see it, and before what is about the same table.
+pub(crate) async fn alone(tx: &mut Open, riders: &mut Riders) -> Result<(), Error> {
+    match riders.alight() {
+        Some((sql, statement)) => execute(tx, sql, statement).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Has what rides along go first where what comes cannot take it.
+async fn apart(tx: &mut Open, riders: &mut Riders, sql: Sql) -> Result<(), Error> {
+    if riders.fit(sql) { Ok(()) } else { alone(tx, riders).await }
+}
+
+/// An INSERT of rows that come as one array per column; none without a row. A column holds one kind of value.
+fn insert_columns<const N: usize>(sql: Sql, rows: &[[Param<'_>; N]], tail: &str) -> Option<String> {
     use std::fmt::Write as _;
+    let row = rows.first()?;
+    let head = sql.postgres.split_once("VALUES").map_or(sql.postgres, |(head, _)| head);
     let (mut values, mut arrays, mut names) = (String::new(), String::new(), String::new());
     for (column, param) in (1..).zip(row) {
         let comma = if column == 1 { "" } else { ", " };
@@ -374,7 +443,7 @@ fn insert_columns<const N: usize>(head: &str, row: &[Param<'_>; N], tail: &str) 
         let _ = write!(arrays, "{comma}${column}::{array}[]");
         let _ = write!(names, "{comma}c{column}");
     }
-    format!("{head} SELECT {values} FROM UNNEST({arrays}) AS r ({names}) {tail}")
+    Some(format!("{head}SELECT {values} FROM UNNEST({arrays}) AS r ({names}) {tail}"))
 }
 
 /// Cuts rows into chunks of at most [`ROWS_PER_STATEMENT`] rows and about [`BYTES_PER_STATEMENT`] bytes.
@@ -410,9 +479,11 @@ mod tests {
 
     #[test]
     fn any_number_of_rows_is_inserted_by_the_same_text() {
-        let row = [Param::Int(Some(1)), Param::Json(None)];
+        const INSERT: Sql = Sql::both("t", "insert", "INSERT INTO t (a, b) VALUES ($1, $2)");
+        let rows = [[Param::Int(Some(1)), Param::Json(None)]];
+        assert_eq!(insert_columns::<2>(INSERT, &[], ""), None);
         assert_eq!(
-            insert_columns("INSERT INTO t (a, b)", &row, "ON CONFLICT DO NOTHING"),
+            insert_columns(INSERT, &rows, "ON CONFLICT DO NOTHING").unwrap(),
             "INSERT INTO t (a, b) SELECT c1, c2::jsonb FROM UNNEST($1::bigint[], $2::text[]) AS r (c1, c2) \
              ON CONFLICT DO NOTHING"
         );

@@ -120,8 +120,10 @@ impl Tx {
                 }
                 Ok(rows)
             }
-            TxInner::Postgres(tx) => {
-                let rows = sqlx::query_with(sqlx::AssertSqlSafe(text), pg_arguments(READ, &key)?)
+            TxInner::Postgres(tx, _) => {
+                let mut arguments = sqlx::postgres::PgArguments::default();
+                pg_arguments(&mut arguments, READ, &key)?;
+                let rows = sqlx::query_with(sqlx::AssertSqlSafe(text), arguments)
                     .fetch_all(tx.connection()?)
                     .await
                     .map_err(|e| Error::postgres(READ, e))?;
@@ -143,8 +145,10 @@ impl Tx {
                 let mut statement = conn.prepare(&text).map_err(failed)?;
                 statement.execute(rusqlite::params_from_iter(&values)).map(drop).map_err(failed)
             }
-            TxInner::Postgres(tx) => {
-                sqlx::query_with(sqlx::AssertSqlSafe(text), pg_arguments(WRITE, &values)?)
+            TxInner::Postgres(tx, _) => {
+                let mut arguments = sqlx::postgres::PgArguments::default();
+                pg_arguments(&mut arguments, WRITE, &values)?;
+                sqlx::query_with(sqlx::AssertSqlSafe(text), arguments)
                     .persistent(false)
                     .execute(tx.connection()?)
                     .await
@@ -171,7 +175,7 @@ impl Tx {
             TxInner::Sqlite(conn) => {
                 conn.query_row(&text, [], |row| row.get(0)).map_err(|e| Error::sqlite(READ, e))?
             }
-            TxInner::Postgres(tx) => sqlx::query_scalar(sqlx::AssertSqlSafe(text))
+            TxInner::Postgres(tx, _) => sqlx::query_scalar(sqlx::AssertSqlSafe(text))
                 .fetch_one(tx.connection()?)
                 .await
                 .map_err(|e| Error::postgres(READ, e))?,

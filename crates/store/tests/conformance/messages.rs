@@ -36,15 +36,15 @@ async fn heads(tx: &mut Tx) -> Vec<(i64, u128)> {
 async fn a_message_goes_into_the_outbox_once() {
     on_each(async |store| {
         unit!(store, |tx| {
-            assert_eq!(tx.enqueue(&[message(1, "a", 0), message(1, "a", 1)]).await?, 1);
-            assert_eq!(tx.enqueue(&[message(1, "a", 2)]).await?, 0);
+            tx.enqueue(&[message(1, "a", 0), message(1, "a", 1)]).await?;
+            tx.enqueue(&[message(1, "a", 2)]).await?;
             let found = tx.outbox_heads(&[mark(0, 0)], 10, 10).await?.pop().unwrap();
             let headers: serde_json::Value = serde_json::from_str(&found.message.headers).unwrap();
             assert_eq!(headers["event_type"], "thing.happened");
             let expected = OutboxRow { headers: found.message.headers.clone(), ..message(1, "a", 0) };
             assert_eq!((found.attempts, found.message), (0, expected));
             assert!(tx.outbox_heads(&[mark(1, 0)], 10, 10).await?.is_empty());
-            assert_eq!(tx.enqueue::<OutboxRow>(&[]).await?, 0);
+            tx.enqueue::<OutboxRow>(&[]).await?;
         });
     })
     .await;
