@@ -10,6 +10,7 @@
 
 mod audit;
 mod batches;
+mod bulk;
 mod dead_letters;
 mod error;
 mod essay_phases;
