@@ -212,26 +212,31 @@ async fn a_message_set_aside_is_found_and_dropped_by_its_place() {
     .await;
 }
 
+/// A message of the first batch, set aside at a place of one partition.
+fn aside(off: i64, error_code: &str) -> DeadLetter {
+    DeadLetter {
+        consumer: "bos".to_owned(),
+        topic: "topic".to_owned(),
+        part: 0,
+        off,
+        event_id: None,
+        batch_id: Some(id(1)),
+        error_code: error_code.to_owned(),
+        value_sha256: vec![7; 32],
+        at: crate::databases::noon(),
+        after_revision: None,
+    }
+}
+
 #[tokio::test]
 async fn a_message_that_came_too_early_is_due_once_its_batch_is_past_the_revision_it_waits_for() {
     on_each(async |store| {
         unit!(store, |tx| {
             tx.insert_batch(&batch(1, 3), &new_batch(owner())).await?;
-            let letter = |off, after_revision| DeadLetter {
-                consumer: "bos".to_owned(),
-                topic: "topic".to_owned(),
-                part: 0,
-                off,
-                event_id: None,
-                batch_id: Some(id(1)),
-                error_code: "too_early".to_owned(),
-                value_sha256: vec![7; 32],
-                at: crate::databases::noon(),
-                after_revision,
-            };
+            let letter = |off, after_revision| DeadLetter { after_revision, ..aside(off, "too_early") };
             let revision = batch(1, 3).revision;
-            for aside in [letter(1, Some(revision)), letter(2, Some(revision - 1)), letter(3, None)] {
-                tx.set_aside(&aside).await?;
+            for early in [letter(1, Some(revision)), letter(2, Some(revision - 1)), letter(3, None)] {
+                tx.set_aside(&early).await?;
             }
             assert_eq!(tx.due_dead_letters("bos", 9).await?, [letter(2, Some(revision - 1))]);
             assert_eq!(tx.due_dead_letters("other", 9).await?, []);
@@ -250,18 +255,7 @@ async fn a_message_that_came_too_early_is_due_once_its_batch_is_past_the_revisio
 async fn a_message_is_set_aside_once_and_by_its_place() {
     on_each(async |store| {
         unit!(store, |tx| {
-            let letter = |off| DeadLetter {
-                consumer: "bos".to_owned(),
-                topic: "topic".to_owned(),
-                part: 0,
-                off,
-                event_id: None,
-                batch_id: Some(id(1)),
-                error_code: "undecodable".to_owned(),
-                value_sha256: vec![7; 32],
-                at: crate::databases::noon(),
-                after_revision: None,
-            };
+            let letter = |off| aside(off, "undecodable");
             assert!(tx.set_aside(&letter(1)).await?);
             assert!(!tx.set_aside(&letter(1)).await?);
             assert!(tx.set_aside(&letter(2)).await?);
