@@ -145,11 +145,11 @@ impl Change {
         Ok(decision.changed)
     }
 
-    /// Its line in the timeline, if it has a new revision, which is so many after the one that it has now.
-    fn line(&self, at: DateTime<Utc>, ahead: i64) -> Result<Option<(BatchId, TimelineRow)>, Error> {
+    /// Its line in the timeline, if it is about to have a new revision.
+    fn line(&self, at: DateTime<Utc>) -> Result<Option<(BatchId, TimelineRow)>, Error> {
         let Some(reason) = &self.reason else { return Ok(None) };
         let line = TimelineRow {
-            revision: self.row.batch.revision + ahead,
+            revision: self.row.batch.revision + 1,
             at,
             reason: reason.to_string(),
             entries: serde_json::to_string(&self.entries).map_err(|_| Error::Unwritable)?,
@@ -183,7 +183,7 @@ pub(crate) async fn save(tx: &mut Tx, mut changes: Vec<Change>) -> Result<Vec<Do
         })
         .collect();
     // Their lines, timers and messages first: they ride along with the revisions.
-    write(tx, &changes, 1).await?;
+    write(tx, &changes).await?;
     tx.save_batches(&saves).await?;
     for change in changes.iter_mut().filter(|change| change.reason.is_some()) {
         change.row.batch.revision += 1;
@@ -193,17 +193,17 @@ pub(crate) async fn save(tx: &mut Tx, mut changes: Vec<Change>) -> Result<Vec<Do
 
 /// Writes the first revision of a batch, and all that goes with it.
 pub(crate) async fn save_new(tx: &mut Tx, mut change: Change, new: NewBatch) -> Result<Done, Error> {
+    write(tx, std::slice::from_ref(&change)).await?;
     change.row.batch.revision = 1;
     let new = NewBatch { next_key_seq: change.row.next_key_seq, ..new };
     tx.insert_batch(&change.row.batch, &new).await?;
-    write(tx, std::slice::from_ref(&change), 0).await?;
     Ok(change.done())
 }
 
-/// Writes what goes with revisions, so many after those that the batches have: lines of the timeline, timers, messages.
-async fn write(tx: &mut Tx, changes: &[Change], ahead: i64) -> Result<(), Error> {
+/// Writes what goes with the next revisions: lines of the timeline, timers, messages.
+async fn write(tx: &mut Tx, changes: &[Change]) -> Result<(), Error> {
     let now = tx.now();
-    let lines = changes.iter().map(|change| change.line(now, ahead)).filter_map(Result::transpose);
+    let lines = changes.iter().map(|change| change.line(now)).filter_map(Result::transpose);
     tx.note(&lines.collect::<Result<Vec<_>, _>>()?).await?;
 
     let (mut set, mut cleared) = (Vec::new(), Vec::new());
