@@ -244,23 +244,17 @@ impl Engine {
 
     /// Rings the bells of what was committed.
     pub(crate) fn wake(&self, committed: &Committed) {
-        let mut sets_timer = false;
         for batch in &committed.done {
-            sets_timer |= batch.sets_timer;
             self.signals.changed(batch.batch, batch.revision);
         }
-        match (&self.bus, committed.moved) {
-            (Some(bus), Some(moved)) => {
-                bus.ring(moved);
-                if moved.is_cut() {
-                    self.signals.relay.notify_one();
-                }
+        if let (Some(bus), Some(moved)) = (&self.bus, committed.moved) {
+            bus.ring(moved);
+            if moved.is_cut() {
+                self.signals.relay.notify_one();
             }
-            _ if committed.done.iter().any(|batch| batch.sends) => self.signals.relay.notify_one(),
-            _ => {}
-        }
-        if sets_timer {
-            self.signals.timers.notify_one();
+        } else if committed.done.iter().any(|batch| batch.sends) {
+            let sending = committed.done.iter().filter(|batch| batch.sends);
+            self.signals.sends(sending.map(|batch| batch.shard));
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::{Cause, Error, News, Settings, Traceparent, perform, resolve};
 pub(crate) struct Done {
     pub(crate) batch: BatchId,
     pub(crate) revision: i64,
+    pub(crate) shard: i64,
     pub(crate) sends: bool,
-    pub(crate) sets_timer: bool,
     /// What happened to it, ended with this.
     _spans: Vec<Arrival>,
     _sent: Vec<Span>,
@@ -164,7 +164,7 @@ impl Change {
             batch: self.row.batch.id,
             revision: self.row.batch.revision,
             sends: !self.messages.is_empty(),
-            sets_timer: self.timers.values().any(Option::is_some),
+            shard: self.row.shard,
             _spans: self.spans,
             _sent: self.sent,
         }

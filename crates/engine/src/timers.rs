@@ -17,7 +17,6 @@ pub async fn run(engine: Arc<Engine>, mut shards: Shards, end: CancellationToken
             tracing::warn!(%error, "timers wait");
         }
         tokio::select! {
-            () = engine.signals.timers.notified() => {}
             () = engine.clock.sleep(engine.settings.timer_period) => {}
             () = end.cancelled() => return,
         }
