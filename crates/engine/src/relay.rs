@@ -38,6 +38,9 @@ use outcome::Trouble;
 
 /// Messages in flight at the same time: enough to keep the bus busy, few enough to be re-sent after a crash.
 const WINDOW: usize = 2_000;
+/// So many in flight do not keep the relay from looking for more at once; of a larger number half must have landed. Messages
+/// that follow each other closely are then sent together, which is what Kafka is fast at.
+const FEW: usize = 32;
 /// Messages of one shard taken in one look.
 const OF_SHARD: u32 = 500;
 /// The lease must outlast a message's time-out by this much.
@@ -96,6 +99,8 @@ pub struct Relay {
     landed: BTreeSet<i64>,
     /// When all shards are to be looked at: other processes write too, and nobody here hears of it.
     all_at: Duration,
+    /// What was in flight after the last look that found something.
+    most_in_flight: usize,
     /// Turns in a row in which the bus took nothing, and until when it is left alone.
     failures: u32,
     paused_until: Duration,
@@ -123,6 +128,7 @@ impl Relay {
             troubles: Vec::new(),
             landed: BTreeSet::new(),
             all_at: Duration::ZERO,
+            most_in_flight: 0,
             failures: 0,
             paused_until: Duration::ZERO,
         }
@@ -134,7 +140,9 @@ impl Relay {
     /// When the store does not answer.
     pub async fn send(&mut self) -> Result<usize, Error> {
         let now = self.engine.clock.monotonic();
-        if now < self.paused_until || self.taken.len() > WINDOW / 2 {
+        // Some may hang, on a partition without a leader: every period the others get their chance all the same.
+        let most = if now >= self.all_at { WINDOW / 2 } else { FEW.max(self.most_in_flight / 2) };
+        if now < self.paused_until || self.taken.len() > most {
             return Ok(0);
         }
         let held = self.engine.settings.message_timeout + MARGIN;
@@ -161,6 +169,7 @@ impl Relay {
             self.take_off(row);
         }
         metrics::in_flight(self.flights.len());
+        self.most_in_flight = self.taken.len();
         self.marks.move_up(&self.engine, still.into_iter().collect(), now).await?;
         Ok(sent)
     }

@@ -58,7 +58,8 @@ pub struct EssayPhaseRow {
 }
 
 /// PostgreSQL takes all reports as arrays, and writes the present and the past in one statement; SQLite, which has none that
-/// changes two tables, runs once per report and writes the past with the next.
+/// changes two tables, runs once per report and writes the past with the next. By key, as in `essays`: a join compared each
+/// report with every essay of its batch, which was half of this statement for a class and would be all of it for thousands.
 const CONCLUDE: Sql = Sql::each(
     "essays",
     "record results of essays",
@@ -66,9 +67,10 @@ const CONCLUDE: Sql = Sql::each(
        UPDATE essays e SET state = CASE WHEN n.succeeded = 1 THEN $1 ELSE 'failed' END, error_code = n.error_code, \
        current_text_storage_id = COALESCE(n.text_storage_id, e.current_text_storage_id) \
        FROM UNNEST($6::uuid[], $7::bigint[], $8::text[], $9::text[], $10::text[]) \
-         AS n (essay_id, succeeded, figures, text_storage_id, error_code) \
-       WHERE e.batch_id = $2 AND e.essay_id = n.essay_id AND e.state = 'in_progress' AND e.phase = $3 AND e.attempt = $4 \
-       RETURNING n.*) \
+         AS n (essay_id, succeeded, figures, text_storage_id, error_code) CROSS JOIN LATERAL ( \
+         SELECT f.ctid FROM essays f WHERE f.batch_id = $2 AND f.essay_id = n.essay_id AND f.state = 'in_progress' \
+         AND f.phase = $3 AND f.attempt = $4 LIMIT 1) AS found (place) \
+       WHERE e.ctid = found.place RETURNING n.*) \
      INSERT INTO essay_phases \
      (batch_id, phase, attempt, essay_id, state, text_storage_id, error_code, figures, ended_at) \
      SELECT $2, $3, $4, essay_id, CASE WHEN succeeded = 1 THEN 'succeeded' ELSE 'failed' END, text_storage_id, error_code, \
@@ -89,8 +91,10 @@ const CONCLUDED: Sql = Sql::both(
 const FILL_FIGURES: Sql = Sql::each(
     "essay_phases",
     "fill in figures",
-    "UPDATE essay_phases p SET figures = n.figures::jsonb FROM UNNEST($4::uuid[], $5::text[]) AS n (essay_id, figures) \
-     WHERE p.batch_id = $1 AND p.phase = $2 AND p.attempt = $3 AND p.essay_id = n.essay_id AND p.figures IS NULL",
+    "UPDATE essay_phases p SET figures = n.figures::jsonb \
+     FROM UNNEST($4::uuid[], $5::text[]) AS n (essay_id, figures) CROSS JOIN LATERAL ( \
+       SELECT f.ctid FROM essay_phases f WHERE f.batch_id = $1 AND f.phase = $2 AND f.attempt = $3 \
+       AND f.essay_id = n.essay_id AND f.figures IS NULL LIMIT 1) AS found (place) WHERE p.ctid = found.place",
     "UPDATE essay_phases SET figures = ?5 \
      WHERE batch_id = ?1 AND phase = ?2 AND attempt = ?3 AND essay_id = ?4 AND figures IS NULL",
 );

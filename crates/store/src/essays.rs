@@ -132,22 +132,27 @@ const INSERT: Sql = Sql::both(
      VALUES ($1, $2, $3, $4, $5, $6, $7)",
 );
 
+/// Each essay is looked up by its key (`LIMIT 1`): a join would be planned by statistics of another moment, by which a batch
+/// has few essays, and compare each with every row that is handed in. A found row stays where it is, under its batch's lock.
 const STORED: Sql = Sql::each(
     "essays",
     "record stored texts",
     "UPDATE essays e SET text_storage_id = n.storage_id, current_text_storage_id = n.storage_id, size_bytes = n.size_bytes \
-     FROM UNNEST($2::uuid[], $3::text[], $4::bigint[]) AS n (essay_id, storage_id, size_bytes) \
-     WHERE e.batch_id = $1 AND e.essay_id = n.essay_id AND e.text_storage_id IS NULL AND e.state = 'waiting'",
+     FROM UNNEST($2::uuid[], $3::text[], $4::bigint[]) AS n (essay_id, storage_id, size_bytes) CROSS JOIN LATERAL ( \
+       SELECT f.ctid FROM essays f WHERE f.batch_id = $1 AND f.essay_id = n.essay_id AND f.text_storage_id IS NULL \
+       AND f.state = 'waiting' LIMIT 1) AS found (place) WHERE e.ctid = found.place",
     "UPDATE essays SET text_storage_id = ?3, current_text_storage_id = ?3, size_bytes = ?4 \
      WHERE batch_id = ?1 AND essay_id = ?2 AND text_storage_id IS NULL AND state = 'waiting'",
 );
 
+/// By key, as [`STORED`].
 const REFUSED: Sql = Sql::each(
     "essays",
     "record refused texts",
     "UPDATE essays e SET state = 'failed', error_code = n.code \
-     FROM UNNEST($2::uuid[], $3::text[]) AS n (essay_id, code) \
-     WHERE e.batch_id = $1 AND e.essay_id = n.essay_id AND e.text_storage_id IS NULL AND e.state = 'waiting'",
+     FROM UNNEST($2::uuid[], $3::text[]) AS n (essay_id, code) CROSS JOIN LATERAL ( \
+       SELECT f.ctid FROM essays f WHERE f.batch_id = $1 AND f.essay_id = n.essay_id AND f.text_storage_id IS NULL \
+       AND f.state = 'waiting' LIMIT 1) AS found (place) WHERE e.ctid = found.place",
     "UPDATE essays SET state = 'failed', error_code = ?3 \
      WHERE batch_id = ?1 AND essay_id = ?2 AND text_storage_id IS NULL AND state = 'waiting'",
 );
