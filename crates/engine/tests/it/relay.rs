@@ -11,10 +11,11 @@ use engine::ports::{Broker, BrokerError, Clock, Delivery, Placed, Record, SendEr
 use engine::relay::Relay;
 use engine::{CrashPoint, Engine, Shards};
 use futures::future::BoxFuture;
-use store::{OutboxDepth, PendingRow, ShardMark, Store};
+use store::{Lane, OutboxDepth, OutboxRow, PendingRow, ShardMark, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::desk::{Desk, noon};
 use crate::world::crash_at;
@@ -218,6 +219,27 @@ async fn a_message_that_fails_for_a_reason_of_its_own_is_tried_again_later() {
     assert_eq!(waiting.iter().map(|row| row.attempts).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(bench.turn_that_sends().await, 2);
     assert_eq!(bench.depth().await, OutboxDepth::default());
+}
+
+#[tokio::test]
+async fn what_another_process_has_written_is_seen_a_period_later_and_what_this_one_has_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::open(folder.path()).await;
+    assert_eq!(bench.turn().await, 0);
+    bench.desk.registering(1, &[Phase::Spellcheck]).await;
+    let ours = bench.heads().await.remove(0).message;
+    assert_eq!(bench.turn().await, 2, "the bell has rung");
+    assert_eq!(bench.turn().await, 0);
+
+    let theirs = OutboxRow { event_id: Uuid::from_u128(7), ordering_key: "theirs".to_owned(), ..ours };
+    let write = bench.desk.store.unit(Lane::Task, move |tx| {
+        let theirs = theirs.clone();
+        Box::pin(async move { tx.enqueue(&[theirs]).await })
+    });
+    write.await.unwrap();
+    assert_eq!(bench.turn().await, 0, "nobody here has heard of it");
+    bench.desk.clock.advance(Duration::from_millis(200));
+    assert_eq!(bench.turn_that_sends().await, 1);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod essays;
 mod keeping;
 mod messages;
 mod partitions;
+mod pinned;
 mod promotion;
 mod reads;
 mod staged;
