@@ -13,6 +13,7 @@ mod operators;
 mod promotion;
 mod restore;
 mod road;
+mod server_clock;
 mod standby;
 mod topics;
 #[cfg(feature = "otlp")]
