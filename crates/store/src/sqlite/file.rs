@@ -11,6 +11,10 @@ use crate::error::Error;
 /// The WAL is copied back into the database after about this many pages (4 kB each).
 const CHECKPOINT_PAGES: i64 = 4_000;
 
+/// The WAL's file is cut back to this many bytes once all of it is in the database. While somebody reads for long, such as a
+/// shell left open or a copy under way, nothing can be copied back, and the file grows with every write.
+const WAL_KEPT_BYTES: i64 = 64 << 20;
+
 /// Opens the file for the writer or for a reader.
 pub(crate) fn connect(path: &Path, writes: bool) -> Result<Connection, Error> {
     let doing = "open the database file";
@@ -29,6 +33,7 @@ pub(crate) fn connect(path: &Path, writes: bool) -> Result<Connection, Error> {
         conn.pragma_update(None, "temp_store", "MEMORY")?;
         conn.pragma_update(None, "cache_size", if writes { -32_000 } else { -4_000 })?;
         conn.pragma_update(None, "wal_autocheckpoint", if writes { CHECKPOINT_PAGES } else { 0 })?;
+        conn.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
         // What is deleted is overwritten where that costs no further page: staged texts are pupils' own.
         conn.pragma_update(None, "secure_delete", "FAST")?;
         conn.pragma_update(None, "query_only", !writes)?;

@@ -65,6 +65,37 @@ async fn a_visitor_from_another_process_comes_and_goes_and_nothing_is_lost_in_a_
     assert_eq!(facts.await.unwrap(), (Some("set".to_owned()), Some("set".to_owned())));
 }
 
+/// F51.
+#[tokio::test]
+async fn a_long_reader_holds_up_no_write_and_the_log_shrinks_when_it_has_ended() {
+    const LIMIT: u64 = 64 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let log = folder.path().join("bos.db-wal");
+    let write = async |number: u32| {
+        let unit = store.unit(Lane::Caller, move |tx| {
+            Box::pin(async move { tx.set_meta(&format!("large {number}"), &"x".repeat(1 << 20)).await })
+        });
+        unit.await.map_err(|error: Error| error).unwrap();
+        std::fs::metadata(&log).unwrap().len()
+    };
+    let reader = rusqlite::Connection::open(folder.path().join("bos.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM meta").unwrap();
+    let mut size = 0;
+    for number in 0..80 {
+        size = write(number).await;
+    }
+    assert!(size > LIMIT, "the log is not held: {size} bytes");
+
+    reader.execute_batch("COMMIT").unwrap();
+    for number in 80..84 {
+        size = write(number).await;
+    }
+    assert!(size <= LIMIT, "{size} bytes are left");
+    let last = store.read(|tx| Box::pin(async move { tx.meta("large 83").await }));
+    assert!(last.await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
