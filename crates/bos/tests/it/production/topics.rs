@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bos::kafka::settings::KafkaSettings;
 use bos::run::companions::How;
+use companions::Misbehaviour;
 use contract::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
@@ -16,8 +17,13 @@ use crate::databases::on_postgres;
 use crate::host::Client;
 use crate::neighbour::service::{Service, configured};
 
-/// One that we write and one that we read.
-const OURS: [Topic; 2] = [Topic::SpellcheckInitiate, Topic::BatchPhaseOutcome];
+/// Two that we write and two that we read; of a class, one message lies on the first and on the last, and many on the others.
+const OURS: [Topic; 4] = [
+    Topic::SpellcheckInitiate,
+    Topic::EssayContentProvisioned,
+    Topic::SpellcheckPhaseCompleted,
+    Topic::BatchPhaseOutcome,
+];
 
 /// More partitions than a topic is made with.
 const WIDE: i32 = 8;
@@ -38,7 +44,9 @@ async fn topics_that_are_widened_or_deleted_and_made_anew_hold_up_what_needs_the
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        // Slow enough that what is handed in before the widening is under way during it.
+        let misbehaviour = Misbehaviour { delay: Duration::from_millis(200), ..Misbehaviour::default() };
+        let companions = Companions::start(&kafka, How { instant: true, misbehaviour }).await;
         let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
         let settings = [
             ("kafka_bootstrap_servers", &*kafka),
@@ -56,9 +64,20 @@ async fn topics_that_are_widened_or_deleted_and_made_anew_hold_up_what_needs_the
         };
         through().await;
 
+        let mut under_way = Vec::new();
+        for _ in 0..8 {
+            under_way.push(service.hand_in(&class(5, &["spellcheck"])).await);
+        }
         let wider = OURS.map(|topic| NewPartitions::new(topic.as_str(), WIDE.try_into().unwrap()));
         for made in admin.create_partitions(&wider, &AdminOptions::new()).await.unwrap() {
             made.unwrap();
+        }
+        let last = under_way.last().unwrap();
+        let status = service.get(&format!("/v1/batch/{last}/status")).await;
+        assert_eq!(status["counts"]["total"], 5, "{status}");
+        assert!(status["ended_at"].is_null(), "nothing is under way");
+        for batch in &under_way {
+            assert_eq!(ended(&service, batch).await["counts"]["succeeded"], 5);
         }
         while !OURS.iter().all(|topic| is_wide_in_use(&settings, *topic)) {
             through().await;
