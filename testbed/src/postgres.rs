@@ -12,17 +12,18 @@ mod tests;
 
 use std::{
     fmt, fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{
-    given, port,
+    given, port, process,
     server::{self, Process},
 };
 use binaries::Binaries;
@@ -137,6 +138,21 @@ impl Server {
     /// A disk of some megabytes for tables of this server; none where nothing may be mounted.
     pub fn small_disk(&self) -> Result<Option<SmallDisk>> {
         SmallDisk::mount(self.folder.path().join("small"))
+    }
+
+    /// Has the server keep its write-ahead log on a disk of some megabytes, and restarts it; none where nothing may be
+    /// mounted.
+    pub fn log_on_small_disk(&mut self) -> Result<Option<SmallDisk>> {
+        let Some(disk) = self.small_disk()? else { return Ok(None) };
+        self.process.end(Signal::INT)?;
+        let log = data(self.folder.path()).join("pg_wal");
+        let mut copy = account::command(Path::new("cp"));
+        let copied = process::run(copy.arg("-Rp").arg(log.join(".")).arg(disk.folder()))?;
+        ensure!(copied.success(), "copying PostgreSQL's log failed ({copied})");
+        fs::remove_dir_all(&log).context("removing PostgreSQL's log from its place")?;
+        symlink(disk.folder(), &log).context("leading PostgreSQL to its log")?;
+        self.restart()?;
+        Ok(Some(disk))
     }
 
     /// Stops the server as `pg_ctl stop -m immediate` does: every connection is cut, and the next start recovers from

@@ -1,4 +1,4 @@
-//! A small disk beside a server's own, for tables that are to meet its end.
+//! A small disk beside a server's own, for tables or a log that are to meet its end.
 
 use std::{
     fs::{self, File},
@@ -47,7 +47,7 @@ impl SmallDisk {
         Ok(Some(disk))
     }
 
-    /// Where it is, for `CREATE TABLESPACE`.
+    /// What the server may have for itself, such as for `CREATE TABLESPACE`.
     pub fn folder(&self) -> PathBuf {
         self.folder.join("tables")
     }

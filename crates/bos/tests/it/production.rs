@@ -2,11 +2,13 @@
 //! moment, the real ones where the road is to be seen whole.
 
 mod broker;
+mod callers;
 mod caps;
 mod clocks;
 mod database;
 mod documents;
 mod encrypted;
+mod full_log;
 mod large;
 mod migrating;
 mod operators;
@@ -21,6 +23,27 @@ mod traces;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Once;
+
+use store::Store;
+
+/// A stopped run ends the servers that it has started.
+static WATCHED: Once = Once::new();
+
+/// Starts servers of a test's own.
+async fn started<T: Send + 'static>(
+    start: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    WATCHED.call_once(|| testbed::process::watch_signals().unwrap());
+    tokio::task::spawn_blocking(start).await.unwrap()
+}
+
+/// Makes our tables in a database.
+async fn migrated(url: &str) {
+    let store = Store::connect_postgres(url, 4).await.unwrap();
+    store.migrate_up().await.unwrap();
+    store.close().await;
+}
 
 /// The Kafka of this test run, or a word that what needs it is left out.
 fn kafka() -> Option<String> {

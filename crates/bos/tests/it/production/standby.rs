@@ -1,7 +1,5 @@
 //! A standby of PostgreSQL that takes over, behind an address that follows whoever takes writes.
 
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bos::run::companions::How;
 use futures::StreamExt as _;
@@ -9,21 +7,18 @@ use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_core::query_scalar::query_scalar;
 use sqlx_postgres::PgConnection;
-use store::Store;
 use testbed::postgres;
 use testbed::proxy::Proxy;
 use tokio::time::timeout;
 
-use super::road::{Companions, ONE_AT_A_TIME, class, ended, service};
-use super::{kafka, left_out};
-use crate::host::{Client, id_of};
+use super::callers::Callers;
+use super::road::{Companions, ONE_AT_A_TIME, ended, service};
+use super::{kafka, left_out, migrated, started};
+use crate::host::Client;
 use crate::program::{PATIENCE, Server, plain_batch};
 
 /// Classes that are acknowledged before the standby takes over.
 const BEFORE: usize = 12;
-
-/// A stopped run ends the servers that it has started.
-static WATCHED: Once = Once::new();
 
 /// Two servers, of which the second has all that the first acknowledges.
 struct Pair {
@@ -36,22 +31,19 @@ struct Pair {
 impl Pair {
     /// With our tables.
     async fn start() -> Option<Self> {
-        WATCHED.call_once(|| testbed::process::watch_signals().unwrap());
-        let started = tokio::task::spawn_blocking(|| {
+        let pair = started(|| {
             let mut primary = postgres::Server::start()?;
             let standby = primary.standby()?;
             anyhow::Ok((primary, standby))
         });
-        let (primary, standby) = match started.await.unwrap() {
+        let (primary, standby) = match pair.await {
             Ok(pair) => pair,
             Err(error) => {
                 left_out("bos-standby", &format!("a standby that takes over: {error:#}"));
                 return None;
             }
         };
-        let store = Store::connect_postgres(&primary.url(), 4).await.unwrap();
-        store.migrate_up().await.unwrap();
-        store.close().await;
+        migrated(&primary.url()).await;
         let address = Proxy::listen().unwrap();
         address.pass_on_to(primary.port());
         Some(Self { primary, standby, address })
@@ -86,35 +78,9 @@ async fn a_standby_that_takes_over_from_a_killed_primary_has_all_that_was_acknow
     let service = service(&kafka, &companions.content, &pair.url()).await;
     let client = Client::at(service.base());
 
-    let is_over = AtomicBool::new(false);
-    let (acknowledged, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let load = futures::stream::iter(0..4)
-        .map(async |_| {
-            let mut ids = Vec::new();
-            while !is_over.load(Ordering::SeqCst) {
-                let answer = client.submit(&class(2, &["spellcheck"])).await;
-                if answer.status == 202 {
-                    ids.push(id_of(&answer.body));
-                    acknowledged.fetch_add(1, Ordering::SeqCst);
-                } else {
-                    assert_eq!((answer.status, answer.asks_to_wait), (503, true), "{}", answer.body);
-                    refused.fetch_add(1, Ordering::SeqCst);
-                }
-            }
-            ids
-        })
-        .buffer_unordered(4)
-        .collect::<Vec<_>>();
-    let until = async |count: &AtomicUsize, least: usize| {
-        let reached = async {
-            while count.load(Ordering::SeqCst) < least {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, reached).await.expect("callers are answered");
-    };
+    let callers = Callers::of(&client);
     let fault = async {
-        until(&acknowledged, BEFORE).await;
+        callers.until_acknowledged(BEFORE).await;
         let (primary, standby) = (pair.primary, pair.standby);
         let killed = tokio::task::spawn_blocking(move || {
             let mut primary = primary;
@@ -122,20 +88,19 @@ async fn a_standby_that_takes_over_from_a_killed_primary_has_all_that_was_acknow
             primary
         });
         let primary = killed.await.unwrap();
-        until(&refused, 4).await;
-        let before = acknowledged.load(Ordering::SeqCst);
+        callers.until_refused(4).await;
         let promoted = tokio::task::spawn_blocking(move || {
             standby.promote().unwrap();
             standby
         });
         let standby = promoted.await.unwrap();
         pair.address.pass_on_to(standby.port());
-        until(&acknowledged, before + 4).await;
-        is_over.store(true, Ordering::SeqCst);
+        callers.until_acknowledged(4).await;
+        callers.stop();
         (primary, standby)
     };
-    let (ids, _servers) = futures::join!(load, fault);
-    for id in ids.concat() {
+    let (ids, _servers) = futures::join!(callers.hand_in(), fault);
+    for id in ids {
         let status = ended(&service, &id).await;
         assert_eq!(status["counts"]["succeeded"], 2, "{status}");
     }

@@ -1,0 +1,73 @@
+//! A full disk under PostgreSQL's write-ahead log, which ends the server.
+
+use bos::run::companions::How;
+use sqlx_core::connection::Connection as _;
+use sqlx_core::query::query;
+use sqlx_postgres::PgConnection;
+use testbed::postgres::{self, SmallDisk};
+
+use super::callers::Callers;
+use super::road::{Companions, ONE_AT_A_TIME, ended, service};
+use super::{kafka, left_out, migrated, started};
+use crate::host::Client;
+
+/// Classes that are acknowledged before the disk is full.
+const BEFORE: usize = 12;
+
+/// A server with its log on a small disk.
+async fn server() -> Option<(postgres::Server, SmallDisk)> {
+    let server = started(|| {
+        let mut server = postgres::Server::start()?;
+        let disk = server.log_on_small_disk()?;
+        anyhow::Ok(disk.map(|disk| (server, disk)))
+    });
+    let why = match server.await {
+        Ok(Some(server)) => return Some(server),
+        Ok(None) => "only root may mount a small one".to_owned(),
+        Err(error) => format!("{error:#}"),
+    };
+    left_out("bos-full-log", &format!("a full disk under PostgreSQL's log: {why}"));
+    None
+}
+
+/// Has the log go on in another file until there is no room for one.
+async fn wear_out(url: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    while query("SELECT pg_switch_wal()").execute(&mut connection).await.is_ok() {}
+}
+
+/// F44.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_the_log_of_the_database_loses_nothing_that_was_acknowledged() {
+    let Some(kafka) = kafka() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let Some((mut server, disk)) = server().await else { return };
+    let url = server.url();
+    migrated(&url).await;
+    let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+    let service = service(&kafka, &companions.content, &url).await;
+    let client = Client::at(service.base());
+    let callers = Callers::of(&client);
+    let fault = async {
+        callers.until_acknowledged(BEFORE).await;
+        let disk = started(move || disk.fill().map(|()| disk)).await.unwrap();
+        wear_out(&url).await;
+        callers.until_refused(4).await;
+        let healed = started(move || {
+            disk.clear()?;
+            server.restart()?;
+            anyhow::Ok((server, disk))
+        });
+        let healed = healed.await.unwrap();
+        callers.until_acknowledged(4).await;
+        callers.stop();
+        healed
+    };
+    let (ids, _server) = futures::join!(callers.hand_in(), fault);
+    for id in ids {
+        let status = ended(&service, &id).await;
+        assert_eq!(status["counts"]["succeeded"], 2, "{status}");
+    }
+    service.stop().await;
+    companions.stop().await;
+}
