@@ -12,6 +12,7 @@ pub mod tls;
 
 use std::{
     fmt, fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     thread,
 };
@@ -23,6 +24,7 @@ use tempfile::TempDir;
 use crate::{
     given, port,
     server::{self, Process},
+    small_disk::SmallDisk,
     target_folder,
 };
 use properties::Ports;
@@ -107,10 +109,21 @@ impl Server {
         Self::advertising(Some(proxy))
     }
 
+    /// Starts a server with its data on a disk of some megabytes; none where nothing may be mounted.
+    pub fn start_on_small_disk() -> Result<Option<(SmallDisk, Self)>> {
+        let folder = folder()?;
+        let Some(disk) = SmallDisk::mount(folder.path().join("small"))? else { return Ok(None) };
+        symlink(disk.folder(), folder.path().join(properties::DATA)).context("leading Kafka to its data")?;
+        let server = Self::in_folder(folder, None)?;
+        Ok(Some((disk, server)))
+    }
+
     fn advertising(advertised: Option<u16>) -> Result<Self> {
+        Self::in_folder(folder()?, advertised)
+    }
+
+    fn in_folder(folder: TempDir, advertised: Option<u16>) -> Result<Self> {
         let release = Release::find()?;
-        let folder = tempfile::Builder::new().prefix("kafka-").tempdir_in(target_folder()?);
-        let folder = folder.context("making a folder for Kafka's data")?;
         let [broker, controller, ssl, sasl_ssl] = port::free()?;
         let advertised = advertised.unwrap_or(broker);
         let ports = Ports { broker, controller, advertised, ssl, sasl_ssl };
@@ -185,6 +198,11 @@ impl Server {
         let port = self.ports.broker;
         self.process.wait_until(|_| metadata::brokers(port).is_ok_and(|brokers| brokers > 0))
     }
+}
+
+fn folder() -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("kafka-").tempdir_in(target_folder()?);
+    folder.context("making a folder for Kafka's data")
 }
 
 fn launch(release: &Release, folder: &Path) -> Result<Process> {

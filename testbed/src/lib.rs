@@ -22,6 +22,7 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 mod server;
+pub mod small_disk;
 
 use std::{
     env,

@@ -3,9 +3,8 @@
 //! A started server is as careful as a production server (`fsync` and `synchronous_commit` are on), because durability
 //! is among the things tested and a benchmark without it says nothing.
 
-mod account;
+pub(crate) mod account;
 mod binaries;
-mod small_disk;
 mod standby;
 #[cfg(test)]
 mod tests;
@@ -25,9 +24,9 @@ use tempfile::TempDir;
 use crate::{
     given, port, process,
     server::{self, Process},
+    small_disk::SmallDisk,
 };
 use binaries::Binaries;
-pub use small_disk::SmallDisk;
 
 /// The variable that names the database for tests: read here when a developer gives one, set for the tests.
 pub const URL_VARIABLE: &str = "BOS_TEST_DATABASE_URL";

@@ -12,6 +12,7 @@ use anyhow::{Result, bail, ensure};
 use testbed::{
     kafka, postgres, process,
     proxy::{Proxy, Trouble},
+    small_disk::SmallDisk,
 };
 
 use super::{
@@ -73,10 +74,10 @@ pub(crate) struct Done {
 
 /// The servers that the service needs.
 pub(crate) struct Servers {
+    /// Where some of PostgreSQL's tables are, in a long run on a machine that lets us.
+    pub(crate) small_disk: Option<SmallDisk>,
     pub(crate) kafka: kafka::Server,
     pub(crate) postgres: postgres::Server,
-    /// Where some of its tables are, in a long run on a machine that lets us.
-    pub(crate) small_disk: Option<postgres::SmallDisk>,
 }
 
 /// The one who does harm.
@@ -212,7 +213,7 @@ impl<'r> Nemesis<'r> {
                 disk.fill()?;
                 let rested = self.rest(8_000..9_000);
                 // Whatever came of it: what follows needs the space.
-                self.servers.small_disk.as_ref().map_or(Ok(()), postgres::SmallDisk::clear)?;
+                self.servers.small_disk.as_ref().map_or(Ok(()), SmallDisk::clear)?;
                 rested
             }
             Fault::CrashLoop => (0..20).try_for_each(|_| {

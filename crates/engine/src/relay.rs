@@ -146,7 +146,7 @@ impl Relay {
             return Ok(0);
         }
         let held = self.engine.settings.message_timeout + MARGIN;
-        let shards = self.to_look_at(self.shards.for_longer_than(held), now);
+        let shards = self.stirred(self.shards.for_longer_than(held), now);
         let heads = self.marks.look(&self.engine, shards, now).await?;
         if heads.len() >= WINDOW {
             // There may be more in shards that were not reached.
@@ -175,7 +175,7 @@ impl Relay {
     }
 
     /// Those of these shards that may have something new to send.
-    fn to_look_at(&mut self, mut shards: Vec<i64>, now: Duration) -> Vec<i64> {
+    fn stirred(&mut self, mut shards: Vec<i64>, now: Duration) -> Vec<i64> {
         if shards.is_empty() {
             // Between leases: what has happened meanwhile is seen in the first look after that.
             return shards;

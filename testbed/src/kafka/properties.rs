@@ -5,6 +5,9 @@ use super::tls;
 /// The file's name in the server's folder, which the server runs in.
 pub(super) const FILE: &str = "server.properties";
 
+/// The folder of the data in it.
+pub(super) const DATA: &str = "data";
+
 /// Ports of the loopback address.
 pub(super) struct Ports {
     /// For clients.
@@ -38,7 +41,7 @@ ssl.keystore.password={password}
 ssl.key.password={password}
 sasl.enabled.mechanisms=SCRAM-SHA-512
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-log.dirs=data
+log.dirs={DATA}
 # There is one node, so nothing can have a second copy.
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use crate::target_folder;
 
 /// `nobody` and its group, by the number that Linux distributions agree on.
-pub(super) const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// A command that runs as the server's account, in a folder it can read. The standard library drops the supplementary
 /// groups of root with the user.
@@ -58,7 +58,7 @@ fn searchable_by_others(folder: &Path) -> bool {
 }
 
 /// Makes a folder that the server's account owns.
-pub(super) fn make_folder(folder: &Path) -> Result<()> {
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir(folder).context("making a folder for PostgreSQL")?;
     if geteuid().is_root() {
         chown(folder, Some(NOBODY), Some(NOBODY)).context("handing a folder to `nobody`")?;

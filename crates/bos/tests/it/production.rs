@@ -8,6 +8,7 @@ mod clocks;
 mod database;
 mod documents;
 mod encrypted;
+mod full_broker;
 mod full_log;
 mod large;
 mod migrating;

@@ -4,7 +4,8 @@ use bos::run::companions::How;
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_postgres::PgConnection;
-use testbed::postgres::{self, SmallDisk};
+use testbed::postgres;
+use testbed::small_disk::SmallDisk;
 
 use super::callers::Callers;
 use super::road::{Companions, ONE_AT_A_TIME, ended, service};
@@ -15,11 +16,11 @@ use crate::host::Client;
 const BEFORE: usize = 12;
 
 /// A server with its log on a small disk.
-async fn server() -> Option<(postgres::Server, SmallDisk)> {
+async fn server() -> Option<(SmallDisk, postgres::Server)> {
     let server = started(|| {
         let mut server = postgres::Server::start()?;
         let disk = server.log_on_small_disk()?;
-        anyhow::Ok(disk.map(|disk| (server, disk)))
+        anyhow::Ok(disk.map(|disk| (disk, server)))
     });
     let why = match server.await {
         Ok(Some(server)) => return Some(server),
@@ -41,7 +42,7 @@ async fn wear_out(url: &str) {
 async fn a_full_disk_under_the_log_of_the_database_loses_nothing_that_was_acknowledged() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
-    let Some((mut server, disk)) = server().await else { return };
+    let Some((disk, mut server)) = server().await else { return };
     let url = server.url();
     migrated(&url).await;
     let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
@@ -56,7 +57,7 @@ async fn a_full_disk_under_the_log_of_the_database_loses_nothing_that_was_acknow
         let healed = started(move || {
             disk.clear()?;
             server.restart()?;
-            anyhow::Ok((server, disk))
+            anyhow::Ok((disk, server))
         });
         let healed = healed.await.unwrap();
         callers.until_acknowledged(4).await;

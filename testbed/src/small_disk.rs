@@ -1,4 +1,4 @@
-//! A small disk beside a server's own, for tables or a log that are to meet its end.
+//! A small disk beside a server's own, for tables, a log or everything that is to meet its end.
 
 use std::{
     fs::{self, File},
@@ -10,13 +10,12 @@ use std::{
 use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
 
-use super::account;
-use crate::process;
+use crate::{postgres::account, process};
 
 const MEGABYTES: u32 = 96;
 const PIECE: usize = 64 * 1024;
 
-/// A file system in memory, which the server may write to. It is gone with this value.
+/// A file system in memory, which the server may write to. It is gone with this value, which goes before the server's own.
 pub struct SmallDisk {
     folder: PathBuf,
 }
@@ -24,7 +23,7 @@ pub struct SmallDisk {
 impl SmallDisk {
     /// Mounts it at `folder`; none where this account may not mount anything, which only root may, and not in every
     /// container.
-    pub(super) fn mount(folder: PathBuf) -> Result<Option<Self>> {
+    pub(crate) fn mount(folder: PathBuf) -> Result<Option<Self>> {
         if !geteuid().is_root() {
             return Ok(None);
         }
