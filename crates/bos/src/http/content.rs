@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::body::Bodies;
 use super::correlation::CorrelationId;
+use super::path::Word;
 use super::problem::Problem;
 
 /// What the handlers of a Content Service share.
@@ -72,7 +73,9 @@ fn is_storage_id(text: &str) -> bool {
     request_body(content = String, content_type = "application/octet-stream", description = "The bytes."),
     responses(
         (status = 201, description = "Stored.", body = Stored),
-        (status = 400, description = "There are no bytes.", body = Refused),
+        (status = 400, description = "There are no bytes, or they broke off.", content(
+            (Refused = "application/json"), (Problem = "application/problem+json"),
+        )),
         (status = 413, description = "Too large.", body = Problem, content_type = "application/problem+json"),
         (status = 500, description = "Not stored.", body = Refused),
     ),
@@ -103,9 +106,10 @@ pub(super) async fn store(
         (status = 200, description = "The bytes as they were stored.", body = String, content_type = "application/octet-stream"),
         (status = 400, description = "Not a storage id.", body = Refused),
         (status = 404, description = "Nothing is stored under this id.", body = Refused),
+        (status = 500, description = "The texts cannot be got at.", body = Refused),
     ),
 )]
-pub(super) async fn fetch(State(shelf): State<Shelf>, Path(storage_id): Path<String>) -> Response {
+pub(super) async fn fetch(State(shelf): State<Shelf>, Word(storage_id): Word) -> Response {
     if !is_storage_id(&storage_id) {
         return refused(StatusCode::BAD_REQUEST, "a storage id is 32 hexadecimal digits");
     }
@@ -124,9 +128,10 @@ pub(super) async fn fetch(State(shelf): State<Shelf>, Path(storage_id): Path<Str
         (status = 204, description = "Erased."),
         (status = 400, description = "Not a storage id.", body = Refused),
         (status = 404, description = "Nothing is stored under this id.", body = Refused),
+        (status = 500, description = "The texts cannot be got at.", body = Refused),
     ),
 )]
-pub(super) async fn erase(State(shelf): State<Shelf>, Path(storage_id): Path<String>) -> Response {
+pub(super) async fn erase(State(shelf): State<Shelf>, Word(storage_id): Word) -> Response {
     if !is_storage_id(&storage_id) {
         return refused(StatusCode::BAD_REQUEST, "a storage id is 32 hexadecimal digits");
     }

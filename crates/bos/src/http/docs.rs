@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::Path;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use utoipa_swagger_ui::{Config, serve};
 
+use super::path::Word;
 use super::problem::{Code, Problem};
 
 /// What the page may do: show what this server sends. Swagger UI writes styles into elements and draws icons as data.
@@ -27,7 +27,7 @@ pub(super) async fn index() -> Response {
     file("index.html")
 }
 
-pub(super) async fn asset(Path(path): Path<String>) -> Response {
+pub(super) async fn asset(Word(path): Word) -> Response {
     file(&path)
 }
 

@@ -3,11 +3,10 @@
 use std::sync::LazyLock;
 
 use axum::http::Method;
-use axum::response::Response;
 use bytes::Bytes;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::auth::need;
@@ -54,7 +53,7 @@ use super::{batch, content, essay, health, limits, problem, reply, tokens};
         health::figures,
     ),
     components(schemas(BatchRequest, EssayRequest, FormRequest, problem::Problem)),
-    modifiers(&Callers),
+    modifiers(&Callers, &Refusals),
 )]
 struct Description;
 
@@ -76,23 +75,101 @@ impl Modify for Callers {
             ("Unauthenticated", "Nobody says who calls, or the token is of no use."),
             ("InsufficientScope", "The caller may not do this."),
         ] {
-            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-            let response =
-                ResponseBuilder::new().description(text).content("application/problem+json", problem);
-            components.responses.insert(name.to_owned(), response.build().into());
+            components.responses.insert(name.to_owned(), problem_response(text).into());
         }
-        for (path, item) in &mut description.paths.paths {
-            let operations = [
-                (Method::GET, &mut item.get),
-                (Method::POST, &mut item.post),
-                (Method::PUT, &mut item.put),
-                (Method::PATCH, &mut item.patch),
-                (Method::DELETE, &mut item.delete),
-            ];
-            for (method, operation) in operations {
-                if let Some(operation) = operation {
-                    tell_callers(&method, path, operation);
+        each_operation(description, tell_callers);
+    }
+}
+
+/// What every operation can be refused for, whatever it does: the frame around the handlers, the readers of bodies and the store
+/// are the same for all. What an operation says itself is left as it is.
+struct Refusals;
+
+/// Status, name, in words, and the operations that give it.
+type Refusal = (&'static str, &'static str, &'static str, fn(&Method, &Operation) -> bool);
+
+const REFUSALS: [Refusal; 8] = [
+    (
+        "400",
+        "Malformed",
+        "An id, a parameter, a header or the body is not written as it must be.",
+        |method, _| *method != Method::DELETE,
+    ),
+    ("408", "TooSlow", "The body came too slowly.", has_body),
+    (
+        "409",
+        "InProgress",
+        "The same request is being worked on, or another change was in the way for too long.",
+        changes,
+    ),
+    ("413", "TooLarge", "The body is too large.", has_body),
+    ("415", "Unsupported", "The body has a media type or an encoding that is not taken.", has_body),
+    (
+        "422",
+        "Unacceptable",
+        "The Idempotency-Key was used for another request, or the body is not acceptable.",
+        is_repeatable,
+    ),
+    ("429", "Busy", "Too many bytes of other requests are being worked on; see `Retry-After`.", has_body),
+    ("503", "Unavailable", "The database cannot serve now; see `Retry-After`.", |_, _| true),
+];
+
+fn has_body(method: &Method, _: &Operation) -> bool {
+    *method == Method::POST
+}
+
+/// The platform's contract for texts has its own words for everything else.
+fn changes(method: &Method, operation: &Operation) -> bool {
+    *method != Method::GET && operation.tags.iter().flatten().all(|tag| tag != "content")
+}
+
+fn is_repeatable(_: &Method, operation: &Operation) -> bool {
+    let is_key = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => parameter.name == "Idempotency-Key",
+        RefOr::Ref(_) => false,
+    };
+    operation.parameters.iter().flatten().any(is_key)
+}
+
+impl Modify for Refusals {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let components = description.components.get_or_insert_default();
+        for (_, name, text, _) in REFUSALS {
+            components.responses.insert(name.to_owned(), problem_response(text).into());
+        }
+        each_operation(description, |method, path, operation| {
+            if need(method, path).is_none() {
+                return;
+            }
+            for (status, name, _, gives) in REFUSALS {
+                if gives(method, operation) {
+                    let answers = &mut operation.responses.responses;
+                    answers
+                        .entry(status.to_owned())
+                        .or_insert_with(|| RefOr::Ref(Ref::from_response_name(name)));
                 }
+            }
+        });
+    }
+}
+
+fn problem_response(text: &str) -> Response {
+    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+    ResponseBuilder::new().description(text).content("application/problem+json", problem).build()
+}
+
+fn each_operation(description: &mut utoipa::openapi::OpenApi, tell: impl Fn(&Method, &str, &mut Operation)) {
+    for (path, item) in &mut description.paths.paths {
+        let operations = [
+            (Method::GET, &mut item.get),
+            (Method::POST, &mut item.post),
+            (Method::PUT, &mut item.put),
+            (Method::PATCH, &mut item.patch),
+            (Method::DELETE, &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                tell(&method, path, operation);
             }
         }
     }
@@ -118,6 +195,6 @@ pub static JSON: LazyLock<String> = LazyLock::new(|| {
     json
 });
 
-pub(super) async fn serve() -> Response {
+pub(super) async fn serve() -> axum::response::Response {
     reply::json(Bytes::from_static(JSON.as_bytes()))
 }

@@ -1,8 +1,9 @@
-//! Ids in paths.
+//! Ids and other words in paths.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use domain::IdError;
+use std::convert::Infallible;
 use std::str::FromStr;
 
 use super::problem::{Code, Problem};
@@ -19,9 +20,8 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let params = RawPathParams::from_request_parts(parts, state).await;
-        let text = params.as_ref().ok().and_then(|params| params.iter().next()).map(|(_, value)| value);
-        let id = text.unwrap_or_default().parse().map_err(|error| match error {
+        let Word(text) = Word::of(parts, state).await;
+        let id = text.parse().map_err(|error| match error {
             IdError::Malformed => {
                 Problem::new(Code::MalformedId, "The id in the path is not a UUID with hyphens.")
             }
@@ -30,5 +30,26 @@ where
             }
         })?;
         Ok(Self(id))
+    }
+}
+
+/// The word that a path holds, for handlers that say themselves what is wrong with it; empty where its bytes are not UTF-8, which
+/// is never the word of anything.
+#[derive(Debug, Clone)]
+pub(super) struct Word(pub(super) String);
+
+impl Word {
+    async fn of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Self {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let text = params.as_ref().ok().and_then(|params| params.iter().next()).map(|(_, value)| value);
+        Self(text.unwrap_or_default().to_owned())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Word {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts, state).await)
     }
 }

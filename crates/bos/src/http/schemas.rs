@@ -3,7 +3,8 @@
 use domain::{
     AttentionCode, BatchStatus, EssayState, FailureCode, Kind, Language, Phase, PhaseStatus, WaitingCode,
 };
-use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type};
+use serde_json::Value;
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
 use super::problem::Code;
 
@@ -30,6 +31,13 @@ sets! {
     phase_status: PhaseStatus;
     problem_code: Code;
     waiting_code: WaitingCode;
+}
+
+/// A phase, where there is one.
+pub(super) fn phase_or_null() -> Object {
+    let words = Phase::ALL.iter().map(|phase| Value::from(phase.as_str())).chain([Value::Null]);
+    let types = SchemaType::from_iter([Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(types).enum_values(Some(words)).build()
 }
 
 /// Any of the statuses.

@@ -10,6 +10,7 @@ mod polling;
 mod refusing;
 mod starting;
 mod submitting;
+mod surface;
 
 use std::sync::Arc;
 

@@ -23,6 +23,7 @@ pub(in crate::http) struct Parameters {
     #[param(schema_with = schemas::essay_state, required = false)]
     state: Option<EssayState>,
     /// Essays of a page, from 1 to 500; 50 when nothing is said.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use domain::{Batch, BatchId, BatchStatus, Kind};
 use serde::{Deserialize, Serialize};
 use store::{BatchRow, Labels, ListFilter, Private};
@@ -43,6 +43,7 @@ pub(in crate::http) struct Parameters {
     #[param(schema_with = schemas::sort, required = false)]
     sort: Option<Sort>,
     /// Batches of a page, from 1 to 500; 50 when nothing is said.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
@@ -152,24 +153,43 @@ fn filter(parameters: Parameters, limit: u32) -> Result<ListFilter, Problem> {
         statuses: parameters.status,
         attention: parameters.attention,
         labels: parameters.label.iter().map(|label| label_of(label)).collect::<Result<Labels, _>>()?,
-        created_after: parameters.created_after,
-        created_before: parameters.created_before,
+        created_after: time_of("created_after", parameters.created_after)?,
+        created_before: time_of("created_before", parameters.created_before)?,
         after: parameters.cursor.map(|cursor| place(&cursor).ok_or_else(paging::bad_cursor)).transpose()?,
         descending: parameters.sort != Some(Sort::OldestFirst),
         limit,
     })
 }
 
+/// A time that every database can hold.
+fn time_of(parameter: &str, time: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>, Problem> {
+    match time {
+        Some(time) if !is_in_reach(time) => {
+            Err(paging::invalid(parameter, "expected a time from the year 1 to the year 9999"))
+        }
+        time => Ok(time),
+    }
+}
+
+fn is_in_reach(time: DateTime<Utc>) -> bool {
+    (1..=9999).contains(&time.year())
+}
+
 fn label_of(label: &str) -> Result<(String, Private<String>), Problem> {
     let (key, value) = label
         .split_once(':')
         .ok_or_else(|| paging::invalid("label", "expected key:value, as in class:9B"))?;
+    // No label holds one, and not every database can be asked for it.
+    if label.chars().any(char::is_control) {
+        return Err(paging::invalid("label", "holds a control character"));
+    }
     Ok((key.to_owned(), Private(value.to_owned())))
 }
 
 fn place(cursor: &str) -> Option<(DateTime<Utc>, BatchId)> {
     let (at, id) = cursor.split_once('.')?;
-    Some((DateTime::from_timestamp_micros(at.parse().ok()?)?, id.parse().ok()?))
+    let at = DateTime::from_timestamp_micros(at.parse().ok()?).filter(|at| is_in_reach(*at))?;
+    Some((at, id.parse().ok()?))
 }
 
 impl From<BatchRow> for Summary {

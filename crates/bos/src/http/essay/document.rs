@@ -23,7 +23,7 @@ pub(in crate::http) struct EssayDocument {
     #[schema(schema_with = schemas::essay_state)]
     state: EssayState,
     /// The phase that it was last part of.
-    #[schema(schema_with = schemas::phase)]
+    #[schema(schema_with = schemas::phase_or_null)]
     phase: Option<Phase>,
     /// The attempt at that phase; 0 before the first.
     attempt: u32,

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::{Code, Problem};
+use crate::http::path::Word;
 
 /// The routes of the pages.
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
@@ -23,7 +23,7 @@ async fn index(headers: HeaderMap) -> Response {
     render(&headers, "Problems", &text)
 }
 
-async fn page(Path(name): Path<String>, headers: HeaderMap) -> Response {
+async fn page(Word(name): Word, headers: HeaderMap) -> Response {
     match name.parse::<Code>() {
         Ok(code) => render(&headers, code.as_str(), code.page()),
         Err(()) => {

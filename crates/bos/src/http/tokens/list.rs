@@ -19,6 +19,7 @@ pub(in crate::http) struct Parameters {
     /// Only tokens of this user.
     user_id: Option<String>,
     /// Tokens of a page, from 1 to 500; 50 when nothing is said.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,

@@ -1,10 +1,11 @@
 //! `DELETE /v1/tokens/{token_id}`: take a token back.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use store::Lane;
 
 use crate::http::app::App;
+use crate::http::path::Word;
 use crate::http::problem::{Code, Problem};
 use crate::tokens::is_token_id;
 
@@ -21,7 +22,7 @@ use crate::tokens::is_token_id;
 )]
 pub(in crate::http) async fn revoke(
     State(app): State<App>,
-    Path(token_id): Path<String>,
+    Word(token_id): Word,
 ) -> Result<StatusCode, Problem> {
     let unknown =
         || Problem::new(Code::NotFound, "There is no such token; GET /v1/tokens lists those there are.");

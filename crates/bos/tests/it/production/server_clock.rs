@@ -69,7 +69,8 @@ async fn a_clock_of_the_database_that_goes_back_an_hour_moves_no_lease_and_new_w
         witness.clock_is_off_by(-1).await;
         let afterwards = other.hand_in(&class(3, &["spellcheck"])).await;
         assert_eq!(ended(&one, &afterwards).await["counts"]["succeeded"], 3);
-        let of_before = "SELECT count(*) FROM leases WHERE lease_until > clock_timestamp() + interval '1 minute'";
+        let of_before =
+            "SELECT count(*) FROM leases WHERE lease_until > clock_timestamp() + interval '1 minute'";
         witness.until_none(of_before).await;
         assert_eq!(witness.number(epochs).await, shared, "each holder holds what it held");
 

@@ -1,6 +1,5 @@
 //! A standby of PostgreSQL that takes over, behind an address that follows whoever takes writes.
 
-
 use bos::run::companions::How;
 use futures::StreamExt as _;
 use sqlx_core::connection::Connection as _;
