@@ -64,6 +64,10 @@ impl From<&Config> for Limits {
     }
 }
 
+/// What is read of a connection before somebody takes it, twice the largest head at least. The default of 400 kB would let a
+/// crowd whose bodies wait their turn fill the memory from outside the limit for bodies.
+const READ_BYTES: usize = 64 << 10;
+
 /// Serves `router` on `listener` until `shutdown`; returns when all connections are closed.
 ///
 /// At the stop no connection is accepted any more, idle ones close at once, and requests in flight are finished
@@ -106,9 +110,11 @@ fn permits(count: u32) -> usize {
 
 fn http1(limits: Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
+    let head = usize::try_from(limits.max_header_size.as_u64()).unwrap_or(usize::MAX);
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_header_size(usize::try_from(limits.max_header_size.as_u64()).unwrap_or(usize::MAX))
+        .max_buf_size(READ_BYTES.max(head.saturating_mul(2)))
+        .max_header_size(head)
         .max_headers(permits(limits.max_header_fields.get()));
     http
 }
