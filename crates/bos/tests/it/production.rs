@@ -31,12 +31,28 @@ use store::Store;
 /// A stopped run ends the servers that it has started.
 static WATCHED: Once = Once::new();
 
-/// Starts servers of a test's own.
-async fn started<T: Send + 'static>(
+/// Does what takes time with servers of a test's own, apart from the test.
+async fn apart<T: Send + 'static>(
     start: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
     WATCHED.call_once(|| testbed::process::watch_signals().unwrap());
     tokio::task::spawn_blocking(start).await.unwrap()
+}
+
+/// Starts servers of a test's own, or says that `what` is left out: where they cannot be started, and where there is no small
+/// disk for them.
+async fn started_or_left_out<T: Send + 'static>(
+    name: &str,
+    what: &str,
+    start: impl FnOnce() -> anyhow::Result<Option<T>> + Send + 'static,
+) -> Option<T> {
+    let why = match apart(start).await {
+        Ok(Some(servers)) => return Some(servers),
+        Ok(None) => "only root may mount a small one".to_owned(),
+        Err(error) => format!("{error:#}"),
+    };
+    left_out(name, &format!("{what}: {why}"));
+    None
 }
 
 /// Makes our tables in a database.

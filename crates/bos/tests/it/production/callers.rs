@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use futures::StreamExt as _;
 use tokio::time::timeout;
 
-use super::road::class;
+use super::road::{class, ended};
 use crate::host::{Client, id_of};
+use crate::neighbour::service::Service;
 use crate::program::PATIENCE;
 
 /// Four of them, each of whom waits for an answer before the next class.
@@ -65,4 +66,12 @@ async fn until(count: &AtomicUsize, more: usize) {
         }
     };
     timeout(PATIENCE, reached).await.expect("callers are answered");
+}
+
+/// Until everything that was acknowledged has ended well.
+pub(super) async fn all_end(ids: &[String], service: &Service) {
+    for id in ids {
+        let status = ended(service, id).await;
+        assert_eq!(status["counts"]["succeeded"], 2, "{status}");
+    }
 }

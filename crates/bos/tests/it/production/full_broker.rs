@@ -2,26 +2,14 @@
 
 use bos::run::companions::How;
 use testbed::kafka;
-use testbed::small_disk::SmallDisk;
 use tokio::time::timeout;
 
-use super::callers::Callers;
-use super::road::{Companions, ONE_AT_A_TIME, ended, service};
-use super::{left_out, started};
+use super::callers::{Callers, all_end};
+use super::road::{Companions, ONE_AT_A_TIME, service};
+use super::{apart, started_or_left_out};
 use crate::databases::on_postgres;
 use crate::host::Client;
 use crate::program::PATIENCE;
-
-/// A broker with its data on a small disk.
-async fn broker() -> Option<(SmallDisk, kafka::Server)> {
-    let why = match started(kafka::Server::start_on_small_disk).await {
-        Ok(Some(broker)) => return Some(broker),
-        Ok(None) => "only root may mount a small one".to_owned(),
-        Err(error) => format!("{error:#}"),
-    };
-    left_out("bos-full-broker", &format!("a full disk under Kafka: {why}"));
-    None
-}
 
 /// F26.
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +19,9 @@ async fn a_full_disk_under_the_broker_holds_messages_up_and_loses_none() {
     }
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |store, url| {
-        let Some((disk, mut broker)) = broker().await else { return };
+        let start = kafka::Server::start_on_small_disk;
+        let broker = started_or_left_out("bos-full-broker", "a full disk under Kafka", start);
+        let Some((disk, mut broker)) = broker.await else { return };
         let servers = broker.bootstrap_servers();
         let companions = Companions::start(&servers, How { instant: true, ..How::default() }).await;
         let service = service(&servers, &companions.content, &url).await;
@@ -39,9 +29,9 @@ async fn a_full_disk_under_the_broker_holds_messages_up_and_loses_none() {
         let callers = Callers::of(&client);
         let fault = async {
             callers.until_acknowledged(4).await;
-            let disk = started(move || disk.fill().map(|()| disk)).await.unwrap();
+            let disk = apart(move || disk.fill().map(|()| disk)).await.unwrap();
             // The log of the topics has room in its last files for a while; the broker ends when it needs another.
-            let ended = started(move || {
+            let ended = apart(move || {
                 while broker.check().is_ok() {
                     std::thread::yield_now();
                 }
@@ -52,7 +42,7 @@ async fn a_full_disk_under_the_broker_holds_messages_up_and_loses_none() {
             callers.stop();
             let waiting = store.read(|tx| Box::pin(async move { tx.outbox_depth().await })).await.unwrap();
             assert!(waiting.pending > 0 && waiting.parked == 0, "{waiting:?}");
-            let healed = started(move || {
+            let healed = apart(move || {
                 disk.clear()?;
                 broker.restart()?;
                 anyhow::Ok((disk, broker))
@@ -60,10 +50,7 @@ async fn a_full_disk_under_the_broker_holds_messages_up_and_loses_none() {
             healed.await.unwrap()
         };
         let (ids, _servers) = futures::join!(callers.hand_in(), fault);
-        for id in ids {
-            let status = ended(&service, &id).await;
-            assert_eq!(status["counts"]["succeeded"], 2, "{status}");
-        }
+        all_end(&ids, &service).await;
         service.stop().await;
         companions.stop().await;
     })

@@ -7,9 +7,9 @@ use sqlx_postgres::PgConnection;
 use testbed::postgres;
 use testbed::small_disk::SmallDisk;
 
-use super::callers::Callers;
-use super::road::{Companions, ONE_AT_A_TIME, ended, service};
-use super::{kafka, left_out, migrated, started};
+use super::callers::{Callers, all_end};
+use super::road::{Companions, ONE_AT_A_TIME, service};
+use super::{apart, kafka, migrated, started_or_left_out};
 use crate::host::Client;
 
 /// Classes that are acknowledged before the disk is full.
@@ -17,18 +17,12 @@ const BEFORE: usize = 12;
 
 /// A server with its log on a small disk.
 async fn server() -> Option<(SmallDisk, postgres::Server)> {
-    let server = started(|| {
+    let start = || {
         let mut server = postgres::Server::start()?;
         let disk = server.log_on_small_disk()?;
         anyhow::Ok(disk.map(|disk| (disk, server)))
-    });
-    let why = match server.await {
-        Ok(Some(server)) => return Some(server),
-        Ok(None) => "only root may mount a small one".to_owned(),
-        Err(error) => format!("{error:#}"),
     };
-    left_out("bos-full-log", &format!("a full disk under PostgreSQL's log: {why}"));
-    None
+    started_or_left_out("bos-full-log", "a full disk under PostgreSQL's log", start).await
 }
 
 /// Has the log go on in another file until there is no room for one.
@@ -51,10 +45,10 @@ async fn a_full_disk_under_the_log_of_the_database_loses_nothing_that_was_acknow
     let callers = Callers::of(&client);
     let fault = async {
         callers.until_acknowledged(BEFORE).await;
-        let disk = started(move || disk.fill().map(|()| disk)).await.unwrap();
+        let disk = apart(move || disk.fill().map(|()| disk)).await.unwrap();
         wear_out(&url).await;
         callers.until_refused(4).await;
-        let healed = started(move || {
+        let healed = apart(move || {
             disk.clear()?;
             server.restart()?;
             anyhow::Ok((disk, server))
@@ -65,10 +59,7 @@ async fn a_full_disk_under_the_log_of_the_database_loses_nothing_that_was_acknow
         healed
     };
     let (ids, _server) = futures::join!(callers.hand_in(), fault);
-    for id in ids {
-        let status = ended(&service, &id).await;
-        assert_eq!(status["counts"]["succeeded"], 2, "{status}");
-    }
+    all_end(&ids, &service).await;
     service.stop().await;
     companions.stop().await;
 }

@@ -10,9 +10,9 @@ use testbed::postgres;
 use testbed::proxy::Proxy;
 use tokio::time::timeout;
 
-use super::callers::Callers;
-use super::road::{Companions, ONE_AT_A_TIME, ended, service};
-use super::{kafka, left_out, migrated, started};
+use super::callers::{Callers, all_end};
+use super::road::{Companions, ONE_AT_A_TIME, service};
+use super::{kafka, migrated, started_or_left_out};
 use crate::host::Client;
 use crate::program::{PATIENCE, Server, plain_batch};
 
@@ -30,18 +30,13 @@ struct Pair {
 impl Pair {
     /// With our tables.
     async fn start() -> Option<Self> {
-        let pair = started(|| {
+        let start = || {
             let mut primary = postgres::Server::start()?;
             let standby = primary.standby()?;
-            anyhow::Ok((primary, standby))
-        });
-        let (primary, standby) = match pair.await {
-            Ok(pair) => pair,
-            Err(error) => {
-                left_out("bos-standby", &format!("a standby that takes over: {error:#}"));
-                return None;
-            }
+            anyhow::Ok(Some((primary, standby)))
         };
+        let pair = started_or_left_out("bos-standby", "a standby that takes over", start);
+        let (primary, standby) = pair.await?;
         migrated(&primary.url()).await;
         let address = Proxy::listen().unwrap();
         address.pass_on_to(primary.port());
@@ -99,10 +94,7 @@ async fn a_standby_that_takes_over_from_a_killed_primary_has_all_that_was_acknow
         (primary, standby)
     };
     let (ids, _servers) = futures::join!(callers.hand_in(), fault);
-    for id in ids {
-        let status = ended(&service, &id).await;
-        assert_eq!(status["counts"]["succeeded"], 2, "{status}");
-    }
+    all_end(&ids, &service).await;
     service.stop().await;
     companions.stop().await;
 }
