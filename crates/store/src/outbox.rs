@@ -129,13 +129,16 @@ const LOW: Sql = Sql::each(
 );
 
 /// On PostgreSQL with the deletion: a message that two relays have an acknowledgement of is deleted, and so archived, by one.
+/// Looked up one by one (`LIMIT 1`) for the reason that [`HEADS`] gives: as a join it compared every message that was sent
+/// with every one in the table, 400 ms for 500. A row that somebody changes at the same moment is left, and sent once more.
 const ARCHIVE: Sql = Sql::each(
     "outbox_sent",
     "archive sent messages",
     "WITH sent AS ( \
        DELETE FROM outbox o USING UNNEST($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
-       AS n (shard, id, kafka_partition, kafka_offset) WHERE o.shard = n.shard AND o.id = n.id \
-       RETURNING o.*, n.kafka_partition, n.kafka_offset) \
+       AS n (shard, id, kafka_partition, kafka_offset) CROSS JOIN LATERAL ( \
+         SELECT f.ctid FROM outbox f WHERE f.shard = n.shard AND f.id = n.id LIMIT 1) AS found (place) \
+       WHERE o.ctid = found.place RETURNING o.*, n.kafka_partition, n.kafka_offset) \
      INSERT INTO outbox_sent (shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
      kafka_partition, kafka_offset, sent_at) \
      SELECT shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
