@@ -73,6 +73,7 @@ impl Pg {
             // Every statement has an index for what it looks up. By statistics of a moment when a queue was empty, PostgreSQL
             // would read all of it for each row of another: 700 ms for 500 messages, and again until it is analyzed once more.
             ("enable_seqscan", "off"),
+            ("enable_bitmapscan", "off"),
         ]);
         let pool = |connections| {
             let pool = PgPoolOptions::new()

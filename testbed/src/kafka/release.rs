@@ -18,13 +18,8 @@ const OLDEST_JAVA: u32 = 17;
 /// What Java is told for every program: a small heap; a server that lives for minutes at most, on the cores of what it serves,
 /// is translated once and quickly, since the second translation costs it more processor's time than it ever gives back; and
 /// a collector without threads of its own.
-const JAVA: [&str; 5] = [
-    "-Xmx384m",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+UseSerialGC",
-    "-XX:-UsePerfData",
-    "-Dlog4j2.level=INFO",
-];
+const JAVA: [&str; 5] =
+    ["-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Dlog4j2.level=INFO"];
 
 /// A folder of jars, and a Java for them.
 pub(super) struct Release {
