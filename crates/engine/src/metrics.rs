@@ -45,6 +45,8 @@ names! {
     describe_gauge TROUBLE = "bos_neighbour_trouble": "1 while a neighbour cannot be used, by neighbour.";
     describe_gauge LAG = "bos_consumer_lag": "Records of a topic that were not consumed yet.";
     describe_gauge PARTITIONS = "bos_consumer_partitions": "Partitions that this process consumes.";
+    describe_counter READER_PAUSES = "bos_reader_pauses_total":
+        "Times that nothing more was fetched, because what had been read was not dealt with for a second.";
     describe_counter PRODUCERS_REPLACED = "bos_producers_replaced_total":
         "Producers that had to be replaced after a fatal error.";
     describe_histogram TURN = "bos_task_turn_seconds": "Seconds that one turn of a task took.";
@@ -97,6 +99,11 @@ pub fn lag(topic: &str, records: i64) {
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format; partitions are few")]
 pub fn partitions(assigned: usize) {
     gauge!(PARTITIONS).set(assigned as f64);
+}
+
+/// Counts a time that a reader stopped fetching, since nobody took what it had.
+pub fn reader_paused() {
+    counter!(READER_PAUSES).increment(1);
 }
 
 /// Counts a producer that had to be replaced.

@@ -81,6 +81,8 @@ struct Shared {
     assigned: HashSet<Partition>,
     /// The next offset of each partition of ours of which something was dealt with.
     dealt_with: HashMap<Partition, i64>,
+    /// How often nothing more was fetched for a while.
+    pauses: u32,
 }
 
 /// Follows what the group decides.
@@ -190,6 +192,8 @@ impl Pump {
             }
         }
         self.pause();
+        lock(&self.client.context().shared).pauses += 1;
+        engine::metrics::reader_paused();
         while !self.is_over() {
             if self.sender.capacity() >= AHEAD / 2 && self.try_hand_over() {
                 break;
@@ -350,4 +354,66 @@ fn offsets(next: &[(Partition, i64)]) -> Option<TopicPartitionList> {
 
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::ports::{Broker as _, Record};
+    use rdkafka::mocking::MockCluster;
+    use uuid::Uuid;
+
+    use super::super::KafkaBroker;
+    use super::*;
+    use crate::config::words::{KafkaSecurity, SaslMechanism};
+
+    const TOPIC: Topic = Topic::BatchPhaseOutcome;
+
+    fn record(number: u128) -> Record {
+        let event_id = Uuid::from_u128(number);
+        Record {
+            topic: TOPIC,
+            key: event_id.to_string(),
+            event_id,
+            value: vec![b'v'; 100],
+            headers: Vec::new(),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_backlog_that_is_dealt_with_piece_by_piece_is_fetched_once() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(TOPIC.as_str(), 6, 1).unwrap();
+        let settings = KafkaSettings {
+            bootstrap_servers: cluster.bootstrap_servers(),
+            security: KafkaSecurity::Plaintext,
+            sasl: SaslMechanism::ScramSha512,
+            username: None,
+            password: None,
+            ca_location: None,
+            message_timeout: Duration::from_secs(4),
+            session_timeout: Duration::from_secs(6),
+        };
+        let backlog = 3 * AHEAD;
+        let broker = KafkaBroker::new(settings.clone()).unwrap();
+        broker.publish((0..backlog as u128).map(record).collect()).await.unwrap();
+
+        let (mut reader, thread) =
+            subscribe(&settings, &Health::default(), &Topics::default(), "test", &[TOPIC]).unwrap();
+        let mut read = 0;
+        let piece_by_piece = async {
+            while read < backlog {
+                // The thread has all it may have in hand, or all that is left, each time that something is taken.
+                while reader.received.len() < AHEAD.min(backlog - read) {
+                    tokio::task::yield_now().await;
+                }
+                read += reader.next(500).await.unwrap().len();
+                reader.commit().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), piece_by_piece).await.expect("everything comes");
+        // A machine that stands still for a second makes one.
+        assert!(lock(&reader.shared).pauses < 3);
+        drop(reader);
+        tokio::task::spawn_blocking(|| thread.join()).await.unwrap().unwrap();
+    }
 }
