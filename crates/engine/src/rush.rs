@@ -17,6 +17,8 @@ const WINDOW: Duration = Duration::from_millis(50);
 /// could keep up with. A single class, however large, is none, nor are single essays one after the other.
 const SUBMISSIONS: u32 = 3;
 const ESSAYS: usize = 60;
+/// When nobody has handed in for so long, it is over. A rush that is one only just has a submission every 17 ms.
+const QUIET: Duration = Duration::from_millis(25);
 /// The longest that a turn of ingest waits, so that texts leave also while a rush goes on.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -27,6 +29,7 @@ pub(crate) struct Rush(Mutex<Windows>);
 #[derive(Debug, Default, Clone, Copy)]
 struct Windows {
     begun: Duration,
+    last_arrival: Duration,
     now: Count,
     before: Count,
 }
@@ -49,7 +52,7 @@ impl Windows {
         let past = now.saturating_sub(self.begun);
         if past >= WINDOW {
             let before = if past < WINDOW * 2 { self.now } else { Count::default() };
-            *self = Self { begun: now, now: Count::default(), before };
+            *self = Self { begun: now, now: Count::default(), before, ..*self };
         }
         self
     }
@@ -59,7 +62,9 @@ impl Rush {
     /// Somebody hands in so many essays; at this monotonic time, as all here.
     pub(crate) fn arrived(&self, essays: usize, now: Duration) {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = &mut windows.at(now).now;
+        let windows = windows.at(now);
+        windows.last_arrival = now;
+        let count = &mut windows.now;
         count.submissions = count.submissions.saturating_add(1);
         count.essays = count.essays.saturating_add(essays);
     }
@@ -67,7 +72,8 @@ impl Rush {
     fn is_on(&self, now: Duration) -> bool {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let windows = windows.at(now);
-        windows.now.is_rush() || windows.before.is_rush()
+        let is_quiet = now.saturating_sub(windows.last_arrival) >= QUIET;
+        !is_quiet && (windows.now.is_rush() || windows.before.is_rush())
     }
 
     /// Waits until the rush is over, for a second at most.
@@ -75,7 +81,7 @@ impl Rush {
         let until = clock.monotonic() + PATIENCE;
         while self.is_on(clock.monotonic()) && clock.monotonic() < until {
             tokio::select! {
-                () = clock.sleep(WINDOW) => {}
+                () = clock.sleep(QUIET) => {}
                 () = end.cancelled() => return,
             }
         }
@@ -112,9 +118,10 @@ mod tests {
     #[test]
     fn a_rush_is_over_as_soon_as_callers_pause() {
         let rush = Rush::default();
-        (0..10_u32).for_each(|n| rush.arrived(30, MS * n));
+        (0..45_u32).for_each(|n| rush.arrived(30, MS * n));
+        rush.arrived(30, 51 * MS);
         assert!(rush.is_on(60 * MS), "the last window was one");
-        assert!(!rush.is_on(170 * MS));
+        assert!(!rush.is_on(80 * MS));
     }
 
     #[tokio::test]
