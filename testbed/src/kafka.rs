@@ -3,6 +3,7 @@
 //! A started server is one node that is broker and controller at once (`KRaft`). Topics must be created before they are
 //! used, so that a name that nobody made is noticed.
 
+pub mod acls;
 mod metadata;
 mod properties;
 mod release;
@@ -131,7 +132,9 @@ impl Server {
 
         let mut format = release.program("kafka.tools.StorageTool", folder.path());
         format.args(["format", "--standalone", "-t", CLUSTER_ID, "-c", properties::FILE]);
-        format.arg("--add-scram").arg(tls::user());
+        for user in tls::users() {
+            format.arg("--add-scram").arg(user);
+        }
         let log = server::log_file(folder.path());
         // Side by side, so that the certificate costs a start no time of its own.
         thread::scope(|threads| {

@@ -15,11 +15,15 @@ const REQUEST: [u8; 18] = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0
 
 /// How many brokers the server at this port lists.
 pub(super) fn brokers(port: u16) -> io::Result<u32> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    listed(ask(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), &REQUEST)?)
+}
+
+/// Sends a request; the answer is to be read from what this gives.
+pub(super) fn ask(address: SocketAddr, request: &[u8]) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(&REQUEST)?;
-    listed(stream)
+    stream.write_all(request)?;
+    Ok(stream)
 }
 
 /// The answer begins with its length, the correlation id and the number of brokers.

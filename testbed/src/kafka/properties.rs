@@ -26,6 +26,7 @@ pub(super) struct Ports {
 pub(super) fn text(ports: &Ports) -> String {
     let Ports { broker, controller, advertised, ssl, sasl_ssl } = ports;
     let (name, keystore, password) = (tls::NAME, tls::KEYSTORE, tls::KEYSTORE_PASSWORD);
+    let user = tls::USER;
     format!(
         "\
 process.roles=broker,controller
@@ -40,6 +41,9 @@ ssl.keystore.location={keystore}
 ssl.keystore.password={password}
 ssl.key.password={password}
 sasl.enabled.mechanisms=SCRAM-SHA-512
+# Who comes without a name may do everything, so that tests need not ask; who has a name, what he was allowed.
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:{user}
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 log.dirs={DATA}
 # There is one node, so nothing can have a second copy.

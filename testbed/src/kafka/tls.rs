@@ -10,12 +10,15 @@ use anyhow::{Result, ensure};
 use super::release::Release;
 use crate::{given, server};
 
-/// The user of [`Tls::sasl_ssl`], whom the server knows by SCRAM-SHA-512.
+/// The user of [`Tls::sasl_ssl`], whom the server knows by SCRAM-SHA-512, and who may do everything.
 pub const USER: &str = "bos-test";
-/// That user's password.
+/// Another one, who may do nothing until somebody [allows](super::acls::allow) him.
+pub const GUEST: &str = "bos-guest";
+/// The password of both.
 pub const PASSWORD: &str = "testbed-only-Wo8Qpass";
 
-/// Names the door of [`Tls::sasl_ssl`]: read here when a developer gives one, set for the tests. Its user is [`USER`].
+/// Names the door of [`Tls::sasl_ssl`]: read here when a developer gives one, set for the tests. Its users are [`USER`]
+/// and [`GUEST`].
 pub const SASL_SSL_VARIABLE: &str = "BOS_TEST_KAFKA_SASL_SSL";
 /// Names the door of [`Tls::ssl`].
 pub const SSL_VARIABLE: &str = "BOS_TEST_KAFKA_SSL";
@@ -71,9 +74,9 @@ impl Tls {
     }
 }
 
-/// How the storage is told of the user when it is formatted.
-pub(super) fn user() -> String {
-    format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]")
+/// How the storage is told of the users when it is formatted.
+pub(super) fn users() -> [String; 2] {
+    [USER, GUEST].map(|user| format!("SCRAM-SHA-512=[name={user},password={PASSWORD}]"))
 }
 
 /// Makes the server's key and its certificate, which vouches for itself, by the `keytool` of the same Java.

@@ -112,7 +112,7 @@ fn row(topic: Topic, made: Option<&Made>, cluster: &Cluster) -> Row {
         }
         Some(Made::Existed) | None if found.is_none() => {
             row.state = "missing";
-            row.problems.push("it is not there".to_owned());
+            row.problems.push("it is not there, or Kafka does not let us see it".to_owned());
             row.mend.push("bos topics create".to_owned());
         }
         Some(Made::Existed) | None if !row.problems.is_empty() => row.state = "differs",

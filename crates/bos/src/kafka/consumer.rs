@@ -25,6 +25,7 @@ use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::denial::Denial;
 use super::health::{ClientHealth, Health};
 use super::lookout::Topics;
 use super::settings::KafkaSettings;
@@ -162,6 +163,12 @@ impl Pump {
                     }
                 }
                 Some(Err(error)) => {
+                    let denial = error.rdkafka_error_code().and_then(Denial::of);
+                    if let Some(Denial::Right) = denial {
+                        // librdkafka says so once, and not when it is over: only another reader finds out.
+                        self.client.context().health.denied(Denial::Right, &error.to_string());
+                        return;
+                    }
                     if self.client.client().fatal_error().is_some() {
                         tracing::error!(%error, "kafka has given a reader up; another one takes its place");
                         return;

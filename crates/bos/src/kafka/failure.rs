@@ -3,11 +3,16 @@
 use engine::ports::SendError;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use super::denial::Denial;
+
 /// Sorts an error of the producer.
 pub(super) fn of_send(error: &KafkaError) -> SendError {
     let Some(code) = error.rdkafka_error_code() else {
         return SendError::Unavailable { code: "broker_unreachable" };
     };
+    if let Some(denial) = Denial::of(code) {
+        return SendError::Unavailable { code: denial.code() };
+    }
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "librdkafka has over a hundred codes, with more to come"
@@ -47,12 +52,6 @@ pub(super) fn of_send(error: &KafkaError) -> SendError {
         | Code::UnknownLeaderEpoch
         | Code::KafkaStorageError
         | Code::PolicyViolation => SendError::Unavailable { code: "broker_not_ready" },
-        Code::Authentication
-        | Code::SaslAuthenticationFailed
-        | Code::TopicAuthorizationFailed
-        | Code::ClusterAuthorizationFailed
-        | Code::TransactionalIdAuthorizationFailed => SendError::Unavailable { code: "broker_denies" },
-        Code::SSL => SendError::Unavailable { code: "broker_untrusted" },
         // The producer is replaced; the message is as good as before.
         Code::Fatal
         | Code::OutOfOrderSequenceNumber

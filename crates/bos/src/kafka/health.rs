@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -15,6 +16,35 @@ use super::denial::Denial;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Health {
     clients: Arc<Mutex<Vec<Arc<AtomicU8>>>>,
+    forbidden: Forbidden,
+}
+
+/// When somebody was last not allowed something. No answer says that he is allowed it by now, and whoever is forbidden
+/// something tries again, by another client if need be; so what was said a while ago holds no more.
+#[derive(Debug, Clone, Default)]
+struct Forbidden(Arc<Mutex<Option<Instant>>>);
+
+/// Longer than any pause between two tries, with the time that a client needs to be told.
+const HOLDS: Duration = Duration::from_secs(15);
+
+impl Forbidden {
+    fn is_so(&self) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < HOLDS)
+    }
+
+    /// Says what to do, unless that was said before and nothing has changed since.
+    fn note(&self, reason: &str) {
+        let was_so = self.is_so();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        if !was_so {
+            say(Denial::Right, reason);
+        }
+    }
+}
+
+fn say(denial: Denial, reason: &str) {
+    tracing::error!(code = denial.code(), reason, "kafka cannot be used: {denial}; {}", denial.mend());
 }
 
 const UNKNOWN: u8 = 0;
@@ -28,7 +58,12 @@ impl Health {
     pub(super) fn client(&self) -> ClientHealth {
         let state = Arc::new(AtomicU8::new(UNKNOWN));
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&state));
-        ClientHealth { state }
+        ClientHealth { state, forbidden: self.forbidden.clone() }
+    }
+
+    /// Somebody was not allowed something.
+    pub(super) fn forbids(&self, reason: &str) {
+        self.forbidden.note(reason);
     }
 
     /// Why some client cannot use the cluster just now.
@@ -36,10 +71,11 @@ impl Health {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         // A client that is gone has only our own handle left.
         clients.retain(|state| Arc::strong_count(state) > 1);
-        clients.iter().find_map(|state| match state.load(Ordering::Relaxed) {
+        let trouble = clients.iter().find_map(|state| match state.load(Ordering::Relaxed) {
             DOWN => Some("broker_unreachable"),
             state => denial(state).map(Denial::code),
-        })
+        });
+        trouble.or_else(|| self.forbidden.is_so().then_some(Denial::Right.code()))
     }
 }
 
@@ -55,6 +91,7 @@ const fn denial(state: u8) -> Option<Denial> {
 #[derive(Debug, Clone)]
 pub(super) struct ClientHealth {
     state: Arc<AtomicU8>,
+    forbidden: Forbidden,
 }
 
 impl ClientHealth {
@@ -69,18 +106,14 @@ impl ClientHealth {
     }
 
     /// Says what to do when that is new, and not at each of the many tries that follow.
-    fn denied(&self, denial: Denial, reason: &str) {
+    pub(super) fn denied(&self, denial: Denial, reason: &str) {
         let state = match denial {
             Denial::Password => DENIED,
             Denial::Certificate => UNTRUSTED,
+            Denial::Right => return self.forbidden.note(reason),
         };
         if self.state.swap(state, Ordering::Relaxed) != state {
-            tracing::error!(
-                code = denial.code(),
-                reason,
-                "kafka cannot be used: {denial}; {}",
-                denial.mend()
-            );
+            say(denial, reason);
         }
     }
 

@@ -105,7 +105,10 @@ fn faults(cluster: &Cluster) -> BTreeSet<Fault> {
     let mut faults = BTreeSet::new();
     for topic in Topic::ALL {
         let Some(found) = cluster.topics.get(topic) else {
-            let (found, mend) = ("it is not there".to_owned(), "bos topics create".to_owned());
+            let (found, mend) = (
+                "it is not there, or Kafka does not let us see it".to_owned(),
+                "bos topics create".to_owned(),
+            );
             faults.insert(Fault { topic: topic.as_str(), found, mend, state: MISSING });
             continue;
         };

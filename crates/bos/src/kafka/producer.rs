@@ -7,8 +7,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
+use super::denial::Denial;
 use super::failure;
 use super::health::{ClientHealth, Health};
 use super::settings::KafkaSettings;
@@ -76,8 +77,15 @@ impl Producer {
     }
 
     fn failed(&self, client: &Arc<Client>, error: &KafkaError) -> SendError {
+        // A producer that may not even get a number of its own is given up for that.
+        let mut code = error.rdkafka_error_code();
         if failure::is_fatal(error) {
+            code = client.client().fatal_error().map(|(code, _)| code).or(code);
             self.replace(client);
+        }
+        if let Some(Denial::Right) = code.and_then(Denial::of) {
+            self.shared.health.forbids(&error.to_string());
+            return SendError::Unavailable { code: Denial::Right.code() };
         }
         failure::of_send(error)
     }

@@ -15,6 +15,7 @@ mod migrating;
 mod operators;
 mod promotion;
 mod restore;
+mod rights;
 mod road;
 mod server_clock;
 mod standby;

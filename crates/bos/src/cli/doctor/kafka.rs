@@ -89,7 +89,8 @@ fn topics(cluster: &Cluster) -> Vec<Finding> {
     }
     let all = Topic::ALL.len();
     if !missing.is_empty() {
-        let found = format!("{} of {all} are missing: {}", missing.len(), missing.join(", "));
+        let found =
+            format!("{} of {all} are missing, or hidden from us: {}", missing.len(), missing.join(", "));
         findings.insert(0, Finding::failure("topics", found, "bos topics create"));
     }
     if fine > 0 {

@@ -12,14 +12,14 @@ use crate::neighbour::service::Service;
 use crate::program::{Server, bos, eventually};
 
 /// The encrypted doors of this test run's Kafka, or a word that what needs them is left out.
-struct Doors {
+pub(super) struct Doors {
     ssl: String,
     sasl_ssl: String,
     authority: String,
 }
 
 impl Doors {
-    fn find() -> Option<Self> {
+    pub(super) fn find() -> Option<Self> {
         let told = |variable: &str| std::env::var_os(variable).and_then(|told| told.into_string().ok());
         let doors = (told(SSL_VARIABLE), told(SASL_SSL_VARIABLE), told(AUTHORITY_VARIABLE));
         let (Some(ssl), Some(sasl_ssl), Some(authority)) = doors else {
@@ -37,13 +37,13 @@ impl Doors {
         door.replace("localhost", "127.0.0.1")
     }
 
-    /// What an operator sets to be let in, without the prefix.
-    fn settings(&self) -> Vec<(&'static str, String)> {
+    /// What an operator sets to be let in as this user, without the prefix.
+    pub(super) fn settings(&self, user: &str) -> Vec<(&'static str, String)> {
         vec![
             ("kafka_bootstrap_servers", self.sasl_ssl.clone()),
             ("kafka_security_protocol", "sasl_ssl".to_owned()),
             ("kafka_sasl_mechanism", "scram-sha-512".to_owned()),
-            ("kafka_sasl_username", USER.to_owned()),
+            ("kafka_sasl_username", user.to_owned()),
             ("kafka_sasl_password", PASSWORD.to_owned()),
             ("kafka_ssl_ca_location", self.authority.clone()),
         ]
@@ -51,7 +51,7 @@ impl Doors {
 
     /// The same as variables, one of them otherwise; an empty value takes it away.
     fn variables(&self, key: &str, value: &str) -> Vec<(String, String)> {
-        let named = self.settings().into_iter().filter(|(of, _)| *of != key);
+        let named = self.settings(USER).into_iter().filter(|(of, _)| *of != key);
         named
             .chain(std::iter::once((key, value.to_owned())).filter(|(_, value)| !value.is_empty()))
             .map(|(key, value)| (format!("BATCH_ORCHESTRATOR_SERVICE_{}", key.to_uppercase()), value))
@@ -68,7 +68,7 @@ async fn a_class_goes_through_over_tls_under_a_name_and_a_password() {
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
         let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
-        let settings = doors.settings();
+        let settings = doors.settings(USER);
         let mut settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, &**value)).collect();
         settings.extend([("kafka_session_timeout", "6s"), ("database_url", &url)]);
         let service = Service::start(companions.content.clone(), &settings).await;

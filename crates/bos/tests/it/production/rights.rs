@@ -1,0 +1,78 @@
+//! Kafka that knows who we are and does not let us do what we do.
+
+use bos::run::companions::How;
+use engine::consumer::CONSUMER;
+use store::ShardMark;
+use testbed::kafka::acls::{Right, allow};
+use testbed::kafka::tls::GUEST;
+
+use super::encrypted::Doors;
+use super::road::{Companions, ONE_AT_A_TIME, class, ended};
+use super::{apart, kafka};
+use crate::databases::on_postgres;
+use crate::host::Client;
+use crate::neighbour::service::Service;
+use crate::program::PATIENCE;
+
+/// F25. The rights stay, which no other test minds: nobody else comes as this user.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kafka_does_not_allow_waits_until_it_does_and_is_not_held_against_a_message() {
+    let (Some(kafka), Some(doors)) = (kafka(), Doors::find()) else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    on_postgres(async |store, url| {
+        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let settings = doors.settings(GUEST);
+        let mut settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, &**value)).collect();
+        settings.extend([("kafka_session_timeout", "6s"), ("database_url", &url)]);
+        let service = Service::start(companions.content.clone(), &settings).await;
+        let client = Client::at(service.base());
+        let batch = service.hand_in(&class(3, &["spellcheck"])).await;
+        client.until_degraded_by(Some("broker_forbids")).await;
+        service.until(&batch, |status| status["waiting_on"]["code"] == "bus_unreachable").await;
+        let allowed = |rights: &'static [Right]| {
+            let kafka = kafka.clone();
+            apart(move || allow(&kafka, rights))
+        };
+
+        // A producer may begin when it may write anywhere; what is for other topics is still refused, one by one.
+        allowed(&[Right::Write("huleedu.batch.essays.")]).await.unwrap();
+        let is_other = |(topic, _): &(String, u32)| topic != "huleedu.batch.essays.registered.v1";
+        until_waiting(&store, |waiting| waiting.iter().all(is_other)).await;
+        let waiting = topics_waiting(&store).await;
+        assert_eq!(waiting.len(), 3, "each essay's message: {waiting:?}");
+        assert!(waiting.iter().all(|(_, attempts)| *attempts == 0), "{waiting:?}");
+        let depth = store.read(|tx| Box::pin(async move { tx.outbox_depth().await })).await.unwrap();
+        assert_eq!(depth.parked, 0, "{depth:?}");
+
+        allowed(&[Right::Write("huleedu."), Right::Read("huleedu.")]).await.unwrap();
+        // Sent is everything then, and nothing can be read without a place in the group.
+        until_waiting(&store, <[_]>::is_empty).await;
+        allowed(&[Right::Join(CONSUMER)]).await.unwrap();
+        let status = ended(&service, &batch).await;
+        assert_eq!(status["status"], "completed_successfully", "{status}");
+        service.stop().await;
+        companions.stop().await;
+    })
+    .await;
+}
+
+async fn until_waiting(store: &store::Store, is_so: impl Fn(&[(String, u32)]) -> bool) {
+    let seen = async {
+        while !is_so(&topics_waiting(store).await) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, seen).await.expect("what may be sent is sent");
+}
+
+/// The topics of the messages that come next, each with the attempts that were counted.
+async fn topics_waiting(store: &store::Store) -> Vec<(String, u32)> {
+    let marks: Vec<ShardMark> = (0..64).map(|shard| ShardMark { shard, low: 0 }).collect();
+    let heads = store
+        .read(move |tx| {
+            let marks = marks.clone();
+            Box::pin(async move { tx.outbox_heads(&marks, 100, 100).await })
+        })
+        .await;
+    heads.unwrap().into_iter().map(|row| (row.message.topic, row.attempts)).collect()
+}
