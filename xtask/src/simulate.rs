@@ -35,7 +35,9 @@ impl Args {
 
 /// Builds the program and says where it is, with cargo's exit code.
 pub(crate) fn build() -> Result<(PathBuf, u8)> {
-    let status = process::run(&mut workspace::cargo("build --locked -p simulation".split(' ')))?;
+    // With the features of the whole workspace, as the tests have built it; alone, half of that would be built again.
+    let words = "build --locked --workspace --bin simulation";
+    let status = process::run(&mut workspace::cargo(words.split(' ')))?;
     let program = testbed::target_folder()?.join("debug").join(format!("simulation{EXE_SUFFIX}"));
     Ok((program, process::exit_code(status)))
 }

@@ -1,10 +1,13 @@
-//! A snapshot that another session holds for long: rows that are gone stay in the tables, for no vacuum may take them.
+//! What PostgreSQL reads to find a message: when a snapshot that another session holds for long keeps rows that are gone in
+//! the tables, since no vacuum may take them; and when what it knows of a queue is of a moment when that was empty.
+
+use std::ops::Range;
 
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_core::query_scalar::query_scalar;
 use sqlx_postgres::PgConnection;
-use store::{Error, Lane, PendingRow, Sent, Store};
+use store::{Error, Lane, OutboxRow, PendingRow, Sent, Store, Tx};
 
 use crate::databases::on_postgres;
 use crate::messages::{mark, message};
@@ -13,21 +16,36 @@ use crate::unit;
 /// Messages that were sent while the snapshot was held, and how many go in one turn.
 const SENT: u32 = 10_000;
 const TURN: u32 = 500;
+/// So many messages fill a page or two.
+const FEW: u32 = 40;
+/// Messages that come at once.
+const BURST: u32 = 4_000;
 /// Looks whose reading is counted.
 const LOOKS: i64 = 20;
 
-/// Puts messages of keys of their own into the outbox and takes them out again as sent.
+/// Messages with these numbers, of keys of their own.
+fn messages(numbers: Range<u32>) -> Vec<OutboxRow> {
+    numbers.map(|n| message(n.into(), &format!("key {n}"), 0)).collect()
+}
+
+fn sent(row: &PendingRow) -> Sent {
+    Sent { shard: 0, id: row.id, partition: 0, offset: row.id }
+}
+
+/// Takes a turn of messages out of the outbox as sent.
+async fn send_turn(tx: &mut Tx) -> Result<(), Error> {
+    let heads = tx.outbox_heads(&[mark(0, 0)], TURN, TURN).await?;
+    assert_eq!(heads.len(), usize::try_from(TURN).unwrap());
+    tx.outbox_sent(&heads.iter().map(sent).collect::<Vec<_>>()).await
+}
+
+/// Puts messages into the outbox and takes them out again.
 async fn send_many(store: &Store) {
     for turn in 0..SENT / TURN {
         let send = store.unit(Lane::Task, move |tx| {
             Box::pin(async move {
-                let numbers = turn * TURN..(turn + 1) * TURN;
-                let messages: Vec<_> = numbers.map(|n| message(n.into(), &format!("key {n}"), 0)).collect();
-                tx.enqueue(&messages).await?;
-                let heads = tx.outbox_heads(&[mark(0, 0)], TURN, TURN).await?;
-                assert_eq!(heads.len(), messages.len());
-                let sent = |row: &PendingRow| Sent { shard: 0, id: row.id, partition: 0, offset: row.id };
-                tx.outbox_sent(&heads.iter().map(sent).collect::<Vec<_>>()).await
+                tx.enqueue(&messages(turn * TURN..(turn + 1) * TURN)).await?;
+                send_turn(tx).await
             })
         });
         send.await.unwrap();
@@ -83,6 +101,40 @@ async fn a_snapshot_held_elsewhere_makes_no_look_from_the_mark_slower() {
 
         assert!(from_the_start > LOOKS * 100, "the rows are not there: {from_the_start} blocks");
         assert!(from_the_mark <= LOOKS * 10, "{from_the_mark} blocks in {LOOKS} looks");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_known_of_an_empty_queue_makes_no_look_at_a_full_one_slower() {
+    on_postgres(async |store, url| {
+        let mut server = PgConnection::connect(&url).await.unwrap();
+        query("ALTER TABLE outbox SET (autovacuum_enabled = off)").execute(&mut server).await.unwrap();
+        // The last of a few messages is still there, or the table would have no page at all.
+        unit!(store, |tx| {
+            tx.enqueue(&messages(0..FEW)).await?;
+            let heads = tx.outbox_heads(&[mark(0, 0)], FEW - 1, FEW - 1).await?;
+            tx.outbox_sent(&heads.iter().map(sent).collect::<Vec<_>>()).await?;
+        });
+        query("VACUUM ANALYZE outbox").execute(&mut server).await.unwrap();
+        store.close().await;
+        let before = blocks(&mut server, 1).await;
+
+        // One connection, whose plans are kept from the sixth time on.
+        let store = Store::connect_postgres(&url, 2).await.unwrap();
+        unit!(store, |tx| {
+            for _ in 0..6 {
+                tx.outbox_heads(&[mark(0, 0)], TURN, TURN).await?;
+                tx.outbox_sent(&[Sent { shard: 0, id: -1, partition: 0, offset: 0 }]).await?;
+            }
+        });
+        unit!(store, |tx| { tx.enqueue(&messages(FEW..FEW + BURST - 1)).await? });
+        for _ in 0..BURST / TURN {
+            unit!(store, |tx| { send_turn(tx).await? });
+        }
+        store.close().await;
+        let read = blocks(&mut server, 1).await - before;
+        assert!(read < i64::from(BURST) * 200, "{read} blocks for {BURST} messages");
     })
     .await;
 }
