@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use testbed::Proxy;
 
@@ -56,6 +56,17 @@ const MISBEHAVIOUR: [&str; 9] = [
     "--set",
     "kafka_session_timeout=3s",
 ];
+
+/// How the neighbours behave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manners {
+    /// As they should.
+    Good,
+    /// As [`MISBEHAVIOUR`] says.
+    Bad,
+    /// Besides, half of the answers of the Content Service are errors.
+    Flaky,
+}
 
 /// Far more than a start takes on a machine that does much else.
 const READY_DEADLINE: Duration = Duration::from_mins(1);
@@ -240,7 +251,7 @@ impl Cluster {
     }
 
     /// Starts the neighbours on their data, after killing those that run.
-    pub(crate) fn start_companions(&self, seed: u64, misbehave: bool) -> Result<()> {
+    pub(crate) fn start_companions(&self, seed: u64, manners: Manners) -> Result<()> {
         let mut slot = lock(&self.companions);
         if let Some(mut running) = slot.take() {
             running.kill()?;
@@ -249,8 +260,11 @@ impl Cluster {
         command.env_remove("DATABASE_URL").env_remove("CONTENT_SERVICE_URL");
         command.arg("companions").args(["--content-port", &self.content_port.to_string()]);
         command.arg("--seed").arg(seed.to_string()).arg("--data-dir").arg("companions");
-        if misbehave {
+        if manners != Manners::Good {
             command.args(MISBEHAVIOUR);
+        }
+        if manners == Manners::Flaky {
+            command.arg("--content-fail-rate=0.5");
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.content_port));
         let mut server = Server::start(&mut command, &self.out.join("companions.log"), address)?;
@@ -264,6 +278,15 @@ impl Cluster {
         }
         *slot = Some(server);
         Ok(())
+    }
+
+    /// Asks the Content Service so often for a text that is not there, and says how many of the answers were errors of its own.
+    pub(crate) fn content_errors(&self, times: usize) -> Result<usize> {
+        let mut client = Client::new([SocketAddr::from((Ipv4Addr::LOCALHOST, self.content_port))]);
+        let answers = (0..times).map(|_| client.get("/v1/content/none"));
+        let answers =
+            answers.collect::<Result<Vec<_>, _>>().map_err(|_| anyhow!("the Content Service is away"))?;
+        Ok(answers.iter().filter(|answer| answer.status == 503).count())
     }
 
     /// Kills the neighbours.

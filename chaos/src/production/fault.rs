@@ -23,6 +23,7 @@ pub(crate) enum Fault {
     LongSessionsEnded,
     RollingRestart,
     CrashLoop,
+    FlakyContent,
     FullDisk,
 }
 
@@ -46,12 +47,13 @@ impl Fault {
     ];
 
     /// What happens in long runs besides.
-    const LONG: [Self; 6] = [
+    const LONG: [Self; 7] = [
         Self::LongBrokerOutage,
         Self::LongBrokerFreeze,
         Self::LongSessionsEnded,
         Self::RollingRestart,
         Self::CrashLoop,
+        Self::FlakyContent,
         Self::FullDisk,
     ];
 
@@ -99,6 +101,7 @@ impl Fault {
             Self::LongBrokerFreeze => ("broker hung", "frozen for a minute and a half (F17)"),
             Self::LongSessionsEnded => ("sessions ended", "all of them every 2 s for half a minute (F42)"),
             Self::RollingRestart => ("rolling restart", "SIGTERM to one replica after the other (F76)"),
+            Self::FlakyContent => ("content flaky", "half of its answers are errors, for five minutes (F62)"),
             Self::FullDisk => ("disk full", "where PostgreSQL has the tables of submissions (F44)"),
             Self::CrashLoop => ("crash loop", "SIGKILL of one every 3 s for a minute (F14)"),
         }

@@ -16,7 +16,7 @@ use testbed::{
 };
 
 use super::{
-    cluster::{Cluster, REPLICAS},
+    cluster::{Cluster, Manners, REPLICAS},
     database::Observer,
     fault::Fault,
 };
@@ -43,6 +43,8 @@ const NETWORK_MS: Range<u64> = 2_500..4_000;
 const REST_MS: Range<u64> = 500..1_500;
 
 const POLL: Duration = Duration::from_millis(50);
+/// How often a flaky Content Service is asked to see that it is.
+const ASKED: usize = 40;
 
 /// Since when nothing holds anybody up: only then does an open transaction say something about the service.
 #[derive(Debug, Default)]
@@ -154,7 +156,7 @@ impl<'r> Nemesis<'r> {
             Fault::KillCompanions => {
                 self.cluster.kill_companions()?;
                 self.rest(REST_MS)?;
-                self.cluster.start_companions(self.random.u64(..), true)
+                self.cluster.start_companions(self.random.u64(..), Manners::Bad)
             }
             Fault::KillBroker => {
                 self.servers.kafka.kill()?;
@@ -214,6 +216,19 @@ impl<'r> Nemesis<'r> {
                 let rested = self.rest(8_000..9_000);
                 // Whatever came of it: what follows needs the space.
                 self.servers.small_disk.as_ref().map_or(Ok(()), SmallDisk::clear)?;
+                rested
+            }
+            Fault::FlakyContent => {
+                self.cluster.start_companions(self.random.u64(..), Manners::Flaky)?;
+                let rested = self.rest(300_000..301_000);
+                let errors = self.cluster.content_errors(ASKED)?;
+                ensure!(
+                    (1..ASKED).contains(&errors),
+                    "{errors} of {ASKED} answers of the Content Service are errors"
+                );
+                *self.done.harmed.entry(fault).or_default() += errors;
+                // Whatever came of it: the others need it.
+                self.cluster.start_companions(self.random.u64(..), Manners::Bad)?;
                 rested
             }
             Fault::CrashLoop => (0..20).try_for_each(|_| {

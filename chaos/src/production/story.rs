@@ -13,7 +13,7 @@ use testbed::{kafka, postgres};
 
 use super::{
     bus::{self, Bus},
-    cluster::{Cluster, REPLICAS},
+    cluster::{Cluster, Manners, REPLICAS},
     crashes,
     database::Observer,
     fault::Fault,
@@ -71,7 +71,7 @@ impl Story {
                 None => eprintln!("left out: a full disk (F44); only root may mount a small one"),
             }
         }
-        cluster.start_companions(self.seed, true)?;
+        cluster.start_companions(self.seed, Manners::Bad)?;
         let history = History::create(&self.out.join("history.jsonl"))?;
         let run = Run::new(self.seed, history, &cluster.addresses, PACE);
         for replica in 0..CRASHING {
@@ -82,7 +82,7 @@ impl Story {
         let (harm, watched) = with_clients(&run, |is_all_handed_in| {
             let mut harm = self.suffer(&run, &cluster, &mut servers, resources, time)?;
             eprintln!("faults are over after {} s", run.history.seconds());
-            cluster.start_companions(self.seed, false)?;
+            cluster.start_companions(self.seed, Manners::Good)?;
             cluster.start_well(&run, CRASHING)?;
             converge(&run, CONVERGENCE, is_all_handed_in)?;
             harm.resources.at_the_end(&cluster)?;
@@ -209,7 +209,12 @@ impl Harm {
             })
             .collect();
         rows.extend(self.done.harmed.iter().map(|(fault, pieces)| {
-            Row::new(fault.words().0, "connections ended, pieces held up or lost", *pieces, 1)
+            let note = if *fault == Fault::FlakyContent {
+                "answers of 40 were errors, at its end"
+            } else {
+                "connections ended, pieces held up or lost"
+            };
+            Row::new(fault.words().0, note, *pieces, 1)
         }));
         rows.push(Row::new("takeover", "shards taken from a frozen replica", self.done.takeovers, 1));
         let during = |fault: Fault, wanted: &dyn Fn(&Call) -> bool| {

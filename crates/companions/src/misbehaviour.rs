@@ -15,6 +15,8 @@ use uuid::Uuid;
 pub struct Misbehaviour {
     /// The part of essays that a worker says it cannot do.
     pub fail_rate: f64,
+    /// The part of the requests that the Content Service answers with an error in place of doing what was asked.
+    pub content_fail_rate: f64,
     /// How long a worker or the lifecycle service takes before it says anything.
     pub delay: Duration,
     /// The part of what is said to the service that is never said.

@@ -35,6 +35,9 @@ pub struct CompanionsCommand {
     /// Part of the essays that a worker says it cannot do, 0 to 1
     #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
     fail_rate: f64,
+    /// Part of the requests that the Content Service answers with 503, 0 to 1
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
+    content_fail_rate: f64,
     /// Time before anything is said, such as 200ms
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = super::duration)]
     delay: Duration,
@@ -77,6 +80,7 @@ impl CompanionsCommand {
             instant: self.instant,
             misbehaviour: Misbehaviour {
                 fail_rate: self.fail_rate,
+                content_fail_rate: self.content_fail_rate,
                 delay: self.delay,
                 silent_rate: self.silent_rate,
                 duplicate_rate: self.duplicate_rate,

@@ -1,7 +1,11 @@
 //! The companions as a process of their own: strict neighbours over the same Kafka and over HTTP.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use companions::{CompanionSettings, Companions, Misbehaviour};
 use engine::ports::{Clock, SystemClock};
 use tokio::net::TcpListener;
@@ -56,7 +60,8 @@ pub async fn run(
             tasks.spawn(name, work);
         }
     }
-    let router = http::content_router(companions.content(), BodyLimits::from(&config));
+    let router = http::content_router(companions.content(), BodyLimits::from(&config))
+        .layer(middleware::from_fn_with_state(Temper::of(how.misbehaviour), refuse_some));
     ready();
     serve::serve(listener, router, serve::Limits::from(&config), shutdown, tasks.clone()).await;
     let stuck = tasks.shutdown(config.drain_timeout).await;
@@ -65,4 +70,31 @@ pub async fn run(
     }
     broker.close().await;
     Ok(())
+}
+
+/// Draws which requests to the Content Service fail.
+#[derive(Debug, Clone)]
+struct Temper {
+    fail_rate: f64,
+    random: Arc<Mutex<fastrand::Rng>>,
+}
+
+impl Temper {
+    fn of(how: Misbehaviour) -> Self {
+        let random = Arc::new(Mutex::new(fastrand::Rng::with_seed(how.seed)));
+        Self { fail_rate: how.content_fail_rate, random }
+    }
+
+    fn refuses(&self) -> bool {
+        self.fail_rate > 0.0
+            && self.random.lock().unwrap_or_else(PoisonError::into_inner).f64() < self.fail_rate
+    }
+}
+
+/// Answers some requests with an error in place of the service, which does not hear of them.
+async fn refuse_some(State(temper): State<Temper>, request: Request, next: Next) -> Response {
+    if temper.refuses() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "refused on purpose (--content-fail-rate)").into_response();
+    }
+    next.run(request).await
 }

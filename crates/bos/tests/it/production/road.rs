@@ -183,6 +183,7 @@ async fn neighbours_that_repeat_and_mix_up_what_they_say_change_nothing_and_fail
     on_postgres(async |_, url| {
         let misbehaviour = Misbehaviour {
             fail_rate: 0.2,
+            content_fail_rate: 0.3,
             duplicate_rate: 0.5,
             reorder: true,
             seed: 7,
