@@ -2,8 +2,8 @@
 //!
 //! The thread polls whatever happens, because a member that does not poll is put out of its group. When its records are not
 //! taken for a while, it pauses its partitions and polls on; not at once, because a pause throws away what librdkafka has
-//! fetched ahead, and fetching that again took five sixths of the time in which a backlog could be read. A position is committed when everything before it is dealt with, and once
-//! more when a partition is taken away.
+//! fetched ahead, and fetching that again took five sixths of the time in which a backlog could be read. A position is
+//! committed when everything before it is dealt with, and once more when a partition is taken away.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,8 +37,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// How long it waits for room before it pauses: longer than any turn takes while the database answers, and short beside the
 /// time that a member may go without polling.
 const ROOM: Duration = Duration::from_secs(1);
-/// How often it looks whether there is room, before the pause and in it.
+/// How often it looks whether there is room before it pauses.
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(1);
+/// How often it looks, by polling, while it has paused.
 const POLL_FULL: Duration = Duration::from_millis(10);
 
 type Client = BaseConsumer<Positions>;
