@@ -222,13 +222,12 @@ impl<'r> Nemesis<'r> {
                 self.cluster.start_companions(self.random.u64(..), Manners::Flaky)?;
                 let rested = self.rest(300_000..301_000);
                 let errors = self.cluster.content_errors(ASKED)?;
+                self.cluster.start_companions(self.random.u64(..), Manners::Bad)?;
                 ensure!(
                     (1..ASKED).contains(&errors),
                     "{errors} of {ASKED} answers of the Content Service are errors"
                 );
                 *self.done.harmed.entry(fault).or_default() += errors;
-                // Whatever came of it: the others need it.
-                self.cluster.start_companions(self.random.u64(..), Manners::Bad)?;
                 rested
             }
             Fault::CrashLoop => (0..20).try_for_each(|_| {

@@ -210,7 +210,7 @@ impl Harm {
             .collect();
         rows.extend(self.done.harmed.iter().map(|(fault, pieces)| {
             let note = if *fault == Fault::FlakyContent {
-                "answers of 40 were errors, at its end"
+                "answers that were errors, when asked at its end"
             } else {
                 "connections ended, pieces held up or lost"
             };

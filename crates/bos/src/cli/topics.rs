@@ -11,7 +11,7 @@ use super::output::Output;
 use crate::config::{Error, Fault};
 use crate::kafka::admin::{Admin, Cluster, Made};
 use crate::kafka::settings::KafkaSettings;
-use crate::kafka::topics::Wanted;
+use crate::kafka::topics::{Difference, Wanted};
 
 /// Look after the topics of Kafka.
 #[derive(Debug, Args)]
@@ -112,8 +112,9 @@ fn row(topic: Topic, made: Option<&Made>, cluster: &Cluster) -> Row {
         }
         Some(Made::Existed) | None if found.is_none() => {
             row.state = "missing";
-            row.problems.push("it is not there, or Kafka does not let us see it".to_owned());
-            row.mend.push("bos topics create".to_owned());
+            let Difference { found, mend, .. } = Difference::missing();
+            row.problems.push(found);
+            row.mend.push(mend);
         }
         Some(Made::Existed) | None if !row.problems.is_empty() => row.state = "differs",
         Some(Made::Existed) | None => {}

@@ -371,8 +371,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::super::KafkaBroker;
+    use super::super::settings::tests::settings;
     use super::*;
-    use crate::config::words::{KafkaSecurity, SaslMechanism};
+    use crate::config::words::KafkaSecurity;
 
     const TOPIC: Topic = Topic::BatchPhaseOutcome;
 
@@ -393,13 +394,8 @@ mod tests {
         cluster.create_topic(TOPIC.as_str(), 6, 1).unwrap();
         let settings = KafkaSettings {
             bootstrap_servers: cluster.bootstrap_servers(),
-            security: KafkaSecurity::Plaintext,
-            sasl: SaslMechanism::ScramSha512,
-            username: None,
-            password: None,
-            ca_location: None,
-            message_timeout: Duration::from_secs(4),
             session_timeout: Duration::from_secs(6),
+            ..settings(KafkaSecurity::Plaintext)
         };
         let backlog = 3 * AHEAD;
         let broker = KafkaBroker::new(settings.clone()).unwrap();

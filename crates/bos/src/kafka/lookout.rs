@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admin::{Admin, Cluster};
 use super::settings::KafkaSettings;
-use super::topics::Wanted;
+use super::topics::{Difference, Wanted};
 
 /// How long until the next look, when all is well.
 const PERIOD: Duration = Duration::from_mins(5);
@@ -105,10 +105,7 @@ fn faults(cluster: &Cluster) -> BTreeSet<Fault> {
     let mut faults = BTreeSet::new();
     for topic in Topic::ALL {
         let Some(found) = cluster.topics.get(topic) else {
-            let (found, mend) = (
-                "it is not there, or Kafka does not let us see it".to_owned(),
-                "bos topics create".to_owned(),
-            );
+            let Difference { found, mend, .. } = Difference::missing();
             faults.insert(Fault { topic: topic.as_str(), found, mend, state: MISSING });
             continue;
         };

@@ -132,10 +132,11 @@ pub(crate) fn of_creation(error: &KafkaError) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn settings(security: KafkaSecurity) -> KafkaSettings {
+    /// Complete ones, of a cluster that is nowhere.
+    pub(in crate::kafka) fn settings(security: KafkaSecurity) -> KafkaSettings {
         KafkaSettings {
             bootstrap_servers: "kafka-1:9092,kafka-2:9092".to_owned(),
             security,

@@ -68,6 +68,17 @@ pub struct Difference {
     pub mend: String,
 }
 
+impl Difference {
+    /// There is no such topic, as far as the cluster tells us.
+    pub fn missing() -> Self {
+        Self {
+            breaks: true,
+            found: "it is not there, or Kafka does not let us see it".to_owned(),
+            mend: "bos topics create".to_owned(),
+        }
+    }
+}
+
 impl Wanted {
     /// On a cluster of so many brokers.
     pub fn on(brokers: usize) -> Self {

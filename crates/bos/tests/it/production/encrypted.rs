@@ -38,7 +38,7 @@ impl Doors {
     }
 
     /// What an operator sets to be let in as this user, without the prefix.
-    pub(super) fn settings(&self, user: &str) -> Vec<(&'static str, String)> {
+    fn settings(&self, user: &str) -> Vec<(&'static str, String)> {
         vec![
             ("kafka_bootstrap_servers", self.sasl_ssl.clone()),
             ("kafka_security_protocol", "sasl_ssl".to_owned()),
@@ -49,7 +49,15 @@ impl Doors {
         ]
     }
 
-    /// The same as variables, one of them otherwise; an empty value takes it away.
+    /// The service, let in as this user, on this database.
+    pub(super) async fn service(&self, user: &str, content: &str, database: &str) -> Service {
+        let settings = self.settings(user);
+        let mut settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, &**value)).collect();
+        settings.extend([("kafka_session_timeout", "6s"), ("database_url", database)]);
+        Service::start(content.to_owned(), &settings).await
+    }
+
+    /// What an operator sets, as variables, one of them otherwise; an empty value takes it away.
     fn variables(&self, key: &str, value: &str) -> Vec<(String, String)> {
         let named = self.settings(USER).into_iter().filter(|(of, _)| *of != key);
         named
@@ -68,10 +76,7 @@ async fn a_class_goes_through_over_tls_under_a_name_and_a_password() {
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
         let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
-        let settings = doors.settings(USER);
-        let mut settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, &**value)).collect();
-        settings.extend([("kafka_session_timeout", "6s"), ("database_url", &url)]);
-        let service = Service::start(companions.content.clone(), &settings).await;
+        let service = doors.service(USER, &companions.content, &url).await;
         let batch = service.hand_in(&class(3, &["spellcheck", "nlp"])).await;
         let status = ended(&service, &batch).await;
         assert_eq!(status["status"], "completed_successfully", "{status}");

@@ -11,7 +11,6 @@ use super::road::{Companions, ONE_AT_A_TIME, class, ended};
 use super::{apart, kafka};
 use crate::databases::on_postgres;
 use crate::host::Client;
-use crate::neighbour::service::Service;
 use crate::program::PATIENCE;
 
 /// F25. The rights stay, which no other test minds: nobody else comes as this user.
@@ -21,10 +20,7 @@ async fn what_kafka_does_not_allow_waits_until_it_does_and_is_not_held_against_a
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |store, url| {
         let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
-        let settings = doors.settings(GUEST);
-        let mut settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, &**value)).collect();
-        settings.extend([("kafka_session_timeout", "6s"), ("database_url", &url)]);
-        let service = Service::start(companions.content.clone(), &settings).await;
+        let service = doors.service(GUEST, &companions.content, &url).await;
         let client = Client::at(service.base());
         let batch = service.hand_in(&class(3, &["spellcheck"])).await;
         client.until_degraded_by(Some("broker_forbids")).await;
