@@ -18,6 +18,7 @@ pub(crate) use reads::has_ended;
 use crate::{
     canary::{Secret, Sighting},
     database::{Batch, Database, Essay, Key},
+    essays::tag_of,
     history::{Call, Op, Outcome},
 };
 
@@ -153,6 +154,8 @@ struct Facts<'e> {
     essays: BTreeMap<Uuid, &'e Essay>,
     /// By the batch's id.
     essays_of: BTreeMap<Uuid, Vec<&'e Essay>>,
+    /// By the tag in its name.
+    tagged: BTreeMap<&'e str, Vec<&'e Essay>>,
     keys: BTreeMap<&'e str, Vec<&'e Key>>,
 }
 
@@ -171,6 +174,9 @@ impl<'e> Facts<'e> {
             batches: batches.iter().map(|batch| (batch.id, batch)).collect(),
             essays: essays.iter().map(|essay| (essay.id, essay)).collect(),
             essays_of: grouped(essays.iter().map(|essay| (essay.batch, essay))),
+            tagged: grouped(
+                essays.iter().filter_map(|essay| Some((tag_of(essay.client_ref.as_deref()?), essay))),
+            ),
             keys: grouped(keys.iter().map(|key| (key.key.as_str(), key))),
         }
     }

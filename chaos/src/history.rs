@@ -13,7 +13,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -196,8 +196,20 @@ impl History {
     }
 
     /// How long it has been open.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// The same in whole seconds.
     pub(crate) fn seconds(&self) -> u64 {
-        self.opened.elapsed().as_secs()
+        self.elapsed().as_secs()
+    }
+
+    /// When the last of such calls began, since the history was opened.
+    pub(crate) fn last(&self, wanted: impl Fn(&Call) -> bool) -> Option<Duration> {
+        let kept = self.lock();
+        let call = kept.calls.values().rev().find(|call| wanted(call))?;
+        Some(Duration::from_micros(call.began_us))
     }
 
     /// Every call, in the order in which they began.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -18,6 +19,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The header `Idempotency-Replayed`.
     pub(crate) replayed: bool,
+    /// The header `Date`.
+    pub(crate) date: Option<DateTime<Utc>>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -125,10 +128,10 @@ fn read_answer(stream: &mut TcpStream) -> Result<Answer> {
         if head.is_none() {
             head = Head::parse(&bytes)?;
         }
-        if let Some(Head { status, replayed, begins, length }) = head
+        if let Some(Head { status, replayed, date, begins, length }) = head
             && let Some(body) = bytes.get(begins..begins + length)
         {
-            return Ok(Answer { status, replayed, body: body.to_vec() });
+            return Ok(Answer { status, replayed, date, body: body.to_vec() });
         }
         match stream.read(&mut chunk)? {
             0 => bail!("the connection ended within an answer"),
@@ -141,6 +144,7 @@ fn read_answer(stream: &mut TcpStream) -> Result<Answer> {
 struct Head {
     status: u16,
     replayed: bool,
+    date: Option<DateTime<Utc>>,
     /// Where the body begins, and how long it is.
     begins: usize,
     length: usize,
@@ -159,6 +163,9 @@ impl Head {
         Ok(Some(Self {
             status: response.code.context("an answer without a status")?,
             replayed: header("idempotency-replayed") == Some("true"),
+            date: header("date")
+                .and_then(|date| DateTime::parse_from_rfc2822(date).ok())
+                .map(|date| date.to_utc()),
             begins,
             length: header("content-length").context("an answer of unknown length")?.parse()?,
         }))

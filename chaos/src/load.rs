@@ -124,6 +124,18 @@ impl Run {
         Ok(())
     }
 
+    /// Hands in one class after the other until it is `enough`, each until it is answered for good.
+    pub(crate) fn flood(&self, worker: usize, enough: &AtomicBool) -> Result<()> {
+        let mut random = fastrand::Rng::with_seed(self.seed ^ 0xf100d ^ worker as u64);
+        let mut author = Author::new(self.seed, worker, self.canary.clone());
+        let mut client = self.client();
+        while !enough.load(Ordering::Relaxed) {
+            let target = self.submit(worker, &mut client, &mut random, &author.class())?;
+            self.lock().extend(target);
+        }
+        Ok(())
+    }
+
     /// Looks at what was acknowledged until the run is over.
     pub(crate) fn look(&self, worker: usize) -> Result<()> {
         let mut random = fastrand::Rng::with_seed(self.seed ^ 0x100c ^ worker as u64);
@@ -270,7 +282,7 @@ mod tests {
 
     fn answered(status: u16) -> (Outcome, Facts) {
         let mut facts = Facts::default();
-        let answer = Answer { status, replayed: false, body: b"{}".to_vec() };
+        let answer = Answer { status, replayed: false, date: None, body: b"{}".to_vec() };
         (note(&Ok(answer), &mut facts), facts)
     }
 

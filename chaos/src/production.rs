@@ -5,6 +5,7 @@ mod cluster;
 mod crashes;
 mod database;
 mod fault;
+mod flood;
 mod nemesis;
 mod resources;
 mod sessions;

@@ -135,7 +135,9 @@ impl Installation {
             Turn::Record => self.relay.record().await?,
             Turn::Consume => self.consume().await?,
             Turn::Timers if self.around.sabotage == Some(Sabotage::ForgetsTimers) => {}
-            Turn::Timers => timers::fire(&self.engine, &self.shards.now()).await?,
+            Turn::Timers => {
+                timers::fire(&self.engine, &self.shards.now()).await?;
+            }
             Turn::Leases => self.leases.turn().await?,
             Turn::Prune => prune::sweep(&self.engine).await?,
         }

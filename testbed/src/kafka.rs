@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use crate::{
     given, port,
     server::{self, Process},
-    small_disk::SmallDisk,
+    small_disk::{MEGABYTES, SmallDisk},
     target_folder,
 };
 use properties::Ports;
@@ -113,7 +113,7 @@ impl Server {
     /// Starts a server with its data on a disk of some megabytes; none where nothing may be mounted.
     pub fn start_on_small_disk() -> Result<Option<(SmallDisk, Self)>> {
         let folder = folder()?;
-        let Some(disk) = SmallDisk::mount(folder.path().join("small"))? else { return Ok(None) };
+        let Some(disk) = SmallDisk::mount(folder.path().join("small"), MEGABYTES)? else { return Ok(None) };
         symlink(disk.folder(), folder.path().join(properties::DATA)).context("leading Kafka to its data")?;
         let server = Self::in_folder(folder, None)?;
         Ok(Some((disk, server)))

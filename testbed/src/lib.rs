@@ -23,6 +23,7 @@ pub mod process;
 pub mod proxy;
 mod server;
 pub mod small_disk;
+pub mod wall_clock;
 
 use std::{
     env,
@@ -34,6 +35,7 @@ use anyhow::{Context, Result};
 pub use kafka::Kafka;
 pub use postgres::Postgres;
 pub use proxy::Proxy;
+pub use wall_clock::WallClock;
 
 /// The target folder of the build that made this program, wherever cargo's configuration puts it.
 pub fn target_folder() -> Result<PathBuf> {

@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use crate::{
     given, port, process,
     server::{self, Process},
-    small_disk::SmallDisk,
+    small_disk::{MEGABYTES, SmallDisk},
 };
 use binaries::Binaries;
 
@@ -134,15 +134,15 @@ impl Server {
         self.process.check()
     }
 
-    /// A disk of some megabytes for tables of this server; none where nothing may be mounted.
-    pub fn small_disk(&self) -> Result<Option<SmallDisk>> {
-        SmallDisk::mount(self.folder.path().join("small"))
+    /// A disk of so many megabytes for tables of this server; none where nothing may be mounted.
+    pub fn small_disk(&self, megabytes: u32) -> Result<Option<SmallDisk>> {
+        SmallDisk::mount(self.folder.path().join("small"), megabytes)
     }
 
     /// Has the server keep its write-ahead log on a disk of some megabytes, and restarts it; none where nothing may be
     /// mounted.
     pub fn log_on_small_disk(&mut self) -> Result<Option<SmallDisk>> {
-        let Some(disk) = self.small_disk()? else { return Ok(None) };
+        let Some(disk) = self.small_disk(MEGABYTES)? else { return Ok(None) };
         self.process.end(Signal::INT)?;
         let log = data(self.folder.path()).join("pg_wal");
         let mut copy = account::command(Path::new("cp"));

@@ -12,7 +12,8 @@ use rustix::process::geteuid;
 
 use crate::{postgres::account, process};
 
-const MEGABYTES: u32 = 96;
+/// What is enough for a server's beginnings.
+pub(crate) const MEGABYTES: u32 = 96;
 const PIECE: usize = 64 * 1024;
 
 /// A file system in memory, which the server may write to. It is gone with this value, which goes before the server's own.
@@ -23,7 +24,7 @@ pub struct SmallDisk {
 impl SmallDisk {
     /// Mounts it at `folder`; none where this account may not mount anything, which only root may, and not in every
     /// container.
-    pub(crate) fn mount(folder: PathBuf) -> Result<Option<Self>> {
+    pub(crate) fn mount(folder: PathBuf, megabytes: u32) -> Result<Option<Self>> {
         if !geteuid().is_root() {
             return Ok(None);
         }
@@ -34,7 +35,7 @@ impl SmallDisk {
             "-t",
             "tmpfs",
             "-o",
-            &format!("size={MEGABYTES}m,uid={uid},gid={gid},mode=700"),
+            &format!("size={megabytes}m,uid={uid},gid={gid},mode=700"),
             "tmpfs",
         ]);
         let status = process::run(mount.arg(&folder))?;

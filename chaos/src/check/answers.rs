@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::{Facts, Judged, Submission};
-use crate::{
-    essays::tag_of,
-    history::{Call, Op, Outcome},
-};
+use crate::history::{Call, Op, Outcome};
 
 /// I1.
 pub(super) fn are_readable(facts: &Facts<'_>) -> Judged {
@@ -48,10 +45,7 @@ fn left(facts: &Facts<'_>, submission: &Submission<'_>) -> Option<String> {
     let under_key: Vec<Uuid> =
         facts.keys.get(key).into_iter().flatten().filter_map(|row| row.batch).collect();
     // Essays of a class carry the tag; a single essay is found by its key, which nothing else has.
-    let tagged = facts
-        .essays
-        .values()
-        .filter(|essay| essay.client_ref.as_deref().is_some_and(|name| tag_of(name) == *tag));
+    let tagged = facts.tagged.get(tag).into_iter().flatten();
     let mut found: Vec<_> = tagged.map(|essay| (essay.id, essay.batch)).collect();
     if *op == Op::SubmitEssay {
         let of_key = under_key.iter().filter_map(|batch| facts.essays_of.get(batch)).flatten();

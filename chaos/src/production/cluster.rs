@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use chrono::{DateTime, Utc};
 
 use testbed::Proxy;
 
@@ -30,7 +31,7 @@ pub(crate) const REPLICAS: usize = 3;
 
 /// Times are shortened by configuration alone. Faults last longer than a lease, a session and a message's time-out, and a
 /// phase whose news was lost ends within the run.
-const SETTINGS: [&str; 11] = [
+const SETTINGS: [&str; 12] = [
     "lease_ttl=3s",
     "lease_renewal=500ms",
     "kafka_message_timeout=1500ms",
@@ -41,6 +42,8 @@ const SETTINGS: [&str; 11] = [
     "start_timeout=2s",
     "phase_timeout=15s",
     "outcome_grace=3s",
+    // A flood meets the limit at once, and what it leaves is done before long.
+    "max_staged_size=1MiB",
     "log_level=debug",
 ];
 
@@ -142,15 +145,27 @@ impl Cluster {
 
     /// Starts a replica, to crash at `crash_at` if there is one, and does not wait for it.
     pub(crate) fn start(&self, run: &Run, replica: usize, crash_at: Option<&str>) -> Result<()> {
+        self.start_with(run, replica, |command| {
+            if let Some(crash_at) = crash_at {
+                command.args(["--crash-at", crash_at]);
+            }
+        })
+    }
+
+    /// Starts a replica in a way of its own, and does not wait for it.
+    pub(crate) fn start_with(
+        &self,
+        run: &Run,
+        replica: usize,
+        arrange: impl FnOnce(&mut Command),
+    ) -> Result<()> {
         let mut command = self.command();
         let address = self.address(replica)?;
         command.arg("serve").arg("--port").arg(address.port().to_string());
         for setting in SETTINGS {
             command.args(["--set", setting]);
         }
-        if let Some(crash_at) = crash_at {
-            command.args(["--crash-at", crash_at]);
-        }
+        arrange(&mut command);
         if let Some(replica) = run.replicas.get(replica) {
             replica.life.fetch_add(1, Ordering::Relaxed);
         }
@@ -182,6 +197,11 @@ impl Cluster {
     /// Starts a replica and waits until it is ready.
     pub(crate) fn start_well(&self, run: &Run, replica: usize) -> Result<()> {
         self.start(run, replica, None)?;
+        self.ready_well(run, replica)
+    }
+
+    /// Waits until a replica that was started is ready.
+    pub(crate) fn ready_well(&self, run: &Run, replica: usize) -> Result<()> {
         match self.ready(run, replica)? {
             None => Ok(()),
             Some(death) => bail!("replica {replica} did not start: {death:?}; see its log"),
@@ -278,6 +298,13 @@ impl Cluster {
         }
         *slot = Some(server);
         Ok(())
+    }
+
+    /// What a replica says the time is.
+    pub(crate) fn time_of(&self, replica: usize) -> Result<DateTime<Utc>> {
+        let answer = Client::new([self.address(replica)?]).get("/healthz");
+        let answer = answer.map_err(|_| anyhow!("a replica does not answer"))?;
+        answer.date.context("an answer without a date")
     }
 
     /// Asks the Content Service so often for a text that is not there, and says how many of the answers were errors of its own.

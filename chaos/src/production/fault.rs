@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     RollingRestart,
     CrashLoop,
     FlakyContent,
+    WallClock,
+    Flood,
     FullDisk,
 }
 
@@ -47,21 +49,23 @@ impl Fault {
     ];
 
     /// What happens in long runs besides.
-    const LONG: [Self; 7] = [
+    const LONG: [Self; 9] = [
         Self::LongBrokerOutage,
         Self::LongBrokerFreeze,
         Self::LongSessionsEnded,
         Self::RollingRestart,
         Self::CrashLoop,
         Self::FlakyContent,
+        Self::WallClock,
+        Self::Flood,
         Self::FullDisk,
     ];
 
-    /// All that happens in a run. A disk can be filled where there is one for that.
-    pub(crate) fn of(long: bool, with_disk: bool) -> Vec<Self> {
+    /// All that happens in a run, as far as there is what it takes.
+    pub(crate) fn of(long: bool, is_possible: impl Fn(Self) -> bool) -> Vec<Self> {
         let more: &[Self] = if long { &Self::LONG } else { &[] };
         let mut all = [&Self::SHORT, more].concat();
-        all.retain(|fault| with_disk || *fault != Self::FullDisk);
+        all.retain(|fault| is_possible(*fault));
         all
     }
 
@@ -102,6 +106,8 @@ impl Fault {
             Self::LongSessionsEnded => ("sessions ended", "all of them every 2 s for half a minute (F42)"),
             Self::RollingRestart => ("rolling restart", "SIGTERM to one replica after the other (F76)"),
             Self::FlakyContent => ("content flaky", "half of its answers are errors, for five minutes (F62)"),
+            Self::WallClock => ("wall clock wrong", "one replica's, by an hour and a minute in turn (F63)"),
+            Self::Flood => ("flood", "more classes than it can take, for three minutes (F77)"),
             Self::FullDisk => ("disk full", "where PostgreSQL has the tables of submissions (F44)"),
             Self::CrashLoop => ("crash loop", "SIGKILL of one every 3 s for a minute (F14)"),
         }

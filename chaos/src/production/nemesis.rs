@@ -13,12 +13,14 @@ use testbed::{
     kafka, postgres, process,
     proxy::{Proxy, Trouble},
     small_disk::SmallDisk,
+    wall_clock::WallClock,
 };
 
 use super::{
     cluster::{Cluster, Manners, REPLICAS},
     database::Observer,
     fault::Fault,
+    flood::flood,
 };
 use crate::{
     history::{Facts, Op, Outcome},
@@ -43,6 +45,8 @@ const NETWORK_MS: Range<u64> = 2_500..4_000;
 const REST_MS: Range<u64> = 500..1_500;
 
 const POLL: Duration = Duration::from_millis(50);
+/// Seconds by which a wall clock is wrong.
+const HOUR: i64 = 3_600;
 /// How often a flaky Content Service is asked to see that it is.
 const ASKED: usize = 40;
 
@@ -72,14 +76,27 @@ pub(crate) struct Done {
     pub(crate) takeovers: usize,
     /// Connections ended, pieces held up or lost, by what the network did.
     pub(crate) harmed: BTreeMap<Fault, usize>,
+    /// How long after a flood somebody was refused, at most.
+    pub(crate) refused_for: Duration,
 }
 
 /// The servers that the service needs.
 pub(crate) struct Servers {
     /// Where some of PostgreSQL's tables are, in a long run on a machine that lets us.
     pub(crate) small_disk: Option<SmallDisk>,
+    /// What a replica may go by in a long run, on a system that lets us.
+    pub(crate) wall_clock: Option<WallClock>,
     pub(crate) kafka: kafka::Server,
     pub(crate) postgres: postgres::Server,
+}
+
+impl Servers {
+    /// Whether there is what this fault takes.
+    pub(crate) fn allow(&self, fault: Fault) -> bool {
+        let lacks_disk = fault == Fault::FullDisk && self.small_disk.is_none();
+        let lacks_clock = fault == Fault::WallClock && self.wall_clock.is_none();
+        !lacks_disk && !lacks_clock
+    }
 }
 
 /// The one who does harm.
@@ -230,6 +247,13 @@ impl<'r> Nemesis<'r> {
                 *self.done.harmed.entry(fault).or_default() += errors;
                 rested
             }
+            Fault::WallClock => self.mislead_a_replica(),
+            Fault::Flood => {
+                let number = self.done.times.get(&fault).copied().unwrap_or_default();
+                let refused_for = flood(self.run, number)?;
+                self.done.refused_for = self.done.refused_for.max(refused_for);
+                Ok(())
+            }
             Fault::CrashLoop => (0..20).try_for_each(|_| {
                 let victim = self.random.usize(..CRASHING);
                 self.cluster.kill(self.run, victim)?;
@@ -260,6 +284,30 @@ impl<'r> Nemesis<'r> {
         taken?;
         self.done.takeovers += usize::try_from(held)?;
         Ok(())
+    }
+
+    /// A replica must keep its shards whatever its wall clock does.
+    fn mislead_a_replica(&mut self) -> Result<()> {
+        let victim = self.random.usize(..CRASHING);
+        let Some(clock) = &self.servers.wall_clock else { return Ok(()) };
+        self.cluster.stop_one(victim)?;
+        clock.is_off_by(HOUR)?;
+        self.cluster.start_with(self.run, victim, |command| {
+            command.envs(clock.variables());
+        })?;
+        self.cluster.ready_well(self.run, victim)?;
+        let other = (victim + 1) % CRASHING;
+        let off = (self.cluster.time_of(victim)? - self.cluster.time_of(other)?).num_seconds();
+        ensure!((off - HOUR).abs() < 30, "a replica's wall clock is off by {off} s and not by an hour");
+        let process = self.cluster.process(victim)?;
+        self.shards_of(process, |shards| shards > 0)?;
+        for off in [-HOUR, 60, -60, HOUR, 0].repeat(12) {
+            self.servers.wall_clock.as_ref().map_or(Ok(()), |clock| clock.is_off_by(off))?;
+            self.rest(1_000..1_001)?;
+        }
+        self.shards_of(process, |shards| shards > 0)?;
+        self.cluster.stop_one(victim)?;
+        self.cluster.start_well(self.run, victim)
     }
 
     /// Waits until a process holds so many shards.

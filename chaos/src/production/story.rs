@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use testbed::{kafka, postgres};
+use testbed::{WallClock, kafka, postgres};
 
 use super::{
     bus::{self, Bus},
@@ -17,6 +17,7 @@ use super::{
     crashes,
     database::Observer,
     fault::Fault,
+    flood::is_refused,
     nemesis::{CRASHING, Calm, Done, Nemesis, PATIENCE, Servers},
     resources::Resources,
     sessions::{self, Sessions},
@@ -34,6 +35,9 @@ use crate::{
 /// How long everything may take to be answered and to end, once nobody does harm any more: each phase may have to wait for
 /// its time-out, and a machine for its other work.
 const CONVERGENCE: Duration = Duration::from_mins(3);
+
+/// Megabytes for the tables of submissions: a flood must find room on it.
+const SMALL_DISK: u32 = 512;
 
 const PACE: Pace = Pace { hand_in: 30..250, look: 20..80 };
 
@@ -65,7 +69,11 @@ impl Story {
         let mut servers = start(&cluster)?;
         cluster.prepare()?;
         if self.long {
-            servers.small_disk = servers.postgres.small_disk()?;
+            servers.wall_clock = WallClock::make()?;
+            if servers.wall_clock.is_none() {
+                eprintln!("left out: a wrong wall clock (F63); only Linux may have one");
+            }
+            servers.small_disk = servers.postgres.small_disk(SMALL_DISK)?;
             match &servers.small_disk {
                 Some(disk) => Observer::new(servers.postgres.url())?.move_tables_to(&disk.folder())?,
                 None => eprintln!("left out: a full disk (F44); only root may mount a small one"),
@@ -156,7 +164,7 @@ impl Story {
         let (calm, over) = (Calm::default(), AtomicBool::new(false));
         let [rage_is_complete, crashes_are_complete] = [AtomicBool::new(false), AtomicBool::new(false)];
         let url = servers.postgres.url();
-        let faults = Fault::of(self.long, servers.small_disk.is_some());
+        let faults = Fault::of(self.long, |fault| servers.allow(fault));
         let begun = Instant::now();
         let is_enough = || {
             let complete =
@@ -230,6 +238,14 @@ impl Harm {
         rows.push(Row::new("accepted", "while the broker was killed", accepted, 1));
         let refused = during(Fault::StopDatabase, &|call| call.facts.status == Some(503));
         rows.push(Row::new("answered 503", "while the database was stopped", refused, 1));
+        if self.faults.contains(&Fault::Flood) {
+            let refused = during(Fault::Flood, &is_refused);
+            rows.push(Row::new("asked to come back", "while there was a flood", refused, 1));
+            let accepted = during(Fault::Flood, &|call| call.outcome == Outcome::Ok);
+            rows.push(Row::new("accepted", "while there was a flood", accepted, 1));
+            let ms = usize::try_from(self.done.refused_for.as_millis()).unwrap_or(usize::MAX);
+            rows.push(Row::new("recovered", "ms from the flood's end to the last refusal", ms, 0));
+        }
         if self.faults.contains(&Fault::FullDisk) {
             let refused = during(Fault::FullDisk, &|call| call.facts.status == Some(503));
             rows.push(Row::new("answered 503", "while the disk was full", refused, 1));
@@ -260,5 +276,5 @@ fn start(cluster: &Cluster) -> Result<Servers> {
     let postgres = postgres?;
     cluster.to_kafka.pass_on_to(kafka.port());
     cluster.to_postgres.pass_on_to(postgres.port());
-    Ok(Servers { kafka, postgres, small_disk: None })
+    Ok(Servers { kafka, postgres, small_disk: None, wall_clock: None })
 }

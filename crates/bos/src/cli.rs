@@ -161,7 +161,7 @@ impl Global {
             })?),
             (None, None) => None,
         };
-        let client = Client::new(server)?;
+        let client = Client::new(server)?.with_output(Output::new(self));
         match token {
             None => Ok(client),
             Some(token) => Ok(client.with_token(&token).ok_or_else(|| {
@@ -261,8 +261,14 @@ fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     }
 }
 
+/// How long threads that are left behind hold up the end of the process, which ends them.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
+
 fn on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    runtime.enable_all().build().context("the system gives no threads")?.block_on(work)
+    let runtime = runtime.enable_all().build().context("the system gives no threads")?;
+    let ended = runtime.block_on(work);
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    ended
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

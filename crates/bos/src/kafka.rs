@@ -16,8 +16,9 @@ pub mod record;
 pub mod settings;
 pub mod topics;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use contract::Topic;
@@ -33,6 +34,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Records of one call of `publish` that are in flight together; librdkafka's own queue is larger.
 const IN_FLIGHT: usize = 5_000;
+
+/// How long clients may take to end: a reader tells its group that it leaves.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// A Kafka cluster.
 #[derive(Debug)]
@@ -61,13 +65,35 @@ impl KafkaBroker {
         self.topics.clone().watch(self.settings.clone(), end)
     }
 
-    /// Waits until every reader has left its group. To be called when the readers are dropped and nothing is sent any more.
+    /// Waits until every reader has left its group. To be called when the readers are dropped.
     pub async fn close(&self) {
-        let readers = std::mem::take(&mut *self.readers.lock().unwrap_or_else(PoisonError::into_inner));
-        let ended = tokio::task::spawn_blocking(|| readers.into_iter().try_for_each(JoinHandle::join)).await;
-        if !matches!(ended, Ok(Ok(()))) {
-            tracing::error!("a reader of the event bus panicked");
+        let readers = self.take_readers();
+        // What is spawned here neither panics nor is cancelled.
+        let _ = tokio::task::spawn_blocking(|| join(readers)).await;
+    }
+
+    /// The same, and ends all clients. To be called when nothing is sent any more.
+    ///
+    /// librdkafka's threads wait by the wall clock ([#2145](https://github.com/confluentinc/librdkafka/issues/2145)): where that
+    /// has gone back by an hour, they end after an hour. So this does not wait for long; nothing is lost by that.
+    pub async fn leave(self: Arc<Self>) {
+        let left = tokio::task::spawn_blocking(move || {
+            join(self.take_readers());
+            drop(self);
+        });
+        if tokio::time::timeout(LEAVE, left).await.is_err() {
+            tracing::warn!("clients of the event bus do not end, and are left behind");
         }
+    }
+
+    fn take_readers(&self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut *self.readers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn join(readers: Vec<JoinHandle<()>>) {
+    if readers.into_iter().try_for_each(JoinHandle::join).is_err() {
+        tracing::error!("a reader of the event bus panicked");
     }
 }
 

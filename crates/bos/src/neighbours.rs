@@ -141,13 +141,13 @@ impl Bus {
         let _ = shards;
     }
 
-    /// Leaves the bus, once nobody reads from it any more.
+    /// Leaves the bus, once nobody reads from it and nothing is sent any more.
     #[cfg_attr(not(feature = "kafka"), expect(clippy::unused_async, reason = "only Kafka takes its time"))]
-    pub(crate) async fn close(&self) {
+    pub(crate) async fn leave(self) {
         match self {
             Self::Embedded(_) => {}
             #[cfg(feature = "kafka")]
-            Self::Kafka(broker) => broker.close().await,
+            Self::Kafka(broker) => broker.leave().await,
         }
     }
 }

@@ -182,9 +182,9 @@ pub async fn run(
             "stopped before these had ended; the next start goes on where they were"
         );
     }
-    bus.close().await;
     drop(engine);
     drop(content);
+    bus.leave().await;
     store.close().await;
     match missing {
         Some(file) => Err(Error::FileMissing { file }),

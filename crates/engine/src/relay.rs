@@ -147,7 +147,7 @@ impl Relay {
         }
         let held = self.engine.settings.message_timeout + MARGIN;
         let shards = self.stirred(self.shards.for_longer_than(held), now);
-        let heads = self.marks.look(&self.engine, shards, now).await?;
+        let (heads, looked_at) = self.marks.look(&self.engine, shards, now).await?;
         if heads.len() >= WINDOW {
             // There may be more in shards that were not reached.
             self.all_at = now;
@@ -162,7 +162,7 @@ impl Relay {
         if fresh.is_empty() {
             return Ok(0);
         }
-        self.late.look(&fresh, self.engine.clock.now(), now);
+        self.late.look(&fresh, looked_at, now);
         self.engine.crash.at(CrashPoint::BeforePublish)?;
         let sent = fresh.len();
         for row in fresh {
@@ -247,7 +247,7 @@ impl Relay {
             }
             Err(SendError::Failed { code }) => {
                 metrics::count(metrics::SEND_FAILURES, Some(("code", code)), 1);
-                let row = self.taken.get(&place).copied();
+                let Some(row) = self.taken.get(&place).copied() else { return };
                 self.troubles.push(Trouble::failed(place, code, row, self.engine.clock.as_ref()));
             }
         }

@@ -18,6 +18,8 @@ use uuid::{Builder, Uuid};
 
 pub(super) use failure::{Failure, Fault, Problem};
 
+use super::output::Output;
+
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a server may be silent; longer than it waits itself for `?wait=`.
@@ -37,6 +39,8 @@ pub(super) struct Client {
     http: reqwest::Client,
     server: Url,
     authorization: Option<HeaderValue>,
+    /// Who hears that a request is tried again.
+    output: Option<Output>,
 }
 
 /// An answer that is no problem.
@@ -69,7 +73,12 @@ impl Client {
             .user_agent(concat!("bos/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|_| wrong())?;
-        Ok(Self { http, server: url, authorization: None })
+        Ok(Self { http, server: url, authorization: None, output: None })
+    }
+
+    /// One that says when a request is tried again, which may take longer than somebody likes to look at nothing.
+    pub(super) fn with_output(self, output: Output) -> Self {
+        Self { output: Some(output), ..self }
     }
 
     /// With this token in every request; nothing when it cannot stand in a header.
@@ -177,6 +186,9 @@ impl Client {
             let is_worth_it = failure.is_transient() && !(is_first && failure.is_refused_connection());
             if rest == 0 || !is_worth_it {
                 return Err(failure);
+            }
+            if let Some(output) = self.output.as_ref().filter(|_| is_first) {
+                output.note(&format!("bos: {}; trying again", failure.brief()));
             }
             tokio::time::sleep(asked_for.unwrap_or(pause).min(LONGEST_PAUSE)).await;
             pause *= 2;

@@ -46,14 +46,21 @@ impl Topics {
 
     /// Looks again and again until `end`. What is not well is said when it is new.
     pub(super) async fn watch(self, settings: KafkaSettings, end: CancellationToken) {
-        let mut told = BTreeSet::new();
-        let admin = match Admin::new(&settings) {
-            Ok(admin) => admin,
+        match Admin::new(&settings) {
+            Ok(admin) => {
+                self.look(&admin, &end).await;
+                // It ends when its threads do, for which nobody here waits.
+                tokio::task::spawn_blocking(|| drop(admin));
+            }
             Err(error) => {
                 tracing::warn!(%error, "the topics cannot be looked at");
-                return end.cancelled().await;
+                end.cancelled().await;
             }
-        };
+        }
+    }
+
+    async fn look(&self, admin: &Admin, end: &CancellationToken) {
+        let mut told = BTreeSet::new();
         loop {
             // Whoever is denied, or finds nobody, is told so by those who send and read.
             let looked = end.run_until_cancelled(admin.look(Topic::ALL)).await;

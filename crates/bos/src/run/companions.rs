@@ -68,7 +68,7 @@ pub async fn run(
     if !stuck.is_empty() {
         tracing::warn!(companions = stuck.join(", "), "stopped before these had ended");
     }
-    broker.close().await;
+    broker.leave().await;
     Ok(())
 }
 

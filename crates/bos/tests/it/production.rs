@@ -22,6 +22,8 @@ mod standby;
 mod topics;
 #[cfg(feature = "otlp")]
 mod traces;
+#[cfg(target_os = "linux")]
+mod wrong_clock;
 
 use std::io::Write as _;
 use std::path::PathBuf;

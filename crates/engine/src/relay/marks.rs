@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use store::{PendingRow, ShardMark};
 
 use super::{OF_SHARD, WINDOW};
@@ -24,15 +25,15 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// The heads of the keys of these shards.
+    /// The heads of the keys of these shards, and when that was by the database's clock.
     pub(super) async fn look(
         &mut self,
         engine: &Engine,
         shards: Vec<i64>,
         now: Duration,
-    ) -> Result<Vec<PendingRow>, Error> {
+    ) -> Result<(Vec<PendingRow>, DateTime<Utc>), Error> {
         if shards.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), DateTime::UNIX_EPOCH));
         }
         let shards = self.rotation.next(shards);
 
@@ -42,9 +43,12 @@ impl Marks {
         }
         let marks = self.marks(shards);
         let window = u32::try_from(WINDOW).unwrap_or(u32::MAX);
-        let look = engine
-            .store
-            .read(move |tx| Box::pin(async move { tx.outbox_heads(&marks, OF_SHARD, window).await }));
+        let look = engine.store.read(move |tx| {
+            Box::pin(async move {
+                let heads = tx.outbox_heads(&marks, OF_SHARD, window).await?;
+                Ok::<_, store::Error>((heads, tx.now()))
+            })
+        });
         Ok(look.await?)
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use store::{Lane, Sent};
 
 use super::{Place, Row};
@@ -20,22 +21,35 @@ const AGE: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 pub(super) struct Trouble {
     place: Place,
     code: &'static str,
-    /// When it is tried again; none: it is set aside.
-    again_after: Option<Duration>,
+    /// How it is tried again; none: it is set aside.
+    again: Option<Again>,
+}
+
+/// How a message is tried again, as long as it is young or has not been tried often.
+#[derive(Debug, Clone, Copy)]
+struct Again {
+    after: Duration,
+    was_tried_often: bool,
+    created_at: DateTime<Utc>,
 }
 
 impl Trouble {
     /// It will never be taken.
     pub(super) fn refused(place: Place, code: &'static str) -> Self {
-        Self { place, code, again_after: None }
+        Self { place, code, again: None }
     }
 
     /// It may be taken later.
-    pub(super) fn failed(place: Place, code: &'static str, row: Option<Row>, clock: &dyn Clock) -> Self {
-        let attempts = row.map_or(0, |row| row.attempts);
-        let is_old = row.is_some_and(|row| clock.now() - row.created_at >= AGE);
-        let pause = backoff(clock, Duration::from_secs(1), Duration::from_mins(1), attempts);
-        Self { place, code, again_after: (attempts < ATTEMPTS || !is_old).then_some(pause) }
+    pub(super) fn failed(place: Place, code: &'static str, row: Row, clock: &dyn Clock) -> Self {
+        let Row { attempts, created_at } = row;
+        let after = backoff(clock, Duration::from_secs(1), Duration::from_mins(1), attempts);
+        Self { place, code, again: Some(Again { after, was_tried_often: attempts >= ATTEMPTS, created_at }) }
+    }
+
+    /// When it is tried again, if it is now; by the database's clock, like its age.
+    fn not_before(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let again = self.again.filter(|again| !again.was_tried_often || now - again.created_at < AGE)?;
+        Some(now + again.after)
     }
 
     pub(super) fn place(&self) -> Place {
@@ -46,52 +60,34 @@ impl Trouble {
 /// Archives and deletes what was sent; postpones or parks what was not.
 pub(super) async fn record(engine: &Engine, sent: &[Sent], troubles: &[Trouble]) -> Result<(), Error> {
     let rows: Arc<(Vec<Sent>, Vec<Trouble>)> = Arc::new((sent.to_vec(), troubles.to_vec()));
-    for trouble in troubles.iter().filter(|trouble| trouble.again_after.is_none()) {
-        tracing::error!(
-            shard = trouble.place.0,
-            row = trouble.place.1,
-            code = trouble.code,
-            "the bus will not take a message; it is parked and holds back its key: see `bos outbox pending`"
-        );
-    }
-    engine
+    let parked = engine
         .store
         .unit(Lane::Task, move |tx| {
             let rows = Arc::clone(&rows);
             Box::pin(async move {
                 let (sent, troubles) = &*rows;
                 tx.outbox_sent(sent).await?;
-                for Trouble { place: (shard, id), code, again_after } in troubles {
-                    match again_after {
-                        Some(pause) => {
-                            let not_before = tx.now() + *pause;
-                            tx.postpone_outbox(*shard, *id, not_before).await?;
-                        }
-                        None => tx.park_outbox(*shard, *id, code).await?,
+                let mut parked = Vec::new();
+                for trouble in troubles {
+                    let Trouble { place: (shard, id), code, .. } = trouble;
+                    if let Some(not_before) = trouble.not_before(tx.now()) {
+                        tx.postpone_outbox(*shard, *id, not_before).await?;
+                    } else {
+                        tx.park_outbox(*shard, *id, code).await?;
+                        parked.push((*shard, *id, *code));
                     }
                 }
-                Ok::<_, Error>(())
+                Ok::<_, Error>(parked)
             })
         })
-        .await
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::DateTime;
-
-    use super::*;
-    use crate::ports::ManualClock;
-
-    #[test]
-    fn a_record_that_fails_is_set_aside_after_many_tries_and_a_long_time_only() {
-        let now = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1);
-        let clock = ManualClock::new(now);
-        let row = |attempts, age: chrono::TimeDelta| Some(Row { attempts, created_at: now - age });
-        let again = |row| Trouble::failed((0, 1), "odd", row, &clock).again_after.is_some();
-        assert!(again(row(0, AGE * 2)));
-        assert!(again(row(ATTEMPTS, AGE / 2)));
-        assert!(!again(row(ATTEMPTS, AGE)));
-        assert!(again(None));
+        .await?;
+    for (shard, row, code) in parked {
+        tracing::error!(
+            shard,
+            row,
+            code,
+            "the bus will not take a message; it is parked and holds back its key: see `bos outbox pending`"
+        );
     }
+    Ok(())
 }

@@ -62,6 +62,19 @@ impl Failure {
         }
     }
 
+    /// What is the matter, without details and next steps.
+    pub(super) fn brief(&self) -> String {
+        match self {
+            Self::Unreachable { server, why } => format!("no server answers at {server} ({why})"),
+            Self::Problem(problem) => format!("{} ({})", clean(&problem.title), clean(&problem.code)),
+            Self::Address(_)
+            | Self::Stranger { .. }
+            | Self::OtherVersion(_)
+            | Self::NoRandomness
+            | Self::Unwritable => self.to_string(),
+        }
+    }
+
     /// Whether the same request may do better later.
     pub(super) fn is_transient(&self) -> bool {
         match self {

@@ -1,3 +1,4 @@
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use serde_json::Value;
@@ -142,6 +143,29 @@ fn a_server_that_is_not_there_is_asked_for() {
     let ran = run(&["batch", "list", "--server", &format!("http://{free}")]);
     assert_eq!(ran.code, 6);
     insta::assert_snapshot!("unreachable", steady(&ran.stderr));
+}
+
+/// Whoever waits is told what for.
+#[test]
+fn a_request_that_is_tried_again_says_so_once_and_not_to_whom_wants_to_hear_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let body =
+            r#"{"title":"The store cannot serve","status":503,"code":"store_unavailable","retryable":true}"#;
+        let answer = format!(
+            "HTTP/1.1 503 Later\r\nRetry-After: 0\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        for mut stream in listener.incoming().map(Result::unwrap) {
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let ran = run(&["batch", "list", "--server", &server]);
+    let told = "bos: The store cannot serve (store_unavailable); trying again\n";
+    assert_eq!((ran.code, ran.stderr.matches(told).count()), (1, 1), "{}", ran.stderr);
+    assert!(!run(&["batch", "list", "--quiet", "--server", &server]).stderr.contains("trying again"));
 }
 
 #[test]

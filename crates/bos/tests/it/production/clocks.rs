@@ -7,15 +7,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use contract::Topic;
 use domain::{AttentionCode, BatchId, BatchStatus, EssayId, Kind, Language, Phase};
-use engine::ports::{Clock, SystemClock};
+use engine::ports::{
+    Broker, BrokerError, Clock, Delivery, Placed, Record, SendError, Subscription, SystemClock,
+};
+use engine::relay::Relay;
 use engine::{
     Answer, Cause, Crash, Engine, Leases, News, Origin, Owner, Settings, Shards, Submission, SubmittedEssay,
     SubmittedText, timers,
 };
+use futures::future::BoxFuture;
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_core::query_scalar::query_scalar;
+use sqlx_core::sql_str::AssertSqlSafe;
 use sqlx_postgres::PgConnection;
 use store::{Details, Labels, StatusRow, Store};
 use uuid::Uuid;
@@ -165,6 +171,68 @@ async fn deadlines_pass_by_the_clock_of_the_database_whatever_the_process_believ
         timers::fire(&engine, &all).await.unwrap();
         let late = status(&store, batch).await.row.batch.attention.unwrap();
         assert_eq!(late.code, AttentionCode::RegistrationOverdue);
+    })
+    .await;
+}
+
+/// A bus that never takes what it is sent, for a reason of the message's own.
+#[derive(Debug)]
+struct Unwilling;
+
+#[async_trait]
+impl Broker for Unwilling {
+    fn send(&self, _: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+        Box::pin(std::future::ready(Err(SendError::Failed { code: "odd" })))
+    }
+
+    async fn publish(&self, _: Vec<Record>) -> Result<(), BrokerError> {
+        unreachable!("the relay sends")
+    }
+
+    async fn subscribe(&self, _: &'static str, _: Vec<Topic>) -> Result<Box<dyn Subscription>, BrokerError> {
+        unreachable!("the relay reads nothing")
+    }
+
+    async fn fetch(&self, _: Topic, _: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+        unreachable!("the relay reads nothing")
+    }
+
+    fn trouble(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// F63.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_tried_often_is_not_set_aside_before_its_time_by_a_wrong_wall_clock() {
+    on_postgres(async |store, url| {
+        let clock = Arc::new(Jumping::default());
+        let engine = Engine::open(store.clone(), settings(), clock.clone(), None, Crash::default());
+        let engine = engine.await.unwrap();
+        let batch = engine.new_batch_id(None).unwrap();
+        engine.submit(class(batch)).await.unwrap();
+        let stored = vec![(EssayId::new(batch, 0), "text".parse().unwrap(), 9)];
+        let cause = Cause { origin: Origin::Task("test"), correlation: None, trace: None };
+        engine.apply(batch, News::TextsStored { stored, refused: Vec::new() }, cause).await.unwrap();
+        let mut witness = PgConnection::connect(&url).await.unwrap();
+        let (shards, mut leases) =
+            Leases::new(store.clone(), "one".to_owned(), &settings(), clock.clone() as Arc<dyn Clock>);
+        leases.turn().await.unwrap();
+        let mut state_after_a_try = async |made_at: &str| -> i64 {
+            let often =
+                format!("UPDATE outbox SET attempts = 99, not_before = created_at, created_at = {made_at}");
+            query(AssertSqlSafe(often)).execute(&mut witness).await.unwrap();
+            clock.is_off_by(30);
+            let mut relay = Relay::new(Arc::clone(&engine), Arc::new(Unwilling), shards.clone());
+            assert!(relay.send().await.unwrap() > 0);
+            while relay.is_waiting() {
+                relay.land().await;
+            }
+            relay.record().await.unwrap();
+            query_scalar("SELECT max(state) FROM outbox").fetch_one(&mut witness).await.unwrap()
+        };
+        assert_eq!(state_after_a_try("clock_timestamp()").await, 0, "it is tried again");
+        assert_eq!(state_after_a_try("clock_timestamp() - interval '2 hours'").await, 2, "it is parked");
     })
     .await;
 }
