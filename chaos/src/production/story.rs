@@ -33,8 +33,8 @@ use crate::{
 };
 
 /// How long everything may take to be answered and to end, once nobody does harm any more: each phase may have to wait for
-/// its time-out, and a machine for its other work.
-const CONVERGENCE: Duration = Duration::from_mins(3);
+/// its time-out, a machine for its other work, and what a flood has left for everything before it.
+const CONVERGENCE: Duration = Duration::from_mins(5);
 
 /// Megabytes for the tables of submissions: a flood must find room on it.
 const SMALL_DISK: u32 = 512;
