@@ -3,12 +3,12 @@
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Result, anyhow, ensure};
-use testbed::process;
 
+use super::nemesis::rest;
 use crate::{history::Call, load::Run};
 
 /// They hand in as fast as they are answered, beside those who always do.
@@ -18,7 +18,6 @@ const FIRST_CALLER: usize = 100;
 const TIME: Duration = Duration::from_mins(3);
 /// So long after the flood those who hand in as always must not be refused any more.
 const RECOVERED_WITHIN: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(100);
 
 /// The `number`th flood of a run. Says how long after it somebody was refused for the last time.
 pub(super) fn flood(run: &Run, number: usize) -> Result<Duration> {
@@ -49,13 +48,4 @@ pub(super) fn flood(run: &Run, number: usize) -> Result<Duration> {
 /// Whether somebody was asked to come back.
 pub(super) fn is_refused(call: &Call) -> bool {
     call.op.is_write() && matches!(call.facts.status, Some(429 | 503))
-}
-
-fn rest(time: Duration) -> Result<()> {
-    let until = Instant::now() + time;
-    while Instant::now() < until {
-        process::check_interrupted()?;
-        thread::sleep(POLL);
-    }
-    Ok(())
 }

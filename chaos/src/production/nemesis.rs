@@ -364,11 +364,16 @@ impl<'r> Nemesis<'r> {
     }
 
     fn rest(&mut self, milliseconds: Range<u64>) -> Result<()> {
-        let until = Instant::now() + Duration::from_millis(self.random.u64(milliseconds));
-        while Instant::now() < until {
-            process::check_interrupted()?;
-            thread::sleep(POLL);
-        }
-        Ok(())
+        rest(Duration::from_millis(self.random.u64(milliseconds)))
     }
+}
+
+/// Waits so long, unless the run is interrupted.
+pub(super) fn rest(time: Duration) -> Result<()> {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        process::check_interrupted()?;
+        thread::sleep(POLL);
+    }
+    Ok(())
 }
