@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::future_producer::Delivery;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
 use super::denial::Denial;
@@ -59,9 +60,7 @@ impl Producer {
                 let producer = self.clone();
                 async move {
                     match delivery.await {
-                        Ok(Ok(placed)) => {
-                            Ok(Placed { partition: i64::from(placed.partition), offset: placed.offset })
-                        }
+                        Ok(Ok(delivery)) => placed(&delivery),
                         Ok(Err((error, _))) => Err(producer.failed(&client, &error)),
                         Err(_) => Err(SendError::Unavailable { code: "producer_replaced" }),
                     }
@@ -108,6 +107,60 @@ impl Producer {
     }
 }
 
+/// Where Kafka has put a record. One that librdkafka reports as delivered without saying where may have been lost: when a
+/// later request of its partition succeeds, librdkafka takes the earlier ones for stored, even one that the broker has
+/// refused (confluent-kafka-go #921), as a new leader does in its first moments. Sending it again is what a reader is made
+/// for, and losing it is not.
+fn placed(delivery: &Delivery) -> Result<Placed, SendError> {
+    if delivery.offset < 0 {
+        return Err(SendError::Unavailable { code: "broker_not_certain" });
+    }
+    Ok(Placed { partition: i64::from(delivery.partition), offset: delivery.offset })
+}
+
 fn client(settings: &KafkaSettings, health: &Health) -> Result<Client, KafkaError> {
     settings.producer().create_with_context(health.client())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use contract::Topic;
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+    use uuid::Uuid;
+
+    use super::super::settings::tests::settings;
+    use super::*;
+    use crate::config::words::KafkaSecurity;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_record_that_a_new_leader_refused_is_not_taken_for_sent_because_a_later_one_was_stored() {
+        const TOPIC: Topic = Topic::BatchEssaysRegistered;
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(TOPIC.as_str(), 1, 1).unwrap();
+        // So that the second request is on its way when the first is answered.
+        cluster.broker_round_trip_time(1, Duration::from_millis(200)).unwrap();
+        let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        cluster.request_errors(RDKafkaApiKey::Produce, &[refusal]);
+        let settings = KafkaSettings {
+            bootstrap_servers: cluster.bootstrap_servers(),
+            ..settings(KafkaSecurity::Plaintext)
+        };
+        let producer = Producer::new(settings, Health::default()).unwrap();
+        let records = (0..2).map(|number| Record {
+            topic: TOPIC,
+            key: "key".to_owned(),
+            event_id: Uuid::from_u128(number),
+            // More than half of what goes into one request.
+            value: vec![b'v'; 600_000],
+            headers: Vec::new(),
+        });
+        let mut deliveries: Vec<_> = records.map(|record| producer.send(&record)).collect();
+        let second = deliveries.pop().unwrap().await;
+        let first = deliveries.pop().unwrap().await;
+        assert_eq!(second, Ok(Placed { partition: 0, offset: 0 }), "the broker has this one and no other");
+        assert_eq!(first, Err(SendError::Unavailable { code: "broker_not_certain" }));
+    }
 }
