@@ -19,7 +19,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::{
@@ -182,12 +181,12 @@ impl Server {
 
     /// Freezes the server: connections stay open and nobody answers.
     pub fn pause(&mut self) -> Result<()> {
-        self.process.signal(Signal::STOP)
+        self.process.freeze()
     }
 
     /// Lets a frozen server go on.
     pub fn resume(&mut self) -> Result<()> {
-        self.process.signal(Signal::CONT)
+        self.process.thaw()
     }
 
     /// Starts the server again on its data and its ports, and waits until it answers; one that still runs is killed.

@@ -186,7 +186,7 @@ impl Server {
     /// can be listed.
     pub fn pause(&mut self) -> Result<()> {
         // The parent first: it must not start another one meanwhile.
-        self.process.signal(Signal::STOP)?;
+        self.process.freeze()?;
         let backends = server::children(self.process.id());
         ensure!(!backends.is_empty(), "this system does not list the processes of PostgreSQL");
         for backend in backends {
@@ -200,7 +200,7 @@ impl Server {
         for backend in server::children(self.process.id()) {
             let _ = kill_process(backend, Signal::CONT);
         }
-        self.process.signal(Signal::CONT)
+        self.process.thaw()
     }
 
     /// Starts the server again on its data and its port, and waits until it answers; one that still runs is stopped

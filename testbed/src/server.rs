@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::process;
 
@@ -98,6 +98,22 @@ impl Process {
         sent.with_context(|| format!("sending a signal to {}", self.name))
     }
 
+    /// Freezes the process. A stop signal takes effect a moment after it is sent, one thread after the other, and until then
+    /// the rest still answer: this returns when the last thread stands.
+    pub(crate) fn freeze(&mut self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        // Whoever waits for its end still learns of it.
+        let stopped_or_ended = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(Pid::from_child(&self.child)), stopped_or_ended)
+            .with_context(|| format!("waiting until {} stands", self.name))?;
+        self.check()
+    }
+
+    /// Lets a frozen process go on.
+    pub(crate) fn thaw(&mut self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
     /// Asks the process to end, by this signal, and waits until it has; one that does not obey is killed.
     pub(crate) fn end(&mut self, signal: Signal) -> Result<()> {
         self.signal(signal)?;
@@ -172,10 +188,35 @@ mod tests {
     fn dropping_a_process_kills_it_and_its_pause_does_not_save_it() {
         let folder = tempfile::tempdir().unwrap();
         let mut process = shell("exec sleep 600", folder.path());
-        process.signal(Signal::STOP).unwrap();
+        process.freeze().unwrap();
         let id = Pid::from_child(&process.child);
         drop(process);
         rustix::process::test_kill_process(id).unwrap_err();
+    }
+
+    #[test]
+    fn a_frozen_process_says_nothing_more_until_it_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = shell("while true; do echo word; done", folder.path());
+        let written = || log_file(folder.path()).metadata().map_or(0, |log| log.len());
+        process.wait_until(|_| written() > 0).unwrap();
+        for _ in 0..50 {
+            process.freeze().unwrap();
+            let before = written();
+            thread::sleep(Duration::from_millis(1));
+            assert_eq!(written(), before);
+            process.thaw().unwrap();
+            process.wait_until(|_| written() > before).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_process_that_ends_instead_of_standing_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = shell("exec sleep 600", folder.path());
+        process.signal(Signal::KILL).unwrap();
+        let error = process.freeze().unwrap_err().to_string();
+        assert!(error.starts_with("a shell has ended (signal: 9"), "{error}");
     }
 
     #[test]
