@@ -45,7 +45,14 @@ pub(crate) fn put_poison(settings: &KafkaSettings, round: u128) -> Result<()> {
     let records = (0..POISONED_KEYS).map(|number| {
         let event_id = Uuid::from_u128(round << 32 | number);
         let key = event_id.to_string();
-        Sent { topic: Topic::BatchPhaseOutcome, key, event_id, value: POISON.to_vec(), headers: Vec::new() }
+        Sent {
+            topic: Topic::BatchPhaseOutcome,
+            key,
+            event_id,
+            value: POISON.to_vec(),
+            headers: Vec::new(),
+            at: None,
+        }
     });
     let broker = KafkaBroker::new(settings.clone()).context("making a client of Kafka")?;
     // A bus that is away does not get any, and the next round tries again.

@@ -129,7 +129,14 @@ mod tests {
     use crate::testing::{MemoryBus, id};
 
     fn said(topic: Topic, number: u128) -> Record {
-        Record { topic, key: String::new(), event_id: id(number), value: Vec::new(), headers: Vec::new() }
+        Record {
+            topic,
+            key: String::new(),
+            event_id: id(number),
+            value: Vec::new(),
+            headers: Vec::new(),
+            at: None,
+        }
     }
 
     async fn through(how: Misbehaviour, records: Vec<Record>) -> Vec<u128> {

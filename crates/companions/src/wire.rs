@@ -73,6 +73,7 @@ pub(crate) fn addressed<T>(to: Address, envelope: &Envelope<T>, value: Vec<u8>, 
         .chain(trace)
         .collect(),
         value,
+        at: None,
     }
 }
 

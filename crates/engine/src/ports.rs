@@ -28,6 +28,8 @@ pub struct Record {
     pub value: Vec<u8>,
     /// Headers, so that a consumer can deduplicate without parsing.
     pub headers: Vec<(String, String)>,
+    /// When that is, by the database's clock, which a process with a wrong one does not have; none: by the process's own.
+    pub at: Option<DateTime<Utc>>,
 }
 
 /// A message that came from the bus.

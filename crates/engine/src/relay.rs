@@ -22,6 +22,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use contract::Topic;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -110,7 +111,7 @@ pub struct Relay {
 #[derive(Debug, Clone, Copy)]
 struct Row {
     attempts: u32,
-    created_at: chrono::DateTime<chrono::Utc>,
+    created_at: DateTime<Utc>,
 }
 
 impl Relay {
@@ -147,6 +148,9 @@ impl Relay {
         }
         let held = self.engine.settings.message_timeout + MARGIN;
         let shards = self.stirred(self.shards.for_longer_than(held), now);
+        if shards.is_empty() {
+            return Ok(0);
+        }
         let (heads, looked_at) = self.marks.look(&self.engine, shards, now).await?;
         if heads.len() >= WINDOW {
             // There may be more in shards that were not reached.
@@ -166,7 +170,7 @@ impl Relay {
         self.engine.crash.at(CrashPoint::BeforePublish)?;
         let sent = fresh.len();
         for row in fresh {
-            self.take_off(row);
+            self.take_off(row, looked_at);
         }
         metrics::in_flight(self.flights.len());
         self.most_in_flight = self.taken.len();
@@ -190,10 +194,10 @@ impl Relay {
         shards
     }
 
-    fn take_off(&mut self, row: PendingRow) {
+    fn take_off(&mut self, row: PendingRow, at: DateTime<Utc>) {
         let place = (row.message.shard, row.id);
         self.taken.insert(place, Row { attempts: row.attempts, created_at: row.created_at });
-        match record(row) {
+        match record(row, at) {
             Some(mut record) => {
                 let span = spans::sent(&mut record);
                 let flight = self.broker.send(record);
@@ -295,7 +299,7 @@ impl Relay {
 }
 
 /// The record of a row; none for one that this program never writes.
-fn record(row: PendingRow) -> Option<Record> {
+fn record(row: PendingRow, at: DateTime<Utc>) -> Option<Record> {
     let message = row.message;
     let topic: Topic = message.topic.parse().ok()?;
     let headers: HashMap<String, String> = serde_json::from_str(&message.headers).ok()?;
@@ -305,5 +309,6 @@ fn record(row: PendingRow) -> Option<Record> {
         event_id: message.event_id,
         value: message.payload,
         headers: headers.into_iter().collect(),
+        at: Some(at),
     })
 }

@@ -27,7 +27,14 @@ impl Speaker {
         let now = self.clock.now();
         let envelope =
             Envelope::new(topic, event_id, cause.1, now, Source::EssayLifecycleService, payload, None);
-        Record { topic, key: key.to_string(), event_id, value: envelope.to_bytes(), headers: Vec::new() }
+        Record {
+            topic,
+            key: key.to_string(),
+            event_id,
+            value: envelope.to_bytes(),
+            headers: Vec::new(),
+            at: None,
+        }
     }
 
     pub(super) fn complete(&self, cause: Cause, batch: Uuid, texts: &BTreeMap<Uuid, String>) -> Record {
@@ -147,7 +154,14 @@ impl Speaker {
             },
         });
         let value = envelope.to_string().into_bytes();
-        Record { topic, key: batch.unwrap_or(essay).to_string(), event_id, value, headers: Vec::new() }
+        Record {
+            topic,
+            key: batch.unwrap_or(essay).to_string(),
+            event_id,
+            value,
+            headers: Vec::new(),
+            at: None,
+        }
     }
 
     /// News about a batch of somebody else's.
@@ -189,5 +203,5 @@ pub(super) fn poison(topic: Topic, number: u128) -> Record {
         1 => b"{\"data\": ".to_vec(),
         _ => b"\xff\xfe".to_vec(),
     };
-    Record { topic, key: event_id.to_string(), event_id, value, headers: Vec::new() }
+    Record { topic, key: event_id.to_string(), event_id, value, headers: Vec::new(), at: None }
 }

@@ -27,8 +27,6 @@ pub(super) fn text(ports: &Ports) -> String {
     let Ports { broker, controller, advertised, ssl, sasl_ssl } = ports;
     let (name, keystore, password) = (tls::NAME, tls::KEYSTORE, tls::KEYSTORE_PASSWORD);
     let user = tls::USER;
-    // Behind a proxy stand those who break things, clocks among them: there a record's time is the server's word.
-    let times = if advertised == broker { "CreateTime" } else { "LogAppendTime" };
     format!(
         "\
 process.roles=broker,controller
@@ -62,7 +60,6 @@ group.min.session.timeout.ms=1000
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 auto.create.topics.enable=false
-log.message.timestamp.type={times}
 "
     )
 }
@@ -78,7 +75,6 @@ mod tests {
     #[test]
     fn clients_are_sent_to_the_advertised_port_and_the_server_listens_on_its_own() {
         let text = text(&Ports { broker: 1, controller: 2, advertised: 3, ssl: 4, sasl_ssl: 5 });
-        assert_eq!(value(&text, "log.message.timestamp.type"), "LogAppendTime");
         assert_eq!(
             value(&text, "listeners"),
             "PLAINTEXT://127.0.0.1:1,SSL://127.0.0.1:4,SASL_SSL://127.0.0.1:5,CONTROLLER://127.0.0.1:2"

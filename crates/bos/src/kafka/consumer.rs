@@ -1,49 +1,42 @@
 //! The reading side: a thread that polls, and a handle that takes.
 //!
-//! The thread polls whatever happens, because a member that does not poll is put out of its group. When its records are not
-//! taken for a while, it pauses its partitions and polls on; not at once, because a pause throws away what librdkafka has
-//! fetched ahead, and fetching that again took five sixths of the time in which a backlog could be read. A position is
-//! committed when everything before it is dealt with, and once more when a partition is taken away.
+//! A position is committed when everything before it is dealt with, and once more when a partition is taken away.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod pump;
+
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use contract::Topic;
-use engine::Traceparent;
 use engine::ports::{BrokerError, Delivery, Subscription};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::statistics::Statistics;
-use rdkafka::{ClientContext, Message as _, Offset, TopicPartitionList};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
-use super::denial::Denial;
 use super::health::{ClientHealth, Health};
 use super::lookout::Topics;
 use super::settings::KafkaSettings;
+use pump::Pump;
 
 /// Records read and not yet taken.
 const AHEAD: usize = 4_000;
-/// The longest the thread waits for a record, and so for the word to stop.
-const POLL: Duration = Duration::from_millis(100);
-/// How long it waits for room before it pauses: longer than any turn takes while the database answers, and short beside the
-/// time that a member may go without polling.
-const ROOM: Duration = Duration::from_secs(1);
-/// How often it looks whether there is room before it pauses.
-const LOOK_FOR_ROOM: Duration = Duration::from_millis(1);
-/// How often it looks, by polling, while it has paused.
-const POLL_FULL: Duration = Duration::from_millis(10);
 
 type Client = BaseConsumer<Positions>;
 type Partition = (String, i32);
+
+/// A record, and the assignment of its partition that it came under: of a partition that was lost and came back, what came
+/// before is no longer next to what comes after.
+#[derive(Debug, Clone)]
+struct Read {
+    delivery: Delivery,
+    assignment: u64,
+}
 
 /// Joins the group and reads.
 pub(super) fn subscribe(
@@ -61,13 +54,7 @@ pub(super) fn subscribe(
     let (sender, received) = mpsc::channel(AHEAD);
     let stop = Arc::new(AtomicBool::new(false));
     let client = Arc::new(client);
-    let pump = Pump {
-        client: Arc::clone(&client),
-        topics: looked_after.clone(),
-        sender,
-        stop: Arc::clone(&stop),
-        waiting: VecDeque::new(),
-    };
+    let pump = Pump::new(Arc::clone(&client), looked_after.clone(), sender, Arc::clone(&stop));
     let thread = thread::Builder::new()
         .name(format!("kafka {group}"))
         .spawn(move || pump.run())
@@ -80,11 +67,26 @@ pub(super) fn subscribe(
 /// Which partitions are ours, and how far they are dealt with.
 #[derive(Debug, Default)]
 struct Shared {
-    assigned: HashSet<Partition>,
+    assigned: HashMap<Partition, u64>,
+    /// Counts what was ever assigned.
+    assignments: u64,
     /// The next offset of each partition of ours of which something was dealt with.
     dealt_with: HashMap<Partition, i64>,
     /// How often nothing more was fetched for a while.
     pauses: u32,
+}
+
+impl Shared {
+    fn assign(&mut self, partitions: Vec<Partition>) {
+        self.assignments += 1;
+        let assignment = self.assignments;
+        self.assigned.extend(partitions.into_iter().map(|partition| (partition, assignment)));
+    }
+
+    /// Whether its partition is ours, and has been since it was read.
+    fn is_ours(&self, read: &Read) -> bool {
+        self.assigned.get(&partition(&read.delivery)) == Some(&read.assignment)
+    }
 }
 
 /// Follows what the group decides.
@@ -113,7 +115,7 @@ impl ConsumerContext for Positions {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 let mut shared = lock(&self.shared);
-                shared.assigned.extend(names(partitions));
+                shared.assign(names(partitions));
                 engine::metrics::partitions(shared.assigned.len());
             }
             Rebalance::Revoke(partitions) => self.give_back(client, partitions),
@@ -143,131 +145,14 @@ impl Positions {
     }
 }
 
-/// The polling thread.
-struct Pump {
-    client: Arc<Client>,
-    topics: Topics,
-    sender: mpsc::Sender<Delivery>,
-    stop: Arc<AtomicBool>,
-    /// Records that came although there was no room: of partitions that were assigned meanwhile.
-    waiting: VecDeque<Delivery>,
-}
-
-impl Pump {
-    fn run(mut self) {
-        while !self.is_over() {
-            match self.client.poll(POLL) {
-                Some(Ok(message)) => {
-                    self.client.context().health.answered();
-                    if let Some(delivery) = delivery(&message) {
-                        self.waiting.push_back(delivery);
-                    }
-                }
-                Some(Err(error)) => {
-                    let denial = error.rdkafka_error_code().and_then(Denial::of);
-                    if let Some(Denial::Right) = denial {
-                        // librdkafka says so once, and not when it is over: only another reader finds out.
-                        self.client.context().health.denied(Denial::Right, &error.to_string());
-                        return;
-                    }
-                    if self.client.client().fatal_error().is_some() {
-                        tracing::error!(%error, "kafka has given a reader up; another one takes its place");
-                        return;
-                    }
-                    tracing::debug!(%error, "kafka cannot read just now");
-                    self.topics.doubt();
-                }
-                None => {}
-            }
-            self.hand_over();
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.sender.is_closed()
-    }
-
-    /// Gives away what came. While there is no room nothing more is fetched, and the group is told that we live.
-    fn hand_over(&mut self) {
-        if self.try_hand_over() {
-            return;
-        }
-        let full_since = Instant::now();
-        while full_since.elapsed() < ROOM && !self.is_over() {
-            thread::sleep(LOOK_FOR_ROOM);
-            if self.try_hand_over() {
-                return;
-            }
-        }
-        self.pause();
-        lock(&self.client.context().shared).pauses += 1;
-        engine::metrics::reader_paused();
-        while !self.is_over() {
-            if self.sender.capacity() >= AHEAD / 2 && self.try_hand_over() {
-                break;
-            }
-            if let Some(Ok(message)) = self.client.poll(POLL_FULL) {
-                // Of a partition that was assigned since the pause.
-                self.waiting.extend(delivery(&message));
-                self.pause();
-            }
-        }
-        if let Ok(assigned) = self.client.assignment()
-            && let Err(error) = self.client.resume(&assigned)
-        {
-            tracing::debug!(%error, "partitions could not be resumed");
-        }
-    }
-
-    fn pause(&self) {
-        if let Ok(assigned) = self.client.assignment()
-            && let Err(error) = self.client.pause(&assigned)
-        {
-            tracing::debug!(%error, "partitions could not be paused");
-        }
-    }
-
-    fn try_hand_over(&mut self) -> bool {
-        while let Some(delivery) = self.waiting.pop_front() {
-            match self.sender.try_send(delivery) {
-                Ok(()) => {}
-                Err(TrySendError::Full(delivery)) => {
-                    self.waiting.push_front(delivery);
-                    return false;
-                }
-                Err(TrySendError::Closed(_)) => return true,
-            }
-        }
-        true
-    }
-}
-
-/// A record as the engine takes it; none for one of a topic that was not asked for.
-pub(super) fn delivery(message: &BorrowedMessage<'_>) -> Option<Delivery> {
-    Some(Delivery {
-        topic: message.topic().parse().ok()?,
-        partition: i64::from(message.partition()),
-        offset: message.offset(),
-        key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default(),
-        value: Bytes::copy_from_slice(message.payload().unwrap_or_default()),
-        trace: message.headers().and_then(place),
-    })
-}
-
-/// The place in a trace that the headers name.
-fn place(headers: &impl Headers) -> Option<Traceparent> {
-    let named = headers.iter().find(|header| header.key == Traceparent::HEADER)?;
-    std::str::from_utf8(named.value?).ok()?.parse().ok()
-}
-
 /// What the thread has read, for whoever deals with it.
 pub(super) struct Reader {
     client: Option<Arc<Client>>,
     shared: Arc<Mutex<Shared>>,
-    received: mpsc::Receiver<Delivery>,
+    received: mpsc::Receiver<Read>,
     stop: Arc<AtomicBool>,
     /// Since the last commit.
-    handed_out: Vec<Delivery>,
+    handed_out: Vec<Read>,
     /// They are to be handed out once more.
     again: bool,
 }
@@ -282,7 +167,12 @@ impl Reader {
     /// Leaves out what belongs to another member by now: it reads that itself.
     fn keep_ours(&mut self) {
         let shared = lock(&self.shared);
-        self.handed_out.retain(|delivery| shared.assigned.contains(&partition(delivery)));
+        self.handed_out.retain(|read| shared.is_ours(read));
+    }
+
+    /// What was handed out, from here on.
+    fn handed_out(&self, from: usize) -> Vec<Delivery> {
+        self.handed_out.iter().skip(from).map(|read| read.delivery.clone()).collect()
     }
 }
 
@@ -292,7 +182,7 @@ impl Subscription for Reader {
         if std::mem::take(&mut self.again) {
             self.keep_ours();
             if !self.handed_out.is_empty() {
-                return Ok(self.handed_out.clone());
+                return Ok(self.handed_out(0));
             }
         }
         loop {
@@ -304,7 +194,7 @@ impl Subscription for Reader {
             if before == 0 {
                 self.keep_ours();
             }
-            let new: Vec<Delivery> = self.handed_out.iter().skip(before).cloned().collect();
+            let new = self.handed_out(before);
             if !new.is_empty() {
                 return Ok(new);
             }
@@ -313,11 +203,10 @@ impl Subscription for Reader {
 
     async fn commit(&mut self) -> Result<(), BrokerError> {
         let mut next: HashMap<Partition, i64> = HashMap::new();
-        for delivery in self.handed_out.drain(..) {
-            next.insert(partition(&delivery), delivery.offset + 1);
-        }
         let mut shared = lock(&self.shared);
-        next.retain(|partition, _| shared.assigned.contains(partition));
+        for read in self.handed_out.drain(..).filter(|read| shared.is_ours(read)) {
+            next.insert(partition(&read.delivery), read.delivery.offset + 1);
+        }
         shared.dealt_with.extend(next.clone());
         drop(shared);
         let next: Vec<_> = next.into_iter().collect();
@@ -366,58 +255,52 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 
 #[cfg(test)]
 mod tests {
-    use engine::ports::{Broker as _, Record};
-    use rdkafka::mocking::MockCluster;
-    use uuid::Uuid;
+    use bytes::Bytes;
 
-    use super::super::KafkaBroker;
-    use super::super::settings::tests::settings;
     use super::*;
-    use crate::config::words::KafkaSecurity;
 
     const TOPIC: Topic = Topic::BatchPhaseOutcome;
 
-    fn record(number: u128) -> Record {
-        let event_id = Uuid::from_u128(number);
-        Record {
-            topic: TOPIC,
-            key: event_id.to_string(),
-            event_id,
-            value: vec![b'v'; 100],
-            headers: Vec::new(),
-        }
+    fn read(offset: i64, assignment: u64) -> Read {
+        let (key, value) = (String::new(), Bytes::new());
+        let delivery = Delivery { topic: TOPIC, partition: 0, offset, key, value, trace: None };
+        Read { delivery, assignment }
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_backlog_that_is_dealt_with_piece_by_piece_is_fetched_once() {
-        let cluster = MockCluster::new(1).unwrap();
-        cluster.create_topic(TOPIC.as_str(), 6, 1).unwrap();
-        let settings = KafkaSettings {
-            bootstrap_servers: cluster.bootstrap_servers(),
-            session_timeout: Duration::from_secs(6),
-            ..settings(KafkaSecurity::Plaintext)
+    #[tokio::test]
+    async fn what_was_read_before_a_partition_was_lost_neither_counts_nor_moves_its_position_when_it_is_back()
+    {
+        let (sender, received) = mpsc::channel(AHEAD);
+        let shared = Arc::<Mutex<Shared>>::default();
+        let mut reader = Reader {
+            client: None,
+            shared: Arc::clone(&shared),
+            received,
+            stop: Arc::default(),
+            handed_out: Vec::new(),
+            again: false,
         };
-        let backlog = 3 * AHEAD;
-        let broker = KafkaBroker::new(settings.clone()).unwrap();
-        broker.publish((0..backlog as u128).map(record).collect()).await.unwrap();
-
-        let (mut reader, thread) =
-            subscribe(&settings, &Health::default(), &Topics::default(), "test", &[TOPIC]).unwrap();
-        let mut read = 0;
-        let piece_by_piece = async {
-            while read < backlog {
-                // The thread has all it may have in hand, or all that is left, each time that something is taken.
-                while reader.received.len() < AHEAD.min(backlog - read) {
-                    tokio::task::yield_now().await;
-                }
-                read += reader.next(500).await.unwrap().len();
-                reader.commit().await.unwrap();
-            }
+        let ours = vec![(TOPIC.as_str().to_owned(), 0)];
+        let is_back = || {
+            let mut shared = lock(&shared);
+            shared.assigned.clear();
+            shared.assign(ours.clone());
         };
-        tokio::time::timeout(Duration::from_mins(1), piece_by_piece).await.expect("everything comes");
-        // A machine that stands still for a second makes one.
-        assert!(lock(&reader.shared).pauses < 3);
-        drop(reader);
-        tokio::task::spawn_blocking(|| thread.join()).await.unwrap().unwrap();
+        is_back();
+        for offset in [10, 300] {
+            sender.try_send(read(offset, 1)).unwrap();
+        }
+        let offsets = |deliveries: Vec<Delivery>| -> Vec<i64> {
+            deliveries.into_iter().map(|delivery| delivery.offset).collect()
+        };
+        assert_eq!(offsets(reader.next(1).await.unwrap()), [10]);
+        // Somebody else had it and got as far as 20.
+        is_back();
+        sender.try_send(read(20, 2)).unwrap();
+        reader.commit().await.unwrap();
+        assert!(lock(&shared).dealt_with.is_empty(), "10 was dealt with for a member that we are no more");
+        assert_eq!(offsets(reader.next(2).await.unwrap()), [20], "300 comes again, after it");
+        reader.commit().await.unwrap();
+        assert_eq!(lock(&shared).dealt_with[&ours[0]], 21);
     }
 }

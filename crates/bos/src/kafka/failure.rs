@@ -22,10 +22,11 @@ pub(super) fn of_send(error: &KafkaError) -> SendError {
         Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
             SendError::Refused { code: "record_too_large" }
         }
+        // We write none of these; what a broker can object to is its time, by more than an hour, and clocks are put right.
         Code::InvalidRecord
         | Code::InvalidMessage
         | Code::InvalidTimestamp
-        | Code::UnsupportedForMessageFormat => SendError::Refused { code: "record_invalid" },
+        | Code::UnsupportedForMessageFormat => SendError::Failed { code: "record_invalid" },
         // The cluster's or the network's state: nobody's attempt.
         Code::MessageTimedOut | Code::RequestTimedOut | Code::OperationTimedOut => {
             SendError::Unavailable { code: "broker_timeout" }
@@ -63,9 +64,10 @@ pub(super) fn of_send(error: &KafkaError) -> SendError {
     }
 }
 
-/// Whether the producer that said so will never send again.
+/// Whether the producer that said so will never send again, or not for long: after an epoch has run over (librdkafka's #3720)
+/// each error brings it one step nearer to the one that the broker remembers, of thousands.
 pub(super) fn is_fatal(error: &KafkaError) -> bool {
-    error.rdkafka_error_code() == Some(Code::Fatal)
+    matches!(error.rdkafka_error_code(), Some(Code::Fatal | Code::InvalidProducerEpoch))
 }
 
 #[cfg(test)]
@@ -81,12 +83,16 @@ mod tests {
         {
             assert!(matches!(of(away), SendError::Unavailable { .. }), "{away:?}");
         }
+        // What a wrong clock looks like, and a record that came with one such.
+        assert_eq!(of(Code::InvalidTimestamp), SendError::Failed { code: "record_invalid" });
+        assert_eq!(of(Code::InvalidRecord), SendError::Failed { code: "record_invalid" });
         assert_eq!(of(Code::InvalidRequiredAcks), SendError::Failed { code: "broker_error" });
     }
 
     #[test]
     fn a_producer_is_given_up_only_when_librdkafka_gives_it_up() {
         assert!(is_fatal(&KafkaError::MessageProduction(Code::Fatal)));
+        assert!(is_fatal(&KafkaError::MessageProduction(Code::InvalidProducerEpoch)));
         assert!(!is_fatal(&KafkaError::MessageProduction(Code::OutOfOrderSequenceNumber)));
     }
 }

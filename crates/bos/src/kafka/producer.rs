@@ -51,10 +51,11 @@ impl Producer {
             .fold(OwnedHeaders::new_with_capacity(record.headers.len()), |headers, (key, value)| {
                 headers.insert(Header { key, value: Some(value) })
             });
-        let message = FutureRecord::to(record.topic.as_str())
+        let mut message = FutureRecord::to(record.topic.as_str())
             .key(record.key.as_str())
             .payload(record.value.as_slice())
             .headers(headers);
+        message.timestamp = record.at.map(|at| at.timestamp_millis());
         match client.send_result(message) {
             Ok(delivery) => {
                 let producer = self.clone();
@@ -156,6 +157,7 @@ mod tests {
             // More than half of what goes into one request.
             value: vec![b'v'; 600_000],
             headers: Vec::new(),
+            at: None,
         });
         let mut deliveries: Vec<_> = records.map(|record| producer.send(&record)).collect();
         let second = deliveries.pop().unwrap().await;

@@ -1,15 +1,17 @@
-//! Single records, read again from their places.
+//! A record as the engine takes it, and single ones, read again from their places.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use contract::Topic;
+use engine::Traceparent;
 use engine::ports::{Delivery, Placed};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 
-use super::consumer::delivery;
 use super::settings::KafkaSettings;
 
 /// How long a record may take.
@@ -93,4 +95,22 @@ impl Partition<'_> {
         }
         Err(KafkaError::MessageConsumption(rdkafka::error::RDKafkaErrorCode::OperationTimedOut))
     }
+}
+
+/// A record as the engine takes it; none for one of a topic that was not asked for.
+pub(super) fn delivery(message: &BorrowedMessage<'_>) -> Option<Delivery> {
+    Some(Delivery {
+        topic: message.topic().parse().ok()?,
+        partition: i64::from(message.partition()),
+        offset: message.offset(),
+        key: message.key().map(|key| String::from_utf8_lossy(key).into_owned()).unwrap_or_default(),
+        value: Bytes::copy_from_slice(message.payload().unwrap_or_default()),
+        trace: message.headers().and_then(place),
+    })
+}
+
+/// The place in a trace that the headers name.
+fn place(headers: &impl Headers) -> Option<Traceparent> {
+    let named = headers.iter().find(|header| header.key == Traceparent::HEADER)?;
+    std::str::from_utf8(named.value?).ok()?.parse().ok()
 }

@@ -32,11 +32,7 @@ impl Marks {
         shards: Vec<i64>,
         now: Duration,
     ) -> Result<(Vec<PendingRow>, DateTime<Utc>), Error> {
-        if shards.is_empty() {
-            return Ok((Vec::new(), DateTime::UNIX_EPOCH));
-        }
         let shards = self.rotation.next(shards);
-
         if now >= self.reset_at + FROM_THE_START {
             self.reset_at = now;
             self.low.clear();

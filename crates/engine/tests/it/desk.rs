@@ -262,7 +262,14 @@ fn wrap<T: Payload>(
     let event_id = domain::event_id(topic.as_str(), about, 1, None, None, &format!("{thread} {part}"));
     let at = noon();
     let envelope = Envelope::new(topic, event_id, thread.0, at, Source::EssayLifecycleService, payload, None);
-    Record { topic, key: batch.to_string(), event_id, value: envelope.to_bytes(), headers: Vec::new() }
+    Record {
+        topic,
+        key: batch.to_string(),
+        event_id,
+        value: envelope.to_bytes(),
+        headers: Vec::new(),
+        at: None,
+    }
 }
 
 /// Bytes on a topic, whatever they are.
@@ -273,5 +280,6 @@ pub(crate) fn raw(topic: Topic, number: u128, value: &[u8]) -> Record {
         event_id: Uuid::from_u128(number),
         value: value.to_vec(),
         headers: Vec::new(),
+        at: None,
     }
 }

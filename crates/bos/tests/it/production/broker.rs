@@ -51,6 +51,7 @@ fn record(number: u128) -> Record {
         event_id,
         value: format!("value {number}").into_bytes(),
         headers: vec![("event_id".to_owned(), event_id.to_string())],
+        at: None,
     }
 }
 

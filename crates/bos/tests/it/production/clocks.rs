@@ -137,6 +137,18 @@ fn class(id: BatchId) -> Submission {
     }
 }
 
+/// An engine by this clock, and a batch whose registration is in the outbox.
+async fn registering(store: &Store, clock: &Arc<Jumping>) -> (Arc<Engine>, BatchId) {
+    let engine = Engine::open(store.clone(), settings(), clock.clone(), None, Crash::default());
+    let engine = engine.await.unwrap();
+    let batch = engine.new_batch_id(None).unwrap();
+    engine.submit(class(batch)).await.unwrap();
+    let stored = vec![(EssayId::new(batch, 0), "text".parse().unwrap(), 9)];
+    let cause = Cause { origin: Origin::Task("test"), correlation: None, trace: None };
+    engine.apply(batch, News::TextsStored { stored, refused: Vec::new() }, cause).await.unwrap();
+    (engine, batch)
+}
+
 async fn status(store: &Store, batch: BatchId) -> StatusRow {
     let row = store.read(move |tx| Box::pin(async move { tx.status_row(&owner(), batch).await }));
     let row: Result<_, store::Error> = row.await;
@@ -148,13 +160,7 @@ async fn status(store: &Store, batch: BatchId) -> StatusRow {
 async fn deadlines_pass_by_the_clock_of_the_database_whatever_the_process_believes() {
     on_postgres(async |store, url| {
         let clock = Arc::new(Jumping::default());
-        let engine = Engine::open(store.clone(), settings(), clock.clone(), None, Crash::default());
-        let engine = engine.await.unwrap();
-        let batch = engine.new_batch_id(None).unwrap();
-        engine.submit(class(batch)).await.unwrap();
-        let stored = vec![(EssayId::new(batch, 0), "text".parse().unwrap(), 9)];
-        let cause = Cause { origin: Origin::Task("test"), correlation: None, trace: None };
-        engine.apply(batch, News::TextsStored { stored, refused: Vec::new() }, cause).await.unwrap();
+        let (engine, batch) = registering(&store, &clock).await;
 
         let all: Vec<i64> = (0..SHARDS).collect();
         for hours in JUMPS {
@@ -207,13 +213,7 @@ impl Broker for Unwilling {
 async fn a_message_that_was_tried_often_is_not_set_aside_before_its_time_by_a_wrong_wall_clock() {
     on_postgres(async |store, url| {
         let clock = Arc::new(Jumping::default());
-        let engine = Engine::open(store.clone(), settings(), clock.clone(), None, Crash::default());
-        let engine = engine.await.unwrap();
-        let batch = engine.new_batch_id(None).unwrap();
-        engine.submit(class(batch)).await.unwrap();
-        let stored = vec![(EssayId::new(batch, 0), "text".parse().unwrap(), 9)];
-        let cause = Cause { origin: Origin::Task("test"), correlation: None, trace: None };
-        engine.apply(batch, News::TextsStored { stored, refused: Vec::new() }, cause).await.unwrap();
+        let (engine, _) = registering(&store, &clock).await;
         let mut witness = PgConnection::connect(&url).await.unwrap();
         let (shards, mut leases) =
             Leases::new(store.clone(), "one".to_owned(), &settings(), clock.clone() as Arc<dyn Clock>);

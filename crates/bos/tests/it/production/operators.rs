@@ -49,6 +49,7 @@ async fn poison(kafka: &str) {
         event_id: Uuid::from_u128(1),
         value: br#"{"event_type": "odd", "data": "canary"}"#.to_vec(),
         headers: Vec::new(),
+        at: None,
     };
     broker.publish(vec![record]).await.unwrap();
     broker.close().await;
