@@ -7,6 +7,7 @@
 pub mod admin;
 mod consumer;
 pub mod denial;
+mod elsewhere;
 mod failure;
 pub mod group;
 mod health;

@@ -19,6 +19,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
+use super::elsewhere;
 use super::health::{ClientHealth, Health};
 use super::lookout::Topics;
 use super::settings::KafkaSettings;
@@ -226,8 +227,10 @@ impl Subscription for Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // The thread must be the last to hold the client: leaving the group takes time, which nobody here has.
-        self.client = None;
+        // The polling thread is the last to hold the client, unless it has ended before.
+        if let Some(client) = self.client.take() {
+            elsewhere::let_go(client);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use rdkafka::producer::future_producer::Delivery;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
 use super::denial::Denial;
+use super::elsewhere;
 use super::failure;
 use super::health::{ClientHealth, Health};
 use super::settings::KafkaSettings;
@@ -60,15 +61,21 @@ impl Producer {
             Ok(delivery) => {
                 let producer = self.clone();
                 async move {
-                    match delivery.await {
+                    let outcome = match delivery.await {
                         Ok(Ok(delivery)) => placed(&delivery),
                         Ok(Err((error, _))) => Err(producer.failed(&client, &error)),
                         Err(_) => Err(SendError::Unavailable { code: "producer_replaced" }),
-                    }
+                    };
+                    elsewhere::let_go(client);
+                    outcome
                 }
                 .boxed()
             }
-            Err((error, _)) => std::future::ready(Err(self.failed(&client, &error))).boxed(),
+            Err((error, _)) => {
+                let outcome = Err(self.failed(&client, &error));
+                elsewhere::let_go(client);
+                std::future::ready(outcome).boxed()
+            }
         }
     }
 
@@ -100,7 +107,7 @@ impl Producer {
             Ok(another) => {
                 tracing::warn!("librdkafka has given a producer up; another one takes its place");
                 engine::metrics::producer_replaced();
-                *place = Arc::new(another);
+                elsewhere::let_go(std::mem::replace(&mut place, Arc::new(another)));
             }
             // The same settings made the first one; what fails now is the machine, and the next message tries again.
             Err(error) => tracing::error!(%error, "a producer that was given up cannot be replaced"),
