@@ -68,8 +68,9 @@ pub(super) fn subscribe(
 /// Which partitions are ours, and how far they are dealt with.
 #[derive(Debug, Default)]
 struct Shared {
+    /// Ours, each with the number of the assignment that made it so.
     assigned: HashMap<Partition, u64>,
-    /// Counts what was ever assigned.
+    /// How many assignments there have been.
     assignments: u64,
     /// The next offset of each partition of ours of which something was dealt with.
     dealt_with: HashMap<Partition, i64>,
