@@ -214,7 +214,7 @@ mod tests {
     }
 
     async fn in_time(work: impl Future<Output = ()>) {
-        tokio::time::timeout(Duration::from_mins(1), work).await.expect("everything comes");
+        tokio::time::timeout(Duration::from_mins(3), work).await.expect("everything comes");
     }
 
     #[tokio::test(flavor = "multi_thread")]
