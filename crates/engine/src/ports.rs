@@ -28,7 +28,7 @@ pub struct Record {
     pub value: Vec<u8>,
     /// Headers, so that a consumer can deduplicate without parsing.
     pub headers: Vec<(String, String)>,
-    /// When that is, by the database's clock, which a process with a wrong one does not have; none: by the process's own.
+    /// When it is sent, by the database's clock, whatever the process believes; none: by the process's own.
     pub at: Option<DateTime<Utc>>,
 }
 

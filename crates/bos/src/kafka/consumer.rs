@@ -29,7 +29,7 @@ use pump::Pump;
 const AHEAD: usize = 4_000;
 
 type Client = BaseConsumer<Positions>;
-type Partition = (String, i32);
+type Partition = (Topic, i32);
 
 /// A record, and the assignment of its partition that it came under: of a partition that was lost and came back, what came
 /// before is no longer next to what comes after.
@@ -117,7 +117,7 @@ impl ConsumerContext for Positions {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 let mut shared = lock(&self.shared);
-                shared.assign(names(partitions));
+                shared.assign(listed(partitions));
                 engine::metrics::partitions(shared.assigned.len());
             }
             Rebalance::Revoke(partitions) => self.give_back(client, partitions),
@@ -131,9 +131,9 @@ impl Positions {
     fn give_back(&self, client: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
         let mut shared = lock(&self.shared);
         let mut last = Vec::new();
-        for partition in names(partitions) {
+        for partition in listed(partitions) {
             if let Some(next) = shared.dealt_with.remove(&partition) {
-                last.push((partition.clone(), next));
+                last.push((partition, next));
             }
             shared.assigned.remove(&partition);
         }
@@ -236,11 +236,12 @@ impl Drop for Reader {
 }
 
 fn partition(delivery: &Delivery) -> Partition {
-    (delivery.topic.as_str().to_owned(), i32::try_from(delivery.partition).unwrap_or(-1))
+    (delivery.topic, i32::try_from(delivery.partition).unwrap_or(-1))
 }
 
-fn names(partitions: &TopicPartitionList) -> Vec<Partition> {
-    partitions.elements().iter().map(|one| (one.topic().to_owned(), one.partition())).collect()
+/// Those of topics that we know, and so of all that were subscribed to.
+fn listed(list: &TopicPartitionList) -> Vec<Partition> {
+    list.elements().iter().filter_map(|one| Some((one.topic().parse().ok()?, one.partition()))).collect()
 }
 
 /// The positions in librdkafka's form; none when there is nothing to commit.
@@ -248,7 +249,7 @@ fn offsets(next: &[(Partition, i64)]) -> Option<TopicPartitionList> {
     let mut list = TopicPartitionList::new();
     for ((topic, partition), offset) in next {
         // Only an offset that no record can have is refused.
-        let _ = list.add_partition_offset(topic, *partition, Offset::Offset(*offset));
+        let _ = list.add_partition_offset(topic.as_str(), *partition, Offset::Offset(*offset));
     }
     (!next.is_empty()).then_some(list)
 }
@@ -284,7 +285,7 @@ mod tests {
             handed_out: Vec::new(),
             again: false,
         };
-        let ours = vec![(TOPIC.as_str().to_owned(), 0)];
+        let ours = vec![(TOPIC, 0)];
         let is_back = || {
             let mut shared = lock(&shared);
             shared.assigned.clear();

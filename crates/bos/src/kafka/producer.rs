@@ -161,7 +161,7 @@ mod tests {
             topic: TOPIC,
             key: "key".to_owned(),
             event_id: Uuid::from_u128(number),
-            // More than half of what goes into one request.
+            // So large that each goes alone.
             value: vec![b'v'; 600_000],
             headers: Vec::new(),
             at: None,
