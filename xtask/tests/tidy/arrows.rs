@@ -136,7 +136,11 @@ fn misplaced(graph: &Graph) -> Vec<Breach> {
 }
 
 fn in_manifest(package: &str, dependency: &str, what: String) -> Breach {
-    let folder = if TOOLS.contains(&package) { "" } else { "crates/" };
+    let folder = match package {
+        "xtask" => "",
+        tool if TOOLS.contains(&tool) => "testing/",
+        _ => "crates/",
+    };
     let path = &format!("{folder}{package}/Cargo.toml");
     let manifest = Source::new(path, &fs::read_to_string(root().join(path)).unwrap_or_default());
     let line =

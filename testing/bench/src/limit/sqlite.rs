@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::essays;
 
-const TABLES: &str = include_str!("../../../crates/store/migrations/sqlite/0001_base.sql");
+const TABLES: &str = include_str!("../../../../crates/store/migrations/sqlite/0001_base.sql");
 
 const GROUP_UNITS: usize = 64;
 const GROUP_TIME: Duration = Duration::from_millis(2);

@@ -252,7 +252,7 @@ fn search(db: &Connection, canary: &Canary) -> Result<(usize, Vec<Sighting>)> {
 mod tests {
     use super::*;
 
-    const SCHEMA: &str = include_str!("../../crates/store/migrations/sqlite/0001_base.sql");
+    const SCHEMA: &str = include_str!("../../../crates/store/migrations/sqlite/0001_base.sql");
 
     #[test]
     fn a_file_with_the_tables_of_the_store_is_read() {
