@@ -30,6 +30,10 @@ use limit::postgres::Pgbench;
 use report::Report;
 use row::{Row, Setting};
 
+/// The allocator of the service, which this program runs in a process of its own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "bench")]
 enum Task {

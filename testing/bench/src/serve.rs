@@ -4,13 +4,12 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::{Context, Result};
 use axum::{Json, Router, routing::get};
-use bos::{
+use service::{
     config::{Config, Flag, Sources},
     run::{self, Extras},
-    serve,
-    tasks::Tasks,
-    telemetry,
+    settings::accept_limits,
 };
+use telemetry::Tasks;
 use tokio::{net::TcpListener, signal::unix, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +49,7 @@ pub(crate) fn hello(args: &Args) -> Result<()> {
         let (listener, shutdown) = (listen(&config).await?, shutdown()?);
         let hello = || async { Json(serde_json::json!({ "status": "ok" })) };
         let router = Router::new().route("/readyz", get(hello));
-        serve::serve(listener, router, serve::Limits::from(&config), shutdown, Tasks::new()).await;
+        api::serve::serve(listener, router, accept_limits(&config), shutdown, Tasks::new()).await;
         Ok(())
     })
 }

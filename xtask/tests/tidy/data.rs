@@ -8,7 +8,7 @@ use crate::{
 };
 
 const MIGRATIONS: [&str; 2] = ["crates/store/migrations/postgres/", "crates/store/migrations/sqlite/"];
-const PROBLEMS: &str = "crates/bos/src/problems/";
+const PROBLEMS: &str = "crates/api/src/problems/";
 const DEMO: &str = "demo/class-9b/";
 
 /// The names of the files in a folder, without the folder.
@@ -37,7 +37,7 @@ fn single_migrations(sources: &[Source]) -> Vec<Breach> {
 /// `enum Code` in snake case.
 fn codes(sources: &[Source]) -> Vec<(&Source, usize, String)> {
     let mut found = Vec::new();
-    for source in sources.iter().filter(|source| source.path.starts_with("crates/bos/src/http")) {
+    for source in sources.iter().filter(|source| source.path.starts_with("crates/api/src/")) {
         let list = source.lines().skip_while(|(_, line)| {
             !["pub(crate) enum Code {", "pub enum Code {", "codes! {"].contains(&line.trim())
         });
@@ -136,10 +136,10 @@ mod bad_examples {
     #[test]
     fn a_code_without_a_page_and_a_page_without_a_code_are_breaches() {
         let codes = "/// The codes.\npub enum Code {\n    /// Docs.\n    Invalid,\n    InvalidUtf8,\n}\nenum Other {\n    A,\n}\n";
-        let mut sources = vec![Source::new("crates/bos/src/http/problem.rs", codes)];
-        sources.extend(files(&["crates/bos/src/problems/invalid.md", "crates/bos/src/problems/old.md"]));
+        let mut sources = vec![Source::new("crates/api/src/problem.rs", codes)];
+        sources.extend(files(&["crates/api/src/problems/invalid.md", "crates/bos/src/problems/old.md"]));
         let breaches = unexplained_problems(&sources);
-        assert_eq!(paths(&breaches), ["crates/bos/src/http/problem.rs", "crates/bos/src/problems/old.md"]);
+        assert_eq!(paths(&breaches), ["crates/api/src/problem.rs", "crates/api/src/problems/old.md"]);
         assert_eq!(breaches[0].what, "the problem `invalid_utf8` has no page");
         assert_eq!(breaches[0].line, 5);
     }

@@ -6,21 +6,15 @@
     reason = "a test that cannot go on has failed"
 )]
 
-mod api;
 mod auth;
 mod cli;
-mod config;
 #[path = "../../../store/tests/support/databases.rs"]
 #[expect(dead_code, reason = "these tests need PostgreSQL alone")]
 mod databases;
 mod host;
-mod json;
 mod neighbour;
-mod problems;
 #[cfg(feature = "kafka")]
 mod production;
 mod program;
-mod query;
-mod serving;
 #[cfg(feature = "otlp")]
 mod traces;

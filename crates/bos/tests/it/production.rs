@@ -1,7 +1,6 @@
 //! Kafka and PostgreSQL in place of the embedded parts: librdkafka's own stand-in where an error must come at the right
 //! moment, the real ones where the road is to be seen whole.
 
-mod broker;
 mod callers;
 mod caps;
 mod clocks;

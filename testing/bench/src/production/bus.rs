@@ -7,13 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use bos::{
-    audit::topics,
-    config::words::{KafkaSecurity, SaslMechanism},
-    kafka::settings::KafkaSettings,
-};
+use audit::topics;
 use contract::Topic;
 use futures::{StreamExt as _, stream::FuturesUnordered};
+use kafka::settings::KafkaSettings;
 use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
@@ -31,20 +28,6 @@ use crate::load::on_this_thread;
 pub(super) const WARM_UP: Topic = Topic::CjAssessmentInitiate;
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
-
-/// A plain Kafka at this address, with the settings that the service has unless it is told otherwise.
-pub(super) fn settings(bootstrap_servers: String) -> KafkaSettings {
-    KafkaSettings {
-        bootstrap_servers,
-        security: KafkaSecurity::Plaintext,
-        sasl: SaslMechanism::ScramSha512,
-        username: None,
-        password: None,
-        ca_location: None,
-        message_timeout: Duration::from_secs(8),
-        session_timeout: Duration::from_secs(10),
-    }
-}
 
 /// What a message of the service has: about so many bytes, under one of so many keys.
 pub(super) struct Messages {

@@ -9,8 +9,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use bos::kafka::settings::KafkaSettings;
 use contract::Topic;
+use kafka::settings::KafkaSettings;
 
 use super::{Place, bus, database::Database};
 use crate::server::{Server, Sign, free_address, unconfigured};
@@ -42,7 +42,7 @@ impl<'a> Stage<'a> {
     }
 
     pub(super) fn kafka(&self) -> KafkaSettings {
-        bus::settings(self.place.kafka.to_owned())
+        KafkaSettings::plaintext(self.place.kafka)
     }
 
     /// The program, led to everything of this stage.

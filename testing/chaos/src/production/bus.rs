@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use bos::{
-    audit::{Audit, Record, Terms, topics},
-    config::words::{KafkaSecurity, SaslMechanism},
-    kafka::{KafkaBroker, settings::KafkaSettings},
-};
+use audit::{Audit, Record, Terms, topics};
 use chrono::{DateTime, Utc};
 use contract::Topic;
 use engine::consumer::CONSUMER;
 use engine::ports::{Broker as _, Record as Sent};
+use kafka::{KafkaBroker, settings::KafkaSettings};
 use uuid::Uuid;
 
 use crate::{
@@ -27,14 +24,9 @@ const POISONED_KEYS: u128 = 12;
 /// How the proxied broker is reached.
 pub(crate) fn settings(port: u16) -> KafkaSettings {
     KafkaSettings {
-        bootstrap_servers: format!("127.0.0.1:{port}"),
-        security: KafkaSecurity::Plaintext,
-        sasl: SaslMechanism::ScramSha512,
-        username: None,
-        password: None,
-        ca_location: None,
         message_timeout: std::time::Duration::from_secs(5),
         session_timeout: std::time::Duration::from_secs(6),
+        ..KafkaSettings::plaintext(format!("127.0.0.1:{port}"))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
-use bos::audit::{Audit, Finding, compare};
+use audit::{Audit, Finding, compare};
 use sqlx_core::{
     Error as SqlError, connection::Connection as _, query::query, query_scalar::query_scalar, row::Row as _,
     sql_str::AssertSqlSafe,

@@ -255,9 +255,9 @@ impl Harm {
 }
 
 /// Adds what the service's own audit has found, in the order of the invariants' numbers.
-fn add(findings: &mut Vec<Finding>, audited: Vec<bos::audit::Finding>) {
+fn add(findings: &mut Vec<Finding>, audited: Vec<audit::Finding>) {
     for audited in audited {
-        let bos::audit::Finding { id, title, checked, unit, violations, violated: _ } = audited;
+        let audit::Finding { id, title, checked, unit, violations, violated: _ } = audited;
         match findings.iter_mut().find(|finding| finding.id == id) {
             Some(known) => known.violations.extend(violations),
             None => findings.push(Finding { id, title, checked, unit, violations }),

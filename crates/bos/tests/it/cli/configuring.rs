@@ -64,3 +64,35 @@ fn a_command_line_without_a_command_shows_the_help() {
     assert_eq!(ran.code, 2);
     assert!(ran.stderr.contains("Usage: bos") && ran.stderr.contains("Examples:"), "{}", ran.stderr);
 }
+
+fn ran(arguments: &[&str]) -> (i32, String, String) {
+    let ran = run(arguments);
+    (ran.code, ran.stdout, ran.stderr)
+}
+
+#[test]
+fn show_lists_every_setting_with_its_origin() {
+    let (exit, out, err) = ran(&["config", "show", "--origin", "--port", "7777", "--set", "max_labels=3"]);
+    assert_eq!(exit, 0, "{err}");
+    let line = |key: &str| out.lines().find(|line| line.trim_start().starts_with(key)).unwrap().to_owned();
+    assert!(line("port").contains("7777") && line("port").contains("flag --port"));
+    assert!(line("max_labels").contains("flag --set max_labels"));
+    assert!(line("host").contains("default"));
+    assert!(!out.contains('\u{1b}'));
+
+    let (_, json, _) = ran(&["config", "show", "-o", "json"]);
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert!(rows.iter().any(|row| row["key"] == "port" && row["value"] == "5000"));
+}
+
+#[test]
+fn check_exits_2_and_says_everything() {
+    assert_eq!(ran(&["config", "check"]).0, 0);
+    let (exit, out, err) = ran(&["config", "check", "--set", "prot=1", "--port", "x"]);
+    assert_eq!((exit, out.as_str()), (2, ""));
+    assert!(err.contains("did you mean port?") && err.contains("flag --port"), "{err}");
+    assert!(ran(&["config", "check", "--port", "x"]).2.contains("the default, 5000"));
+    let (exit, _, err) = ran(&["config", "check", "--set", "gateway_token=hunter2"]);
+    assert!(exit == 2 && err.contains("gateway_token_file") && !err.contains("hunter2"), "{err}");
+    assert_eq!(ran(&["config", "chek"]).0, 2);
+}

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use bos::tasks::Tasks;
+use telemetry::Tasks;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

@@ -1,13 +1,13 @@
-//! The service in this process, as `bos::run` starts it, with a Content Service from outside.
+//! The service in this process, as `service::run` starts it, with a Content Service from outside.
 
 use std::time::Duration;
 
-use bos::config::{Config, Sources};
-use bos::run::{self, Extras, Ready};
-use bos::tasks::Tasks;
 use reqwest::StatusCode;
 use reqwest::header::{ETAG, IF_NONE_MATCH};
 use serde_json::{Value, json};
+use service::config::{Config, Sources};
+use service::run::{self, Extras, Ready};
+use telemetry::Tasks;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;

@@ -1,7 +1,7 @@
 //! A neighbour that is away for so long that no more is taken in.
 
-use bos::run::companions::How;
 use serde_json::Value;
+use service::companions::How;
 use testbed::proxy::Proxy;
 use tokio::time::timeout;
 

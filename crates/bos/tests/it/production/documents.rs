@@ -5,10 +5,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bos::kafka::KafkaBroker;
-use bos::kafka::settings::KafkaSettings;
 use contract::Topic;
 use engine::ports::{Broker as _, Delivery};
+use kafka::KafkaBroker;
+use service::settings::kafka_settings;
 use tokio::time::timeout;
 
 use crate::neighbour::service::configured;
@@ -37,7 +37,7 @@ const MODELS: &[(Topic, &str, bool)] = &[
 /// Everything on Kafka that was sent under these keys, read from the start until the last of the `topics` has come.
 pub(super) async fn sent_under(kafka: &str, keys: &[String], topics: &[Topic]) -> Vec<Delivery> {
     let config = configured(&[("kafka_bootstrap_servers", kafka), ("kafka_session_timeout", "6s")]);
-    let broker = KafkaBroker::new(KafkaSettings::of(&config).unwrap()).unwrap();
+    let broker = KafkaBroker::new(kafka_settings(&config).unwrap()).unwrap();
     let all: Vec<Topic> = MODELS.iter().map(|(topic, ..)| *topic).collect();
     // A group that nobody has been in, so it begins at the start.
     let group: &'static str = Box::leak(format!("documents-{}", keys.concat()).into_boxed_str());

@@ -1,7 +1,7 @@
 //! Kafka behind TLS, which asks for a name and a password: a real listener, a real certificate.
 
-use bos::run::companions::How;
 use serde_json::Value;
+use service::companions::How;
 use testbed::kafka::tls::{AUTHORITY_VARIABLE, PASSWORD, SASL_SSL_VARIABLE, SSL_VARIABLE, USER};
 
 use super::kafka;

@@ -1,6 +1,6 @@
 //! A full disk under Kafka, which ends the broker.
 
-use bos::run::companions::How;
+use service::companions::How;
 use testbed::kafka;
 use tokio::time::timeout;
 

@@ -1,6 +1,6 @@
 //! A full disk under PostgreSQL's write-ahead log, which ends the server.
 
-use bos::run::companions::How;
+use service::companions::How;
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_postgres::PgConnection;

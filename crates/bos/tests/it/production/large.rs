@@ -8,18 +8,18 @@ use crate::databases::on_postgres;
 use crate::host::Client;
 use crate::neighbour::service::configured;
 use crate::program::{eventually, plain_batch};
-use bos::kafka::settings::KafkaSettings;
-use bos::run::companions::How;
 use contract::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
+use service::companions::How;
+use service::settings::kafka_settings;
 
 /// The topic of the commands that are too large for a while.
 const NARROW: Topic = Topic::SpellcheckInitiate;
 
 /// Has the topic take records of so many bytes, and leaves it else as `bos topics create` makes it.
 async fn narrow(kafka: &str, bytes: u32) {
-    let settings = KafkaSettings::of(&configured(&[("kafka_bootstrap_servers", kafka)])).unwrap();
+    let settings = kafka_settings(&configured(&[("kafka_bootstrap_servers", kafka)])).unwrap();
     let admin: AdminClient<DefaultClientContext> = settings.client().create().unwrap();
     let (bytes, retention) = (bytes.to_string(), (14 * 24 * 3_600_000_i64).to_string());
     let config = AlterConfig::new(ResourceSpecifier::Topic(NARROW.as_str()))

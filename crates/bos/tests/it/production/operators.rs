@@ -1,13 +1,13 @@
 //! What operators run, against the real PostgreSQL and the real Kafka.
 
-use bos::kafka::KafkaBroker;
-use bos::kafka::settings::KafkaSettings;
-use bos::run::companions::How;
 use contract::Topic;
 use engine::ports::{Broker as _, Record};
+use kafka::KafkaBroker;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
+use service::companions::How;
+use service::settings::kafka_settings;
 use store::{Lane, OutboxRow, Store};
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ impl Shell<'_> {
 
 /// Puts what nobody can read onto a topic that we read.
 async fn poison(kafka: &str) {
-    let settings = KafkaSettings::of(&configured(&[("kafka_bootstrap_servers", kafka)])).unwrap();
+    let settings = kafka_settings(&configured(&[("kafka_bootstrap_servers", kafka)])).unwrap();
     let broker = KafkaBroker::new(settings).unwrap();
     let record = Record {
         topic: Topic::BatchPhaseOutcome,
@@ -194,7 +194,7 @@ async fn a_topic_that_is_missing_is_said_with_the_command_that_makes_it_until_it
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
         let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
-        let settings = KafkaSettings::of(&configured(&[("kafka_bootstrap_servers", &kafka)])).unwrap();
+        let settings = kafka_settings(&configured(&[("kafka_bootstrap_servers", &kafka)])).unwrap();
         let admin: AdminClient<DefaultClientContext> = settings.client().create().unwrap();
         let missing = Topic::NlpInitiateV1.as_str();
         admin.delete_topics(&[missing], &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();

@@ -4,8 +4,8 @@ mod laptop;
 mod refusals;
 mod steps;
 
-use bos::run::companions::How;
 use serde_json::{Value, json};
+use service::companions::How;
 use tokio::sync::Mutex;
 
 use super::kafka;

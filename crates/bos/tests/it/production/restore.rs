@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use bos::kafka::settings::KafkaSettings;
-use bos::run::companions::How;
 use chrono::TimeDelta;
 use contract::Topic;
 use engine::ports::{Clock as _, SystemClock};
+use kafka::settings::KafkaSettings;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
+use service::companions::How;
+use service::settings::kafka_settings;
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query_as::query_as;
 use sqlx_core::raw_sql::raw_sql;
@@ -151,7 +152,7 @@ async fn a_restored_database_catches_up_with_kafka_and_sends_again_only_under_th
         raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(&mut owner).await.unwrap();
         run(&restore, &["--exit-on-error".as_ref(), "--dbname".as_ref(), from, to]);
         assert_eq!(shell.run(&["migrate", "status"]).code, 0);
-        let settings = KafkaSettings::of(&configured(&[("kafka_bootstrap_servers", &kafka)])).unwrap();
+        let settings = kafka_settings(&configured(&[("kafka_bootstrap_servers", &kafka)])).unwrap();
         let an_hour_ago = (SystemClock::default().now() - TimeDelta::hours(1)).timestamp_millis();
         tokio::task::block_in_place(|| read_again_since(&settings, an_hour_ago));
 

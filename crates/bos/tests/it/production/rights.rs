@@ -1,7 +1,7 @@
 //! Kafka that knows who we are and does not let us do what we do.
 
-use bos::run::companions::How;
 use engine::consumer::CONSUMER;
+use service::companions::How;
 use store::ShardMark;
 use testbed::kafka::acls::{Right, allow};
 use testbed::kafka::tls::GUEST;

@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use bos::kafka::admin::Admin;
-use bos::kafka::settings::KafkaSettings;
-use bos::run::companions::{How, run};
-use bos::tasks::Tasks;
 use companions::Misbehaviour;
 use contract::Topic;
+use kafka::admin::Admin;
 use serde_json::{Value, json};
+use service::companions::{How, run};
+use service::settings::kafka_settings;
 use store::Store;
+use telemetry::Tasks;
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, oneshot};
@@ -42,9 +42,9 @@ impl Companions {
             ("kafka_session_timeout", "6s"),
             ("data_dir", folder.path().to_str().unwrap()),
         ]);
-        let settings = KafkaSettings::of(&config).unwrap();
+        let settings = kafka_settings(&config).unwrap();
         let made = Admin::new(&settings).unwrap().create(Topic::ALL).await.unwrap();
-        assert!(made.iter().all(|(_, made)| !matches!(made, bos::kafka::admin::Made::Failed(_))), "{made:?}");
+        assert!(made.iter().all(|(_, made)| !matches!(made, kafka::admin::Made::Failed(_))), "{made:?}");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let content = format!("http://{}/v1/content", listener.local_addr().unwrap());
         let (end, tasks) = (CancellationToken::new(), Tasks::new());

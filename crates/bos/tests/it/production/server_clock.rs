@@ -1,6 +1,6 @@
 //! A database whose clock jumps, under two processes that live by it.
 
-use bos::run::companions::How;
+use service::companions::How;
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_core::query_scalar::query_scalar;

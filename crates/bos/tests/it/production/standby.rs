@@ -1,7 +1,7 @@
 //! A standby of PostgreSQL that takes over, behind an address that follows whoever takes writes.
 
-use bos::run::companions::How;
 use futures::StreamExt as _;
+use service::companions::How;
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_core::query_scalar::query_scalar;

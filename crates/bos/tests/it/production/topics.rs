@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use bos::kafka::settings::KafkaSettings;
-use bos::run::companions::How;
 use companions::Misbehaviour;
 use contract::Topic;
+use kafka::settings::KafkaSettings;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use service::companions::How;
+use service::settings::kafka_settings;
 
 use super::kafka;
 use super::operators::Shell;
@@ -56,7 +57,7 @@ async fn topics_that_are_widened_or_deleted_and_made_anew_hold_up_what_needs_the
         ];
         let service = Service::start(companions.content.clone(), &settings).await;
         let client = Client::at(service.base());
-        let settings = KafkaSettings::of(&configured(&[("kafka_bootstrap_servers", &kafka)])).unwrap();
+        let settings = kafka_settings(&configured(&[("kafka_bootstrap_servers", &kafka)])).unwrap();
         let admin: AdminClient<DefaultClientContext> = settings.client().create().unwrap();
         let through = async || {
             let batch = service.hand_in(&class(2, &["spellcheck"])).await;

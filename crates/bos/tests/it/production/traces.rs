@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use bos::run::companions::How;
 use contract::Topic;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::json;
+use service::companions::How;
 
 use super::documents::sent_under;
 use super::kafka;

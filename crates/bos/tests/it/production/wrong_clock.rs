@@ -1,6 +1,6 @@
 //! A process whose wall clock is hours ahead, and is put back, with everything in it that asks for the time: librdkafka waits by that clock.
 
-use bos::run::companions::How;
+use service::companions::How;
 use testbed::WallClock;
 
 use super::road::{Companions, ONE_AT_A_TIME, class};

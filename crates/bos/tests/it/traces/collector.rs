@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
 use tokio::net::TcpListener;
 
-use bos::tasks::Tasks;
+use telemetry::Tasks;
 
 /// What came, with the headers of the last call.
 #[derive(Default)]

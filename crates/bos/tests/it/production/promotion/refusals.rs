@@ -1,6 +1,6 @@
 //! What a promotion refuses, before anything is changed.
 
-use bos::run::companions::How;
+use service::companions::How;
 use store::promotion::Promotion;
 use store::{Lane, Store};
 use tokio::sync::Mutex;

@@ -1,8 +1,8 @@
 //! A promotion that is ended after every step and begun again comes to the same.
 
-use bos::config::Config;
-use bos::promote::{Error, Pace, Report, run};
-use bos::run::companions::How;
+use service::companions::How;
+use service::config::Config;
+use service::promote::{Error, Pace, Report, run};
 use tokio::sync::Mutex;
 
 use super::super::kafka;

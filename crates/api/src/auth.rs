@@ -1,0 +1,197 @@
+//! Who calls, and whether they may. The only file that knows callers.
+//!
+//! [`guard`] stands before every route and asks [`need`] what the route needs, so a route that nobody thought of needs a
+//! caller. It reads no body. Nothing is kept from one request to the next: each looks its token up, so a revocation is in
+//! force at once, and tokens that do not exist leave nothing behind.
+
+use axum::body::HttpBody as _;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use secrecy::ExposeSecret as _;
+use store::Owner;
+
+use super::app::App;
+use super::problem::{Code, Problem};
+use crate::credentials::{Presented, Scope, Scopes, TokenStatus, is_same_secret};
+use crate::metrics::CALLERS_REFUSED;
+use crate::settings::Auth;
+
+/// Whom a gateway says that it speaks for.
+pub(crate) const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+/// The organisation that this user acts for.
+pub(crate) const ORG_ID: HeaderName = HeaderName::from_static("x-org-id");
+
+/// Bytes of a user's or an organisation's name.
+const LONGEST: usize = 255;
+
+/// For whoever watches the process, and the pages that explain refusals.
+const OPEN: [&str; 6] = ["/healthz", "/v1/healthz", "/readyz", "/metrics", "/problems", "/problems/{code}"];
+
+/// What concerns the whole installation; also everything below these.
+const FOR_ADMINISTRATORS: [&str; 1] = ["/v1/tokens"];
+
+/// The scope that a route needs; none for one that is open to everybody.
+pub(crate) fn need(method: &Method, route: &str) -> Option<Scope> {
+    if OPEN.contains(&route) {
+        return None;
+    }
+    let is_below =
+        |path: &&str| route.strip_prefix(*path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if FOR_ADMINISTRATORS.iter().any(is_below) {
+        return Some(Scope::Admin);
+    }
+    match *method {
+        Method::GET | Method::HEAD => Some(Scope::Read),
+        // Texts have no owner: whoever erases one by its id may erase anybody's.
+        Method::DELETE if route.starts_with("/v1/content/") => Some(Scope::Admin),
+        _ => Some(Scope::Write),
+    }
+}
+
+/// Whom a request is made by, and what they may do.
+#[derive(Clone)]
+struct Principal {
+    user_id: String,
+    org_id: Option<String>,
+    scopes: Scopes,
+}
+
+/// Whom a request is made by; what they may see and change is in every statement's WHERE.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(pub(super) Owner);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(Principal { user_id, org_id, .. }) = parts.extensions.get::<Principal>().cloned() else {
+            tracing::error!("a request came to its handler without passing the guard");
+            return Err(Problem::new(Code::Internal, "The service made a mistake; its log has more."));
+        };
+        Ok(Self(Owner { user_id, org_id }))
+    }
+}
+
+/// Lets a request through to its handler when its caller is known and may do what it asks for.
+pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let Some(scope) = need(request.method(), route) else { return next.run(request).await };
+    match admit(&app, request.headers(), scope).await {
+        Ok(principal) => {
+            request.extensions_mut().insert(principal);
+            next.run(request).await
+        }
+        Err(problem) => unread(&request, problem.into_response()),
+    }
+}
+
+/// An answer to a request whose body nobody has read. What is left of the body ends the connection, so the client is told not
+/// to send its next request there.
+fn unread(request: &Request, mut response: Response) -> Response {
+    if !request.body().is_end_stream() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn admit(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Principal, Problem> {
+    let principal = match app.settings().auth {
+        Auth::Off => Principal { user_id: "local".to_owned(), org_id: None, scopes: Scopes::ALL },
+        Auth::Token => of_token(app, bearer(headers)?).await?,
+        Auth::Gateway => {
+            let bearer = bearer(headers)?;
+            let of_gateway = app.settings().gateway_token.as_ref();
+            if of_gateway.is_some_and(|token| is_same_secret(token.expose_secret(), bearer)) {
+                named_by_gateway(headers)?
+            } else {
+                of_token(app, bearer).await?
+            }
+        }
+    };
+    if principal.scopes.has(scope) {
+        Ok(principal)
+    } else {
+        let detail = format!("This needs the scope {}, which the caller does not have.", scope.as_str());
+        Err(refused("scope", Code::InsufficientScope, detail))
+    }
+}
+
+/// What stands after `Bearer` in the one header `Authorization`.
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or_else(|| {
+        let detail = "The request says not who makes it; send Authorization: Bearer and a token.";
+        refused("missing", Code::Unauthenticated, detail)
+    })?;
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    let parts = text.and_then(|text| text.split_once(' '));
+    let token =
+        parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    token.ok_or_else(|| invalid("malformed", "The header Authorization is not Bearer and one token."))
+}
+
+/// The caller of a token in our own table.
+async fn of_token(app: &App, bearer: &str) -> Result<Principal, Problem> {
+    let unknown = || invalid("unknown", "The token is not known here.");
+    let presented = Presented::read(bearer).ok_or_else(unknown)?;
+    let token_id = presented.token_id.to_owned();
+    let found = app.engine().store().peek(move |tx| {
+        Box::pin(async move { Ok::<_, store::Error>(tx.token(&token_id).await?.map(|row| (row, tx.now()))) })
+    });
+    let (row, now) = found.await?.filter(|(row, _)| presented.is(&row.sha256)).ok_or_else(unknown)?;
+    // Only who holds the token is told what became of it.
+    match TokenStatus::of(&row, now) {
+        TokenStatus::Active => Ok(Principal {
+            user_id: row.owner.user_id,
+            org_id: row.owner.org_id,
+            scopes: Scopes::of_text(&row.scopes),
+        }),
+        TokenStatus::Expired => Err(invalid("expired", "The token has expired.")),
+        TokenStatus::Revoked => Err(invalid("revoked", "The token was revoked.")),
+    }
+}
+
+/// The caller that a gateway has named, now that it has proven to be the gateway.
+fn named_by_gateway(headers: &HeaderMap) -> Result<Principal, Problem> {
+    let unusable =
+        || invalid("unnamed", "The gateway's X-User-ID and X-Org-ID name no caller, or more than one.");
+    let one = |name: HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        let value = values.next().map_or(Some(""), |value| value.to_str().ok().map(str::trim));
+        value.filter(|_| values.next().is_none()).ok_or_else(unusable)
+    };
+    let (user_id, org_id) = (one(USER_ID)?, one(ORG_ID)?);
+    if user_id.is_empty() || user_id.len() > LONGEST || org_id.len() > LONGEST {
+        return Err(unusable());
+    }
+    let org_id = Some(org_id).filter(|org_id| !org_id.is_empty()).map(str::to_owned);
+    Ok(Principal { user_id: user_id.to_owned(), org_id, scopes: Scopes::USUAL })
+}
+
+fn invalid(reason: &'static str, detail: &str) -> Problem {
+    refused(reason, Code::InvalidToken, detail)
+}
+
+fn refused(reason: &'static str, code: Code, detail: impl Into<String>) -> Problem {
+    metrics::counter!(CALLERS_REFUSED, "reason" => reason).increment(1);
+    Problem::new(code, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Method, Scope, need};
+
+    #[test]
+    fn what_nobody_listed_needs_a_caller() {
+        assert_eq!(need(&Method::GET, "/v1/anything"), Some(Scope::Read));
+        assert_eq!(need(&Method::HEAD, ""), Some(Scope::Read));
+        assert_eq!(need(&Method::PATCH, "/v1/anything"), Some(Scope::Write));
+        assert_eq!(need(&Method::GET, "/v1/tokens/{token_id}"), Some(Scope::Admin));
+        assert_eq!(need(&Method::GET, "/v1/tokensmith"), Some(Scope::Read));
+        assert_eq!(need(&Method::GET, "/metrics"), None);
+        assert_eq!(need(&Method::GET, "/metrics/more"), Some(Scope::Read));
+    }
+}

@@ -1,0 +1,214 @@
+//! `POST /v1/batch`: hand a batch in.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use bytes::Bytes;
+use domain::{BatchId, EssayId, Kind};
+use engine::{Key, Submission, Traceparent};
+use serde::Serialize;
+use store::{Answer, Owner};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::correlation::CorrelationId;
+use crate::idempotency::IdempotencyKey;
+use crate::json::media_type;
+use crate::problem::{Code, Problem};
+use crate::revision::etag;
+use crate::submission::{self, Acceptable, BatchRequest, FormRequest, Part, Rejection, Written};
+use crate::trace::Traced;
+use crate::{reply, schemas, status};
+
+/// What is logged and kept with an Idempotency-Key as the request's route.
+const ROUTE: &str = "POST /v1/batch";
+
+/// Bytes from which a body is read away from the async threads.
+const LARGE: usize = 1 << 20;
+
+/// What became of a batch that was handed in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BatchAccepted<'a> {
+    #[schema(value_type = Uuid)]
+    batch_id: BatchId,
+    correlation_id: Uuid,
+    #[schema(schema_with = schemas::batch_status)]
+    status: domain::BatchStatus,
+    /// Essays that are stored and on their way.
+    accepted: usize,
+    /// Essays that were left out.
+    rejected: usize,
+    /// The accepted essays, in order.
+    essays: Vec<AcceptedEssay<'a>>,
+    /// Why essays were left out (`"on_invalid": "skip"`).
+    rejections: &'a [Rejection],
+    links: Links,
+}
+
+/// An accepted essay.
+#[derive(Debug, Serialize, ToSchema)]
+struct AcceptedEssay<'a> {
+    #[schema(value_type = Uuid)]
+    essay_id: EssayId,
+    /// The caller's own name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ref: Option<&'a str>,
+}
+
+/// Where to go from here.
+#[derive(Debug, Serialize, ToSchema)]
+struct Links {
+    #[serde(rename = "self")]
+    status: String,
+    batch: String,
+    essays: String,
+    results: String,
+}
+
+/// Hand in a batch
+///
+/// Takes one JSON object, NDJSON (the first line is about the batch, each further one an essay) or a form with a `.txt` or
+/// `.md` file for each essay. 202 is given when the batch is stored for good; the work goes on after that. All errors of a
+/// batch are told at once.
+#[utoipa::path(
+    post, path = "/v1/batch", tag = "batches", operation_id = "create_batch",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again under the same key, the request is done once.")),
+    request_body(description = "The batch.", content(
+        (BatchRequest = "application/json"), (String = "application/x-ndjson"), (FormRequest = "multipart/form-data"),
+    )),
+    responses(
+        (status = 202, description = "Stored; `Location` is the batch.", body = BatchAccepted<'static>),
+        (status = 413, description = "Too large.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Not a media type that is taken here.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Not acceptable; nothing was stored.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The backlog is full.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    Caller(owner): Caller,
+    CorrelationId(correlation): CorrelationId,
+    Traced(trace): Traced,
+    key: IdempotencyKey,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let media_type = media_type(&headers)?;
+    let kind = WrittenAs::by(&media_type)?;
+    let (body, _held) = app.bodies().open(&headers, body, app.bodies().max_size())?.all().await?;
+    let large = body.len() > LARGE;
+    let (written, fingerprint) = match kind {
+        WrittenAs::Json => (Written::Json(body.clone()), body),
+        WrittenAs::Ndjson => (Written::Ndjson(body.clone()), body),
+        WrittenAs::Form => {
+            let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            let parts = Part::all_of(body, content_type.unwrap_or_default()).await?;
+            let digest = Bytes::copy_from_slice(&Part::digest(&parts));
+            (Written::Form(parts), digest)
+        }
+    };
+    let engine = std::sync::Arc::clone(app.engine());
+    let (bounds, fixed) = (app.bounds(), app.fixed());
+    let prepare = move || {
+        let acceptable = submission::read(written, bounds, fixed)?;
+        let key = key.bind(&engine, &owner, ROUTE, &media_type, &fingerprint);
+        let id = engine.new_batch_id(key.as_ref())?;
+        submission_of(acceptable, id, key, correlation, owner, trace)
+    };
+    let submission = if large {
+        tokio::task::spawn_blocking(prepare)
+            .await
+            .map_err(|_| Problem::new(Code::Internal, "The service made a mistake; its log has more."))??
+    } else {
+        prepare()?
+    };
+    Ok(reply::receipt(app.engine().submit(submission).await?))
+}
+
+/// The ways in which a batch can be written.
+enum WrittenAs {
+    Json,
+    Ndjson,
+    Form,
+}
+
+impl WrittenAs {
+    fn by(media_type: &str) -> Result<Self, Problem> {
+        match media_type {
+            "application/json" => Ok(Self::Json),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Self::Ndjson),
+            "multipart/form-data" => Ok(Self::Form),
+            "application/zip" => Err(Problem::new(
+                Code::NotAvailable,
+                "Archives are not opened yet; send the .txt and .md files as multipart/form-data.",
+            )),
+            _ => Err(Problem::new(
+                Code::UnsupportedMediaType,
+                "A batch is application/json, application/x-ndjson or multipart/form-data.",
+            )),
+        }
+    }
+}
+
+fn submission_of(
+    acceptable: Acceptable,
+    id: BatchId,
+    key: Option<Key>,
+    correlation: Uuid,
+    owner: Owner,
+    trace: Option<Traceparent>,
+) -> Result<Submission, Problem> {
+    let answer = answer(&acceptable, id, correlation)?;
+    let Acceptable { name, language, details, labels, phases, essays, rejections: _, rejected: _ } =
+        acceptable;
+    Ok(Submission {
+        id,
+        correlation,
+        owner,
+        kind: Kind::Class,
+        language,
+        name,
+        details,
+        labels,
+        open: false,
+        phases,
+        essays,
+        key,
+        answer,
+        trace,
+    })
+}
+
+/// What is answered once the batch is stored: ids are known before.
+fn answer(acceptable: &Acceptable, id: BatchId, correlation_id: Uuid) -> Result<Answer, Problem> {
+    let document = BatchAccepted {
+        batch_id: id,
+        correlation_id,
+        status: domain::BatchStatus::PendingContent,
+        accepted: acceptable.essays.len(),
+        rejected: acceptable.rejected,
+        essays: (0..)
+            .zip(&acceptable.essays)
+            .map(|(position, essay)| AcceptedEssay {
+                essay_id: EssayId::new(id, position),
+                client_ref: essay.client_ref.as_ref().map(|name| name.0.as_str()),
+            })
+            .collect(),
+        rejections: &acceptable.rejections,
+        links: Links {
+            status: status::path(id),
+            batch: format!("/v1/batch/{id}"),
+            essays: format!("/v1/batch/{id}/essays"),
+            results: format!("/v1/batch/{id}/results"),
+        },
+    };
+    Ok(Answer {
+        status: 202,
+        body: reply::to_json(&document)?,
+        location: Some(format!("/v1/batch/{id}")),
+        etag: Some(etag(1)),
+    })
+}

@@ -1,0 +1,212 @@
+//! `GET /v1/batch`: a caller's batches.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, Datelike as _, Utc};
+use domain::{Batch, BatchId, BatchStatus, Kind};
+use serde::{Deserialize, Serialize};
+use store::{BatchRow, Labels, ListFilter, Private};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::paging::{self, Page};
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::{reply, schemas};
+
+/// Parameters of the list of batches.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Parameters {
+    /// Only batches of this status; given more than once, of any of these.
+    #[serde(default)]
+    #[param(schema_with = schemas::batch_statuses, required = false)]
+    status: Vec<BatchStatus>,
+    /// `class` (the default) or `single`: batches of one come only when asked for.
+    #[param(schema_with = schemas::kind, required = false)]
+    kind: Option<Kind>,
+    /// Only batches that need attention, or only those that do not.
+    attention: Option<bool>,
+    /// Only batches with this label, as in `class:9B`; given more than once, with all of them.
+    #[serde(default)]
+    #[param(required = false)]
+    label: Vec<String>,
+    /// Only batches made at this time or later.
+    created_after: Option<DateTime<Utc>>,
+    /// Only batches made before this time.
+    created_before: Option<DateTime<Utc>>,
+    /// `-created_at` (the default): youngest first; `created_at`: oldest first.
+    #[param(schema_with = schemas::sort, required = false)]
+    sort: Option<Sort>,
+    /// Batches of a page, from 1 to 500; 50 when nothing is said.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// `counts` adds how many batches there are of each status, over all pages.
+    #[param(schema_with = schemas::include, required = false)]
+    include: Option<Include>,
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) enum Sort {
+    #[serde(rename = "-created_at")]
+    YoungestFirst,
+    #[serde(rename = "created_at")]
+    OldestFirst,
+}
+
+/// What a list can have beside its page.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Include {
+    Counts,
+}
+
+/// A page of batches.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BatchPage {
+    #[serde(flatten)]
+    page: Page<Summary>,
+    /// How many batches of each status the filter lets through, over all pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<BTreeMap<String, i64>>,
+}
+
+/// A batch in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Summary {
+    #[schema(value_type = Uuid)]
+    batch_id: BatchId,
+    name: Option<String>,
+    #[schema(schema_with = schemas::kind)]
+    kind: Kind,
+    #[schema(schema_with = schemas::batch_status)]
+    status: BatchStatus,
+    revision: i64,
+    needs_attention: bool,
+    paused: bool,
+    essays: EssayTotals,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
+}
+
+/// How many essays a batch has.
+#[derive(Debug, Serialize, ToSchema)]
+struct EssayTotals {
+    total: u32,
+    succeeded: u32,
+    failed: u32,
+}
+
+/// The batches of the caller
+///
+/// Youngest first, page by page.
+#[utoipa::path(
+    get, path = "/v1/batch", tag = "batches", operation_id = "list_batches",
+    params(Parameters),
+    responses(
+        (status = 200, description = "A page of batches.", body = BatchPage),
+        (status = 400, description = "A parameter is not acceptable.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Caller(owner): Caller,
+    Query(parameters): Query<Parameters>,
+) -> Result<Response, Problem> {
+    let with_counts = parameters.include.is_some();
+    let limit = paging::limit(parameters.limit)?;
+    let filter = filter(parameters, limit + 1)?;
+    let (rows, totals) = app
+        .engine()
+        .store()
+        .read(move |tx| {
+            Box::pin(async move {
+                let rows = tx.list(&owner, &filter).await?;
+                let totals = if with_counts { Some(tx.list_totals(&owner, &filter).await?) } else { None };
+                Ok((rows, totals))
+            })
+        })
+        .await
+        .map_err(|error: store::Error| Problem::from(error))?;
+    let summaries = rows.into_iter().map(Summary::from).collect();
+    reply::document(&BatchPage {
+        page: Page::of(summaries, limit, |last: &Summary| {
+            format!("{}.{}", last.created_at.timestamp_micros(), last.batch_id)
+        }),
+        counts: totals.map(|totals| {
+            totals.into_iter().map(|(status, count)| (status.as_str().to_owned(), count)).collect()
+        }),
+    })
+}
+
+fn filter(parameters: Parameters, limit: u32) -> Result<ListFilter, Problem> {
+    Ok(ListFilter {
+        kind: parameters.kind.unwrap_or(Kind::Class),
+        statuses: parameters.status,
+        attention: parameters.attention,
+        labels: parameters.label.iter().map(|label| label_of(label)).collect::<Result<Labels, _>>()?,
+        created_after: time_of("created_after", parameters.created_after)?,
+        created_before: time_of("created_before", parameters.created_before)?,
+        after: parameters.cursor.map(|cursor| place(&cursor).ok_or_else(paging::bad_cursor)).transpose()?,
+        descending: parameters.sort != Some(Sort::OldestFirst),
+        limit,
+    })
+}
+
+/// A time that every database can hold.
+fn time_of(parameter: &str, time: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>, Problem> {
+    match time {
+        Some(time) if !is_in_reach(time) => {
+            Err(paging::invalid(parameter, "expected a time from the year 1 to the year 9999"))
+        }
+        time => Ok(time),
+    }
+}
+
+fn is_in_reach(time: DateTime<Utc>) -> bool {
+    (1..=9999).contains(&time.year())
+}
+
+fn label_of(label: &str) -> Result<(String, Private<String>), Problem> {
+    let (key, value) = label
+        .split_once(':')
+        .ok_or_else(|| paging::invalid("label", "expected key:value, as in class:9B"))?;
+    // No label holds one, and not every database can be asked for it.
+    if label.chars().any(char::is_control) {
+        return Err(paging::invalid("label", "holds a control character"));
+    }
+    Ok((key.to_owned(), Private(value.to_owned())))
+}
+
+fn place(cursor: &str) -> Option<(DateTime<Utc>, BatchId)> {
+    let (at, id) = cursor.split_once('.')?;
+    let at = DateTime::from_timestamp_micros(at.parse().ok()?).filter(|at| is_in_reach(*at))?;
+    Some((at, id.parse().ok()?))
+}
+
+impl From<BatchRow> for Summary {
+    fn from(row: BatchRow) -> Self {
+        let batch: Batch = row.batch;
+        Self {
+            batch_id: batch.id,
+            name: row.name.map(|name| name.0),
+            kind: batch.kind,
+            status: batch.status(),
+            revision: batch.revision,
+            needs_attention: batch.attention.is_some(),
+            paused: batch.paused,
+            essays: EssayTotals { total: batch.total, succeeded: batch.succeeded, failed: batch.failed },
+            created_at: batch.created_at,
+            updated_at: batch.updated_at,
+            ended_at: batch.ended_at,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! `GET /v1/batch/{batch_id}/results`: what became of each essay, a line each.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use domain::{BatchId, EssayId, EssayState, Phase};
+use futures::stream;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use store::{PhaseResult, ResultRow};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::essay::figures;
+use crate::path::InPath;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::schemas;
+
+/// Essays that are read at a time.
+const PAGE: u32 = 200;
+
+/// Parameters of the results.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Parameters {
+    /// `succeeded` or `failed`: only these essays.
+    #[param(schema_with = schemas::outcome, required = false)]
+    outcome: Option<Outcome>,
+}
+
+/// How an essay ended.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Succeeded,
+    Failed,
+}
+
+/// What became of one essay.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ResultLine {
+    #[schema(value_type = Uuid)]
+    essay_id: EssayId,
+    position: u16,
+    client_ref: Option<String>,
+    #[schema(schema_with = schemas::essay_state)]
+    state: EssayState,
+    error_code: Option<String>,
+    /// Where the Content Service has the text as accepted.
+    original_text_storage_id: Option<String>,
+    /// Where it has the latest text.
+    text_storage_id: Option<String>,
+    /// The latest word of each phase.
+    phases: Vec<PhaseLine>,
+}
+
+/// The latest word of a phase on an essay.
+#[derive(Debug, Serialize, ToSchema)]
+struct PhaseLine {
+    #[schema(schema_with = schemas::phase)]
+    phase: Phase,
+    attempt: u32,
+    #[schema(schema_with = schemas::essay_state)]
+    state: EssayState,
+    text_storage_id: Option<String>,
+    error_code: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    figures: Option<Box<RawValue>>,
+}
+
+/// The results of a batch
+///
+/// One JSON object a line, in the order in which the essays were handed in; at any time, also after a failure or a cancel.
+#[utoipa::path(
+    get, path = "/v1/batch/{batch_id}/results", tag = "batches", operation_id = "batch_results",
+    params(("batch_id" = Uuid, Path, description = "The batch."), Parameters),
+    responses(
+        (status = 200, description = "A line for each essay.", body = ResultLine, content_type = "application/x-ndjson"),
+        (status = 404, description = "There is no such batch.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn results(
+    State(app): State<App>,
+    Caller(owner): Caller,
+    InPath(batch): InPath<BatchId>,
+    Query(Parameters { outcome }): Query<Parameters>,
+) -> Result<Response, Problem> {
+    let outcome = outcome.map(|outcome| match outcome {
+        Outcome::Succeeded => EssayState::Succeeded,
+        Outcome::Failed => EssayState::Failed,
+    });
+    let reading = Reading { app, owner, batch, outcome };
+    // The first page is read before anything is answered, so that a stranger gets 404.
+    let first = reading.page(None).await?;
+    let lines = stream::unfold(Some((reading, first)), |state| async {
+        let (reading, (bytes, last)) = state?;
+        let Some(last) = last else { return Some((Ok(bytes), None)) };
+        match reading.page(Some(last)).await {
+            Ok(next) => Some((Ok(bytes), Some((reading, next)))),
+            // The connection breaks off, so that nobody takes a part for the whole.
+            Err(problem) => Some((Err(std::io::Error::other(problem.code().as_str())), None)),
+        }
+    });
+    let ndjson = HeaderValue::from_static("application/x-ndjson");
+    Ok(([(header::CONTENT_TYPE, ndjson)], Body::from_stream(lines)).into_response())
+}
+
+struct Reading {
+    app: App,
+    owner: store::Owner,
+    batch: BatchId,
+    outcome: Option<EssayState>,
+}
+
+impl Reading {
+    /// The lines after a position, and the position of the last one when there may be more.
+    async fn page(&self, after: Option<u16>) -> Result<(Bytes, Option<u16>), Problem> {
+        let (owner, batch, outcome) = (self.owner.clone(), self.batch, self.outcome);
+        let found = self
+            .app
+            .engine()
+            .store()
+            .read(move |tx| {
+                Box::pin(async move { tx.results_page(&owner, batch, after, PAGE, outcome).await })
+            })
+            .await
+            .map_err(Problem::from)?;
+        let rows = found.ok_or_else(super::unknown)?;
+        let full = u32::try_from(rows.len()).is_ok_and(|rows| rows == PAGE);
+        let last = rows.last().map(|row| row.essay.position).filter(|_| full);
+        let mut lines = Vec::with_capacity(rows.len() * 512);
+        for row in rows {
+            // Strings, numbers and lists of them always serialise.
+            let _ = serde_json::to_writer(&mut lines, &ResultLine::from(row));
+            lines.push(b'\n');
+        }
+        Ok((lines.into(), last))
+    }
+}
+
+impl From<ResultRow> for ResultLine {
+    fn from(ResultRow { essay, phases }: ResultRow) -> Self {
+        Self {
+            essay_id: essay.essay_id,
+            position: essay.position,
+            client_ref: essay.client_ref.map(|name| name.0),
+            state: essay.state,
+            error_code: essay.error_code,
+            original_text_storage_id: essay.text_storage_id.map(Into::into),
+            text_storage_id: essay.current_text_storage_id.map(Into::into),
+            phases: phases.into_iter().map(PhaseLine::from).collect(),
+        }
+    }
+}
+
+impl From<PhaseResult> for PhaseLine {
+    fn from(result: PhaseResult) -> Self {
+        Self {
+            phase: result.phase,
+            attempt: result.attempt,
+            state: result.state,
+            text_storage_id: result.text_storage_id.map(Into::into),
+            error_code: result.error_code,
+            figures: figures(result.figures),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `GET /v1/batch/{batch_id}`: a batch with what it was handed in with.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use domain::{BatchId, Kind, Language, Phase};
+use serde::Serialize;
+use store::{Labels, StatusRow};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::path::InPath;
+use crate::problem::Problem;
+use crate::query::{Nothing, Query};
+use crate::revision::{Has, etag_value};
+use crate::status::{Bus, Held, StatusDocument};
+use crate::{reply, schemas};
+
+/// A batch: its status, and what it was handed in with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BatchDocument {
+    #[serde(flatten)]
+    status: StatusDocument,
+    #[schema(schema_with = schemas::kind)]
+    kind: Kind,
+    correlation_id: Uuid,
+    #[schema(schema_with = schemas::language)]
+    language: Language,
+    /// Null where only a language was stated.
+    course_code: Option<String>,
+    labels: BTreeMap<String, String>,
+    /// Phases that were asked for and have not begun, in order.
+    #[schema(schema_with = schemas::phases)]
+    planned: Vec<Phase>,
+    class_designation: Option<String>,
+    essay_instructions: Option<String>,
+    assignment_id: Option<String>,
+    prompt_storage_id: Option<String>,
+}
+
+/// A batch
+///
+/// The status document, and what the batch was handed in with.
+#[utoipa::path(
+    get, path = "/v1/batch/{batch_id}", tag = "batches", operation_id = "batch",
+    params(
+        ("batch_id" = Uuid, Path, description = "The batch."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the document that the caller has."),
+    ),
+    responses(
+        (status = 200, description = "The batch.", body = BatchDocument),
+        (status = 304, description = "Nothing has changed."),
+        (status = 404, description = "There is no such batch.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn show(
+    State(app): State<App>,
+    Caller(owner): Caller,
+    InPath(batch): InPath<BatchId>,
+    Query(Nothing {}): Query<Nothing>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let bus = Bus::of(&app);
+    let found = app
+        .engine()
+        .store()
+        .read(move |tx| {
+            Box::pin(async move {
+                let Some(version) = bus.version(tx, &owner, batch).await? else { return Ok(None) };
+                let Some(status) = tx.status_row(&owner, batch).await? else { return Ok(None) };
+                Ok(Some((version, status, tx.labels(&owner, batch).await?)))
+            })
+        })
+        .await
+        .map_err(|error: store::Error| Problem::from(error))?;
+    let (version, status, labels) = found.ok_or_else(super::unknown)?;
+    let tag = version.tag();
+    let mut response = if Has::read(&headers).includes(&tag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        reply::document(&BatchDocument::of(status, version.held, labels))?
+    };
+    response.headers_mut().insert(header::ETAG, etag_value(&tag));
+    Ok(response)
+}
+
+impl BatchDocument {
+    fn of(status: StatusRow, held: Option<Held>, labels: Labels) -> Self {
+        let document = StatusDocument::of(&status, held);
+        let batch = status.row.batch;
+        let details = status.row.details;
+        Self {
+            status: document,
+            kind: batch.kind,
+            correlation_id: batch.correlation_id.as_uuid(),
+            language: batch.language,
+            course_code: details.course_code,
+            labels: labels.into_iter().map(|(key, value)| (key, value.0)).collect(),
+            planned: batch.plan,
+            class_designation: details.class_designation.map(|text| text.0),
+            essay_instructions: details.essay_instructions.map(|text| text.0),
+            assignment_id: details.assignment_id,
+            prompt_storage_id: details.prompt_storage_id,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Request bodies, read with limits: size, pace, and the bytes of all bodies together.
+//!
+//! Nothing is decompressed: a small body must not become a large one (`Content-Encoding` → 415).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use bytesize::ByteSize;
+use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use super::problem::{Code, Problem};
+
+/// What bodies may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    /// Bytes of one body; over: 413.
+    pub max_size: ByteSize,
+    /// Bytes of all bodies being worked on; over: 429.
+    pub max_in_flight: ByteSize,
+    /// How long a body may pause; longer: 408.
+    pub chunk_timeout: Duration,
+    /// Bytes per second that a body must reach on average after its first `chunk_timeout`; slower: 408.
+    pub min_rate: ByteSize,
+}
+
+/// Reads the bodies of one server; clones share the allowance. Part of the handlers' state (`FromRef`).
+#[derive(Debug, Clone)]
+pub struct Bodies {
+    limits: BodyLimits,
+    in_flight: Arc<Semaphore>,
+}
+
+/// Bytes counted as in flight, until this is dropped: keep it for as long as the body's content is in memory.
+#[derive(Debug, Default)]
+pub struct Held(Option<OwnedSemaphorePermit>);
+
+impl Bodies {
+    /// A fresh allowance.
+    pub fn new(limits: BodyLimits) -> Self {
+        let bytes = usize::try_from(limits.max_in_flight.as_u64()).unwrap_or(usize::MAX);
+        Self { limits, in_flight: Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))) }
+    }
+
+    /// The largest body that is taken.
+    pub fn max_size(&self) -> ByteSize {
+        self.limits.max_size
+    }
+
+    /// Begins to read a body of at most `max_size` (and never more than the general limit).
+    ///
+    /// # Errors
+    /// 415 for a content encoding, 413 when the declared length is too large already.
+    pub fn open(&self, headers: &HeaderMap, body: Body, max_size: ByteSize) -> Result<BodyReader, Problem> {
+        if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
+            && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+        {
+            let detail = "The body has a Content-Encoding; send it as it is.";
+            return Err(Problem::new(Code::UnsupportedEncoding, detail));
+        }
+        let max_size = max_size.min(self.limits.max_size);
+        let declared =
+            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if declared.is_some_and(|declared: u64| declared > max_size.as_u64()) {
+            return Err(too_large(max_size));
+        }
+        Ok(BodyReader {
+            bodies: self.clone(),
+            body,
+            max_size,
+            received: 0,
+            began: Instant::now(),
+            held: Held::default(),
+        })
+    }
+}
+
+/// A body on its way in.
+#[derive(Debug)]
+pub struct BodyReader {
+    bodies: Bodies,
+    body: Body,
+    max_size: ByteSize,
+    received: u64,
+    began: Instant,
+    held: Held,
+}
+
+impl BodyReader {
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// 408 when they do not come or come too slowly, 413 over the size, 429 when all bodies together are too
+    /// much, 400 when the connection breaks off.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let frame = timeout_at(self.patience(), self.body.frame()).await.map_err(|_| {
+                Problem::new(Code::RequestTimeout, "The body came too slowly; nothing was stored.")
+            })?;
+            let Some(frame) = frame else { return Ok(None) };
+            let frame = frame.map_err(|_| {
+                Problem::new(
+                    Code::BodyInterrupted,
+                    "The body ended before its announced end; nothing was stored.",
+                )
+            })?;
+            // Trailers mean nothing here.
+            let Ok(bytes) = frame.into_data() else { continue };
+            self.received = self.received.saturating_add(bytes.len() as u64);
+            if self.received > self.max_size.as_u64() {
+                return Err(too_large(self.max_size));
+            }
+            self.hold(bytes.len())?;
+            return Ok(Some(bytes));
+        }
+    }
+
+    /// The whole body, with the mark that keeps it counted.
+    ///
+    /// # Errors
+    /// As [`BodyReader::chunk`].
+    pub async fn all(mut self) -> Result<(Bytes, Held), Problem> {
+        let Some(first) = self.chunk().await? else { return Ok((Bytes::new(), self.held)) };
+        let Some(second) = self.chunk().await? else { return Ok((first, self.held)) };
+        let mut whole = BytesMut::from(first);
+        whole.extend_from_slice(&second);
+        while let Some(bytes) = self.chunk().await? {
+            whole.extend_from_slice(&bytes);
+        }
+        Ok((whole.freeze(), self.held))
+    }
+
+    /// Gives up the mark of what was read so far; whoever takes the chunks keeps it.
+    pub fn into_held(self) -> Held {
+        self.held
+    }
+
+    /// Until when the next bytes must come: the pause is limited, and so is the average pace.
+    fn patience(&self) -> Instant {
+        let limits = &self.bodies.limits;
+        let earned = Duration::from_secs(self.received / limits.min_rate.as_u64().max(1));
+        let pause = Instant::now() + limits.chunk_timeout;
+        pause.min(self.began + limits.chunk_timeout + earned)
+    }
+
+    fn hold(&mut self, bytes: usize) -> Result<(), Problem> {
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let Ok(more) = Arc::clone(&self.bodies.in_flight).try_acquire_many_owned(permits) else {
+            let detail = "Too many bytes of other requests are being worked on; nothing was stored.";
+            return Err(Problem::new(Code::TooManyRequests, detail));
+        };
+        match &mut self.held.0 {
+            Some(held) => held.merge(more),
+            none => *none = Some(more),
+        }
+        Ok(())
+    }
+}
+
+fn too_large(max_size: ByteSize) -> Problem {
+    Problem::new(
+        Code::BodyTooLarge,
+        format!("The body is larger than the {} bytes allowed here.", max_size.as_u64()),
+    )
+}

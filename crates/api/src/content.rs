@@ -1,0 +1,143 @@
+//! `/v1/content`: the embedded Content Service over HTTP, by the platform's contract.
+//!
+//! Its statuses and its `{"error": "…"}` are that contract's, not this API's: whoever can use the platform's Content Service
+//! can use this one. `DELETE` is ours, for erasure.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use companions::ContentService;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::body::Bodies;
+use super::correlation::CorrelationId;
+use super::path::Word;
+use super::problem::Problem;
+
+/// What the handlers of a Content Service share.
+#[derive(Debug, Clone)]
+pub(crate) struct Shelf {
+    /// Where the texts are.
+    pub(crate) service: Arc<ContentService>,
+    /// How much of bodies is held at once.
+    pub(crate) bodies: Bodies,
+}
+
+/// The three calls of the contract. Who may make them is for whoever mounts them to say.
+pub(crate) fn routes(shelf: Shelf) -> Router {
+    Router::new()
+        .route("/v1/content", post(store))
+        .route("/v1/content/{storage_id}", get(fetch).delete(erase))
+        .with_state(shelf)
+}
+
+/// Where a text is stored now.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Stored {
+    /// 32 hexadecimal digits.
+    storage_id: String,
+    correlation_id: Uuid,
+}
+
+/// Why a text was not stored or found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Refused {
+    error: &'static str,
+}
+
+fn refused(status: StatusCode, error: &'static str) -> Response {
+    (status, axum::Json(Refused { error })).into_response()
+}
+
+fn failed(error: &companions::Error) -> Response {
+    tracing::error!(error = error as &dyn std::error::Error, "the embedded Content Service failed a request");
+    refused(StatusCode::INTERNAL_SERVER_ERROR, "the Content Service cannot do this now")
+}
+
+fn is_storage_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Store a text
+///
+/// Not idempotent, by the platform's contract: each call makes a new id.
+#[utoipa::path(
+    post, path = "/v1/content", tag = "content", operation_id = "store_content",
+    request_body(content = String, content_type = "application/octet-stream", description = "The bytes."),
+    responses(
+        (status = 201, description = "Stored.", body = Stored),
+        (status = 400, description = "There are no bytes, or they broke off.", content(
+            (Refused = "application/json"), (Problem = "application/problem+json"),
+        )),
+        (status = 413, description = "Too large.", body = Problem, content_type = "application/problem+json"),
+        (status = 500, description = "Not stored.", body = Refused),
+    ),
+)]
+pub(crate) async fn store(
+    State(shelf): State<Shelf>,
+    CorrelationId(correlation_id): CorrelationId,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (body, _held) = shelf.bodies.open(&headers, body, shelf.bodies.max_size())?.all().await?;
+    if body.is_empty() {
+        return Ok(refused(StatusCode::BAD_REQUEST, "no data"));
+    }
+    Ok(match shelf.service.put(body).await {
+        Ok(storage_id) => {
+            (StatusCode::CREATED, axum::Json(Stored { storage_id, correlation_id })).into_response()
+        }
+        Err(error) => failed(&error),
+    })
+}
+
+/// The bytes of a text
+#[utoipa::path(
+    get, path = "/v1/content/{storage_id}", tag = "content", operation_id = "content",
+    params(("storage_id" = String, Path, description = "32 hexadecimal digits.")),
+    responses(
+        (status = 200, description = "The bytes as they were stored.", body = String, content_type = "application/octet-stream"),
+        (status = 400, description = "Not a storage id.", body = Refused),
+        (status = 404, description = "Nothing is stored under this id.", body = Refused),
+        (status = 500, description = "The texts cannot be got at.", body = Refused),
+    ),
+)]
+pub(crate) async fn fetch(State(shelf): State<Shelf>, Word(storage_id): Word) -> Response {
+    if !is_storage_id(&storage_id) {
+        return refused(StatusCode::BAD_REQUEST, "a storage id is 32 hexadecimal digits");
+    }
+    match shelf.service.get(&storage_id).await {
+        Ok(Some(bytes)) => ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
+        Ok(None) => refused(StatusCode::NOT_FOUND, "nothing is stored under this id"),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Erase a text
+#[utoipa::path(
+    delete, path = "/v1/content/{storage_id}", tag = "content", operation_id = "erase_content",
+    params(("storage_id" = String, Path, description = "32 hexadecimal digits.")),
+    responses(
+        (status = 204, description = "Erased."),
+        (status = 400, description = "Not a storage id.", body = Refused),
+        (status = 404, description = "Nothing is stored under this id.", body = Refused),
+        (status = 500, description = "The texts cannot be got at.", body = Refused),
+    ),
+)]
+pub(crate) async fn erase(State(shelf): State<Shelf>, Word(storage_id): Word) -> Response {
+    if !is_storage_id(&storage_id) {
+        return refused(StatusCode::BAD_REQUEST, "a storage id is 32 hexadecimal digits");
+    }
+    match shelf.service.delete(&storage_id).await {
+        Ok(true) => StatusCode::NO_CONTENT.into_response(),
+        Ok(false) => refused(StatusCode::NOT_FOUND, "nothing is stored under this id"),
+        Err(error) => failed(&error),
+    }
+}

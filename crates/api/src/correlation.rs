@@ -1,0 +1,107 @@
+//! The thread through the logs: a correlation id for every request, its span, its one log line, its metrics.
+
+use std::convert::Infallible;
+use std::time::Instant;
+
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tracing::Instrument as _;
+use uuid::{Builder, Uuid};
+
+use super::problem::{self, Code, Problem};
+use super::trace;
+use crate::metrics::{HTTP_REQUEST_SECONDS, HTTP_REQUESTS};
+use telemetry::sampling::Sampling;
+
+/// The header that carries the id both ways.
+pub const CORRELATION_HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// The id of everything that one request sets in motion; an extractor for handlers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CorrelationId(pub Uuid);
+
+impl CorrelationId {
+    /// The id that the caller sent, when it is a UUID. Anything else would be text of a stranger in the log.
+    fn sent(headers: &HeaderMap) -> Option<Self> {
+        headers
+            .get(CORRELATION_HEADER)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+            .filter(|id: &Uuid| !id.is_nil())
+            .map(Self)
+    }
+
+    fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(Builder::from_random_bytes(bytes).into_uuid()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CorrelationId {
+    type Rejection = Infallible;
+
+    /// The nil id stands for a request that did not pass `correlate`, which only a test can make.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().copied().unwrap_or(Self(Uuid::nil())))
+    }
+}
+
+/// The outermost layer: gives the request its id, and tells what became of it.
+pub(crate) async fn correlate(
+    State(sampling): State<Sampling>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let began = Instant::now();
+    let Ok(id) = CorrelationId::sent(request.headers()).map_or_else(CorrelationId::random, Ok) else {
+        return Problem::new(Code::Unavailable, "The system gives no random numbers.").into_response();
+    };
+    let method = method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let instance = request.uri().path().to_owned();
+    let caller = trace::of_caller(request.headers());
+    let (place, traced) = trace::begin(sampling, caller, method, &route, id.0);
+    request.extensions_mut().insert(id);
+    request.extensions_mut().insert(place);
+
+    let traceparent = caller.map(tracing::field::display);
+    let span = tracing::info_span!("request", correlation.id = %id.0, traceparent);
+    let answer = async {
+        let response = next.run(request).await;
+        let (status, duration) = (response.status().as_u16(), began.elapsed());
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(method, route, status, duration_ms, "answered");
+        if let Some(traced) = traced {
+            trace::answered(&traced, status);
+        }
+        metrics::counter!(HTTP_REQUESTS, "method" => method, "route" => route.clone(), "status" => status.to_string())
+            .increment(1);
+        metrics::histogram!(HTTP_REQUEST_SECONDS, "method" => method, "route" => route).record(duration);
+        response
+    };
+    let mut response = problem::complete(answer.instrument(span).await, &instance, id.0);
+    if let Ok(value) = HeaderValue::from_str(&id.0.to_string()) {
+        response.headers_mut().insert(CORRELATION_HEADER, value);
+    }
+    response
+}
+
+/// Methods are a label, and a label's values are a closed set.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

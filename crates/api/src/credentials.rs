@@ -1,0 +1,100 @@
+//! Tokens of callers: how they are written, and what may stand in one. The API and the command line meet here.
+//!
+//! `bos_<16 hexadecimal digits>_<64 hexadecimal digits>`: a mark that people and scanners know, the public part by which the
+//! token is looked up and named, and 256 random bits. The database holds the SHA-256 of the whole; a token is seen once.
+
+mod document;
+mod issue;
+mod scopes;
+
+use constant_time_eq::constant_time_eq_32;
+use sha2::{Digest as _, Sha256};
+use store::Store;
+
+pub use document::{IssuedDocument, TokenDocument, TokenStatus};
+pub use issue::{Fault, FaultKind, TokenRequest, issue};
+pub use scopes::{Scope, Scopes};
+
+/// What every token begins with.
+const MARK: &str = "bos_";
+/// Digits of the public part.
+const ID: usize = 16;
+/// Digits of the secret part.
+const SECRET: usize = 64;
+
+/// A text that looks like a token. Whether it is one, the table knows.
+pub struct Presented<'t> {
+    /// Its public part.
+    pub token_id: &'t str,
+    sha256: [u8; 32],
+}
+
+impl<'t> Presented<'t> {
+    /// Reads a text of the right form; anything else costs no look-up.
+    pub fn read(text: &'t str) -> Option<Self> {
+        let (id, secret) = text.strip_prefix(MARK)?.split_once('_')?;
+        let is_hex = |part: &str, digits: usize| {
+            part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        (is_hex(id, ID) && is_hex(secret, SECRET)).then(|| Self { token_id: id, sha256: sha256(text) })
+    }
+
+    /// Whether it is the very token of this hash; takes as long for one that differs early as for one that differs late.
+    pub fn is(&self, stored: &[u8; 32]) -> bool {
+        constant_time_eq_32(&self.sha256, stored)
+    }
+}
+
+/// Whether a text is the public part of some token.
+pub fn is_token_id(text: &str) -> bool {
+    text.len() == ID && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Whether two secrets are equal; takes the same time wherever they differ and however long they are.
+pub fn is_same_secret(one: &str, other: &str) -> bool {
+    constant_time_eq_32(&sha256(one), &sha256(other))
+}
+
+/// Whether any token was ever made.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn are_there(store: &Store) -> Result<bool, store::Error> {
+    store.read(|tx| Box::pin(async move { Ok(!tx.tokens(None, "", 1).await?.is_empty()) })).await
+}
+
+fn sha256(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Presented, is_same_secret};
+
+    #[test]
+    fn only_the_exact_form_is_looked_up() {
+        let good = format!("bos_{}_{}", "0123456789abcdef", "a".repeat(64));
+        let presented = Presented::read(&good).unwrap();
+        assert_eq!(presented.token_id, "0123456789abcdef");
+        assert!(presented.is(&super::sha256(&good)) && !presented.is(&[0; 32]));
+        for bad in [
+            String::new(),
+            "bos_".to_owned(),
+            good.to_uppercase(),
+            good.replace("bos_", "boss_"),
+            format!("{good}a"),
+            format!(" {good}"),
+            good.replace("_a", "a"),
+            good.replace('a', "ä"),
+            "x".repeat(1 << 20),
+        ] {
+            assert!(Presented::read(&bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_the_same_only_when_they_are_equal() {
+        assert!(is_same_secret("a", "a"));
+        assert!(!is_same_secret("a", "b") && !is_same_secret("a", "ab") && !is_same_secret("", "a"));
+    }
+}

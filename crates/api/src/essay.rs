@@ -1,0 +1,7 @@
+//! Single essays: one file per verb.
+
+mod document;
+pub(crate) mod show;
+pub(crate) mod trigger;
+
+pub(crate) use document::{EssayDocument, figures};

@@ -1,0 +1,182 @@
+//! `POST /v1/trigger-spellcheck`: one essay, straight to the spell checker.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use bytes::Bytes;
+use bytesize::ByteSize;
+use domain::{BatchId, EssayId, Kind, Language, Phase};
+use engine::{Submission, SubmittedEssay, SubmittedText};
+use serde::Serialize;
+use store::{Answer, Details, Labels};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::correlation::CorrelationId;
+use crate::idempotency::IdempotencyKey;
+use crate::json::media_type;
+use crate::problem::{Code, Problem};
+use crate::revision::etag;
+use crate::submission::{Faults, Place, check_text, decode, language, members, repair};
+use crate::trace::Traced;
+use crate::{reply, schemas};
+
+const ROUTE: &str = "POST /v1/trigger-spellcheck";
+
+/// Fields that an essay may have here; others are tolerated and named in the answer.
+const FIELDS: &[&str] = &["text", "language"];
+
+/// An essay to spellcheck
+#[expect(dead_code, reason = "only its shape is of use, for the API's description")]
+#[derive(ToSchema)]
+pub(crate) struct TriggerRequest {
+    /// At most 200 kB of UTF-8, not blank, without U+0000; line ends are kept as sent.
+    text: String,
+    /// The installation's `default_language` where none is given.
+    #[schema(schema_with = schemas::language)]
+    language: Option<Language>,
+}
+
+/// An essay that is on its way.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Triggered {
+    message: &'static str,
+    #[schema(value_type = Uuid)]
+    essay_id: EssayId,
+    correlation_id: Uuid,
+    /// Fields of the request that mean nothing here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored_fields: Vec<String>,
+}
+
+/// An essay as it was sent.
+struct Essay {
+    text: String,
+    language: Option<Language>,
+    ignored: Vec<String>,
+}
+
+/// Spellcheck one essay
+///
+/// Takes JSON or plain text. 202 is given when the essay is stored for good; `Location` is where to look for the outcome.
+/// Fields that mean nothing here are tolerated and named in `ignored_fields`.
+#[utoipa::path(
+    post, path = "/v1/trigger-spellcheck", tag = "essays", operation_id = "trigger_spellcheck",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again under the same key, the request is done once.")),
+    request_body(description = "The essay.", content((TriggerRequest = "application/json"), (String = "text/plain"))),
+    responses(
+        (status = 202, description = "Stored and on its way; `Location` is the essay.", body = Triggered),
+        (status = 413, description = "The text is too large.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither JSON nor plain text.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Not acceptable; nothing was stored.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The backlog is full.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn trigger(
+    State(app): State<App>,
+    Caller(owner): Caller,
+    CorrelationId(correlation): CorrelationId,
+    Traced(trace): Traced,
+    key: IdempotencyKey,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let media_type = media_type(&headers)?;
+    let read = match media_type.as_str() {
+        "application/json" => from_json,
+        "text/plain" => from_text,
+        _ => {
+            return Err(Problem::new(
+                Code::UnsupportedMediaType,
+                "An essay is application/json or text/plain.",
+            ));
+        }
+    };
+    let longest = app.bounds().text;
+    let (body, _held) = app.bodies().open(&headers, body, room_for(longest))?.all().await?;
+    let Essay { text, language, ignored } = read(&body, longest)?;
+    let key = key.bind(app.engine(), &owner, ROUTE, &media_type, &body);
+    let id = app.engine().new_batch_id(key.as_ref())?;
+    let answer = answer(id, correlation, ignored)?;
+    let submission = Submission {
+        id,
+        correlation,
+        owner,
+        kind: Kind::Single,
+        language: language.unwrap_or_else(|| app.fixed().default_language),
+        name: None,
+        details: Details::default(),
+        labels: Labels::new(),
+        open: false,
+        phases: vec![Phase::Spellcheck],
+        essays: vec![SubmittedEssay { client_ref: None, text: SubmittedText::Body(Bytes::from(text)) }],
+        key,
+        answer,
+        trace,
+    };
+    Ok(reply::receipt(app.engine().submit(submission).await?))
+}
+
+/// In JSON a character may take six bytes, and there is something around the text.
+fn room_for(longest: usize) -> ByteSize {
+    ByteSize::b(longest as u64 * 6 + (64 << 10))
+}
+
+fn from_text(body: &[u8], longest: usize) -> Result<Essay, Problem> {
+    let mut faults = Faults::default();
+    let text = decode(&mut faults, Place::Request(""), body);
+    checked(faults, text, longest, "").map(|text| Essay { text, language: None, ignored: Vec::new() })
+}
+
+fn from_json(body: &[u8], longest: usize) -> Result<Essay, Problem> {
+    let body = repair(body);
+    let mut members = members(&body)?;
+    let mut faults = Faults::default();
+    let mut ignored = Vec::new();
+    members.list.retain(|(name, _)| {
+        let known = FIELDS.contains(&name.as_str());
+        // A name is shown when it looks like one: a text that slipped into a name's place is not repeated.
+        if !known && !ignored.contains(name) && crate::shape::printable(name).is_some() {
+            ignored.push(name.clone());
+        }
+        known
+    });
+    members.overflow = false;
+    let (mut text, mut stated) = (None, None);
+    faults.members(Place::Request(""), members, FIELDS, |faults, name, value| match name {
+        "text" => text = faults.string(Place::Request("/text"), value),
+        _ => {
+            stated = faults
+                .string(Place::Request("/language"), value)
+                .and_then(|word| language(faults, Place::Request("/language"), &word));
+        }
+    });
+    if text.is_none() && faults.is_empty() {
+        faults.add(Place::Request("/text"), Code::MissingField, "`text` is missing");
+    }
+    checked(faults, text, longest, "/text").map(|text| Essay { text, language: stated, ignored })
+}
+
+fn checked(mut faults: Faults, text: Option<String>, longest: usize, path: &str) -> Result<String, Problem> {
+    if let Some(text) = &text {
+        check_text(&mut faults, Place::Request(path), text, longest);
+    }
+    match text {
+        Some(text) if faults.is_empty() => Ok(text),
+        _ => Err(faults.into_problem()),
+    }
+}
+
+fn answer(id: BatchId, correlation_id: Uuid, ignored_fields: Vec<String>) -> Result<Answer, Problem> {
+    let essay_id = EssayId::new(id, 0);
+    let message = "The essay is stored and goes to the spell checker.";
+    Ok(Answer {
+        status: 202,
+        body: reply::to_json(&Triggered { message, essay_id, correlation_id, ignored_fields })?,
+        location: Some(format!("/v1/essay/{essay_id}")),
+        etag: Some(etag(1)),
+    })
+}

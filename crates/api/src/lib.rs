@@ -1,0 +1,119 @@
+//! HTTP: what every request goes through, whatever it asks for.
+
+mod app;
+mod auth;
+mod batch;
+pub mod body;
+mod content;
+pub mod correlation;
+pub mod credentials;
+mod docs;
+mod essay;
+mod framing;
+mod health;
+mod idempotency;
+pub mod json;
+mod limits;
+mod metrics;
+pub mod openapi;
+mod paging;
+mod path;
+pub mod problem;
+pub mod query;
+mod reply;
+mod revision;
+mod schemas;
+pub mod serve;
+pub mod settings;
+mod shape;
+mod status;
+mod submission;
+pub mod suggest;
+mod tokens;
+mod trace;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
+use axum::middleware;
+use axum::response::IntoResponse as _;
+use axum::response::Response;
+use axum::routing::{delete, get, post};
+use telemetry::sampling::Sampling;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+pub use app::App;
+use body::Bodies;
+pub use body::BodyLimits;
+use companions::ContentService;
+use problem::{Code, Problem};
+pub use settings::{ApiSettings, Auth};
+
+/// Everything that is served.
+pub fn router(app: App) -> Router {
+    let mut routes = Router::new()
+        .route("/v1/trigger-spellcheck", post(essay::trigger::trigger))
+        .route("/v1/essay/{essay_id}", get(essay::show::show))
+        .route("/v1/batch", post(batch::create::create).get(batch::list::list))
+        .route("/v1/batch/{batch_id}", get(batch::show::show))
+        .route("/v1/batch/{batch_id}/status", get(batch::status::status))
+        .route("/v1/batch/{batch_id}/essays", get(batch::essays::essays))
+        .route("/v1/batch/{batch_id}/results", get(batch::results::results))
+        .route("/v1/batch/{batch_id}/initiate-spellcheck", post(batch::start::spellcheck))
+        .route("/v1/batch/{batch_id}/initiate-nlp", post(batch::start::nlp))
+        .route("/v1/batch/{batch_id}/initiate-ai-feedback", post(batch::start::ai_feedback))
+        .route("/v1/batch/{batch_id}/initiate-cj-assessment", post(batch::start::cj_assessment))
+        .route("/v1/batch/{batch_id}/pipeline", post(batch::start::pipeline))
+        .route("/v1/limits", get(limits::limits))
+        .route("/v1/tokens", post(tokens::create::create).get(tokens::list::list))
+        .route("/v1/tokens/{token_id}", delete(tokens::revoke::revoke))
+        .route("/healthz", get(health::alive))
+        .route("/v1/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::figures))
+        .route("/openapi.json", get(openapi::serve))
+        .route("/docs", get(docs::enter))
+        .route("/docs/", get(docs::index))
+        .route("/docs/{*path}", get(docs::asset));
+    if let Some(service) = app.content() {
+        let shelf = content::Shelf { service, bodies: app.bodies().clone() };
+        routes = routes.merge(content::routes(shelf).with_state(()));
+    }
+    let guarded = routes.route_layer(middleware::from_fn_with_state(app.clone(), auth::guard));
+    let sampling = app.settings().sampling;
+    frame(guarded, sampling).with_state(app)
+}
+
+/// A Content Service and nothing else, for `bos companions`. Like the platform's own it asks nobody who they are.
+pub fn content_router(service: Arc<ContentService>, limits: BodyLimits) -> Router {
+    let shelf = content::Shelf { service, bodies: Bodies::new(limits) };
+    frame(content::routes(shelf).route("/healthz", get(health::alive)), Sampling::default())
+}
+
+/// Puts the frame around the handlers: problem pages, answers for unknown paths and methods, panics as problems,
+/// protective headers, and outermost the correlation id with the request's spans, log line and metrics.
+pub fn frame<S: Clone + Send + Sync + 'static>(handlers: Router<S>, sampling: Sampling) -> Router<S> {
+    handlers
+        .merge(problem::routes())
+        .fallback(async |uri: Uri| {
+            Problem::new(Code::NotFound, format!("There is nothing at {}.", uri.path()))
+        })
+        .method_not_allowed_fallback(async |method: Method, uri: Uri| {
+            let detail = format!("{} does not take {method}; see the header Allow.", uri.path());
+            Problem::new(Code::MethodNotAllowed, detail)
+        })
+        .layer(CatchPanicLayer::custom(|_| -> Response {
+            Problem::new(Code::Internal, "The service made a mistake; its log has more.").into_response()
+        }))
+        .layer(if_absent(header::CACHE_CONTROL, "no-store"))
+        .layer(if_absent(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(if_absent(header::REFERRER_POLICY, "no-referrer"))
+        .layer(middleware::from_fn(framing::close_after_chunks))
+        .layer(middleware::from_fn_with_state(sampling, correlation::correlate))
+}
+
+fn if_absent(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}

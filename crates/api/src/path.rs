@@ -1,0 +1,55 @@
+//! Ids and other words in paths.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use domain::IdError;
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use super::problem::{Code, Problem};
+
+/// The id that a path names. What has not the form of an id is 400; an id that this service never makes is 404.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InPath<T>(pub(super) T);
+
+impl<S, T> FromRequestParts<S> for InPath<T>
+where
+    S: Send + Sync,
+    T: FromStr<Err = IdError> + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Word(text) = Word::of(parts, state).await;
+        let id = text.parse().map_err(|error| match error {
+            IdError::Malformed => {
+                Problem::new(Code::MalformedId, "The id in the path is not a UUID with hyphens.")
+            }
+            IdError::Foreign => {
+                Problem::new(Code::NotFound, "There is nothing of this id; it is not one of ours.")
+            }
+        })?;
+        Ok(Self(id))
+    }
+}
+
+/// The word that a path holds, for handlers that say themselves what is wrong with it; empty where its bytes are not UTF-8, which
+/// is never the word of anything.
+#[derive(Debug, Clone)]
+pub(crate) struct Word(pub(super) String);
+
+impl Word {
+    async fn of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Self {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let text = params.as_ref().ok().and_then(|params| params.iter().next()).map(|(_, value)| value);
+        Self(text.unwrap_or_default().to_owned())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Word {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts, state).await)
+    }
+}

@@ -1,0 +1,54 @@
+//! Answers as HTTP responses.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use engine::Receipt;
+use serde::Serialize;
+use store::Answer;
+
+use super::problem::{Code, Problem};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A document as JSON bytes.
+pub(crate) fn to_json(document: &impl Serialize) -> Result<Vec<u8>, Problem> {
+    serde_json::to_vec(document).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written");
+        Problem::new(Code::Internal, "The answer could not be written; the service's log has more.")
+    })
+}
+
+/// 200 with JSON bytes.
+pub(crate) fn json(body: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, JSON)], body).into_response()
+}
+
+/// 200 with a document.
+pub(crate) fn document(document: &impl Serialize) -> Result<Response, Problem> {
+    to_json(document).map(|body| json(body.into()))
+}
+
+/// What a request under an Idempotency-Key is answered, the first time and again.
+pub(crate) fn receipt(receipt: Receipt) -> Response {
+    let (answer, replayed) = match receipt {
+        Receipt::Fresh(answer) => (answer, false),
+        Receipt::Replayed(answer) => (answer, true),
+    };
+    let Answer { status, body, location, etag } = answer;
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::ACCEPTED);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, JSON);
+    for (name, value) in [(header::LOCATION, location), (header::ETAG, etag)] {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if replayed {
+        headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
+    }
+    response
+}

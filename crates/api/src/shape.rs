@@ -1,0 +1,94 @@
+//! What serde says about input of the wrong shape, as items that repeat no value.
+//!
+//! Messages of serde quote the offending value (`invalid type: string "…", expected u32`), which may be an
+//! essay. Only the parts that come from our own types are passed on: names of fields and what was expected; and
+//! a foreign field's name when it looks like a name.
+
+use serde_path_to_error::{Path, Segment};
+
+use super::problem::{Code, Item};
+use crate::suggest::suggest;
+
+/// What is wrong, and about which field when it is one that is not in the path itself.
+pub(crate) struct Fault {
+    pub(crate) code: Code,
+    pub(crate) detail: String,
+    pub(crate) field: Option<String>,
+}
+
+/// Reads a message of serde. The wordings are serde's own (`serde::de::Error`), stable since 1.0.
+pub(crate) fn read(message: &str) -> Fault {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    if let Some(rest) = message.strip_prefix("missing field `") {
+        let field = rest.trim_end_matches('`');
+        return Fault {
+            code: Code::MissingField,
+            detail: format!("`{field}` is missing"),
+            field: Some(field.to_owned()),
+        };
+    }
+    if let Some(rest) = message.strip_prefix("duplicate field `") {
+        let field = printable(rest.trim_end_matches('`'));
+        return Fault {
+            code: Code::DuplicateKey,
+            detail: format!("{} is there twice", named(field.as_ref())),
+            field,
+        };
+    }
+    let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
+    if let Some(rest) = message.strip_prefix("unknown field `") {
+        let end = rest.rsplit_once("`, expected ").or_else(|| rest.rsplit_once("`, there are no fields"));
+        let name = end.map_or(rest, |(name, _)| name);
+        let field = printable(name);
+        let known: Vec<&str> =
+            expected.into_iter().flat_map(|names| names.split('`').skip(1).step_by(2)).collect();
+        let next = match suggest(name, known.iter().copied()) {
+            Some(nearest) => format!("did you mean `{nearest}`?"),
+            None if known.is_empty() => "none is expected here".to_owned(),
+            None => format!("known are {}", known.join(", ")),
+        };
+        return Fault {
+            code: Code::UnknownField,
+            detail: format!("{} is unknown; {next}", named(field.as_ref())),
+            field,
+        };
+    }
+    let detail = match expected {
+        Some(expected) => format!("expected {expected}"),
+        None => "is not acceptable here".to_owned(),
+    };
+    Fault { code: Code::WrongType, detail, field: None }
+}
+
+/// The item for a body: the path as a JSON pointer (RFC 6901), down to the field itself.
+pub(crate) fn item(path: &Path, message: &str) -> Item {
+    let fault = read(message);
+    let mut names: Vec<String> = path.iter().map(segment).collect();
+    if fault.code == Code::UnknownField {
+        // The path ends in the field itself, which is only named when it looks like a name.
+        names.pop();
+    }
+    names.extend(fault.field);
+    let escaped = names.iter().map(|name| name.replace('~', "~0").replace('/', "~1"));
+    let pointer = escaped.fold(String::new(), |pointer, name| pointer + "/" + &name);
+    Item::new(fault.code, fault.detail).at(pointer)
+}
+
+fn segment(segment: &Segment) -> String {
+    match segment {
+        Segment::Seq { index } => index.to_string(),
+        Segment::Map { key } => printable(key).unwrap_or_else(|| "?".to_owned()),
+        Segment::Enum { variant } => variant.clone(),
+        Segment::Unknown => "?".to_owned(),
+    }
+}
+
+/// The name, when it is short and made of the characters of names.
+pub(crate) fn printable(name: &str) -> Option<String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (!name.is_empty() && name.len() <= 64 && name.chars().all(is_name)).then(|| name.to_owned())
+}
+
+fn named(field: Option<&String>) -> String {
+    field.map_or_else(|| "a field".to_owned(), |field| format!("`{field}`"))
+}

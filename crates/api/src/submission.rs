@@ -1,0 +1,166 @@
+//! A batch as a caller hands it in: read from JSON, NDJSON or files, then checked as a whole, so that all its errors are told
+//! at once and nothing of it is stored before.
+
+mod check;
+mod faults;
+mod header;
+pub(crate) mod json;
+mod multipart;
+mod ndjson;
+mod object;
+mod shapes;
+mod text;
+
+use bytes::Bytes;
+use domain::{Language, Phase};
+use engine::SubmittedEssay;
+use serde::Serialize;
+use store::{Details, Labels, Private};
+use utoipa::ToSchema;
+
+use self::check::OnInvalid;
+pub(crate) use self::check::{Fixed, language};
+pub(crate) use self::faults::{Faults, Place};
+use self::header::Header;
+pub(crate) use self::multipart::Part;
+pub(crate) use self::object::{members, one_object, phases_of};
+pub(crate) use self::shapes::{BatchRequest, EssayRequest, FormRequest};
+pub(crate) use self::text::{check as check_text, decode, repair};
+use super::problem::{Code, Item, Problem};
+
+/// What the installation takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Essays of a batch.
+    pub(crate) essays: usize,
+    /// Bytes of an essay's text.
+    pub(crate) text: usize,
+    /// Labels of a batch.
+    pub(crate) labels: usize,
+    /// Characters of a label's key.
+    pub(crate) label_key: usize,
+    /// Characters of a label's value.
+    pub(crate) label_value: usize,
+}
+
+/// How a batch is written.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// One JSON object.
+    Json(Bytes),
+    /// A line for the batch and one for each essay.
+    Ndjson(Bytes),
+    /// The parts of a form: fields and files.
+    Form(Vec<Part>),
+}
+
+/// A batch that was read, with nothing decided about it.
+#[derive(Debug, Default)]
+struct Draft {
+    header: Header,
+    essays: Vec<DraftEssay>,
+    /// Essays written; more than are kept where there are far too many.
+    count: usize,
+}
+
+/// An essay as it was written.
+#[derive(Debug, Default)]
+struct DraftEssay {
+    client_ref: Option<String>,
+    text: Option<String>,
+    text_storage_id: Option<String>,
+}
+
+/// A batch that may be stored.
+#[derive(Debug)]
+pub(crate) struct Acceptable {
+    pub(crate) name: Option<Private<String>>,
+    pub(crate) language: Language,
+    pub(crate) details: Details,
+    pub(crate) labels: Labels,
+    pub(crate) phases: Vec<Phase>,
+    pub(crate) essays: Vec<SubmittedEssay>,
+    pub(crate) rejections: Vec<Rejection>,
+    pub(crate) rejected: usize,
+}
+
+/// An essay that was left out of a batch, and why.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Rejection {
+    /// Its place in the request, counted from 0.
+    index: usize,
+    /// The caller's own name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_ref: Option<String>,
+    /// Why, as a stable code.
+    #[schema(value_type = String)]
+    code: Code,
+    /// Where in the request.
+    pointer: String,
+    /// Why, in words.
+    detail: String,
+}
+
+/// Reads and checks a batch.
+pub(crate) fn read(written: Written, bounds: Bounds, fixed: Fixed) -> Result<Acceptable, Problem> {
+    let mut faults = Faults::default();
+    let mut draft = match written {
+        Written::Json(body) => header::read_json(&mut faults, &repair(&body))?,
+        Written::Ndjson(body) => ndjson::read(&mut faults, &repair(&body))?,
+        Written::Form(parts) => multipart::read(&mut faults, parts),
+    };
+    let header = check::header(&mut faults, std::mem::take(&mut draft.header), bounds, fixed);
+    let essays = check::essays(&mut faults, &mut draft, bounds);
+    let (written, at_fault) = (draft.count, faults.essays());
+    let skip = header.on_invalid == OnInvalid::Skip;
+    if faults.has_request_faults() || (!faults.is_empty() && !skip) || essays.is_empty() {
+        return Err(refusal(faults, &draft, written));
+    }
+    let (items, _) = faults.into_items(|index| draft.client_ref(index));
+    Ok(Acceptable {
+        name: header.name,
+        language: header.language,
+        details: header.details,
+        labels: header.labels,
+        phases: header.phases,
+        essays,
+        rejections: items.into_iter().filter_map(Rejection::from_item).collect(),
+        rejected: at_fault,
+    })
+}
+
+fn refusal(faults: Faults, draft: &Draft, written: usize) -> Problem {
+    let refused = faults.essays();
+    let (items, untold) = faults.into_items(|index| draft.client_ref(index));
+    let mut detail = match (refused, written) {
+        (0, _) => "The batch is not acceptable; nothing was stored.".to_owned(),
+        (1, 1) => "The only essay was refused; nothing was stored.".to_owned(),
+        (refused, written) => format!("{refused} of {written} essays were refused; nothing was stored."),
+    };
+    if untold > 0 {
+        detail = format!("{detail} {untold} more errors are not listed.");
+    }
+    Problem::new(code_of(&items, refused), detail).with_errors(items)
+}
+
+/// What the whole is called: a batch that is too large or empty is that before it is anything else; one whose essays are fine
+/// and that has one kind of fault is called by it.
+fn code_of(items: &[Item], refused: usize) -> Code {
+    let codes = items.iter().map(|item| item.code);
+    let size = codes.clone().find(|code| matches!(code, Code::TooManyEssays | Code::NoEssays));
+    let first = codes.clone().next().filter(|first| refused == 0 && codes.clone().all(|code| code == *first));
+    size.or(first).unwrap_or(Code::Invalid)
+}
+
+impl Draft {
+    fn client_ref(&self, index: usize) -> Option<String> {
+        self.essays.get(index).and_then(|essay| essay.client_ref.clone())
+    }
+}
+
+impl Rejection {
+    fn from_item(item: Item) -> Option<Self> {
+        let Item { pointer, client_ref, index, code, detail, parameter: _ } = item;
+        Some(Self { index: index?, client_ref, code, pointer: pointer.unwrap_or_default(), detail })
+    }
+}

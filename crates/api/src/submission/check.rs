@@ -1,0 +1,258 @@
+//! What a batch must be, whatever way it came.
+
+use bytes::Bytes;
+use domain::{Language, Phase, PhaseSet};
+use engine::{SubmittedEssay, SubmittedText};
+use store::{Details, Labels, Private};
+
+use super::faults::{Faults, Place, is_unprintable};
+use super::header::Header;
+use super::{Bounds, Draft, DraftEssay, text};
+use crate::problem::Code;
+use crate::suggest::suggest;
+
+/// Characters of a name, of a caller's own name for an essay, and of other short texts.
+const SHORT: usize = 200;
+
+/// Characters of a caller's own name for an essay, which often is a file's name.
+const CLIENT_REF: usize = 255;
+
+/// Characters of the instructions that pupils were given.
+const INSTRUCTIONS: usize = 20_000;
+
+/// What the installation has settled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fixed {
+    /// The phases that some service works on here.
+    pub(crate) served: PhaseSet,
+    /// The language of a batch that names none.
+    pub(crate) default_language: Language,
+}
+
+/// What becomes of a batch of which some essays are not acceptable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum OnInvalid {
+    /// Nothing of it is stored.
+    #[default]
+    RejectBatch,
+    /// The others are accepted.
+    Skip,
+}
+
+/// What a batch says of itself, checked.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) name: Option<Private<String>>,
+    pub(super) language: Language,
+    pub(super) details: Details,
+    pub(super) labels: Labels,
+    pub(super) phases: Vec<Phase>,
+    pub(super) on_invalid: OnInvalid,
+}
+
+/// Checks what the batch says of itself.
+pub(super) fn header(faults: &mut Faults, header: Header, bounds: Bounds, fixed: Fixed) -> Checked {
+    let mut line = |at: &str, text: Option<String>| {
+        text.and_then(|text| faults.line(Place::Request(at), text, SHORT)).filter(|text| !text.is_empty())
+    };
+    let name = line("/name", header.name);
+    let class_designation = line("/class_designation", header.class_designation);
+    let assignment_id = line("/assignment_id", header.assignment_id);
+    let essay_instructions = header
+        .essay_instructions
+        .and_then(|text| faults.paragraph(Place::Request("/essay_instructions"), text, INSTRUCTIONS));
+    let prompt_storage_id =
+        header.prompt_storage_id.and_then(|id| faults.storage_id(Place::Request("/prompt_storage_id"), &id));
+    if header.prompt {
+        let detail = "the text of a prompt is not taken yet; store it and give its `prompt_storage_id`";
+        faults.add(Place::Request("/prompt"), Code::NotAvailable, detail);
+    }
+    if header.close == Some(false) {
+        let detail = "batches that stay open for more essays are not available yet; send all essays at once";
+        faults.add(Place::Request("/close"), Code::NotAvailable, detail);
+    }
+    let (course_code, language) =
+        course_and_language(faults, header.course_code.as_deref(), header.language.as_deref());
+    Checked {
+        name: name.map(Private),
+        language: language.unwrap_or(fixed.default_language),
+        details: Details {
+            course_code: course_code.map(str::to_owned),
+            class_designation: class_designation.map(Private),
+            essay_instructions: essay_instructions.map(Private),
+            assignment_id,
+            prompt_storage_id: prompt_storage_id.map(Into::into),
+            traceparent: None,
+        },
+        labels: labels(faults, header.labels, bounds),
+        phases: phases(faults, "/phases", &header.phases, fixed.served),
+        on_invalid: on_invalid(faults, header.on_invalid.as_deref()),
+    }
+}
+
+fn on_invalid(faults: &mut Faults, word: Option<&str>) -> OnInvalid {
+    match word {
+        None | Some("reject_batch") => OnInvalid::RejectBatch,
+        Some("skip") => OnInvalid::Skip,
+        Some(_) => {
+            faults.add(Place::Request("/on_invalid"), Code::UnknownWord, "known here: reject_batch, skip");
+            OnInvalid::RejectBatch
+        }
+    }
+}
+
+/// The language of a course is a matter of the table alone; both may be given when they agree.
+fn course_and_language(
+    faults: &mut Faults,
+    course: Option<&str>,
+    language: Option<&str>,
+) -> (Option<&'static str>, Option<Language>) {
+    let known = course.and_then(|word| engine::courses().find(|(code, _)| *code == word));
+    let (code, taught) = known.unzip();
+    let stated = language.and_then(|word| self::language(faults, Place::Request("/language"), word));
+    if course.is_some() && code.is_none() {
+        let known: Vec<&str> = engine::courses().map(|(code, _)| code).collect();
+        let detail = format!("known here: {}", known.join(", "));
+        faults.add(Place::Request("/course_code"), Code::UnknownCourseCode, detail);
+    }
+    if let (Some(taught), Some(stated)) = (taught, stated)
+        && taught != stated
+    {
+        let detail =
+            format!("the course is taught in `{taught}`; leave the language out, or correct one of the two");
+        faults.add(Place::Request("/language"), Code::CourseLanguageConflict, detail);
+    }
+    (code, taught.or(stated))
+}
+
+/// A language by its word.
+pub(crate) fn language(faults: &mut Faults, place: Place<'_>, word: &str) -> Option<Language> {
+    let language = word.parse().ok();
+    if language.is_none() {
+        let known: Vec<&str> = Language::ALL.iter().map(|language| language.as_str()).collect();
+        faults.add(place, Code::UnknownLanguage, format!("known here: {}", known.join(", ")));
+    }
+    language
+}
+
+/// The phases asked for, as they were ordered; their dependencies are the rules' business.
+pub(crate) fn phases(
+    faults: &mut Faults,
+    path: &str,
+    words: &[(usize, String)],
+    served: PhaseSet,
+) -> Vec<Phase> {
+    let mut phases = Vec::new();
+    let names =
+        |phases: &mut dyn Iterator<Item = Phase>| phases.map(Phase::as_str).collect::<Vec<_>>().join(", ");
+    for (at, word) in words {
+        let pointer = format!("{path}/{at}");
+        let place = Place::Request(&pointer);
+        match word.parse::<Phase>() {
+            Err(_) => {
+                let known = Phase::ALL.iter().map(|phase| phase.as_str());
+                let detail = match suggest(word, known) {
+                    Some(near) => format!("there is no such phase; did you mean `{near}`?"),
+                    None => format!(
+                        "there is no such phase; known are {}",
+                        names(&mut Phase::ALL.iter().copied())
+                    ),
+                };
+                faults.add(place, Code::UnknownPhase, detail);
+            }
+            Ok(phase) if phases.contains(&phase) => {
+                faults.add(place, Code::DuplicatePhase, format!("{phase} is named twice"));
+            }
+            Ok(phase) if !served.contains(phase) => {
+                let detail =
+                    format!("no service works on {phase} here; possible are {}", names(&mut served.iter()));
+                faults.add(place, Code::PhaseNotServed, detail);
+            }
+            Ok(phase) => phases.push(phase),
+        }
+    }
+    phases
+}
+
+fn labels(faults: &mut Faults, labels: Vec<(String, String)>, bounds: Bounds) -> Labels {
+    if labels.len() > bounds.labels {
+        let detail = format!("{} labels, where {} are the most", labels.len(), bounds.labels);
+        faults.add(Place::Request("/labels"), Code::InvalidLabel, detail);
+        return Labels::new();
+    }
+    labels
+        .into_iter()
+        .filter_map(|(key, value)| {
+            let place = Place::Request("/labels");
+            if key.is_empty() {
+                faults.add(place, Code::MissingField, "a label has no name");
+                return None;
+            }
+            let key = faults.line(place, key, bounds.label_key)?;
+            Some((key, Private(faults.line(place, value, bounds.label_value)?)))
+        })
+        .collect()
+}
+
+/// Checks the essays and gives those that may be stored.
+pub(super) fn essays(faults: &mut Faults, draft: &mut Draft, bounds: Bounds) -> Vec<SubmittedEssay> {
+    if draft.count > bounds.essays {
+        let detail = format!("{} essays, where {} are the most; split the batch", draft.count, bounds.essays);
+        faults.add(Place::Request("/essays"), Code::TooManyEssays, detail);
+    } else if draft.count == 0 && !faults.has_request_faults() {
+        faults.add(Place::Request("/essays"), Code::NoEssays, "a batch holds at least one essay");
+    }
+    let mut accepted = Vec::with_capacity(draft.essays.len());
+    for (index, essay) in draft.essays.iter_mut().enumerate() {
+        let text = content(faults, index, essay, bounds.text);
+        let client_ref = essay.client_ref.take().and_then(|name| {
+            // A name that cannot be shown is not repeated in the errors either.
+            faults.line(Place::Essay(index, "/client_ref"), name, CLIENT_REF)
+        });
+        essay.client_ref.clone_from(&client_ref);
+        if let Some(text) = text
+            && !faults.has_essay(index)
+        {
+            accepted.push(SubmittedEssay { client_ref: client_ref.map(Private), text });
+        }
+    }
+    accepted
+}
+
+/// The text of an essay or the place of it, exactly one of the two.
+fn content(
+    faults: &mut Faults,
+    index: usize,
+    essay: &mut DraftEssay,
+    longest: usize,
+) -> Option<SubmittedText> {
+    match (essay.text.take(), essay.text_storage_id.take()) {
+        (Some(_), Some(_)) => {
+            let detail = "both `text` and `text_storage_id` are given; send one of them";
+            faults.add(Place::Essay(index, ""), Code::ConflictingFields, detail);
+            None
+        }
+        (None, None) if faults.has_essay(index) => None,
+        (None, None) => {
+            let detail = "`text` is missing; `text_storage_id` can stand for it";
+            faults.add(Place::Essay(index, "/text"), Code::MissingField, detail);
+            None
+        }
+        (Some(text), None) => {
+            text::check(faults, Place::Essay(index, "/text"), &text, longest);
+            Some(SubmittedText::Body(Bytes::from(text)))
+        }
+        (None, Some(id)) => {
+            faults.storage_id(Place::Essay(index, "/text_storage_id"), &id).map(SubmittedText::Stored)
+        }
+    }
+}
+
+/// A file's name as the caller's own name for its essay: without its folder and ending, and without what cannot be shown.
+pub(super) fn client_ref_of_file(name: &str) -> Option<String> {
+    let base = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
+    let shown: String =
+        stem.chars().filter(|character| !is_unprintable(*character)).take(CLIENT_REF).collect();
+    (!shown.is_empty()).then_some(shown)
+}

@@ -1,0 +1,87 @@
+//! What an essay may be: one rule for every way in and for both databases.
+
+use super::faults::{Faults, Place};
+use crate::problem::Code;
+
+/// Checks the text of an essay. Line ends stay as they were sent.
+pub(crate) fn check(faults: &mut Faults, place: Place<'_>, text: &str, longest: usize) {
+    if let Some((code, detail)) = fault(text, longest) {
+        faults.add(place, code, detail);
+    }
+}
+
+fn fault(text: &str, longest: usize) -> Option<(Code, String)> {
+    if text.is_empty() {
+        Some((Code::EmptyText, "the text is empty".to_owned()))
+    } else if text.len() > longest {
+        Some((Code::TextTooLarge, format!("{} bytes, where {longest} are the most", text.len())))
+    } else if let Some(offset) = text.find('\0') {
+        Some((Code::NulCharacter, format!("U+0000 at offset {offset}")))
+    } else if text.chars().all(is_blank) {
+        Some((Code::BlankText, "the text holds nothing but white space".to_owned()))
+    } else {
+        None
+    }
+}
+
+/// White space, and the marks that show nothing at all: a file with only a byte order mark in it is blank.
+fn is_blank(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}')
+}
+
+/// The text in the bytes of a file: UTF-8, without the byte order mark that some editors put in front.
+pub(crate) fn decode(faults: &mut Faults, place: Place<'_>, bytes: &[u8]) -> Option<String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text.to_owned()),
+        Err(error) => {
+            let offset = error.valid_up_to();
+            faults.add(
+                place,
+                Code::InvalidUtf8,
+                format!("not UTF-8 at offset {offset}; save the text as UTF-8"),
+            );
+            None
+        }
+    }
+}
+
+/// A JSON document as text. Bytes that are not UTF-8 become an escape that no string can hold, so that whoever reads the
+/// string finds the fault at its place.
+pub(crate) fn repair(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push_str(r"\ud800");
+        }
+    }
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_refused_for_the_first_thing_that_is_wrong_with_it() {
+        let code = |text: &str| fault(text, 10).map(|(code, _)| code);
+        assert_eq!(code(""), Some(Code::EmptyText));
+        assert_eq!(code(" \r\n\t\u{feff}"), Some(Code::BlankText));
+        assert_eq!(code("a\0b"), Some(Code::NulCharacter));
+        assert_eq!(code("ååååå"), None, "ten bytes are ten bytes");
+        assert_eq!(code("ååååå!"), Some(Code::TextTooLarge));
+        assert_eq!(code("a\rb\n"), None, "a lone carriage return is a line end like any other");
+        assert_eq!(code("\u{1f600}"), None);
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_become_what_no_string_can_hold() {
+        assert_eq!(repair(b"{\"text\": \"a\xffb\"}"), r#"{"text": "a\ud800b"}"#);
+        assert_eq!(repair("\u{feff}{}".as_bytes()), "{}");
+    }
+}

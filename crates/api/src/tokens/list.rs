@@ -1,0 +1,59 @@
+//! `GET /v1/tokens`: the tokens there are.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::credentials::{TokenDocument, is_token_id};
+use crate::paging::{self, Page};
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::reply;
+
+/// Parameters of the list of tokens.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Parameters {
+    /// Only tokens of this user.
+    user_id: Option<String>,
+    /// Tokens of a page, from 1 to 500; 50 when nothing is said.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// The tokens there are
+///
+/// Also those that have expired or were revoked; of none the token itself.
+#[utoipa::path(
+    get, path = "/v1/tokens", tag = "tokens", operation_id = "list_tokens",
+    params(Parameters),
+    responses(
+        (status = 200, description = "A page of tokens.", body = Page<TokenDocument>),
+        (status = 400, description = "A parameter is not acceptable.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Query(Parameters { user_id, limit, cursor }): Query<Parameters>,
+) -> Result<Response, Problem> {
+    let limit = paging::limit(limit)?;
+    if user_id.as_ref().is_some_and(|user_id| user_id.chars().any(char::is_control)) {
+        return Err(paging::invalid("user_id", "holds a control character"));
+    }
+    let after = cursor.unwrap_or_default();
+    if !after.is_empty() && !is_token_id(&after) {
+        return Err(paging::bad_cursor());
+    }
+    let read = app.engine().store().read(move |tx| {
+        Box::pin(async move {
+            let rows = tx.tokens(user_id.as_deref(), &after, limit + 1).await?;
+            let now = tx.now();
+            Ok::<Vec<_>, store::Error>(rows.into_iter().map(|row| TokenDocument::of(row, now)).collect())
+        })
+    });
+    reply::document(&Page::of(read.await?, limit, |last| last.token_id.clone()))
+}

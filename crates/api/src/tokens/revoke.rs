@@ -1,0 +1,39 @@
+//! `DELETE /v1/tokens/{token_id}`: take a token back.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use store::Lane;
+
+use crate::app::App;
+use crate::credentials::is_token_id;
+use crate::path::Word;
+use crate::problem::{Code, Problem};
+
+/// Revoke a token
+///
+/// In force with the next request. Again is no fault; the token stays in the list with the time of its revocation.
+#[utoipa::path(
+    delete, path = "/v1/tokens/{token_id}", tag = "tokens", operation_id = "revoke_token",
+    params(("token_id" = String, Path, description = "The public part of the token, 16 hexadecimal digits.")),
+    responses(
+        (status = 204, description = "Revoked."),
+        (status = 404, description = "There is no such token.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn revoke(State(app): State<App>, Word(token_id): Word) -> Result<StatusCode, Problem> {
+    let unknown =
+        || Problem::new(Code::NotFound, "There is no such token; GET /v1/tokens lists those there are.");
+    if !is_token_id(&token_id) {
+        return Err(unknown());
+    }
+    let id = token_id.clone();
+    let unit = app.engine().store().unit(Lane::Caller, move |tx| {
+        let id = id.clone();
+        Box::pin(async move { tx.revoke_token(&id).await })
+    });
+    if !unit.await? {
+        return Err(unknown());
+    }
+    tracing::info!(token.id = token_id, "a token was revoked");
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,21 @@
+//! Tests of the API through its router and its accept loop.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod api;
+#[path = "../../../store/tests/support/databases.rs"]
+#[expect(dead_code, reason = "these tests need PostgreSQL alone")]
+mod databases;
+mod json;
+mod problems;
+mod query;
+mod serving;
+
+use std::time::Duration;
+
+/// No test waits longer for anything that must come.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);

@@ -1,0 +1,372 @@
+//! The command line: one file per subcommand, filed by what it touches, and this one for what they share.
+//!
+//! - `api`: commands that ask a server over HTTP.
+//! - `database`: operators' commands over the database and Kafka.
+//! - `process`: commands that run the service, or only this program.
+//!
+//! To add a subcommand: a file with its `Args` and `run`, a variant of [`Command`], an arm in `run`.
+
+mod api;
+mod database;
+mod output;
+mod process;
+mod settings;
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use secrecy::SecretString;
+use tokio::runtime::Builder;
+
+use client::{Client, Failure};
+use output::{Color, Format, Output};
+use service::config::layers::read_secret;
+
+/// How a command ends, for scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Failed.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// What was asked about does not exist.
+    NotFound = 3,
+    /// Some items failed, the others are done.
+    SomeFailed = 4,
+    /// The time given to it ran out.
+    TimedOut = 5,
+    /// No server answers there.
+    Unreachable = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Sees essays through spell checking, language measures, feedback and assessment.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bos",
+    version,
+    after_help = "Examples:\n  bos demo                                      a class of essays from start to end\n  \
+        bos serve                                     the service on http://127.0.0.1:5000\n  \
+        bos batch submit essays/ --course ENG5 --wait\n\
+        Every flag has a twin variable: --server is BATCH_ORCHESTRATOR_SERVICE_SERVER, --token BOS_TOKEN.\n\
+        Exit: 0 ok · 1 failed · 2 usage, settings · 3 not found · 4 some failed · 5 timed out · 6 no server",
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Server that client commands talk to
+    #[arg(long, global = true, value_name = "URL")]
+    #[arg(help = "Server that client commands talk to [default: http://127.0.0.1:5000]")]
+    #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_SERVER", hide_env = true)]
+    pub(crate) server: Option<String>,
+    /// Token for the server
+    #[arg(long, global = true, value_name = "TOKEN")]
+    #[arg(help = "Token for the server; better in BOS_TOKEN, which others do not see")]
+    #[arg(env = "BOS_TOKEN", hide_env = true)]
+    pub(crate) token: Option<SecretString>,
+    /// File that holds the token
+    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(env = "BOS_TOKEN_FILE", hide_env = true)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Shape of the output: table, json or jsonl
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(value_name = "FORMAT", hide_possible_values = true)]
+    #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_OUTPUT", hide_env = true)]
+    pub(crate) output: Format,
+    /// When to colour: auto, always or never
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    #[arg(value_name = "WHEN", hide_possible_values = true)]
+    #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_COLOR", hide_env = true)]
+    pub(crate) color: Color,
+    /// Say nothing but the result
+    #[arg(short, long, global = true)]
+    #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_QUIET", hide_env = true)]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_VERBOSE", hide_env = true)]
+    pub(crate) verbose: bool,
+}
+
+/// Where a server listens that nobody configured.
+const USUAL_SERVER: &str = "http://127.0.0.1:5000";
+
+impl Global {
+    /// A client of the server that is named, or of the usual one.
+    fn client(&self) -> anyhow::Result<Client> {
+        self.client_of(self.server.as_deref().unwrap_or(USUAL_SERVER))
+    }
+
+    /// A client of this server, with the token that was given.
+    fn client_of(&self, server: &str) -> anyhow::Result<Client> {
+        let fault = |subject: &str, problem: &str, next_step: &str| {
+            service::config::Error(vec![service::config::Fault::new(subject, problem, next_step)])
+        };
+        let token = match (&self.token, &self.token_file) {
+            (Some(_), Some(_)) => {
+                let problem = "and --token-file (or BOS_TOKEN_FILE) both give a token";
+                return Err(fault("--token (or BOS_TOKEN)", problem, "keep one of the two").into());
+            }
+            (Some(token), None) => Some(token.clone()),
+            (None, Some(file)) => Some(read_secret(file).map(SecretString::from).map_err(|problem| {
+                fault("--token-file", &problem, "name a readable file that only its owner may read")
+            })?),
+            (None, None) => None,
+        };
+        let output = Output::new(self);
+        let client =
+            Client::new(server)?.on_retry(move |why| output.note(&format!("bos: {why}; trying again")));
+        match token {
+            None => Ok(client),
+            Some(token) => Ok(client.with_token(&token).ok_or_else(|| {
+                fault("the token", "is not one", "give what `bos token create` printed, and nothing else")
+            })?),
+        }
+    }
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the service
+    Serve(process::serve::ServeCommand),
+    /// Show the service at work on a class of essays
+    Demo(process::demo::DemoCommand),
+    /// Hand in batches and look at them
+    Batch(api::batch::BatchCommand),
+    /// Send single essays to the spell checker and look at them
+    Essay(api::essay::EssayCommand),
+    /// Run the service's neighbours over Kafka, for trying and testing
+    #[cfg(feature = "kafka")]
+    Companions(process::companions::CompanionsCommand),
+    /// Look after the topics of Kafka
+    #[cfg(feature = "kafka")]
+    Topics(database::topics::TopicsCommand),
+    /// Hold the topics and the database against each other
+    #[cfg(feature = "kafka")]
+    Audit(database::audit::AuditCommand),
+    /// Bring the tables of PostgreSQL up to date
+    Migrate(database::migrate::MigrateCommand),
+    /// Move an embedded installation onto PostgreSQL and Kafka
+    Promote(database::promote::PromoteCommand),
+    /// Look at everything the service needs, and say how to mend it
+    Doctor(database::doctor::DoctorCommand),
+    /// Look after messages on their way to the bus
+    Outbox(database::outbox::OutboxCommand),
+    /// Look after messages that could not be used
+    DeadLetter(database::dead_letter::DeadLetterCommand),
+    /// Make tokens of callers, list them and take them back
+    Token(database::token::TokenCommand),
+    /// Show or check the configuration
+    Config(process::config::ConfigCommand),
+    /// Print the API's description (OpenAPI 3.1)
+    Openapi(process::openapi::OpenapiCommand),
+    /// Print completions for a shell
+    Completions(process::completions::CompletionsCommand),
+}
+
+/// Runs the command line of this process.
+pub(crate) fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let output = Output::new(&cli.global);
+    match run(cli, &output) {
+        Ok(exit) => exit.into(),
+        // Whoever read our output has seen enough.
+        Err(error) if is_broken_pipe(&error) => Exit::Ok.into(),
+        Err(error) => {
+            Output::error(&error);
+            exit_of(&error).into()
+        }
+    }
+}
+
+fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Serve(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
+        Command::Demo(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
+        Command::Openapi(command) => command.run(),
+        Command::Batch(command) => {
+            let client = global.client()?;
+            on(&mut Builder::new_current_thread(), command.run(&client, output))
+        }
+        Command::Essay(command) => {
+            let client = global.client()?;
+            on(&mut Builder::new_current_thread(), command.run(&client, output))
+        }
+        #[cfg(feature = "kafka")]
+        Command::Companions(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
+        #[cfg(feature = "kafka")]
+        Command::Topics(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        #[cfg(feature = "kafka")]
+        Command::Audit(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
+        Command::Migrate(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::Promote(command) => on(&mut Builder::new_multi_thread(), command.run(output)),
+        Command::Doctor(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::Outbox(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::DeadLetter(command) => on(&mut Builder::new_current_thread(), command.run(output)),
+        Command::Token(command) => on(&mut Builder::new_multi_thread(), command.run(&global, output)),
+        Command::Config(command) => command.run(output),
+        Command::Completions(command) => command.run(),
+    }
+}
+
+/// How long threads that are left behind hold up the end of the process, which ends them.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
+
+fn on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = runtime.enable_all().build().context("the system gives no threads")?;
+    let ended = runtime.block_on(work);
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    ended
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// How a command that failed ends.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    let is_usage = error.is::<service::config::Error>()
+        || error.is::<api::files::Error>()
+        || error.downcast_ref().is_some_and(service::promote::Error::is_refusal)
+        || matches!(error.downcast_ref(), Some(store::Error::Unfit { .. }))
+        || error.downcast_ref().is_some_and(service::Error::is_of_the_configuration);
+    match error.downcast_ref::<Failure>() {
+        Some(failure) => exit_of_request(failure),
+        None if is_usage => Exit::Usage,
+        None => Exit::Failed,
+    }
+}
+
+/// How a command ends whose request came to nothing.
+const fn exit_of_request(failure: &Failure) -> Exit {
+    match failure {
+        Failure::Address(_) => Exit::Usage,
+        Failure::Unreachable { .. } => Exit::Unreachable,
+        Failure::Problem(problem) if problem.status == 404 => Exit::NotFound,
+        Failure::Problem(_)
+        | Failure::Stranger { .. }
+        | Failure::OtherVersion(_)
+        | Failure::NoRandomness
+        | Failure::Unwritable => Exit::Failed,
+    }
+}
+
+/// Reads a duration with its unit, such as `30s` or `5m`.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_| "a duration with its unit is expected, such as 30s or 5m")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    #[cfg(not(feature = "crash-points"))]
+    use clap::Parser as _;
+
+    use super::Cli;
+    use service::config::layers::{FLAG_TWINS, PREFIX};
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[cfg(not(feature = "crash-points"))]
+    #[test]
+    fn an_ordinary_build_has_no_switch_for_crashes() {
+        let error = Cli::try_parse_from(["bos", "serve", "--crash-at", "accepted:1"]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::UnknownArgument);
+    }
+
+    #[test]
+    fn the_help_of_every_command_fits_a_screen_and_shows_an_example() {
+        let mut whole = Cli::command();
+        whole.build();
+        let mut commands = vec![whole];
+        while let Some(mut command) = commands.pop() {
+            let help = command.render_help().to_string();
+            assert!(help.lines().count() <= 40, "{help}");
+            assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+            assert!(help.contains("Example"), "{help}");
+            commands
+                .extend(command.get_subcommands().filter(|command| command.get_name() != "help").cloned());
+        }
+    }
+
+    /// The commands of the program in a page's blocks of shell, without comments and variables set before.
+    fn commands(page: &str) -> Vec<Vec<&str>> {
+        let blocks = page.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
+        let lines = blocks.flat_map(str::lines).map(|line| line.split(" #").next().unwrap_or_default());
+        let commands = lines.flat_map(|line| line.split("&&"));
+        let words = commands.map(|command| {
+            let words = command.split_whitespace().map(|word| word.trim_matches('\''));
+            words.skip_while(|word| word.contains('=')).collect::<Vec<_>>()
+        });
+        words.filter(|words| words.first() == Some(&"bos")).collect()
+    }
+
+    #[cfg(feature = "kafka")]
+    #[test]
+    fn every_command_on_our_pages_is_understood() {
+        for page in [include_str!("../../../README.md"), include_str!("../../../docs/operations.md")] {
+            let commands = commands(page);
+            assert!(commands.len() > 5);
+            for command in commands {
+                let understood = Cli::command().try_get_matches_from(&command);
+                assert!(understood.is_ok(), "{command:?}: {}", understood.unwrap_err());
+            }
+        }
+    }
+
+    #[test]
+    fn every_global_flag_and_every_setting_s_flag_has_a_twin_that_the_configuration_lets_pass() {
+        let mut whole = Cli::command();
+        whole.build();
+        let serve = whole.find_subcommand("serve").cloned();
+        for command in [Some(whole), serve].into_iter().flatten() {
+            for flag in command.get_arguments().filter(|flag| flag.get_long().is_some()) {
+                if matches!(flag.get_id().as_str(), "help" | "version" | "origin" | "set") {
+                    continue;
+                }
+                let twin = flag.get_env().and_then(|name| name.to_str()).map(|name| name.replace(PREFIX, ""));
+                if twin.as_deref().is_some_and(|twin| matches!(twin, "BOS_TOKEN" | "BOS_TOKEN_FILE")) {
+                    // No setting begins so; the configuration does not look at them.
+                    continue;
+                }
+                let twin = twin.unwrap_or_else(|| flag.get_id().as_str().to_uppercase());
+                let of_setting = service::config::KEYS.iter().any(|key| key.name.to_uppercase() == twin);
+                assert!(FLAG_TWINS.contains(&twin.as_str()) || of_setting, "{twin}");
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! `bos batch submit`.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use domain::Phase;
+use serde_json::Value;
+
+use crate::commands::Exit;
+use crate::commands::api::files;
+use crate::commands::api::follow::{Followed, exit_of, follow, out_of_time};
+use crate::commands::api::progress::Bars;
+use crate::commands::api::rows::{self, plural};
+use crate::commands::api::submission::Submission;
+use crate::commands::duration;
+use crate::commands::output::Output;
+use client::clean;
+use client::documents::Accepted;
+use client::{Client, read};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    bos batch submit essays/ --course ENG5 --label class=9B --wait\n  \
+    bos batch submit a.txt b.md --language sv --phases spellcheck")]
+pub(super) struct Submit {
+    /// Essays: text files, folders of .txt and .md files, or - for one on standard input
+    #[arg(required = true, value_name = "FILE|DIR|-")]
+    paths: Vec<PathBuf>,
+    /// Phases to run, with commas; none to start them later
+    #[arg(long, value_name = "PHASES", default_value = "spellcheck,nlp", value_parser = phases)]
+    phases: Phases,
+    /// Name of the batch
+    #[arg(long)]
+    name: Option<String>,
+    /// Course code, such as ENG5 or SV1; it has the language
+    #[arg(long, value_name = "CODE", conflicts_with = "language")]
+    course: Option<String>,
+    /// Language, en or sv
+    #[arg(long, value_name = "LANGUAGE")]
+    language: Option<String>,
+    /// Label to find the batch by; can be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    label: Vec<(String, String)>,
+    /// What to do when an essay is not acceptable
+    #[arg(long, value_enum, default_value_t = OnInvalid::Reject)]
+    on_invalid: OnInvalid,
+    /// Wait for the end and show the results
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait at most, such as 5m
+    #[arg(long, value_name = "DURATION", requires = "wait", value_parser = duration)]
+    timeout: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnInvalid {
+    /// Hand in nothing at all
+    Reject,
+    /// Leave it out
+    Skip,
+}
+
+/// A list of phases as one value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Phases(Vec<Phase>);
+
+fn phases(text: &str) -> Result<Phases, String> {
+    if matches!(text, "" | "none") {
+        return Ok(Phases(Vec::new()));
+    }
+    let known = || Phase::ALL.iter().map(|phase| phase.as_str()).collect::<Vec<_>>().join(", ");
+    let phases =
+        text.split(',').map(|word| word.trim().parse().map_err(|_| format!("phases are {}", known())));
+    phases.collect::<Result<_, _>>().map(Phases)
+}
+
+fn label(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("KEY=VALUE is expected"),
+    }
+}
+
+impl Submit {
+    pub(super) async fn run(self, client: &Client, output: &Output) -> anyhow::Result<Exit> {
+        let began = Instant::now();
+        let submission = Submission {
+            name: self.name,
+            course_code: self.course,
+            language: self.language,
+            labels: self.label,
+            phases: self.phases.0,
+            on_invalid: match self.on_invalid {
+                OnInvalid::Reject => "reject_batch",
+                OnInvalid::Skip => "skip",
+            },
+            essays: files::read(&self.paths)?,
+        };
+        let answer = submission.send(client).await?;
+        let accepted: Accepted = read(answer.clone())?;
+        if !self.wait {
+            return announce(&accepted, &answer, output);
+        }
+        output.note(&taken(&accepted));
+        let mut bars = Bars::new(output, accepted.rejected);
+        let status = match follow(client, accepted.batch_id, &mut bars, self.timeout).await? {
+            Followed::AtRest(status) => status,
+            Followed::OutOfTime => return Ok(out_of_time(accepted.batch_id, output)),
+        };
+        let rows = rows::of_batch(client, accepted.batch_id, None).await?;
+        let rows = rows::with_rejected(rows, &accepted.rejections);
+        rows::print(&rows, output)?;
+        let summary = rows::summary(&rows, Some(began.elapsed()));
+        // That it has ended well or not is in the figures already; anything else needs its sentence.
+        if status.has_completed() {
+            output.say(&format!("{summary}      Next: bos batch results {}", accepted.batch_id))?;
+        } else {
+            output.say(&format!("{summary}      {}", clean(&status.sentence)))?;
+        }
+        Ok(exit_of(&status, accepted.rejected))
+    }
+}
+
+fn taken(accepted: &Accepted) -> String {
+    let mut text = format!(
+        "Batch {}: {} essay{} accepted",
+        accepted.batch_id,
+        accepted.accepted,
+        plural(accepted.accepted)
+    );
+    if accepted.rejected > 0 {
+        text = format!("{text}, {} left out", accepted.rejected);
+    }
+    for rejection in &accepted.rejections {
+        text = format!("{text}\n  {rejection}");
+    }
+    text
+}
+
+/// Says what was accepted, and how to go on.
+fn announce(accepted: &Accepted, answer: &Value, output: &Output) -> anyhow::Result<Exit> {
+    output.one(answer, |_| format!("{}\nNext: bos batch watch {}", taken(accepted), accepted.batch_id))?;
+    Ok(if accepted.rejected > 0 { Exit::SomeFailed } else { Exit::Ok })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Phase;
+
+    use super::{Phases, phases};
+
+    #[test]
+    fn phases_are_a_list_of_known_words() {
+        assert_eq!(phases("spellcheck, nlp"), Ok(Phases(vec![Phase::Spellcheck, Phase::Nlp])));
+        assert_eq!(phases("none"), Ok(Phases(vec![])));
+        assert!(phases("spelcheck").unwrap_err().contains("cj_assessment"));
+    }
+}

@@ -1,0 +1,122 @@
+//! Which words a spellcheck changed: told by comparing two texts, since no event and no table holds a pupil's words.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use similar::{ChangeTag, TextDiff};
+
+/// How long one comparison may take; after that it is coarser.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Words that were replaced by others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Correction {
+    /// As the pupil wrote them.
+    pub(crate) from: String,
+    /// As they were corrected.
+    pub(crate) to: String,
+}
+
+/// What was changed, in the order of the text.
+pub(crate) fn between(original: &str, corrected: &str) -> Vec<Correction> {
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_words(original, corrected);
+    let mut corrections = Vec::new();
+    let (mut from, mut to) = (Vec::new(), Vec::new());
+    for change in diff.iter_all_changes() {
+        let word = change.value();
+        let is_space = word.trim().is_empty();
+        match change.tag() {
+            ChangeTag::Delete if !is_space => from.push(word),
+            ChangeTag::Insert if !is_space => to.push(word),
+            // Space between two changed words does not tell where one correction ends.
+            ChangeTag::Delete | ChangeTag::Insert => {}
+            ChangeTag::Equal if is_space => {}
+            ChangeTag::Equal => pair(&mut corrections, std::mem::take(&mut from), &std::mem::take(&mut to)),
+        }
+    }
+    pair(&mut corrections, from, &to);
+    corrections
+}
+
+/// Pairs changed words that stand side by side: one word for one, and two for one (`alot→a lot`) where those look more
+/// like it.
+fn pair(corrections: &mut Vec<Correction>, from: Vec<&str>, mut to: &[&str]) {
+    let mut rest = from.len();
+    for word in from {
+        let surplus = to.len().saturating_sub(rest);
+        rest -= 1;
+        let looks = |many: usize| {
+            let joined: String = to.iter().take(many).copied().collect();
+            strsim::normalized_levenshtein(word, &joined)
+        };
+        let takes = if rest == 0 {
+            to.len()
+        } else if surplus > 0 && looks(2) > looks(1) {
+            2
+        } else {
+            to.len().min(1)
+        };
+        let (own, others) = to.split_at(takes);
+        to = others;
+        corrections.push(Correction { from: bare(word), to: bare(&own.join(" ")) });
+    }
+}
+
+/// A word without the punctuation around it.
+fn bare(word: &str) -> String {
+    word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
+}
+
+/// The first of them for a column of so many characters: `recieve→receive, teh→the, …`. One is shown in any case, and none
+/// twice.
+pub(crate) fn shown(corrections: &[Correction], width: usize) -> String {
+    let mut different: Vec<&Correction> = Vec::new();
+    for correction in corrections {
+        if !different.contains(&correction) {
+            different.push(correction);
+        }
+    }
+    let mut text = String::new();
+    for (number, correction) in different.iter().enumerate() {
+        let next = format!("{}→{}", correction.from, correction.to);
+        let rest = if number + 1 < different.len() { ", …" } else { "" };
+        let needed = text.chars().count() + 2 + next.chars().count() + rest.chars().count();
+        if number > 0 && needed > width {
+            return text + ", …";
+        }
+        if number > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(&next);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{between, shown};
+
+    #[test]
+    fn corrected_words_are_found_in_the_order_of_the_text() {
+        let corrections = between(
+            "I recieve alot of\r\nmail,  and teh wich dont.",
+            "I receive a lot of\r\nmail,  and the witch don't.",
+        );
+        let expected = "recieve→receive, alot→a lot, teh→the, wich→witch, dont→don't";
+        assert_eq!(shown(&corrections, expected.chars().count()), expected);
+        assert_eq!(shown(&corrections, 30), "recieve→receive, alot→a lot, …");
+        assert_eq!(shown(&corrections, 0), "recieve→receive, …");
+    }
+
+    #[test]
+    fn a_correction_made_again_and_again_is_shown_once() {
+        let corrections = between("i see that i am, dont i", "I see that I am, don't I");
+        assert_eq!(corrections.len(), 4);
+        assert_eq!(shown(&corrections, 80), "i→I, dont→don't");
+    }
+
+    #[test]
+    fn the_same_text_has_no_corrections() {
+        assert!(between("Å, så fint.\n", "Å, så fint.\n").is_empty());
+    }
+}

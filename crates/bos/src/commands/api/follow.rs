@@ -1,0 +1,71 @@
+//! Following a batch until nothing more happens by itself.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::commands::Exit;
+use crate::commands::api::progress::Bars;
+use crate::commands::output::Output;
+use client::documents::Status;
+use client::{Client, Failure, read};
+
+/// How long the server is asked to hold an answer back until something changes.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// How following ended.
+#[derive(Debug)]
+pub(crate) enum Followed {
+    /// Nothing more happens by itself.
+    AtRest(Status),
+    /// The time given was over first.
+    OutOfTime,
+}
+
+/// Shows the batch's progress until it is at rest, at most for `timeout`.
+pub(crate) async fn follow(
+    client: &Client,
+    batch: Uuid,
+    bars: &mut Bars,
+    timeout: Option<Duration>,
+) -> Result<Followed, Failure> {
+    let followed = match timeout {
+        None => to_rest(client, batch, bars).await.map(Followed::AtRest),
+        Some(timeout) => match tokio::time::timeout(timeout, to_rest(client, batch, bars)).await {
+            Ok(status) => status.map(Followed::AtRest),
+            Err(_) => Ok(Followed::OutOfTime),
+        },
+    };
+    bars.leave();
+    followed
+}
+
+async fn to_rest(client: &Client, batch: Uuid, bars: &mut Bars) -> Result<Status, Failure> {
+    let path = format!("v1/batch/{batch}/status");
+    let mut etag: Option<String> = None;
+    loop {
+        let Some((now, document)) = client.get_changed(&path, etag.as_deref(), WAIT).await? else { continue };
+        let status: Status = read(document)?;
+        bars.show(&status);
+        if status.is_at_rest() {
+            return Ok(status);
+        }
+        etag = now;
+    }
+}
+
+/// Says that the time was over, and how to go on.
+pub(crate) fn out_of_time(batch: Uuid, output: &Output) -> Exit {
+    output.note(&format!("The time is over; the batch goes on. Next: bos batch watch {batch}"));
+    Exit::TimedOut
+}
+
+/// How a command that waited for a batch ends, of whose essays so many were refused when it was handed in.
+pub(crate) fn exit_of(status: &Status, rejected: usize) -> Exit {
+    match status.status.as_str() {
+        "failed" | "cancelled" => Exit::Failed,
+        "completed_with_failures" => Exit::SomeFailed,
+        _ if rejected > 0 => Exit::SomeFailed,
+        _ => Exit::Ok,
+    }
+}

@@ -1,0 +1,244 @@
+//! What became of each essay, as a table: words, corrections, readability, state.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::commands::api::corrections::{Correction, between, shown};
+use crate::commands::output::Output;
+use client::documents::Essay;
+use client::{Client, Failure, Fault, read};
+
+/// Texts fetched at the same time.
+const FETCHES: usize = 16;
+/// Characters for the corrections of an essay, so that a row is a line on a terminal of 80 columns.
+const CORRECTIONS_WIDTH: usize = 32;
+/// Failed essays named in the last line.
+const FAILED_NAMED: usize = 3;
+
+/// One essay as it was handed in, with what became of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    /// The name that people know it by.
+    essay: String,
+    /// None for an essay that was left out of the batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    essay_id: Option<Uuid>,
+    words: Option<u64>,
+    /// How many words were corrected.
+    corrections: Option<u64>,
+    /// Which, where both texts can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrected: Option<Vec<Correction>>,
+    lix: Option<f64>,
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<String>,
+}
+
+/// Reads the results of a batch; `outcome` names the only ones wanted.
+pub(crate) async fn of_batch(
+    client: &Client,
+    batch: Uuid,
+    outcome: Option<&str>,
+) -> Result<Vec<Row>, Failure> {
+    let query: Vec<(&str, &str)> = outcome.map(|outcome| ("outcome", outcome)).into_iter().collect();
+    let lines = client.get_bytes(&format!("v1/batch/{batch}/results"), &query).await?;
+    let mut essays = Vec::new();
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let line = serde_json::from_slice(line).map_err(|error| Failure::OtherVersion(error.to_string()))?;
+        essays.push(read::<Essay>(line)?);
+    }
+    Ok(of_essays(client, essays).await)
+}
+
+/// The rows of these essays, with the corrections of those whose texts the server has.
+pub(crate) async fn of_essays(client: &Client, essays: Vec<Essay>) -> Vec<Row> {
+    // Where another service keeps the texts, one answer says so for all.
+    let keeps_texts = &AtomicBool::new(true);
+    futures::stream::iter(essays)
+        .map(|essay| async move {
+            let corrected = if keeps_texts.load(Ordering::Relaxed) {
+                corrections(client, &essay, keeps_texts).await
+            } else {
+                None
+            };
+            Row::new(&essay, corrected)
+        })
+        .buffered(FETCHES)
+        .collect()
+        .await
+}
+
+/// None where there are no two texts, or the server does not have them: another service may keep them.
+async fn corrections(client: &Client, essay: &Essay, keeps_texts: &AtomicBool) -> Option<Vec<Correction>> {
+    let (original, corrected) = essay.texts()?;
+    if essay.figure(|figures| figures.corrections) == Some(0) {
+        return Some(Vec::new());
+    }
+    let texts = futures::try_join!(text(client, original), text(client, corrected));
+    let Ok((original, corrected)) = texts else {
+        keeps_texts.store(false, Ordering::Relaxed);
+        return None;
+    };
+    Some(between(&original, &corrected))
+}
+
+async fn text(client: &Client, id: &str) -> Result<String, Failure> {
+    let bytes = client.get_bytes(&format!("v1/content/{id}"), &[]).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+impl Row {
+    fn new(essay: &Essay, corrected: Option<Vec<Correction>>) -> Self {
+        let counted = corrected.as_ref().and_then(|corrected| u64::try_from(corrected.len()).ok());
+        Self {
+            essay: essay.name(),
+            essay_id: Some(essay.essay_id),
+            words: essay.figure(|figures| figures.words),
+            corrections: essay.figure(|figures| figures.corrections).or(counted),
+            corrected,
+            lix: essay.figure(|figures| figures.lix),
+            state: essay.state.clone(),
+            error_code: essay.error_code.clone(),
+        }
+    }
+
+    fn rejected(fault: &Fault) -> Self {
+        let place = || fault.index.map_or_else(|| "essay".to_owned(), |index| format!("essay {}", index + 1));
+        Self {
+            essay: fault.client_ref.clone().unwrap_or_else(place),
+            essay_id: None,
+            words: None,
+            corrections: None,
+            corrected: None,
+            lix: None,
+            state: "failed".to_owned(),
+            error_code: Some(fault.code.clone()),
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.state == "failed"
+    }
+
+    /// Why it failed, in words.
+    fn why(&self) -> Option<String> {
+        self.error_code.as_ref().map(|code| code.replace('_', " "))
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+        let state = match (self.state.as_str(), self.why()) {
+            ("succeeded", _) => "done".to_owned(),
+            (state, Some(why)) => format!("{}: {why}", state.replace('_', " ")),
+            (state, None) => state.replace('_', " "),
+        };
+        vec![
+            self.essay.clone(),
+            number(self.words),
+            number(self.corrections),
+            self.corrected
+                .as_deref()
+                .map(|corrected| shown(corrected, CORRECTIONS_WIDTH))
+                .unwrap_or_default(),
+            self.lix.map(|lix| format!("{lix:.0}")).unwrap_or_default(),
+            state,
+        ]
+    }
+}
+
+/// Puts the essays that were left out of a batch where they stood among the others.
+pub(crate) fn with_rejected(rows: Vec<Row>, rejections: &[Fault]) -> Vec<Row> {
+    let mut rows = rows.into_iter();
+    let mut all = Vec::new();
+    let mut rejections: Vec<(usize, &Fault)> =
+        rejections.iter().map(|fault| (fault.index.unwrap_or(usize::MAX), fault)).collect();
+    rejections.sort_by_key(|(index, _)| *index);
+    // An essay with two faults is one essay.
+    rejections.dedup_by_key(|(index, _)| *index);
+    for (index, fault) in rejections {
+        all.extend(rows.by_ref().take(index.saturating_sub(all.len())));
+        all.push(Row::rejected(fault));
+    }
+    all.extend(rows);
+    all
+}
+
+/// Prints the rows.
+pub(crate) fn print(rows: &[Row], output: &Output) -> anyhow::Result<()> {
+    // The number of corrections and the first of them stand side by side under one word.
+    output.rows(&["essay", "words", "corrections", "", "LIX", "state"], rows, Row::cells)
+}
+
+/// The last line: how many there are, how many are done, which failed and why.
+pub(crate) fn summary(rows: &[Row], took: Option<Duration>) -> String {
+    let count = |state: &str| rows.iter().filter(|row| row.state == state).count();
+    let failed: Vec<&Row> = rows.iter().filter(|row| row.has_failed()).collect();
+    let mut text = format!("{} essay{}, {} done", rows.len(), plural(rows.len()), count("succeeded"));
+    if !failed.is_empty() {
+        let named = failed.iter().take(FAILED_NAMED).map(|row| match row.why() {
+            Some(why) => format!("{}: {why}", row.essay),
+            None => row.essay.clone(),
+        });
+        let mut named: Vec<String> = named.collect();
+        if failed.len() > FAILED_NAMED {
+            named.push("…".to_owned());
+        }
+        text = format!("{text}, {} failed ({})", failed.len(), named.join("; "));
+    }
+    match took {
+        Some(took) => format!("{text} in {:.1} s", took.as_secs_f64()),
+        None => text,
+    }
+}
+
+/// The ending of a noun by its number.
+pub(crate) const fn plural(number: usize) -> &'static str {
+    if number == 1 { "" } else { "s" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Row, summary, with_rejected};
+    use client::Fault;
+    use client::documents::Essay;
+
+    fn essay(name: &str) -> Row {
+        let essay: Essay = serde_json::from_value(serde_json::json!({
+            "essay_id": "01970000-0000-7000-8000-000000000000", "client_ref": name, "state": "succeeded",
+            "phases": [
+                {"phase": "spellcheck", "attempt": 1, "state": "succeeded", "figures": {"words": 312, "corrections": 4}},
+                {"phase": "nlp", "attempt": 1, "state": "succeeded", "figures": {"words": 313, "lix": 38.2}},
+            ],
+        }))
+        .unwrap();
+        Row::new(&essay, None)
+    }
+
+    fn fault(index: usize, name: &str) -> Fault {
+        serde_json::from_value(serde_json::json!({"index": index, "client_ref": name, "code": "blank_text"}))
+            .unwrap()
+    }
+
+    #[test]
+    fn refused_essays_stand_where_they_were_handed_in() {
+        let faults = [fault(3, "d"), fault(1, "b"), fault(1, "b")];
+        let rows = with_rejected(vec![essay("a"), essay("c"), essay("e")], &faults);
+        let names: Vec<_> = rows.iter().map(|row| row.essay.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c", "d", "e"]);
+        assert_eq!(
+            summary(&rows, Some(std::time::Duration::from_millis(3140))),
+            "5 essays, 3 done, 2 failed (b: blank text; d: blank text) in 3.1 s"
+        );
+    }
+
+    #[test]
+    fn an_essay_without_its_texts_still_shows_its_figures() {
+        assert_eq!(essay("a").cells(), ["a", "313", "4", "", "38", "done"]);
+    }
+}

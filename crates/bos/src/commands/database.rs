@@ -1,0 +1,13 @@
+//! Operators' commands over the database and Kafka.
+
+#[cfg(feature = "kafka")]
+pub(crate) mod audit;
+pub(crate) mod dead_letter;
+pub(crate) mod doctor;
+mod installation;
+pub(crate) mod migrate;
+pub(crate) mod outbox;
+pub(crate) mod promote;
+pub(crate) mod token;
+#[cfg(feature = "kafka")]
+pub(crate) mod topics;

@@ -1,0 +1,103 @@
+//! `bos audit`: holds the topics and the database against each other.
+
+use std::time::Duration;
+
+use clap::Args;
+use engine::ports::{Clock as _, SystemClock};
+use serde::Serialize;
+
+use crate::commands::Exit;
+use crate::commands::output::Output;
+use crate::commands::settings::SettingsArgs;
+use audit::{Finding, compare::compare};
+use service::backends;
+use service::config::{Error, Fault};
+use service::settings::kafka_settings;
+
+/// What is sent at the edge of the time looked back to is left out.
+const EDGE: Duration = Duration::from_hours(1);
+
+/// Hold the topics and the database against each other, and report every promise that was broken.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    DATABASE_URL=… KAFKA_BOOTSTRAP_SERVERS=… bos audit\n  bos audit --since 2h -o json\n\n\
+    Reads while the service works, and changes nothing. Exit: 0 no violation · 1 violations.\n\
+    docs/reliability.md says what each invariant means.")]
+pub(crate) struct AuditCommand {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// How far to look back
+    #[arg(long, value_name = "TIME", value_parser = crate::commands::duration)]
+    #[arg(help = "How far to look back, such as 2h [default: as long as sent events are kept]")]
+    since: Option<Duration>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    invariant: &'static str,
+    says: &'static str,
+    checked: String,
+    violations: usize,
+    /// The first ones, with ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    first: Vec<String>,
+}
+
+impl From<Finding> for Row {
+    fn from(finding: Finding) -> Self {
+        Self {
+            invariant: finding.id,
+            says: finding.title,
+            checked: format!("{} {}", finding.checked, finding.unit),
+            violations: finding.violated,
+            first: finding.violations,
+        }
+    }
+}
+
+impl AuditCommand {
+    pub(crate) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
+        let config = self.settings.load_for_upkeep()?.config;
+        let Some(kafka) = kafka_settings(&config) else {
+            let next_step =
+                "set KAFKA_BOOTSTRAP_SERVERS; on the embedded log each event and its row are one commit";
+            let fault =
+                Fault::new("kafka_bootstrap_servers", "is unset, and there is nothing to compare", next_step);
+            return Err(Error(vec![fault]).into());
+        };
+        let kept = config.sent_event_retention.saturating_sub(EDGE);
+        let (now, back) = (SystemClock::default().now(), self.since.unwrap_or(kept).min(kept));
+        let store = backends::postgres(&config).await?;
+        let compared = compare(&store, kafka, Some(now - back), now).await;
+        store.close().await;
+        let (findings, figures) = compared?;
+        let rows: Vec<Row> = findings.into_iter().map(Row::from).collect();
+        let violations: usize = rows.iter().map(|row| row.violations).sum();
+        output.rows(&["invariant", "says", "checked", "violations"], &rows, |row| {
+            vec![
+                row.invariant.to_owned(),
+                row.says.to_owned(),
+                row.checked.clone(),
+                row.violations.to_string(),
+            ]
+        })?;
+        for row in rows.iter().filter(|row| row.violations > 0) {
+            let first = row.first.iter().map(|what| format!("  {what}"));
+            let more = row.violations - row.first.len();
+            let more = (more > 0).then(|| format!("  … and {more} more"));
+            output.say(&format!("{} violated:", row.invariant))?;
+            first.chain(more).try_for_each(|line| output.say(&line))?;
+            if row.invariant == "I6" {
+                output.say("  Events of another installation on the same topics look like this too.")?;
+            }
+        }
+        let verdict =
+            if violations == 0 { "no violation".to_owned() } else { format!("{violations} violations") };
+        output.say(&format!(
+            "{verdict} in {} events, {} batches ({} records read; {} events lie there more than once, which their \
+             readers drop; {} messages set aside)",
+            figures.events, figures.batches, figures.records, figures.duplicates, figures.set_aside
+        ))?;
+        Ok(if violations == 0 { Exit::Ok } else { Exit::Failed })
+    }
+}

@@ -1,0 +1,203 @@
+//! What commands print: results on standard output, everything else on standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use clap::ValueEnum;
+use client::clean;
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use serde::Serialize;
+
+use crate::commands::Global;
+
+/// The shape of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Columns for people
+    Table,
+    /// One JSON document
+    Json,
+    /// One JSON object per line
+    Jsonl,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Where and how a command prints.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    format: Format,
+    color: bool,
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Output {
+    /// As the global flags say.
+    pub(crate) fn new(global: &Global) -> Self {
+        let color = match global.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        };
+        Self { format: global.output, color, quiet: global.quiet, verbose: global.verbose }
+    }
+
+    /// The shape that was asked for.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether escape sequences may be printed.
+    pub(crate) fn has_color(&self) -> bool {
+        self.color
+    }
+
+    /// Whether only results are wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether more is wanted.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Says a sentence that belongs to a result: beside a table; on standard error where the result is JSON.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub(crate) fn say(&self, text: &str) -> anyhow::Result<()> {
+        match self.format {
+            Format::Table => writeln!(io::stdout().lock(), "{text}")?,
+            Format::Json | Format::Jsonl => self.note(text),
+        }
+        Ok(())
+    }
+
+    /// Prints a table for people.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub(crate) fn table<T>(
+        header: &[&str],
+        rows: &[T],
+        cells: impl Fn(&T) -> Vec<String>,
+    ) -> anyhow::Result<()> {
+        writeln!(io::stdout().lock(), "{}", table(header, rows.iter().map(cells)))?;
+        Ok(())
+    }
+
+    /// Prints rows: a table for people, the rows themselves as JSON.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub(crate) fn rows<T: Serialize>(
+        &self,
+        header: &[&str],
+        rows: &[T],
+        cells: impl Fn(&T) -> Vec<String>,
+    ) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        match self.format {
+            Format::Table if rows.is_empty() => {}
+            Format::Table => writeln!(out, "{}", table(header, rows.iter().map(cells)))?,
+            Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(rows)?)?,
+            Format::Jsonl => rows.iter().try_for_each(|row| line(&mut out, row))?,
+        }
+        Ok(())
+    }
+
+    /// Prints one thing: `text` for people, the thing itself as JSON.
+    ///
+    /// # Errors
+    /// When standard output is gone.
+    pub(crate) fn one<T: Serialize>(&self, thing: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        match self.format {
+            Format::Table => writeln!(out, "{}", text(thing))?,
+            Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(thing)?)?,
+            Format::Jsonl => line(&mut out, thing)?,
+        }
+        Ok(())
+    }
+
+    /// Says something by the way, on standard error; nothing with `--quiet`.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+
+    /// Says something more, on standard error, with `--verbose`.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose {
+            self.note(text);
+        }
+    }
+
+    /// Says why a command failed, cause by cause.
+    pub(crate) fn error(error: &anyhow::Error) {
+        let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+        let _ = writeln!(io::stderr().lock(), "bos: {}", causes.join(": "));
+    }
+}
+
+fn line(out: &mut impl io::Write, thing: &impl Serialize) -> anyhow::Result<()> {
+    writeln!(out, "{}", serde_json::to_string(thing)?)?;
+    Ok(())
+}
+
+/// Columns without borders, so that they can be cut and pasted; as wide as the terminal, if there is one. Columns of
+/// numbers stand to the right.
+fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header.to_vec());
+    if table.width() == Some(0) {
+        // A terminal that does not know its size says nothing: there is no column to fit anything into.
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    let rows: Vec<Vec<String>> = rows.map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
+    let is_number = |cell: &String| cell.bytes().all(|byte| byte.is_ascii_digit());
+    for row in &rows {
+        table.add_row(row.iter().enumerate().map(|(column, cell)| {
+            let numbers = rows.iter().filter_map(|row| row.get(column)).all(is_number);
+            Cell::new(cell).set_alignment(if numbers { CellAlignment::Right } else { CellAlignment::Left })
+        }));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn a_table_away_from_a_terminal_has_no_escape_sequences() {
+        let text = table(&["key", "value"], std::iter::once(vec!["port".to_owned(), "5000".to_owned()]));
+        assert!(text.contains("port") && text.contains("5000"));
+        assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn numbers_stand_to_the_right_and_nothing_is_obeyed() {
+        let rows = [["a", "7"], ["b\u{1b}[31m\nb", "1204"], ["c", ""]];
+        let text = table(&["name", "words"], rows.iter().map(|row| row.map(str::to_owned).to_vec()));
+        insta::assert_snapshot!(text);
+    }
+}

@@ -1,0 +1,149 @@
+//! `bos demo`: a class of essays through spellcheck and nlp, everything in this process.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::Args;
+use domain::Phase;
+use include_dir::{Dir, include_dir};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::commands::Exit;
+use crate::commands::api::follow::{Followed, exit_of, follow};
+use crate::commands::api::progress::Bars;
+use crate::commands::api::rows;
+use crate::commands::api::submission::{Essay, Submission};
+use crate::commands::output::Output;
+use crate::commands::process::serve::obey_signals;
+use client::documents::Accepted;
+use client::{Client, read};
+use service::config::words::{LogFormat, LogLevel};
+use service::config::{Config, Flag, Sources};
+use service::run::{self, Extras, Ready};
+
+/// The essays of class 9B.
+static CLASS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../demo/class-9b");
+
+/// Show the service at work on a class of essays.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  bos demo --keep      leaves the data for `bos serve --data-dir`")]
+pub(crate) struct DemoCommand {
+    /// Keep the data and say where it is
+    #[arg(long)]
+    keep: bool,
+}
+
+impl DemoCommand {
+    pub(crate) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
+        let level = if output.is_verbose() { LogLevel::Info } else { LogLevel::Error };
+        telemetry::init_log(level, LogFormat::Text).context("cannot log")?;
+        let folder = tempfile::Builder::new()
+            .prefix("bos-demo-")
+            .tempdir()
+            .context("cannot make a temporary folder; TMPDIR names where they are made")?;
+        let exit = in_this_process(folder.path(), output).await?;
+        if self.keep {
+            let kept = TempDir::keep(folder);
+            output.note(&format!("The data is kept. Next: bos serve --data-dir {}", kept.display()));
+        }
+        Ok(exit)
+    }
+}
+
+/// Runs the service on a free port of this machine for as long as the class needs it.
+async fn in_this_process(folder: &Path, output: &Output) -> anyhow::Result<Exit> {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        .await
+        .context("cannot listen on a port of this machine")?;
+    let shutdown = CancellationToken::new();
+    let (tell, told) = oneshot::channel();
+    let service = Box::pin(run::run(
+        settings(folder)?,
+        listener,
+        Extras::default(),
+        shutdown.clone(),
+        // Nobody is told any more when the class is no longer shown.
+        move |ready: Ready| {
+            // Whoever asked has gone, and with it the demo.
+            let _ = tell.send(ready.address);
+        },
+    ));
+    let show = async {
+        let shown = match told.await {
+            Ok(address) => shutdown.run_until_cancelled(show(address, output)).await,
+            // The service has not started; it says why itself.
+            Err(_) => None,
+        };
+        shutdown.cancel();
+        shown
+    };
+    let both = async { futures::join!(service, show) };
+    let (served, shown) = tokio::select! {
+        both = both => both,
+        never = obey_signals(shutdown.clone(), output) => match never {},
+    };
+    served?;
+    shown.unwrap_or(Ok(Exit::Failed))
+}
+
+/// Everything embedded, whatever this machine's environment says.
+fn settings(folder: &Path) -> anyhow::Result<Config> {
+    let folder = folder.to_str().context("the temporary folder's name is not UTF-8; TMPDIR names another")?;
+    let data_dir =
+        Flag { flag: "--data-dir".to_owned(), key: "data_dir".to_owned(), value: folder.to_owned() };
+    Ok(Config::load(&Sources { flags: vec![data_dir], ..Sources::default() })?.config)
+}
+
+/// Hands the class in over HTTP and shows what becomes of it.
+async fn show(address: SocketAddr, output: &Output) -> anyhow::Result<Exit> {
+    let client = Client::new(&format!("http://{address}"))?;
+    let essays = class()?;
+    let began = Instant::now();
+    output.say(&format!(
+        "bos {} demo — {} essays of class 9B (ENG5), spellcheck → nlp, everything in this process, data in a \
+         temporary folder",
+        env!("CARGO_PKG_VERSION"),
+        essays.len()
+    ))?;
+    let submission = Submission {
+        name: Some("9B argumentative text".to_owned()),
+        course_code: Some("ENG5".to_owned()),
+        language: None,
+        labels: vec![("class".to_owned(), "9B".to_owned())],
+        phases: vec![Phase::Spellcheck, Phase::Nlp],
+        on_invalid: "skip",
+        essays,
+    };
+    let accepted: Accepted = read(submission.send(&client).await?)?;
+    let mut bars = Bars::new(output, accepted.rejected);
+    let status = match follow(&client, accepted.batch_id, &mut bars, None).await? {
+        Followed::AtRest(status) => status,
+        Followed::OutOfTime => return Ok(Exit::TimedOut),
+    };
+    let rows = rows::of_batch(&client, accepted.batch_id, None).await?;
+    let rows = rows::with_rejected(rows, &accepted.rejections);
+    let took = began.elapsed();
+    rows::print(&rows, output)?;
+    let summary = rows::summary(&rows, Some(took));
+    output.say(&format!("{summary}      Next: bos serve · bos batch submit FOLDER --wait · bos --help"))?;
+    // The blank essay is part of the show; anything else that failed is not.
+    Ok(exit_of(&status, 0))
+}
+
+fn class() -> anyhow::Result<Vec<Essay>> {
+    let mut files: Vec<_> = CLASS.files().collect();
+    files.sort_by_key(|file| file.path());
+    let essays = files.into_iter().map(|file| {
+        let name = file.path().file_stem().and_then(|stem| stem.to_str());
+        let essay = name.zip(file.contents_utf8());
+        essay
+            .map(|(name, text)| Essay { client_ref: name.to_owned(), text: text.to_owned() })
+            .context("an essay of the demo is not UTF-8")
+    });
+    essays.collect()
+}

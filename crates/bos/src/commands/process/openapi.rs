@@ -1,0 +1,20 @@
+//! `bos openapi`: the description of the API.
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+
+use crate::commands::Exit;
+
+/// Print the API's description (OpenAPI 3.1).
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  bos openapi > openapi.json")]
+pub(crate) struct OpenapiCommand {}
+
+impl OpenapiCommand {
+    #[expect(clippy::unused_self, reason = "every command is run alike")]
+    pub(crate) fn run(self) -> anyhow::Result<Exit> {
+        io::stdout().lock().write_all(api::openapi::JSON.as_bytes())?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,59 @@
+//! The flags by which commands that need the configuration are given its highest layer.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use service::config::{Config, Error, Flag, Loaded, Sources};
+
+/// The highest layer of the configuration.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct SettingsArgs {
+    /// File of settings, TOML
+    #[arg(long, value_name = "FILE", env = "BATCH_ORCHESTRATOR_SERVICE_CONFIG", hide_env = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) host: Option<String>,
+    /// Port to listen on, 0 for any
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<String>,
+    /// Directory of the databases
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<String>,
+    /// Any other setting; can be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+impl SettingsArgs {
+    /// Reads the configuration of this process, with these flags on top.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(crate) fn load(self) -> Result<Loaded, Error> {
+        Config::load(&self.sources())
+    }
+
+    /// The same for a command that looks after one part of an installation and serves nobody.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(crate) fn load_for_upkeep(self) -> Result<Loaded, Error> {
+        Config::load_for_upkeep(&self.sources())
+    }
+
+    fn sources(self) -> Sources {
+        let named = [("host", self.host), ("port", self.port), ("data_dir", self.data_dir)];
+        let named = named.into_iter().filter_map(|(key, value)| {
+            let flag = format!("--{}", key.replace('_', "-"));
+            value.map(|value| Flag { flag, key: key.to_owned(), value })
+        });
+        let set = self.set.into_iter().map(|(key, value)| Flag { flag: format!("--set {key}"), key, value });
+        Sources::of_process(self.config, named.chain(set).collect())
+    }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is expected")?;
+    Ok((key.to_owned(), value.to_owned()))
+}

@@ -1,0 +1,287 @@
+//! A typed client of the HTTP API, and the documents that the API takes and gives.
+//!
+//! Requests that may succeed later are tried again; what goes wrong is told with the next step.
+
+pub mod documents;
+mod failure;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use getrandom::Error as NoRandomness;
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
+};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, redirect};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::{Builder, Uuid};
+
+pub use failure::{Failure, Fault, Problem};
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a server may be silent; longer than it waits itself for `?wait=`.
+const SILENCE: Duration = Duration::from_mins(1);
+/// Shorter than servers keep an idle connection, so that none is used that is just being closed.
+const IDLE: Duration = Duration::from_secs(5);
+/// How often a request is sent in all while its answer gets lost or is "later".
+const TRIES: u32 = 5;
+/// The first pause between two tries; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause that a server can ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+type OnRetry = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// A client of one server.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    server: Url,
+    authorization: Option<HeaderValue>,
+    /// Hears why a request is tried again.
+    on_retry: Option<OnRetry>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("server", &self.server.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// An answer that is no problem.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Client {
+    /// A client of the server at `server`, with or without a path before `/v1`.
+    pub fn new(server: &str) -> Result<Self, Failure> {
+        let wrong = || Failure::Address(server.to_owned());
+        let mut url = Url::parse(server).map_err(|_| wrong())?;
+        if url.scheme() != "http" || url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong());
+        }
+        if !url.path().ends_with('/') {
+            let path = format!("{}/", url.path());
+            url.set_path(&path);
+        }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(SILENCE)
+            .pool_idle_timeout(IDLE)
+            .tcp_nodelay(true)
+            .user_agent(concat!("bos/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|_| wrong())?;
+        Ok(Self { http, server: url, authorization: None, on_retry: None })
+    }
+
+    /// With a function that is called with the reason once per request, when it is tried again for the first time.
+    #[must_use]
+    pub fn on_retry(self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { on_retry: Some(Arc::new(tell)), ..self }
+    }
+
+    /// With this token in every request; nothing when it cannot stand in a header.
+    pub fn with_token(self, token: &SecretString) -> Option<Self> {
+        let token = token.expose_secret();
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
+        value.set_sensitive(true);
+        Some(Self { authorization: Some(value), ..self })
+    }
+
+    fn request(&self, method: Method, url: &Url) -> RequestBuilder {
+        let request = self.http.request(method, url.clone());
+        match &self.authorization {
+            Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
+            None => request,
+        }
+    }
+
+    /// The address of a path, which is relative (`v1/batch`), with its query.
+    pub fn url(&self, path: &str, query: &[(&str, &str)]) -> Url {
+        // A relative path of ours always joins; were it not so, the server itself would say that this is nothing.
+        let mut url = self.server.join(path).unwrap_or_else(|_| self.server.clone());
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// Reads a JSON document.
+    pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+        let url = self.url(path, query);
+        self.answer(|| self.request(Method::GET, &url)).await?.json(self)
+    }
+
+    /// Reads bytes.
+    pub async fn get_bytes(&self, path: &str, query: &[(&str, &str)]) -> Result<Bytes, Failure> {
+        let url = self.url(path, query);
+        Ok(self.answer(|| self.request(Method::GET, &url)).await?.body)
+    }
+
+    /// Reads a JSON document if it is no longer what `etag` says, after waiting up to `wait` for that.
+    pub async fn get_changed(
+        &self,
+        path: &str,
+        etag: Option<&str>,
+        wait: Duration,
+    ) -> Result<Option<(Option<String>, Value)>, Failure> {
+        let seconds = format!("{}s", wait.as_secs());
+        let query: &[(&str, &str)] = if etag.is_some() { &[("wait", &seconds)] } else { &[] };
+        let url = self.url(path, query);
+        let answer = self.answer(|| {
+            let request = self.request(Method::GET, &url);
+            etag.into_iter().fold(request, |request, etag| request.header(IF_NONE_MATCH, etag))
+        });
+        let answer = answer.await?;
+        if answer.status == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let etag = answer.headers.get(ETAG).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Some((etag, answer.json(self)?)))
+    }
+
+    /// Sends a JSON document with an Idempotency-Key of its own, so that a lost answer is asked for again and
+    /// nothing is done twice.
+    pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        let key = format!("\"{}\"", random_id().map_err(|_| Failure::NoRandomness)?);
+        let body = Bytes::from(serde_json::to_vec(body).map_err(|_| Failure::Unwritable)?);
+        let url = self.url(path, &[]);
+        let answer = self.answer(|| {
+            let request = self.request(Method::POST, &url);
+            request
+                .header(CONTENT_TYPE, "application/json")
+                .header("idempotency-key", &key)
+                .body(body.clone())
+        });
+        answer.await?.json(self)
+    }
+
+    /// Sends a JSON document a single time: what is made by it cannot be asked for again under a key.
+    pub async fn post_once(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        let body = Bytes::from(serde_json::to_vec(body).map_err(|_| Failure::Unwritable)?);
+        let request = self.request(Method::POST, &self.url(path, &[]));
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        self.attempt(request).await.map_err(|(failure, _)| failure)?.json(self)
+    }
+
+    /// Deletes what is at a path; once more does no harm.
+    pub async fn delete(&self, path: &str) -> Result<(), Failure> {
+        let url = self.url(path, &[]);
+        self.answer(|| self.request(Method::DELETE, &url)).await.map(drop)
+    }
+
+    async fn answer(&self, request: impl Fn() -> RequestBuilder) -> Result<Answer, Failure> {
+        let mut pause = FIRST_PAUSE;
+        for rest in (0..TRIES).rev() {
+            let (failure, asked_for) = match self.attempt(request()).await {
+                Ok(answer) => return Ok(answer),
+                Err(refused) => refused,
+            };
+            // Nobody there at the very first try is told at once; a server that went away gets time to come back.
+            let is_first = rest + 1 == TRIES;
+            let is_worth_it = failure.is_transient() && !(is_first && failure.is_refused_connection());
+            if rest == 0 || !is_worth_it {
+                return Err(failure);
+            }
+            if let Some(tell) = self.on_retry.as_ref().filter(|_| is_first) {
+                tell(&failure.brief());
+            }
+            tokio::time::sleep(asked_for.unwrap_or(pause).min(LONGEST_PAUSE)).await;
+            pause *= 2;
+        }
+        Err(self.unreachable("it does not answer"))
+    }
+
+    async fn attempt(&self, request: RequestBuilder) -> Result<Answer, (Failure, Option<Duration>)> {
+        let lost = |error: reqwest::Error| (self.unreachable(failure::why(&error)), None);
+        let response: Response = request.send().await.map_err(lost)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.map_err(lost)?;
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            return Ok(Answer { status, headers, body });
+        }
+        let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let failure = match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Failure::Problem(Box::new(problem.at(&self.server))),
+            Err(_) => self.stranger(status),
+        };
+        Err((failure, seconds.map(Duration::from_secs)))
+    }
+
+    fn unreachable(&self, why: &'static str) -> Failure {
+        Failure::Unreachable { server: self.server.to_string(), why }
+    }
+
+    fn stranger(&self, status: StatusCode) -> Failure {
+        Failure::Stranger { server: self.server.to_string(), status: status.as_u16() }
+    }
+}
+
+impl Answer {
+    fn json(&self, client: &Client) -> Result<Value, Failure> {
+        serde_json::from_slice(&self.body).map_err(|_| client.stranger(self.status))
+    }
+}
+
+/// Takes out of a document what a command needs.
+///
+/// # Errors
+/// When the server speaks another version of the API.
+pub fn read<T: DeserializeOwned>(document: Value) -> Result<T, Failure> {
+    serde_json::from_value(document).map_err(|error| Failure::OtherVersion(error.to_string()))
+}
+
+/// Text from elsewhere, without what a terminal would obey: escape sequences, line ends, marks that turn writing round.
+pub fn clean(text: &str) -> String {
+    let is_harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+fn random_id() -> Result<Uuid, NoRandomness> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(Builder::from_random_bytes(bytes).into_uuid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Client;
+
+    #[test]
+    fn a_server_may_have_a_path_of_its_own() {
+        for (server, expected) in [
+            ("http://127.0.0.1:5000", "http://127.0.0.1:5000/v1/batch?limit=5"),
+            ("http://gateway/bos", "http://gateway/bos/v1/batch?limit=5"),
+            ("http://gateway/bos/", "http://gateway/bos/v1/batch?limit=5"),
+        ] {
+            let client = Client::new(server).unwrap();
+            assert_eq!(client.url("v1/batch", &[("limit", "5")]).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_http_address_is_refused() {
+        for server in ["", "localhost:5000", "ftp://localhost", "http://localhost/?a=b"] {
+            assert!(Client::new(server).is_err(), "{server}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The companions as a process of their own: strict neighbours over the same Kafka and over HTTP.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ::companions::{CompanionSettings, Companions, Misbehaviour};
+use api::serve;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use engine::ports::{Clock, SystemClock};
+use kafka::{KafkaBroker, settings::KafkaSettings};
+use telemetry::Tasks;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::settings::{accept_limits, body_limits};
+
+/// How they work.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// They answer at once, without language work.
+    pub instant: bool,
+    /// What goes wrong on purpose.
+    pub misbehaviour: Misbehaviour,
+}
+
+/// Runs the companions on this Kafka until `shutdown`, with the Content Service at `listener`. `ready` is called once they
+/// listen and read.
+///
+/// # Errors
+/// When something cannot start.
+pub async fn run(
+    config: Config,
+    kafka: KafkaSettings,
+    listener: TcpListener,
+    how: How,
+    shutdown: CancellationToken,
+    ready: impl FnOnce() + Send,
+) -> Result<(), Error> {
+    let folder = &config.data_dir;
+    std::fs::create_dir_all(folder).map_err(|source| Error::DataFolder { folder: folder.clone(), source })?;
+    let settings = CompanionSettings {
+        instant: how.instant,
+        hunspell_dir: config.hunspell_dir.clone(),
+        misbehaviour: how.misbehaviour,
+    };
+    let companions = Companions::open(&folder.join("companions.db"), settings)?;
+    let broker = Arc::new(KafkaBroker::new(kafka)?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let tasks = Tasks::new();
+    let end = tasks.stop_signal();
+    let wanted = |name: &str| config.companions.iter().any(|companion| companion.as_str() == name);
+    for (name, work) in
+        companions.tasks(Arc::<KafkaBroker>::clone(&broker), companions.content(), clock, &end)
+    {
+        if wanted(name) {
+            tasks.spawn(name, work);
+        }
+    }
+    let router = api::content_router(companions.content(), body_limits(&config))
+        .layer(middleware::from_fn_with_state(Temper::of(how.misbehaviour), refuse_some));
+    ready();
+    serve::serve(listener, router, accept_limits(&config), shutdown, tasks.clone()).await;
+    let stuck = tasks.shutdown(config.drain_timeout).await;
+    if !stuck.is_empty() {
+        tracing::warn!(companions = stuck.join(", "), "stopped before these had ended");
+    }
+    broker.leave().await;
+    Ok(())
+}
+
+/// Draws which requests to the Content Service fail.
+#[derive(Debug, Clone)]
+struct Temper {
+    fail_rate: f64,
+    random: Arc<Mutex<fastrand::Rng>>,
+}
+
+impl Temper {
+    fn of(how: Misbehaviour) -> Self {
+        let random = Arc::new(Mutex::new(fastrand::Rng::with_seed(how.seed)));
+        Self { fail_rate: how.content_fail_rate, random }
+    }
+
+    fn refuses(&self) -> bool {
+        self.fail_rate > 0.0
+            && self.random.lock().unwrap_or_else(PoisonError::into_inner).f64() < self.fail_rate
+    }
+}
+
+/// Answers some requests with an error in place of the service, which does not hear of them.
+async fn refuse_some(State(temper): State<Temper>, request: Request, next: Next) -> Response {
+    if temper.refuses() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "refused on purpose (--content-fail-rate)").into_response();
+    }
+    next.run(request).await
+}

@@ -1,0 +1,226 @@
+//! The copy in which everything difficult is done, step by step. Each step may be repeated; which one is next stands in the
+//! copy itself.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::ports::{Clock, SystemClock};
+use engine::{Crash, Engine, promotion};
+use sha2::{Digest as _, Sha256};
+use store::promotion::MovedTexts;
+use store::{Lane, Store};
+use uuid::Uuid;
+
+use super::checksum::Sum;
+use super::error::{Error, Refusal};
+use super::source::Source;
+use super::tables::{SHARDS, sums};
+use super::{Pace, Progress, texts};
+use crate::config::Config;
+use crate::settings::engine_settings;
+
+/// Batches that hear of their new neighbours in one turn.
+const BATCHES: u32 = 50;
+
+/// Facts that the copy keeps about itself.
+const ID: &str = "promotion_id";
+const OF: &str = "promotion_of";
+const STEP: &str = "promotion_step";
+
+/// What is done to the copy, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    CatchUp,
+    MoveTexts,
+    RenameTexts,
+    ForgetCommands,
+    ReplaceNeighbours,
+    Reshard,
+    Ready,
+}
+
+impl Step {
+    const ALL: [Self; 7] = [
+        Self::CatchUp,
+        Self::MoveTexts,
+        Self::RenameTexts,
+        Self::ForgetCommands,
+        Self::ReplaceNeighbours,
+        Self::Reshard,
+        Self::Ready,
+    ];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::CatchUp => "catch_up",
+            Self::MoveTexts => "move_texts",
+            Self::RenameTexts => "rename_texts",
+            Self::ForgetCommands => "forget_commands",
+            Self::ReplaceNeighbours => "replace_neighbours",
+            Self::Reshard => "reshard",
+            Self::Ready => "ready",
+        }
+    }
+
+    fn next(self) -> Self {
+        Self::ALL.into_iter().find(|step| *step > self).unwrap_or(Self::Ready)
+    }
+}
+
+pub(super) struct Preparation {
+    pub(super) id: Uuid,
+    pub(super) store: Store,
+    /// Where the source's texts are.
+    texts_of: std::path::PathBuf,
+}
+
+fn failed(error: store::Error) -> Error {
+    Error::of("copy")(error)
+}
+
+impl Preparation {
+    /// Opens the copy in `folder`, or makes it. One of another state of the source is refused: what was done since would be lost.
+    pub(super) async fn open(
+        source: &Source,
+        sums_of_source: &[Sum],
+        folder: &Path,
+        pace: &Pace,
+    ) -> Result<Self, Error> {
+        std::fs::create_dir_all(folder).map_err(|source| Error::File { file: folder.to_owned(), source })?;
+        let file = folder.join("bos.db");
+        if !file.exists() {
+            source.copy_to(&file).await?;
+            pace.step()?;
+        }
+        let store = Store::open_sqlite(&file, Arc::new(|| SystemClock::default().now())).map_err(failed)?;
+        let of = fingerprint(sums_of_source);
+        let id = match facts(&store).await? {
+            Some((id, known)) if known == of => id,
+            Some(_) => {
+                store.close().await;
+                return Err(Refusal::SourceChanged { folder: folder.to_owned() }.into());
+            }
+            None => {
+                // Of what was copied, not of what the source is now.
+                let known = fingerprint(&sums(&store, "copy", |_, _| Ok(())).await?);
+                if known != of {
+                    store.close().await;
+                    return Err(Refusal::SourceChanged { folder: folder.to_owned() }.into());
+                }
+                begin(&store, of).await?
+            }
+        };
+        Ok(Self { id, store, texts_of: source.folder().to_owned() })
+    }
+
+    /// Does what is not done yet.
+    pub(super) async fn run(
+        &self,
+        config: &Config,
+        pace: &Pace,
+        tell: &(dyn Fn(Progress) + Sync),
+    ) -> Result<(), Error> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let engine =
+            Engine::open(self.store.clone(), engine_settings(config), clock, None, Crash::default()).await?;
+        loop {
+            let step = self.step().await?;
+            match step {
+                Step::CatchUp => {
+                    tell(Progress::CatchingUp);
+                    while promotion::catch_up(&engine).await? {
+                        pace.step()?;
+                    }
+                }
+                Step::MoveTexts => {
+                    tell(Progress::MovingTexts);
+                    texts::move_all(&self.store, &self.texts_of, config, pace).await?;
+                }
+                Step::RenameTexts => self.change(step, |tx| Box::pin(tx.rename_texts())).await?,
+                Step::ForgetCommands => promotion::forget_commands(&engine).await.map(drop)?,
+                Step::ReplaceNeighbours => {
+                    tell(Progress::ReplacingNeighbours);
+                    let mut after = Uuid::nil();
+                    while let Some(last) =
+                        promotion::replace_neighbours(&engine, self.id, after, BATCHES).await?
+                    {
+                        after = last;
+                        pace.step()?;
+                    }
+                }
+                Step::Reshard => self.change(step, |tx| Box::pin(tx.reshard(SHARDS))).await?,
+                Step::Ready => return Ok(()),
+            }
+            if !matches!(step, Step::RenameTexts | Step::Reshard) {
+                self.change(step, |_| Box::pin(async { Ok(()) })).await?;
+            }
+            pace.step()?;
+        }
+    }
+
+    /// What has become of the texts.
+    pub(super) async fn texts(&self) -> Result<MovedTexts, Error> {
+        self.store.read(|tx| Box::pin(tx.count_texts())).await.map_err(failed)
+    }
+
+    pub(super) async fn close(&self) {
+        self.store.close().await;
+    }
+
+    async fn step(&self) -> Result<Step, Error> {
+        let word = self.store.read(|tx| Box::pin(tx.meta(STEP))).await.map_err(failed)?;
+        let word = word.unwrap_or_default();
+        Ok(Step::ALL.into_iter().find(|step| step.word() == word).unwrap_or(Step::CatchUp))
+    }
+
+    /// Changes the copy and goes on to the next step in one transaction.
+    async fn change(
+        &self,
+        step: Step,
+        change: impl for<'t> Fn(&'t mut store::Tx) -> futures::future::BoxFuture<'t, Result<(), store::Error>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<(), Error> {
+        let change = Arc::new(change);
+        let unit = self.store.unit(Lane::Task, move |tx| {
+            let change = Arc::clone(&change);
+            Box::pin(async move {
+                change(tx).await?;
+                tx.set_meta(STEP, step.next().word()).await
+            })
+        });
+        unit.await.map_err(failed)
+    }
+}
+
+/// One number for everything that a source holds.
+fn fingerprint(sums: &[Sum]) -> String {
+    let all: Vec<String> = sums.iter().map(Sum::whole).collect();
+    let hash = Sha256::digest(all.join("\n"));
+    hash.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+async fn facts(store: &Store) -> Result<Option<(Uuid, String)>, Error> {
+    let facts = store
+        .read(|tx| Box::pin(async move { Ok::<_, store::Error>((tx.meta(ID).await?, tx.meta(OF).await?)) }));
+    let (id, of) = facts.await.map_err(failed)?;
+    Ok(id.and_then(|id| Uuid::try_parse(&id).ok()).zip(of))
+}
+
+/// Gives the copy its number.
+async fn begin(store: &Store, of: String) -> Result<Uuid, Error> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)
+        .map_err(|_| failed(store::Error::Unavailable { doing: "draw a random number", source: None }))?;
+    let id = uuid::Builder::from_random_bytes(random).into_uuid();
+    let unit = store.unit(Lane::Task, move |tx| {
+        let (id, of) = (id.to_string(), of.clone());
+        Box::pin(async move {
+            tx.set_meta(ID, &id).await?;
+            tx.set_meta(OF, &of).await
+        })
+    });
+    unit.await.map_err(failed)?;
+    Ok(id)
+}

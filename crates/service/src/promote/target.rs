@@ -1,0 +1,216 @@
+//! The PostgreSQL that the installation goes to: it must be empty, takes the rows, is compared, and is opened at the end.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+use store::promotion::{Promotion, TABLES, Table, Value};
+use store::{Lane, Store};
+use url::Url;
+use uuid::Uuid;
+
+use super::checksum::{Sum, names_any};
+use super::error::{Error, Refusal};
+use super::preparation::Preparation;
+use super::tables::{arrives_unchanged, keeps_its_number, page, sums};
+use super::{Pace, Progress};
+use crate::config::Config;
+
+pub(super) struct Target {
+    /// The server and the database, without who logs in and how.
+    pub(super) to: String,
+    store: Store,
+    lease: std::time::Duration,
+}
+
+fn failed(error: store::Error) -> Error {
+    Error::of("target")(error)
+}
+
+impl Target {
+    /// Connects, and makes or brings up to date the tables.
+    pub(super) async fn connect(config: &Config) -> Result<Self, Error> {
+        let target = Self::reach(config).await?;
+        let schema = target.store.schema().await.map_err(failed)?;
+        if !schema.is_some_and(store::fits) {
+            let migrated = target.store.migrate_up().await;
+            migrated.map_err(|source| Refusal::TargetNotMigrated { to: target.to.clone(), source })?;
+        }
+        Ok(target)
+    }
+
+    /// Connects, and leaves everything as it is.
+    pub(super) async fn reach(config: &Config) -> Result<Self, Error> {
+        let Some(url) = &config.database_url else { return Err(Refusal::NoTarget.into()) };
+        let url = url.0.expose_secret();
+        let store =
+            Store::connect_postgres(url, config.database_max_connections.get()).await.map_err(failed)?;
+        Ok(Self { to: place(url), store, lease: config.lease_ttl })
+    }
+
+    async fn is_made(&self) -> Result<bool, Error> {
+        Ok(self.store.schema().await.map_err(failed)?.is_some())
+    }
+
+    /// What is poured into it, if anything is.
+    pub(super) async fn claimed(&self) -> Result<Option<Promotion>, Error> {
+        if !self.is_made().await? {
+            return Ok(None);
+        }
+        self.store.read(|tx| Box::pin(tx.promotion())).await.map_err(failed)
+    }
+
+    /// Refuses a database that somebody else uses; that of promotion `id` may be used by it.
+    pub(super) async fn refuse_others(&self, id: Option<Uuid>) -> Result<(), Error> {
+        let to = self.to.clone();
+        match self.claimed().await? {
+            Some(promotion) if Some(promotion.id) == id && !promotion.is_done => return Ok(()),
+            Some(promotion) if !promotion.is_done => return Err(Refusal::TargetOfAnother { to }.into()),
+            Some(_) | None => {}
+        }
+        if !self.is_made().await? {
+            return Ok(());
+        }
+        let lease = self.lease;
+        let looked = self.store.read(move |tx| {
+            Box::pin(async move {
+                Ok::<_, store::Error>((tx.first_table_in_use().await?, tx.live_replicas(lease).await?))
+            })
+        });
+        match looked.await.map_err(failed)? {
+            (Some(table), _) => Err(Refusal::TargetNotEmpty { to, table }.into()),
+            (None, 0) => Ok(()),
+            (None, replicas) => Err(Refusal::TargetInUse { to, replicas }.into()),
+        }
+    }
+
+    /// Takes it for this promotion. From here on nobody can serve from it until it is whole.
+    pub(super) async fn claim(&self, id: Uuid) -> Result<(), Error> {
+        let unit = self.store.unit(Lane::Task, move |tx| {
+            let promotion = Promotion { id, poured: vec![0; TABLES.len()], is_done: false };
+            Box::pin(async move { tx.claim_promotion(promotion).await })
+        });
+        let claimed: Promotion = unit.await.map_err(failed)?;
+        if claimed.id != id {
+            return Err(Refusal::TargetOfAnother { to: self.to.clone() }.into());
+        }
+        Ok(())
+    }
+
+    /// Pours what is not there yet, a page and the note of it in one transaction.
+    pub(super) async fn pour(
+        &self,
+        from: &Preparation,
+        pace: &Pace,
+        tell: &(dyn Fn(Progress) + Sync),
+    ) -> Result<(), Error> {
+        let poured = self.claimed().await?.map(|promotion| promotion.poured).unwrap_or_default();
+        for (at, table) in TABLES.iter().enumerate() {
+            tell(Progress::Pouring(table.name));
+            let mut skip = poured.get(at).copied().unwrap_or_default();
+            let mut last: Option<Vec<Value>> = None;
+            loop {
+                let after = last.take();
+                let rows = page(&from.store, table, after, skip).await.map_err(Error::of("copy"))?;
+                let Some(row) = rows.last() else { break };
+                (last, skip) = (Some(row.clone()), 0);
+                self.pour_page(at, table, Arc::new(rows)).await?;
+                pace.step()?;
+            }
+        }
+        let fact = from.store.read(|tx| Box::pin(tx.moved_fact())).await.map_err(Error::of("copy"))?;
+        let unit = self.store.unit(Lane::Task, move |tx| {
+            let fact = fact.clone();
+            Box::pin(async move {
+                match fact {
+                    Some(fact) => tx.set_moved_fact(&fact).await,
+                    None => Ok(()),
+                }
+            })
+        });
+        unit.await.map_err(failed)
+    }
+
+    async fn pour_page(
+        &self,
+        at: usize,
+        table: &'static Table,
+        page: Arc<Vec<Vec<Value>>>,
+    ) -> Result<(), Error> {
+        let unit = self.store.unit(Lane::Task, move |tx| {
+            let page = Arc::clone(&page);
+            Box::pin(async move {
+                let Some(mut promotion) = tx.promotion().await? else { return Ok(()) };
+                if let Some(poured) = promotion.poured.get_mut(at) {
+                    *poured += page.len() as u64;
+                }
+                tx.pour(table, &page).await?;
+                tx.set_promotion(&promotion).await
+            })
+        });
+        unit.await.map_err(failed)
+    }
+
+    /// Holds both sides against each other, value by value, and looks for ids of texts that stayed behind.
+    pub(super) async fn compare(&self, with: &Preparation, source: &[Sum]) -> Result<Vec<Sum>, Error> {
+        let map = with.store.read(|tx| Box::pin(tx.text_map())).await.map_err(Error::of("copy"))?;
+        let new: HashSet<&str> = map.values().map(String::as_str).collect();
+        let old: HashSet<&str> = map.keys().map(String::as_str).filter(|id| !new.contains(id)).collect();
+        let poured = sums(&self.store, "target", |table, row| {
+            if names_any(table, row, &old) {
+                return Err(Error::NotTheSame { table: table.name, what: "text_ids" });
+            }
+            Ok(())
+        })
+        .await?;
+        let sent = sums(&with.store, "copy", |_, _| Ok(())).await?;
+        for (((table, poured), sent), source) in TABLES.iter().zip(&poured).zip(&sent).zip(source) {
+            let table = table.name;
+            let differs = |what| Err(Error::NotTheSame { table, what });
+            if poured.rows() != sent.rows() || (keeps_its_number(table) && poured.rows() != source.rows()) {
+                return differs("rows");
+            }
+            if poured != sent || (arrives_unchanged(table) && poured != source) {
+                return differs("checksum");
+            }
+        }
+        Ok(poured)
+    }
+
+    /// Lets everybody serve from it.
+    pub(super) async fn open(&self, id: Uuid) -> Result<(), Error> {
+        let unit = self.store.unit(Lane::Task, move |tx| {
+            Box::pin(async move {
+                let Some(promotion) = tx.promotion().await? else { return Ok(()) };
+                if promotion.id != id {
+                    return Ok(());
+                }
+                tx.set_promotion(&Promotion { is_done: true, ..promotion }).await
+            })
+        });
+        unit.await.map_err(failed)
+    }
+
+    pub(super) async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+/// The server and the database of a URL: who logs in and how is nobody's business.
+fn place(url: &str) -> String {
+    let Ok(url) = Url::parse(url) else { return "PostgreSQL".to_owned() };
+    let host = url.host_str().unwrap_or("localhost");
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{host}{port}{}", url.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn a_place_names_no_user_and_no_password() {
+        assert_eq!(place("postgres://bos:secret@db.example:5433/bos?password=other"), "db.example:5433/bos");
+        assert_eq!(place("postgres:///bos?host=/run/postgresql"), "localhost/bos");
+    }
+}
