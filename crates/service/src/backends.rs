@@ -116,10 +116,6 @@ impl Bus {
     }
 
     /// The bus that units put their messages on themselves, because it is in the same database.
-    #[cfg_attr(
-        not(feature = "kafka"),
-        expect(clippy::unnecessary_wraps, reason = "without Kafka there is only this bus")
-    )]
     pub fn in_database(&self) -> Option<LocalBroker> {
         match self {
             Self::Embedded(broker) => Some(broker.clone()),
@@ -144,7 +140,10 @@ impl Bus {
     }
 
     /// Leaves the bus, once nobody reads from it and nothing is sent any more.
-    #[cfg_attr(not(feature = "kafka"), expect(clippy::unused_async, reason = "only Kafka takes its time"))]
+    #[cfg_attr(
+        not(feature = "kafka"),
+        expect(clippy::unused_async, reason = "only Kafka has clients to close")
+    )]
     pub async fn leave(self) {
         match self {
             Self::Embedded(_) => {}
