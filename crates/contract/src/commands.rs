@@ -1,7 +1,7 @@
-//! Commands: what BOS asks ELS to do.
+//! Commands from BOS to ELS.
 //!
-//! Each is the union of the two generations' models, with the `event_name` of 2026. No value for it existed in 2025,
-//! whose ELS read no commands: that is the one thing a 2025 model finds in them.
+//! Each command is the union of the two generations' models, with the `event_name` of 2026. In 2025 ELS read no commands and
+//! the name had no value, so a 2025 model reports the `event_name` and nothing else.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -14,27 +14,26 @@ use crate::status::ClassType;
 use crate::time::Timestamp;
 use crate::topic::Topic;
 
-/// What every command is made from.
+/// The data of a command, for any phase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// The batch.
     pub batch_id: Uuid,
-    /// The essays the phase is for, each with the text that its predecessor produced.
+    /// The essays to process, each with the text that the phase before produced.
     pub essays: Vec<EssayRef>,
     /// The language of the essays.
     pub language: Language,
-    /// The course; a batch that only stated a language goes out with [`Language::default_course`] or the operator's
-    /// choice.
+    /// The course. For a batch that states only a language: the operator's choice, or [`Language::default_course`].
     pub course_code: CourseCode,
-    /// Whose batch it is.
+    /// Whether the batch belongs to a guest or to a class.
     pub class_type: ClassType,
-    /// What the pupils were asked to do; empty unless the operator lets class context leave.
+    /// The assignment's instructions; empty unless the operator allows class context to be sent.
     pub essay_instructions: Private,
-    /// The name of the class; empty unless the operator lets class context leave.
+    /// The name of the class; empty unless the operator allows class context to be sent.
     pub class_designation: Private,
     /// The platform's id of an assignment, at most 100 characters.
     pub assignment_id: Option<String>,
-    /// The Content Service's id of the task that the pupils were given.
+    /// The Content Service's id of the assignment text.
     pub student_prompt_ref: Option<String>,
     /// The owner of the batch.
     pub owner_user_id: String,
@@ -43,7 +42,7 @@ pub struct Command {
 }
 
 impl Command {
-    /// The envelope's metadata of a command: on whose behalf it is given.
+    /// The envelope's metadata: the owner of the batch.
     pub fn metadata(&self) -> Metadata {
         Metadata { user_id: Some(self.owner_user_id.clone()), org_id: self.org_id.clone(), traceparent: None }
     }
@@ -85,7 +84,7 @@ struct Start<'a> {
     language: Language,
 }
 
-/// The fields of a command to somebody who reads the essays as a teacher would.
+/// The fields of a command whose receiver assesses the essays as a teacher would.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct TeachingContext<'a> {
     course_code: CourseCode,
@@ -104,13 +103,13 @@ pub struct InitiateSpellcheck<'a>(Start<'a>);
 payload!(InitiateSpellcheck<'_>, "BatchServiceSpellcheckInitiateCommandDataV1");
 
 impl<'a> InitiateSpellcheck<'a> {
-    /// The command, given at an instant.
+    /// The command, with its timestamp.
     pub fn new(command: &'a Command, at: DateTime<Utc>) -> Self {
         Self(command.start("batch.spellcheck.initiate.command", at))
     }
 }
 
-/// Which of the two topics the nlp command goes to. The second has a reader on the platform; the first had one once.
+/// The version of the nlp command, and so its topic. The current platform reads the second version only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum NlpCommandVersion {
     /// [`Topic::NlpInitiateV1`].
@@ -141,7 +140,7 @@ pub struct InitiateNlp<'a> {
 payload!(InitiateNlp<'_>, "BatchServiceNLPInitiateCommandDataV2");
 
 impl<'a> InitiateNlp<'a> {
-    /// The command, given at an instant. The versions differ in their `event_name` only.
+    /// The command, with its timestamp. The versions differ in their `event_name` only.
     pub fn new(command: &'a Command, version: NlpCommandVersion, at: DateTime<Utc>) -> Self {
         let event_name = match version {
             NlpCommandVersion::V1 => "batch.nlp.initiate.command",
@@ -164,7 +163,7 @@ pub struct InitiateAiFeedback<'a> {
 payload!(InitiateAiFeedback<'_>, "BatchServiceAIFeedbackInitiateCommandDataV1");
 
 impl<'a> InitiateAiFeedback<'a> {
-    /// The command, given at an instant.
+    /// The command, with its timestamp.
     pub fn new(command: &'a Command, at: DateTime<Utc>) -> Self {
         Self {
             start: command.start("batch.ai_feedback.initiate.command", at),
@@ -190,7 +189,7 @@ pub struct InitiateCjAssessment<'a> {
 payload!(InitiateCjAssessment<'_>, "BatchServiceCJAssessmentInitiateCommandDataV1");
 
 impl<'a> InitiateCjAssessment<'a> {
-    /// The command, given at an instant.
+    /// The command, with its timestamp.
     pub fn new(command: &'a Command, at: DateTime<Utc>) -> Self {
         Self {
             start: command.start("batch.cj_assessment.initiate.command", at),

@@ -1,10 +1,10 @@
-//! Courses and languages: an exact table, no rule of prefixes.
+//! Courses and their languages: an exact table, with no rule by prefix.
 
-use crate::words::words;
+use string_enum::string_enum;
 
-words! {
-    /// A language that the platform works in.
-    pub enum Language {
+string_enum! {
+    /// A language of the platform.
+    pub enum Language: "language" {
         /// English.
         English = "en",
         /// Swedish.
@@ -12,9 +12,9 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// A course of the Swedish upper secondary school.
-    pub enum CourseCode {
+    pub enum CourseCode: "course code" {
         /// English 5.
         Eng5 = "ENG5",
         /// English 6.
@@ -30,10 +30,10 @@ words! {
     }
 }
 
-/// The course a batch goes out with when it only stated that it is in English, unless the operator says otherwise.
+/// The course that is sent for a batch that states only English, unless the operator configures another one.
 pub const DEFAULT_COURSE_EN: CourseCode = CourseCode::Eng5;
 
-/// The course a batch goes out with when it only stated that it is in Swedish, unless the operator says otherwise.
+/// The course that is sent for a batch that states only Swedish, unless the operator configures another one.
 pub const DEFAULT_COURSE_SV: CourseCode = CourseCode::Sv1;
 
 impl CourseCode {
@@ -47,8 +47,8 @@ impl CourseCode {
 }
 
 impl Language {
-    /// The course that stands for this language where the wire demands a course ([`DEFAULT_COURSE_EN`],
-    /// [`DEFAULT_COURSE_SV`]).
+    /// The course that is sent for this language where the wire requires a course: [`DEFAULT_COURSE_EN`] or
+    /// [`DEFAULT_COURSE_SV`].
     pub const fn default_course(self) -> CourseCode {
         match self {
             Self::English => DEFAULT_COURSE_EN,
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_exact_codes_are_known() {
+    fn only_the_exact_codes_are_accepted() {
         assert_eq!("SV2".parse(), Ok(CourseCode::Sv2));
         for code in ["sv2", "SV4", "ENG", "", "ENG5 "] {
             assert!(code.parse::<CourseCode>().is_err(), "{code}");

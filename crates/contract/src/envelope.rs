@@ -1,25 +1,26 @@
-//! The wrapper of every record.
+//! The envelope of every record.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use string_enum::string_enum;
 use uuid::Uuid;
 
 use crate::time::Timestamp;
 use crate::topic::Topic;
-use crate::words::words;
 
 pub(crate) mod sealed {
-    /// Keeps the payloads to this crate, which knows that serializing them cannot fail.
+    /// Keeps other crates from implementing [`Payload`](super::Payload): for the payloads of this crate it is known that
+    /// serializing them cannot fail.
     pub trait Sealed {}
 }
 
-/// What an envelope carries: one of the platform's models.
+/// The payload of an envelope: one of the platform's models.
 pub trait Payload: Serialize + sealed::Sealed {
     /// The platform's name for the model (2026).
     const MODEL: &'static str;
 }
 
-/// Says which model a payload is.
+/// Declares a payload with the name of its model.
 macro_rules! payload {
     ($payload:ty, $model:literal) => {
         impl $crate::envelope::sealed::Sealed for $payload {}
@@ -30,12 +31,12 @@ macro_rules! payload {
 }
 pub(crate) use payload;
 
-words! {
-    /// The service that wrote a record (`source_service`), spelled as the platform's services spell themselves.
-    pub enum Source {
+string_enum! {
+    /// The service that wrote a record (`source_service`), in the spelling that the services themselves use.
+    pub enum Source: "source service" {
         /// BOS, on the registration and on essay-level requests.
         BatchService = "batch-service",
-        /// BOS, on everything else.
+        /// BOS, on all other records.
         BatchOrchestratorService = "batch-orchestrator-service",
         /// ELS.
         EssayLifecycleService = "essay-lifecycle-service",
@@ -46,44 +47,45 @@ words! {
     }
 }
 
-/// On whose behalf a record was written. Readers of 2025 ignore it; ELS of 2026 takes user and organisation of a
-/// comparative judgement from here.
+/// The owner of the batch that a command is about, and the trace context.
+///
+/// Readers of 2025 ignore it; ELS of 2026 takes user and organisation of a comparative judgement from here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Metadata {
     /// The owner of the batch.
     pub user_id: Option<String>,
     /// The owner's organisation.
     pub org_id: Option<String>,
-    /// W3C trace context of the request behind the record; left out when there is none.
+    /// W3C trace context of the request that caused the record; left out when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }
 
-/// Every record's value: UTF-8 JSON, every field present, `null` where empty.
+/// The value of every record: UTF-8 JSON with every field present, `null` where empty.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Envelope<T> {
-    /// Stable for the life of the event: the same on every attempt to publish it.
+    /// The id of the event, the same on every attempt to publish it.
     pub event_id: Uuid,
     /// [`Topic::event_type`].
     pub event_type: &'static str,
-    /// When the event came to be.
+    /// When the event occurred.
     pub event_timestamp: Timestamp,
-    /// Who wrote it.
+    /// The service that wrote the record.
     pub source_service: Source,
-    /// 1.
+    /// Always 1.
     pub schema_version: u32,
-    /// The thread that the event belongs to; readers of 2026 refuse null.
+    /// The correlation id; readers of 2026 refuse null.
     pub correlation_id: Uuid,
-    /// Always null; the platform has never used it.
+    /// Always null; the platform does not use it.
     pub data_schema_uri: Option<&'static str>,
     /// The payload.
     pub data: T,
-    /// On whose behalf, on commands.
+    /// On commands, the owner of the batch.
     pub metadata: Option<Metadata>,
 }
 
 impl<T: Payload> Envelope<T> {
-    /// Wraps a payload for a topic.
+    /// Wraps a payload for `topic`.
     pub fn new(
         topic: Topic,
         event_id: Uuid,
@@ -106,7 +108,7 @@ impl<T: Payload> Envelope<T> {
         }
     }
 
-    /// The value of the record.
+    /// The bytes of the record's value.
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self)
             .expect("a payload of this crate has string keys and no serializer that fails")

@@ -1,4 +1,4 @@
-//! Events: what BOS and its embedded companions say has happened.
+//! Events that BOS and its embedded companions send.
 
 mod nlp;
 mod outcome;

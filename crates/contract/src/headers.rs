@@ -1,11 +1,11 @@
-//! Kafka headers, so that a consumer can drop duplicates and keep the order without parsing the value.
+//! Kafka headers, which let a consumer drop duplicates and keep the order without parsing the value.
 
 use crate::envelope::Envelope;
 
-/// Names of the headers.
+/// The names of the headers.
 ///
-/// The platform's consumers deduplicate without parsing only where both [`EVENT_ID`](Self::EVENT_ID) and
-/// [`EVENT_TYPE`](Self::EVENT_TYPE) are there, so a record has both or neither.
+/// The platform's consumers deduplicate without parsing only when both [`EVENT_ID`](Self::EVENT_ID) and
+/// [`EVENT_TYPE`](Self::EVENT_TYPE) are present, so a record has both or neither.
 #[derive(Debug)]
 pub enum Header {}
 
@@ -24,20 +24,20 @@ impl Header {
     pub const OCCURRED_AT: &'static str = "occurred_at";
     /// `application/json`.
     pub const CONTENT_TYPE: &'static str = "content_type";
-    /// The record's place among those of its key, rising.
+    /// The sequence number of the record among the records of its key; it only rises.
     pub const KEY_SEQ: &'static str = "key_seq";
-    /// The attempt of the phase that the record belongs to, from 1; left out where there is none.
+    /// The attempt at the phase that the record belongs to, from 1; left out where there is none.
     pub const ATTEMPT: &'static str = "attempt";
     /// W3C trace context; left out where there is none.
     pub const TRACEPARENT: &'static str = "traceparent";
 }
 
-/// What the headers say beyond the envelope.
+/// The headers' values that are not in the envelope.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Delivery<'a> {
-    /// The record's place among those of its key, rising.
+    /// The sequence number of the record among the records of its key; it only rises.
     pub key_seq: i64,
-    /// The attempt of the phase, from 1.
+    /// The attempt at the phase, from 1.
     pub attempt: Option<u32>,
     /// W3C trace context.
     pub traceparent: Option<&'a str>,

@@ -1,18 +1,18 @@
-//! The words that BOS and its neighbours say to each other over the event bus, and nothing else.
+//! The messages between BOS and its neighbour services on the event bus.
 //!
-//! Two generations of the platform's shared models are in use, **2025** and **2026**. Every model of both ignores
-//! fields it does not know, so what is written here is the union of the two ([`events`], [`commands`]), and what is
-//! read here is whatever either of them writes ([`read()`], [`read_neighbour`]).
+//! Two generations of the platform's shared models are in use, **2025** and **2026**. The models of both ignore unknown
+//! fields, so the writers here write the union of the two ([`events`], [`commands`]), and the readers accept either
+//! ([`read()`], [`read_neighbour`]).
 //!
-//! - [`Topic`] is the one table of topics, [`Envelope`] the wrapper of every record, [`headers()`] its Kafka headers.
+//! - [`Topic`] is the table of topics, [`Envelope`] the envelope of every record, [`headers()`] its Kafka headers.
 //! - [`status`] and [`course`] hold the platform's vocabularies with their exact strings.
-//! - Writers take plain values and borrow; readers take a slice and allocate only what they hand on.
+//! - Writers take plain values and borrow. Readers take a slice and allocate only what they return.
 //!
-//! The crate is pure: no clock, no random ids, no I/O. It does not know the rules of BOS (crate `domain`); a companion
-//! service uses it as a neighbour would.
+//! The crate is pure: no clock, no random numbers, no I/O. It does not know the rules of BOS (crate `domain`); the companions
+//! use it as any other service of the platform would.
 //!
-//! Essay text and names never pass through here. The two free texts that may be sent, when the operator asks for it,
-//! are [`Private`]: they are serialized and never shown by `Debug`.
+//! No message holds the text of an essay or a person's name. Two free texts about a class can be sent if the operator enables
+//! it; they are [`Private`]: serialized, and never shown by `Debug`.
 
 pub mod commands;
 pub mod course;
@@ -22,9 +22,9 @@ mod headers;
 mod parts;
 pub mod read;
 pub mod status;
+mod strings;
 mod time;
 mod topic;
-mod words;
 
 pub use commands::{
     Command, InitiateAiFeedback, InitiateCjAssessment, InitiateNlp, InitiateSpellcheck, NlpCommandVersion,
@@ -41,10 +41,7 @@ pub use headers::{Delivery, Header, headers};
 pub use parts::{EssayRef, Private};
 pub use read::neighbour::{NeighbourBody, read_neighbour};
 pub use read::{Incoming, IncomingBody, ReadError, SpellcheckFigures, read};
-pub use status::{
-    ClassType, ClientBatchStatus, EssayStatus, FinalStatus, OutcomeWord, PhaseName, PipelineExecutionStatus,
-    ProcessingStage, Verdict,
-};
+pub use status::{ClassType, EssayStatus, FinalStatus, OutcomeStatus, PhaseName, ProcessingStage, Verdict};
+pub use string_enum::UnknownString;
 pub use time::Timestamp;
 pub use topic::Topic;
-pub use words::UnknownWord;

@@ -1,4 +1,4 @@
-//! Pieces that several payloads share.
+//! Parts that several payloads share.
 
 use std::fmt;
 
@@ -6,13 +6,14 @@ use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::read::fields::StorageId;
 use crate::status::ProcessingStage;
+use crate::strings::StorageId;
 use crate::time::Timestamp;
 
-/// An essay and where its text is.
+/// An essay and the id of its text.
 ///
-/// Written with `student_name` and `spellcheck_metrics` as null: a topic cannot forget, so names never leave.
+/// `student_name` and `spellcheck_metrics` are always written as null. Names are never sent, because they cannot be erased from
+/// a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct EssayRef {
     /// The essay.
@@ -33,7 +34,7 @@ impl Serialize for EssayRef {
     }
 }
 
-/// A free text about a class: sent when the operator asks for it, never shown by `Debug`.
+/// A free text about a class. It is serialized, and never shown by `Debug`.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Private(String);
@@ -56,7 +57,7 @@ impl fmt::Debug for Private {
     }
 }
 
-/// What a payload is about, as one object.
+/// The essay or batch that a payload is about, as one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct EntityRef {
     entity_id: Uuid,
@@ -74,7 +75,7 @@ impl EntityRef {
     }
 }
 
-/// What a payload is about, said twice: as the object that 2025 reads and as the flat fields that 2026 reads.
+/// The essay or batch that a payload is about, twice: as the object that 2025 reads, and as the flat fields that 2026 reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Subject {
     entity_ref: EntityRef,
@@ -88,7 +89,7 @@ impl From<EntityRef> for Subject {
     }
 }
 
-/// `system_metadata`, with the entity said twice as in [`Subject`].
+/// `system_metadata`, with the entity twice as in [`Subject`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct SystemMetadata<'a> {
     entity: EntityRef,
@@ -102,7 +103,7 @@ pub(crate) struct SystemMetadata<'a> {
     error_info: ErrorInfo<'a>,
 }
 
-/// `{}` where nothing went wrong.
+/// `error_info`: `{}` where nothing failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 struct ErrorInfo<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,7 +111,7 @@ struct ErrorInfo<'a> {
 }
 
 impl<'a> SystemMetadata<'a> {
-    /// Of something that has just been said.
+    /// The metadata of an event at `at`, with no processing stage.
     pub(crate) fn new(entity: EntityRef, event: &'static str, at: Timestamp) -> Self {
         Self {
             entity,
@@ -124,12 +125,12 @@ impl<'a> SystemMetadata<'a> {
         }
     }
 
-    /// The same, waiting to be worked on.
+    /// The same, in the stage `pending`.
     pub(crate) fn pending(self) -> Self {
         Self { processing_stage: Some(ProcessingStage::Pending), ..self }
     }
 
-    /// The same, done; with a code it failed.
+    /// The same, in the stage `completed` or `failed`, with the error code if there is one.
     pub(crate) fn done(self, error_code: Option<&'a str>, failed: bool) -> Self {
         let stage = if failed { ProcessingStage::Failed } else { ProcessingStage::Completed };
         Self {
@@ -141,7 +142,7 @@ impl<'a> SystemMetadata<'a> {
     }
 }
 
-/// `student_prompt_ref`: where the task that was given to the pupils is kept.
+/// `student_prompt_ref`: the storage id of the students' assignment text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct PromptRef<'a> {
     references: PromptReferences<'a>,
@@ -164,7 +165,7 @@ impl<'a> PromptRef<'a> {
     }
 }
 
-/// A figure for a model that demands a number: JSON has no word for infinity, so what is not finite is written as 0.
+/// For `serialize_with`: writes 0 for NaN and infinity, which JSON cannot represent where a model requires a number.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serialize_with calls")]
 pub(crate) fn finite<S: Serializer>(figure: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(if figure.is_finite() { *figure } else { 0.0 })

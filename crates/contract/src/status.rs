@@ -1,132 +1,86 @@
 //! The platform's status vocabularies, with their exact strings.
 
-use crate::words::words;
+use string_enum::string_enum;
 
-words! {
+string_enum! {
     /// A phase of a pipeline.
-    pub enum PhaseName {
-        /// Spelling.
+    pub enum PhaseName: "phase" {
+        /// Spelling correction.
         Spellcheck = "spellcheck",
-        /// Linguistic measures.
+        /// Linguistic analysis.
         Nlp = "nlp",
         /// Written feedback.
         AiFeedback = "ai_feedback",
         /// Comparative judgement.
         CjAssessment = "cj_assessment",
-        /// Matching of essays to students; ELS knows it, BOS never asks for it.
+        /// Matching of essays to students. ELS knows this phase; BOS never requests it.
         StudentMatching = "student_matching",
     }
 }
 
-words! {
-    /// How a phase of a batch stands; the same in both generations.
-    pub enum PipelineExecutionStatus {
-        /// Asked for, not looked at yet.
-        RequestedByUser = "requested_by_user",
-        /// Waits for an earlier phase.
-        PendingDependencies = "pending_dependencies",
-        /// The command is on its way.
-        DispatchInitiated = "dispatch_initiated",
-        /// News of its essays has come.
-        InProgress = "in_progress",
-        /// Every essay succeeded.
-        CompletedSuccessfully = "completed_successfully",
-        /// Some essays succeeded.
-        CompletedWithPartialSuccess = "completed_with_partial_success",
-        /// No essay succeeded.
-        Failed = "failed",
-        /// A phase it depends on failed.
-        SkippedDueToDependencyFailure = "skipped_due_to_dependency_failure",
-        /// Not asked for.
-        SkippedByUserConfig = "skipped_by_user_config",
-        /// Ended by a person.
-        Cancelled = "cancelled",
-    }
-}
-
-words! {
+string_enum! {
     /// `processing_stage` of the system metadata; the same in both generations.
-    pub enum ProcessingStage {
-        /// Not begun.
+    pub enum ProcessingStage: "processing stage" {
+        /// Not started.
         Pending = "pending",
         /// Prepared.
         Initialized = "initialized",
-        /// Under way.
+        /// In progress.
         Processing = "processing",
-        /// Done.
+        /// Completed.
         Completed = "completed",
         /// Failed.
         Failed = "failed",
-        /// Ended by a person.
+        /// Cancelled.
         Cancelled = "cancelled",
     }
 }
 
-words! {
-    /// How one essay stands at ELS (2026). The four words of spellcheck are the same in 2025.
-    pub enum EssayStatus {
-        /// Registered and provisioned: a phase may begin.
+string_enum! {
+    /// The status of one essay at ELS (2026). The four values for spellcheck are the same in 2025.
+    pub enum EssayStatus: "essay status" {
+        /// Registered and provisioned; a phase can start.
         ReadyForProcessing = "ready_for_processing",
-        /// Handed to the spell checker.
+        /// Waiting for the spell checker.
         AwaitingSpellcheck = "awaiting_spellcheck",
-        /// At the spell checker.
+        /// Being spellchecked.
         SpellcheckingInProgress = "spellchecking_in_progress",
         /// Spellchecked.
         SpellcheckedSuccess = "spellchecked_success",
-        /// The spell checker failed.
+        /// Spellcheck failed.
         SpellcheckFailed = "spellcheck_failed",
-        /// Handed to nlp.
+        /// Waiting for nlp.
         AwaitingNlp = "awaiting_nlp",
-        /// At nlp.
+        /// Being analysed.
         NlpInProgress = "nlp_processing_in_progress",
         /// Analysed.
         NlpSuccess = "nlp_success",
         /// Nlp failed.
         NlpFailed = "nlp_failed",
-        /// Handed to `ai_feedback`.
+        /// Waiting for `ai_feedback`.
         AwaitingAiFeedback = "awaiting_ai_feedback",
-        /// At `ai_feedback`.
+        /// Feedback is being written.
         AiFeedbackInProgress = "ai_feedback_processing_in_progress",
         /// Feedback was written.
         AiFeedbackSuccess = "ai_feedback_success",
         /// Feedback failed.
         AiFeedbackFailed = "ai_feedback_failed",
-        /// Handed to `cj_assessment`.
+        /// Waiting for `cj_assessment`.
         AwaitingCjAssessment = "awaiting_cj_assessment",
-        /// At `cj_assessment`.
+        /// Being judged.
         CjAssessmentInProgress = "cj_assessment_processing_in_progress",
         /// Judged.
         CjAssessmentSuccess = "cj_assessment_success",
         /// The judgement failed.
         CjAssessmentFailed = "cj_assessment_failed",
-        /// Beyond repair.
+        /// Failed in a way that cannot be retried.
         EssayCriticalFailure = "essay_critical_failure",
     }
 }
 
-words! {
-    /// How a batch stands, as clients of the platform are told (2026 `BatchClientStatus`).
-    pub enum ClientBatchStatus {
-        /// Its texts are not all in place.
-        PendingContent = "pending_content",
-        /// A pipeline may be asked for.
-        Ready = "ready",
-        /// A pipeline runs.
-        Processing = "processing",
-        /// Ended; every essay succeeded.
-        CompletedSuccessfully = "completed_successfully",
-        /// Ended; some essays succeeded.
-        CompletedWithFailures = "completed_with_failures",
-        /// Ended; no essay succeeded.
-        Failed = "failed",
-        /// Ended by a person.
-        Cancelled = "cancelled",
-    }
-}
-
-words! {
-    /// How a phase ended, as ELS says it: the words of 2026's `BatchStatus` that it uses.
-    pub enum OutcomeWord {
+string_enum! {
+    /// The status that ELS reports for a phase: the values of 2026's `BatchStatus` that it uses.
+    pub enum OutcomeStatus: "phase outcome" {
         /// Every essay succeeded.
         CompletedSuccessfully = "completed_successfully",
         /// Some essays succeeded.
@@ -136,9 +90,9 @@ words! {
     }
 }
 
-impl OutcomeWord {
-    /// The word for so many essays; nothing to do is a success.
-    pub const fn of(succeeded: usize, failed: usize) -> Self {
+impl OutcomeStatus {
+    /// The status for these counts. No essay at all is a success.
+    pub const fn from_counts(succeeded: usize, failed: usize) -> Self {
         match (succeeded, failed) {
             (_, 0) => Self::CompletedSuccessfully,
             (0, _) => Self::FailedCritically,
@@ -146,8 +100,8 @@ impl OutcomeWord {
         }
     }
 
-    /// The outcome that a word of either generation means (2025: `completed`, `partially_completed`, `failed`).
-    pub(crate) fn of_either_generation(word: &str) -> Option<Self> {
+    /// Parses a value of either generation (2025: `completed`, `partially_completed`, `failed`).
+    pub(crate) fn from_either_generation(word: &str) -> Option<Self> {
         match word {
             "completed" => Some(Self::CompletedSuccessfully),
             "partially_completed" => Some(Self::CompletedWithFailures),
@@ -157,34 +111,33 @@ impl OutcomeWord {
     }
 }
 
-words! {
-    /// How a pipeline ended (`final_status` of `BatchPipelineCompletedV1`): the words of 2026's `BatchStatus` for it.
-    pub enum FinalStatus {
+string_enum! {
+    /// The `final_status` of `BatchPipelineCompletedV1`: the values of 2026's `BatchStatus` for an ended pipeline.
+    pub enum FinalStatus: "final status" {
         /// Every essay succeeded.
         CompletedSuccessfully = "completed_successfully",
         /// Some essays succeeded.
         CompletedWithFailures = "completed_with_failures",
         /// No essay succeeded.
         FailedCritically = "failed_critically",
-        /// Ended by a person.
+        /// Cancelled.
         Cancelled = "cancelled",
     }
 }
 
-words! {
-    /// How one essay fared in a phase: the terminal words of 2026's `ProcessingStatus`.
-    pub enum Verdict {
-        /// It succeeded.
+string_enum! {
+    /// The final result of one essay in a phase: the terminal values of 2026's `ProcessingStatus`.
+    pub enum Verdict: "verdict" {
+        /// The essay succeeded.
         Succeeded = "completed",
-        /// It failed.
+        /// The essay failed.
         Failed = "failed",
     }
 }
 
 impl Verdict {
-    /// The verdict that a spell checker's word of either generation means. A word for an essay still under way is
-    /// none.
-    pub(crate) fn of_either_generation(word: &str) -> Option<Self> {
+    /// Parses a spell checker's value of either generation. `None` for an unknown value, and for an essay in progress.
+    pub(crate) fn from_either_generation(word: &str) -> Option<Self> {
         match word {
             "spellchecked_success" | "completed" | "success" => Some(Self::Succeeded),
             "spellcheck_failed" | "failed" | "essay_critical_failure" => Some(Self::Failed),
@@ -193,9 +146,9 @@ impl Verdict {
     }
 }
 
-words! {
-    /// Whose batch it is: a guest's, or a class's with known students.
-    pub enum ClassType {
+string_enum! {
+    /// Whether the batch belongs to a guest, or to a class with known students.
+    pub enum ClassType: "class type" {
         /// No class.
         Guest = "GUEST",
         /// A class.

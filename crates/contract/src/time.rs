@@ -1,22 +1,22 @@
-//! Instants as the platform writes them.
+//! Timestamps in the platform's format.
 
 use std::fmt;
 
 use chrono::{DateTime, Datelike as _, NaiveDateTime, SubsecRound as _, Timelike as _, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::read::fields::text;
+use crate::strings::read_str;
 
 /// A UTC instant with microseconds, written `YYYY-MM-DDTHH:MM:SS.ffffffZ`, without the fraction when it is zero.
 ///
-/// That is how Pydantic writes the platform's timestamps. When reading, any number of fraction digits is taken, `Z` or
-/// an offset, `T` or a blank; a time without an offset is UTC.
+/// Pydantic writes the platform's timestamps in this form. Readers accept any number of fraction digits, `Z` or an offset,
+/// `T` or a space; a time without an offset is UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// The instant, cut to whole microseconds. A leap second, which the platform's readers refuse, becomes the last
-    /// microsecond of the second before it.
+    /// The timestamp of an instant, cut to whole microseconds. A leap second, which the platform's readers refuse, becomes the
+    /// last microsecond of the second before it.
     pub fn new(at: DateTime<Utc>) -> Self {
         let leap = at.nanosecond() >= 1_000_000_000;
         Self(if leap { at.with_nanosecond(999_999_000).unwrap_or(at) } else { at.trunc_subsecs(6) })
@@ -62,7 +62,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text(deserializer, "a timestamp", Self::parse)
+        read_str(deserializer, "a timestamp", Self::parse)
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_time_is_refused() {
+    fn text_that_is_not_a_time_is_refused() {
         for given in ["", "today", "2026-13-01T00:00:00Z", "1700000000"] {
             assert_eq!(read(given), None, "{given}");
         }

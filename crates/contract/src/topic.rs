@@ -1,21 +1,21 @@
-//! The one table of topics.
+//! The table of topics.
 
-use crate::words::words;
+use string_enum::string_enum;
 
-words! {
+string_enum! {
     /// A topic of the event bus that BOS or one of its embedded companions writes or reads.
     ///
-    /// Records are routed by topic: what a record holds follows from where it was found, never from its `event_type`.
-    pub enum Topic {
-        /// A single essay is to be spellchecked: BOS or ELS to the spell checker.
+    /// Records are routed by topic: the topic determines what a record holds, never its `event_type`.
+    pub enum Topic: "topic" {
+        /// BOS or ELS asks the spell checker to check one essay.
         EssaySpellcheckRequested = "huleedu.essay.spellcheck.requested.v1",
-        /// BOS tells ELS which essays a batch holds.
+        /// BOS registers the essays of a batch with ELS.
         BatchEssaysRegistered = "huleedu.batch.essays.registered.v1",
         /// BOS tells ELS where the text of one essay is.
         EssayContentProvisioned = "huleedu.file.essay.content.provisioned.v1",
         /// BOS asks ELS to start spellcheck.
         SpellcheckInitiate = "huleedu.els.spellcheck.initiate.command.v1",
-        /// BOS asks ELS to start nlp; the first version, which has no reader in 2026.
+        /// BOS asks ELS to start nlp. First version, without a reader in 2026.
         NlpInitiateV1 = "huleedu.batch.nlp.initiate.command.v1",
         /// BOS asks ELS to start nlp.
         NlpInitiateV2 = "huleedu.batch.nlp.initiate.command.v2",
@@ -23,7 +23,7 @@ words! {
         AiFeedbackInitiate = "huleedu.batch.ai_feedback.initiate.command.v1",
         /// BOS asks ELS to start `cj_assessment`.
         CjAssessmentInitiate = "huleedu.batch.cj_assessment.initiate.command.v1",
-        /// BOS says that a pipeline has ended.
+        /// BOS reports that a pipeline has ended.
         BatchPipelineCompleted = "huleedu.batch.pipeline.completed.v1",
         /// The 2025 spell checker's result for one essay.
         EssaySpellcheckCompleted = "huleedu.essay.spellcheck.completed.v1",
@@ -31,7 +31,7 @@ words! {
         SpellcheckPhaseCompleted = "huleedu.batch.spellcheck.phase.completed.v1",
         /// The 2026 spell checker's rich result for one essay.
         EssaySpellcheckResults = "huleedu.essay.spellcheck.results.v1",
-        /// ELS says that a phase of a batch has ended.
+        /// ELS reports the outcome of a phase.
         BatchPhaseOutcome = "huleedu.els.batch.phase.outcome.v1",
         /// ELS has every text of a batch (a guest's batch).
         BatchContentProvisioningCompleted = "huleedu.batch.content.provisioning.completed.v1",
@@ -39,15 +39,15 @@ words! {
         BatchEssaysReady = "huleedu.els.batch.essays.ready.v1",
         /// ELS asks the nlp worker to analyse the essays of a batch.
         BatchNlpProcessingRequestedV2 = "huleedu.batch.nlp.processing.requested.v2",
-        /// The nlp worker has analysed a batch: which essays, and which of them failed.
+        /// The nlp worker has analysed a batch: which essays succeeded and which failed.
         BatchNlpAnalysisCompleted = "huleedu.batch.nlp.analysis.completed.v1",
-        /// The nlp worker's figures for one essay.
+        /// The nlp worker's measurements of one essay.
         EssayNlpCompleted = "huleedu.essay.nlp.completed.v1",
     }
 }
 
 impl Topic {
-    /// The topics that [`read`](crate::read()) understands: what BOS subscribes to.
+    /// The topics that BOS subscribes to and [`read`](crate::read()) accepts.
     pub const READ: &'static [Self] = &[
         Self::EssaySpellcheckCompleted,
         Self::SpellcheckPhaseCompleted,
@@ -58,8 +58,8 @@ impl Topic {
         Self::BatchEssaysReady,
     ];
 
-    /// The `event_type` of an envelope on this topic: the full topic name, with one exception that the platform's
-    /// readers of `BatchPipelineCompletedV1` expect.
+    /// The `event_type` of an envelope on this topic: the topic's name, except for `BatchPipelineCompletedV1`, whose readers
+    /// expect `batch.pipeline.completed`.
     pub const fn event_type(self) -> &'static str {
         if matches!(self, Self::BatchPipelineCompleted) { "batch.pipeline.completed" } else { self.as_str() }
     }

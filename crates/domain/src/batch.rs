@@ -1,120 +1,123 @@
-//! The aggregate: one batch, its stage, and its counts. It never holds the list of its essays.
+//! The aggregate: one batch, its stage and its counts. It never holds the list of its essays.
+
+mod waiting_on;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use string_enum::string_enum;
 
-use crate::decide::Refusal;
+pub use self::waiting_on::WaitingOn;
 use crate::ids::{BatchId, CorrelationId};
 use crate::language::Language;
 use crate::phase::{Phase, PhaseRecord, PhaseStatus};
-use crate::status::{AttentionCode, BatchStatus, EssayState, Verb, WaitingCode};
-use crate::words::words;
+use crate::status::{AttentionCode, BatchStatus, EssayState, Verb};
 
-words! {
-    /// How the essays came.
+string_enum! {
+    /// How the essays of a batch were submitted.
     pub enum Kind: "kind of batch" {
-        /// One or more essays that a pipeline works on, by way of the lifecycle service.
+        /// One or more essays that go through a pipeline by way of the lifecycle service.
         Class = "class",
-        /// One essay that goes straight to the spell checker.
+        /// One essay that goes directly to the spell checker, without the lifecycle service.
         Single = "single",
     }
 }
 
-/// A batch as it stands between two pieces of news.
+/// The state of a batch after its latest decision.
 ///
-/// The counts mirror the essay rows, which change in the same transaction: `waiting` + the running phase's open essays +
-/// `succeeded` + `failed` + those cancelled or skipped = `total`.
+/// The counts mirror the essay rows, which change in the same transaction: `waiting`, the open essays of the running phase,
+/// `succeeded`, `failed`, and the cancelled or skipped essays sum to `total`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
-    /// Its id.
+    /// The id of the batch.
     pub id: BatchId,
-    /// The thread that all its messages belong to.
+    /// The correlation id that the batch's messages carry; see [`CorrelationId::for_attempt`].
     pub correlation_id: CorrelationId,
-    /// How its essays came.
+    /// How the essays were submitted.
     pub kind: Kind,
-    /// The language of its essays.
+    /// The language of the essays.
     pub language: Language,
-    /// How often it was saved. Set on save; the rules do not touch it.
+    /// Number of times the batch was saved. The store sets it; the rules never change it.
     pub revision: i64,
-    /// Which execution this is: 1 for the first, one more for each that is asked for after an end.
+    /// The current or latest run, counted from 1.
     pub run: u32,
     /// Essays accepted.
     pub total: u32,
     /// Essays whose text is at the Content Service.
     pub stored: u32,
-    /// Essays that wait for a text, for the next phase or for the word to begin.
+    /// Essays waiting for their text to be stored, for the next phase, or for a start request.
     pub waiting: u32,
-    /// Essays that succeeded in everything asked for.
+    /// Essays that succeeded in every requested phase.
     pub succeeded: u32,
-    /// Essays that failed, refused texts among them.
+    /// Essays that failed in a phase or whose text was refused.
     pub failed: u32,
-    /// No phase begins until somebody resumes.
+    /// While set, no further phase starts.
     pub paused: bool,
-    /// The phases asked for that have not begun, in order.
+    /// Requested phases that have not started, in order.
     pub plan: Vec<Phase>,
-    /// One record for each phase ever asked for, in order.
+    /// One record for each phase that was ever requested, in order.
     pub phases: Vec<PhaseRecord>,
-    /// Where it is in its life.
+    /// The current stage.
     pub stage: Stage,
-    /// The lifecycle service of today has never heard of the batch: it is told before it is commanded.
+    /// The current lifecycle service does not know the batch, so the registration must precede the next command. Set when
+    /// [`Input::NeighboursReplaced`](crate::Input::NeighboursReplaced) is decided.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unregistered: bool,
-    /// What it waits for. Present exactly while it has not ended.
+    /// What the batch waits for. `None` exactly when it has ended.
     pub waiting_on: Option<WaitingOn>,
-    /// What a person should look at.
+    /// What an operator should look into.
     pub attention: Option<Attention>,
-    /// News that came too late or contradicted earlier news, in essays.
+    /// Number of essay results that arrived too late or contradicted an earlier result.
     pub late_news: u32,
-    /// When it was accepted.
+    /// When the batch was accepted.
     pub created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// When the batch last changed.
     pub updated_at: DateTime<Utc>,
-    /// When its latest run ended.
+    /// When the latest run ended.
     pub ended_at: Option<DateTime<Utc>>,
 }
 
-/// Where a batch is in its life. Each stage holds only what it knows.
+/// The stage of a batch in its life, with the data that only this stage needs. Internal; clients see [`BatchStatus`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum Stage {
-    /// Texts are on their way to the Content Service.
+    /// Texts are being uploaded to the Content Service.
     Storing {
-        /// More essays may be appended.
+        /// Whether essays can still be appended.
         open: bool,
-        /// Texts that are neither stored nor refused.
+        /// Texts that are neither stored nor refused yet.
         pending: u32,
     },
-    /// The lifecycle service has been told which essays the batch holds and has not confirmed.
+    /// The registration was sent to the lifecycle service and is not confirmed yet.
     Registering,
-    /// Nothing runs: no phase was asked for, or the batch is paused before its next one.
+    /// No phase runs: none was requested, or the batch is paused before the next one.
     Ready,
-    /// A phase is at work.
+    /// A phase runs.
     Running(Running),
-    /// The run is over.
+    /// The run has ended.
     Ended {
-        /// How.
+        /// The result of the run.
         end: End,
     },
 }
 
-/// The phase at work.
+/// The running phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
-    /// Which phase.
+    /// The phase.
     pub phase: Phase,
-    /// Which attempt at it, counted from 1 across runs.
+    /// The attempt at the phase, counted from 1 across runs.
     pub attempt: u32,
-    /// Essays without a terminal word.
+    /// Essays without a final result in this attempt.
     pub open: u32,
-    /// Something was heard from whoever does the work.
+    /// Whether any result of this attempt has arrived.
     pub seen_life: bool,
-    /// The lifecycle service will say when the phase has ended; else the news about the last essay ends it.
+    /// Whether the lifecycle service reports the outcome. If not, the result of the last essay ends the phase.
     pub expects_outcome: bool,
-    /// Somebody cancelled the batch; it ends with this phase.
+    /// Whether the batch was cancelled and ends with this phase.
     pub cancelling: bool,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
@@ -124,47 +127,35 @@ pub enum End {
     WithFailures,
     /// No essay succeeded.
     Failed,
-    /// Somebody cancelled it.
+    /// The batch was cancelled.
     Cancelled,
 }
 
-/// What a batch waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WaitingOn {
-    /// The thing awaited.
-    pub code: WaitingCode,
-    /// How many of them, as in "6 essays". Counts only; may be empty.
-    pub detail: String,
-    /// Since when it has waited for this.
-    pub since: DateTime<Utc>,
-    /// When the service looks again by itself, if a moment is known.
-    pub next_check_at: Option<DateTime<Utc>>,
-}
-
-/// Something that a person should look at.
+/// Something that an operator should look into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attention {
-    /// What it is.
+    /// The reason.
     pub code: AttentionCode,
-    /// Since when.
+    /// When it was raised.
     pub since: DateTime<Utc>,
 }
 
-/// Which attempt a piece of news belongs to, by the correlation id that it echoes.
+/// The attempt that a piece of news belongs to, by the correlation id that it echoes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptMatch {
-    /// The attempt at work now, of this number.
+    /// The running attempt, with its number.
     Current(u32),
-    /// An attempt of this number that is over.
+    /// An earlier attempt at the running phase, with its number.
     Older(u32),
-    /// The phase is not at work.
+    /// The phase has run and does not run now.
     NotRunning,
-    /// An attempt that has not begun. Its command has never left, as far as we know: this is what a database hears that was
-    /// restored from a backup, and whose neighbours are ahead of it.
+    /// An attempt that has not started here. A database restored from a backup receives such news, because the other services
+    /// are ahead of it.
     Ahead,
 }
 
-/// How many attempts and runs beyond the present are recognised as ours to come.
+/// How many attempts and runs after the current one [`Batch::attempt_of`] recognises as [`AttemptMatch::Ahead`]. Chosen: a
+/// database restored from a backup is rarely more than a few retries behind.
 const AHEAD: u32 = 4;
 
 impl Batch {
@@ -184,17 +175,17 @@ impl Batch {
         }
     }
 
-    /// Whether the latest run is over.
+    /// Whether the latest run has ended.
     pub const fn is_ended(&self) -> bool {
         matches!(self.stage, Stage::Ended { .. })
     }
 
-    /// Whether somebody cancelled it and it ends with the phase at work.
+    /// Whether the batch was cancelled and ends with the running phase.
     pub const fn is_cancelling(&self) -> bool {
         matches!(self.stage, Stage::Running(Running { cancelling: true, .. }))
     }
 
-    /// The phase at work and its attempt.
+    /// The running phase and its attempt.
     pub const fn current(&self) -> Option<(Phase, u32)> {
         match &self.stage {
             Stage::Running(running) => Some((running.phase, running.attempt)),
@@ -202,17 +193,17 @@ impl Batch {
         }
     }
 
-    /// What is remembered of a phase, if it was ever asked for.
+    /// The record of a phase, if it was ever requested.
     pub fn record(&self, phase: Phase) -> Option<&PhaseRecord> {
         self.phases.iter().find(|record| record.phase == phase)
     }
 
-    /// The state of an essay that has just succeeded in the phase at work.
+    /// The state of an essay that has just succeeded in the running phase.
     pub const fn essay_state_after_success(&self) -> EssayState {
         if self.plan.is_empty() { EssayState::Succeeded } else { EssayState::Waiting }
     }
 
-    /// Essays that are in no phase and never will be in this run: cancelled or skipped.
+    /// Number of cancelled or skipped essays, which take no further part in this run.
     pub const fn left_out(&self) -> u32 {
         let open = match &self.stage {
             Stage::Running(running) => running.open,
@@ -225,7 +216,7 @@ impl Batch {
             .saturating_sub(self.failed)
     }
 
-    /// What somebody can do with the batch now.
+    /// The verbs that the batch accepts now.
     pub fn allowed(&self) -> Vec<Verb> {
         let pausing = if self.paused { Verb::Resume } else { Verb::Pause };
         let is_class = self.kind == Kind::Class;
@@ -247,10 +238,10 @@ impl Batch {
         }
     }
 
-    /// Tells which attempt at `phase` a piece of news is about.
+    /// Finds the attempt at `phase` that a piece of news is about.
     ///
-    /// An id that belongs to no other attempt counts as the current one's: neighbours of an older generation may echo
-    /// nothing, or an id of their own.
+    /// An unknown or missing correlation id counts as the running attempt's, because services of an older generation echo
+    /// none, or an id of their own.
     pub fn attempt_of(&self, phase: Phase, correlation: Option<CorrelationId>) -> AttemptMatch {
         let begun = self.record(phase).map_or(0, |record| record.attempt);
         if begun == 0 {
@@ -258,32 +249,27 @@ impl Batch {
         }
         let belongs_to =
             |run, attempt| correlation == Some(self.correlation_id.for_attempt(run, phase, attempt));
-        let at_work = self.current().and_then(|(at, attempt)| (at == phase).then_some(attempt));
-        if let Some(attempt) = at_work.filter(|attempt| belongs_to(self.run, *attempt)) {
+        let running = self.current().and_then(|(current, attempt)| (current == phase).then_some(attempt));
+        if let Some(attempt) = running.filter(|attempt| belongs_to(self.run, *attempt)) {
             return AttemptMatch::Current(attempt);
         }
         if let Some(older) = (1..begun).find(|older| (1..=self.run).any(|run| belongs_to(run, *older))) {
-            return if at_work.is_some() { AttemptMatch::Older(older) } else { AttemptMatch::NotRunning };
+            return if running.is_some() { AttemptMatch::Older(older) } else { AttemptMatch::NotRunning };
         }
         let runs = self.run..=self.run.saturating_add(AHEAD);
         let mut ahead = (1..=AHEAD).map(|attempts| begun.saturating_add(attempts));
         if ahead.any(|attempt| runs.clone().any(|run| belongs_to(run, attempt))) {
             return AttemptMatch::Ahead;
         }
-        at_work.map_or(AttemptMatch::NotRunning, AttemptMatch::Current)
+        running.map_or(AttemptMatch::NotRunning, AttemptMatch::Current)
     }
 
-    /// Refuses news of something that the batch has not begun.
-    pub fn too_early(&self) -> Refusal {
-        Refusal::TooEarly { revision: self.revision }
-    }
-
-    /// Whether a phase has succeeded, at least for some essays.
+    /// Whether a phase has succeeded for at least one essay.
     pub(crate) fn is_done(&self, phase: Phase) -> bool {
         self.record(phase).is_some_and(|record| record.status.is_success())
     }
 
-    /// Changes the record of a phase, which is made if there is none.
+    /// Changes the record of a phase; creates it first if there is none.
     pub(crate) fn edit_record(&mut self, phase: Phase, edit: impl FnOnce(&mut PhaseRecord)) {
         if let Some(record) = self.phases.iter_mut().find(|record| record.phase == phase) {
             return edit(record);
@@ -294,13 +280,13 @@ impl Batch {
         self.phases.sort_by_key(|record| record.phase);
     }
 
-    /// Ends what was planned and never began. A phase with results of an earlier run keeps the status those gave.
+    /// Empties the plan and gives its phases `status`. A phase with results of an earlier run gets the status of those.
     pub(crate) fn drop_plan(&mut self, status: PhaseStatus) {
         for phase in std::mem::take(&mut self.plan) {
             self.edit_record(phase, |record| {
                 record.status = match record.succeeded {
                     0 => status,
-                    succeeded => PhaseStatus::by_counts(succeeded, record.failed),
+                    succeeded => PhaseStatus::from_counts(succeeded, record.failed),
                 };
             });
         }

@@ -1,7 +1,7 @@
-//! The one place where the life of a batch is decided: match on the stage, then on the input.
+//! The decision procedure of a batch: match on the stage, then on the input.
 //!
-//! Each stage has a file with one arm for every input, so that a new input forces a decision in all of them. The
-//! impossible is refused; late or repeated news is accepted and changes nothing.
+//! Each stage has a file with one arm for every input, so that a new input needs a decision in each of them. Impossible
+//! inputs are refused; late or repeated news is accepted and changes nothing.
 
 mod effect;
 mod ended;
@@ -9,7 +9,6 @@ mod input;
 mod notes;
 mod ready;
 mod reason;
-mod refusal;
 mod registering;
 mod running;
 mod step;
@@ -20,29 +19,32 @@ mod tests;
 use chrono::{DateTime, Utc};
 
 pub use self::effect::{Effect, Entry, Message, Revive};
-pub use self::input::{Accept, CancelMode, Input, OutcomeWord, Timer, TimerKind};
+pub use self::input::{Accept, CancelMode, Input, OutcomeStatus, Timer, TimerKind};
 pub use self::reason::{EndedBy, Reason};
-pub use self::refusal::{Refusal, Standing};
 use self::step::Step;
 use crate::batch::{Batch, Stage};
+use crate::refusal::Refusal;
 use crate::settings::Settings;
 
-/// What an input means for a batch.
+/// The result of [`decide`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The batch as it is next.
+    /// The next state of the batch.
     pub next: Batch,
-    /// What to do in the same transaction, in order.
+    /// What to do in the same transaction, in this order.
     pub effects: Vec<Effect>,
-    /// Why.
+    /// The reason, for the timeline.
     pub reason: Reason,
-    /// Whether there is anything to save. If not, there are no effects and `next` differs at most in `late_news`.
+    /// Whether the batch must be saved. If not, there are no effects, and `next` differs at most in `late_news`.
     pub changed: bool,
 }
 
-/// Decides what `input` means for the batch in `state` at the time `now`.
+/// Decides what `input` means for a batch at the time `now`.
 ///
-/// `state` is absent before the batch was accepted. The revision is left as it is; whoever saves the batch counts it.
+/// `state` is `None` before the batch is accepted. The revision is not changed here: the store increments it on save.
+///
+/// # Errors
+/// A [`Refusal`] when the input is impossible for the batch. Stale news is not an error; it changes nothing.
 pub fn decide(
     state: Option<Batch>,
     input: Input,
@@ -70,7 +72,8 @@ pub fn decide(
     Ok(conclude(before.as_ref(), step, reason))
 }
 
-/// Whether a decision changed anything is seen, not claimed; so is what the timeline says about it.
+/// Completes a decision. Whether the batch changed, and what the timeline says, is computed from the two states, so a stage
+/// cannot report it wrongly.
 fn conclude(before: Option<&Batch>, step: Step<'_>, reason: Reason) -> Decision {
     let Step { batch: mut next, mut effects, now, .. } = step;
     let changed = before.is_none_or(|before| Batch { late_news: next.late_news, ..before.clone() } != next);

@@ -1,8 +1,8 @@
-//! Ids that carry what is needed to find things: the slot, and an essay's batch and position.
+//! Ids that carry the slot of their rows, and for an essay its batch and its position.
 //!
 //! A batch id is a `UUIDv7` (RFC 9562 §5.7): 48 bits of Unix milliseconds, the version, **12 bits of slot** in `rand_a`,
 //! the variant, 46 random bits, and **16 low bits that are zero**. An essay id is its batch's id with the essay's
-//! position + 1 in those low bits. So nobody ever looks up which batch an essay belongs to.
+//! position + 1 in those low bits. So an essay's batch is computed from its id, without a look-up.
 
 #[cfg(test)]
 mod tests;
@@ -16,30 +16,34 @@ use uuid::{Uuid, Variant};
 
 use crate::phase::Phase;
 
-/// The namespace of every id that is derived rather than drawn. Changing it would change the id of every event.
+/// The `UUIDv5` namespace of event ids. Changing it would change the id of every event, so that receivers no longer
+/// recognise repeats.
 pub const BOS_NAMESPACE: Uuid = Uuid::from_u128(0x1f6b_8c0e_5d2a_5b4f_9a37_c4e1_0d86_72b9);
 
-/// The bits of an id that tell a batch (zero) from its essays (position + 1).
+/// The bits of an id that hold zero for a batch and position + 1 for an essay.
 const POSITION_BITS: u128 = 0xffff;
 
-/// Why something is not an id of ours.
+/// Why a value is not an id of this service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// Not the hyphenated form of a UUID, or not a storage id's alphabet and length.
+    /// The text is not a hyphenated UUID, or has not the alphabet and length of a storage id.
     #[error("malformed id")]
     Malformed,
-    /// A well-formed UUID that this service never makes: another version or variant, or an essay's where a batch's is due.
-    #[error("an id of somebody else")]
+    /// The UUID is well-formed, and this service never generates it: another version or variant, or an essay's id in place of
+    /// a batch's.
+    #[error("not an id of this service")]
     Foreign,
 }
 
-/// Twelve bits of every id that say where its rows live. Made from the hash of (principal, route, Idempotency-Key),
-/// so that a repeated request meets its first, or at random without a key.
+/// Twelve bits of every id that say where its rows are stored.
+///
+/// A slot comes from the hash of (principal, route, Idempotency-Key), so that a repeated request reaches the same slot; without
+/// a key it is random.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u16);
 
 impl Slot {
-    /// How many slots there are.
+    /// The number of slots: 4,096.
     pub const COUNT: u16 = 1 << 12;
 
     /// The slot in the low 12 bits; higher bits are dropped.
@@ -53,12 +57,12 @@ impl Slot {
         Self::new(u16::from_be_bytes([byte(0), byte(1)]))
     }
 
-    /// The number, below [`Slot::COUNT`].
+    /// The number of the slot, below [`Slot::COUNT`].
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// Which of `shards` shards works this slot. Fewer than one shard counts as one.
+    /// The shard that the slot belongs to when there are `shards` shards. Fewer than one counts as one.
     pub fn shard(self, shards: i64) -> i64 {
         i64::from(self.0) % shards.max(1)
     }
@@ -70,7 +74,7 @@ impl Slot {
 pub struct BatchId(Uuid);
 
 impl BatchId {
-    /// The id of a batch made at `at` (to the millisecond) with the low 46 bits of `random`.
+    /// A new id from the time `at` (cut to milliseconds), the slot and the low 46 bits of `random`.
     pub fn new(at: DateTime<Utc>, slot: Slot, random: u64) -> Self {
         let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);
         let [.., m0, m1, m2, m3, m4, m5] = millis.to_be_bytes();
@@ -97,12 +101,12 @@ impl BatchId {
         ]))
     }
 
-    /// The slot of the batch and of everything that belongs to it.
+    /// The slot of the batch and of all its rows.
     pub fn slot(self) -> Slot {
         slot_of(self.0)
     }
 
-    /// When the batch was made, to the millisecond.
+    /// When the id was generated, to the millisecond.
     pub fn made_at(self) -> DateTime<Utc> {
         let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or(0);
         DateTime::from_timestamp_millis(millis).unwrap_or_default()
@@ -113,22 +117,25 @@ impl BatchId {
         self.0
     }
 
-    /// The batch id in a UUID, or [`IdError::Foreign`].
+    /// Checks that a UUID is a batch id.
+    ///
+    /// # Errors
+    /// [`IdError::Foreign`].
     pub fn from_uuid(id: Uuid) -> Result<Self, IdError> {
         if is_ours(id) && position_bits(id) == 0 { Ok(Self(id)) } else { Err(IdError::Foreign) }
     }
 }
 
-/// The id of an essay. It holds its batch's id.
+/// The id of an essay. It contains the id of its batch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Uuid", into = "Uuid")]
 pub struct EssayId(Uuid);
 
 impl EssayId {
-    /// The last position that an id can hold; a batch has far fewer essays than that.
+    /// The last position that an id can hold: 65,534. Batches are limited to far fewer essays.
     pub const LAST_POSITION: u16 = u16::MAX - 1;
 
-    /// The id of the essay at `position`, counted from 0, at most [`EssayId::LAST_POSITION`] (a later one is taken as that).
+    /// The id of the essay at `position`, counted from 0. A position after [`EssayId::LAST_POSITION`] is cut to that.
     pub fn new(batch: BatchId, position: u16) -> Self {
         Self(Uuid::from_u128(batch.0.as_u128() | u128::from(position.saturating_add(1))))
     }
@@ -138,7 +145,7 @@ impl EssayId {
         BatchId(Uuid::from_u128(self.0.as_u128() & !POSITION_BITS))
     }
 
-    /// Where the essay stood in its batch, counted from 0.
+    /// The position of the essay in its batch, counted from 0.
     pub fn position(self) -> u16 {
         position_bits(self.0).saturating_sub(1)
     }
@@ -184,16 +191,16 @@ fn position_bits(id: Uuid) -> u16 {
     u16::from_be_bytes([p0, p1])
 }
 
-/// The thread that everything about a batch belongs to, on the wire and in the logs.
+/// The id that connects the messages and log lines of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CorrelationId(pub Uuid);
 
 impl CorrelationId {
-    /// The id that the command of an attempt carries, called on the batch's own id.
+    /// The id that the command of an attempt carries. To be called on the batch's own correlation id.
     ///
-    /// No attempt number is on the wire, but every neighbour echoes the correlation id, so it tells attempts apart:
-    /// the first attempt carries the batch's id, a later one an id derived from it.
+    /// The wire has no attempt number, but every service echoes the correlation id, so it tells attempts apart: the first
+    /// attempt carries the batch's id, a later one an id derived from it.
     #[must_use]
     pub fn for_attempt(self, run: u32, phase: Phase, attempt: u32) -> Self {
         if attempt <= 1 {
@@ -208,7 +215,7 @@ impl CorrelationId {
     }
 }
 
-/// Hyphenated form only: the other spellings of a UUID would make two names for one thing.
+/// Parses the hyphenated form only, so that an id has one spelling.
 fn parse(text: &str) -> Result<Uuid, IdError> {
     if text.len() == 36 {
         Uuid::try_parse(text).map_err(|_| IdError::Malformed)
@@ -217,6 +224,7 @@ fn parse(text: &str) -> Result<Uuid, IdError> {
     }
 }
 
+/// Text forms of an id: `Display`, `Debug` and `FromStr`, and the conversion to a UUID.
 macro_rules! as_text {
     ($($name:ident from $from:expr;)+) => {$(
         impl fmt::Display for $name {
@@ -253,13 +261,13 @@ as_text! {
     CorrelationId from |id| Ok(Self(id));
 }
 
-/// The name of a text at the Content Service: 1–128 characters of `0-9 A-Z a-z _ -`.
+/// The id of a text at the Content Service: 1–128 characters of `0-9 A-Z a-z _ -`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct StorageId(String);
 
 impl StorageId {
-    /// The name.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -298,10 +306,10 @@ impl fmt::Display for StorageId {
     }
 }
 
-/// The id of an event, the same however often the event is made and published, so that receivers can deduplicate.
+/// Derives the id of an event. The same event always gets the same id, so that receivers can deduplicate.
 ///
-/// `topic` is where it goes, `aggregate` what it is about, `part` which of several it is; what does not apply is `None`
-/// or empty.
+/// `topic` is the event's destination, `aggregate` the id of its batch or essay, and `part` tells events apart that agree in
+/// everything else. What does not apply is `None` or empty.
 pub fn event_id(
     topic: &str,
     aggregate: &str,

@@ -1,8 +1,8 @@
-//! The languages that essays are written in.
+//! The languages of essays.
 
-use crate::words::words;
+use string_enum::string_enum;
 
-words! {
+string_enum! {
     /// The language of a batch's essays.
     pub enum Language: "language" {
         /// English.

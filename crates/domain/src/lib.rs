@@ -1,17 +1,18 @@
-//! The rules of the service: what a batch is, and what each piece of news means for it.
+//! The rules of the service: what a batch is, and what each input means for it.
 //!
-//! Everything here is pure. [`decide`] takes a batch, an input and the time, and answers with the batch as it is next and
-//! the effects to store with it, or with a refusal. It does no I/O, reads no clock and draws no random ids.
+//! The crate is pure: it does no I/O, reads no clock and draws no random numbers. [`decide`] takes a batch, an input and the
+//! time, and returns the next state of the batch with the effects to store, or a [`Refusal`]. `docs/glossary.md` defines the
+//! words.
 //!
 //! ```text
 //!             Accept
 //!               │
-//!          ┌────▼────┐ every text stored or refused, and closed
+//!          ┌────▼────┐ every text stored or refused, batch closed
 //!  Append ─┤ Storing ├───────────────┬──────────────────────┐
 //!          └────┬────┘               │ a single essay,      │
-//!               │ none stored  ┌─────▼───────┐ or others    │
-//!               │              │ Registering │ register     │
-//!               │              └─────┬───────┘              │
+//!               │ none stored  ┌─────▼───────┐ or another   │
+//!               │              │ Registering │ service      │
+//!               │              └─────┬───────┘ registers    │
 //!               │         Registered │                      │
 //!               │   nothing planned  │  a phase is planned  │
 //!               │     or paused ┌────┴────────┬─────────────┘
@@ -25,8 +26,8 @@
 //!                                          └───────┘
 //! ```
 //!
-//! A cancel ends a batch in every stage, though `Running` may finish its phase first; a registration that is never
-//! confirmed ends it too. Within a run, ended is ended.
+//! A cancel request ends a batch in every stage; in `Running` the phase may finish first. A registration that is never
+//! confirmed ends the batch too. An ended run never continues: a start or a retry begins the next run.
 
 mod batch;
 mod decide;
@@ -34,21 +35,23 @@ mod ids;
 mod language;
 mod phase;
 mod pipeline;
+mod refusal;
 mod settings;
 mod state;
 mod status;
-mod words;
+mod text;
 
 pub use batch::{AttemptMatch, Attention, Batch, End, Kind, Running, Stage, WaitingOn};
 pub use decide::{
-    Accept, CancelMode, Decision, Effect, EndedBy, Entry, Input, Message, OutcomeWord, Reason, Refusal,
-    Revive, Standing, Timer, TimerKind, decide,
+    Accept, CancelMode, Decision, Effect, EndedBy, Entry, Input, Message, OutcomeStatus, Reason, Revive,
+    Timer, TimerKind, decide,
 };
 pub use ids::{BOS_NAMESPACE, BatchId, CorrelationId, EssayId, IdError, Slot, StorageId, event_id};
 pub use language::Language;
 pub use phase::{FailureCode, PerPhase, Phase, PhaseRecord, PhaseSet, PhaseStatus};
 pub use pipeline::Pipeline;
+pub use refusal::{Refusal, Standing};
 pub use settings::Settings;
 pub use state::StateError;
 pub use status::{AttentionCode, BatchStatus, EssayState, Verb, WaitingCode};
-pub use words::UnknownWord;
+pub use string_enum::UnknownString;

@@ -1,26 +1,25 @@
-//! The processing phases, their dependencies, and what is remembered of each.
+//! The processing phases, their prerequisites, and the record that a batch keeps of each.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use string_enum::string_enum;
 
-use crate::words::words;
-
-words! {
-    /// One processing step, in the order in which the phases of a batch run.
+string_enum! {
+    /// A processing step. Declared in the order in which the phases of a batch run.
     pub enum Phase: "phase" {
-        /// Spelling is corrected; later phases read the corrected text.
+        /// Spelling correction; later phases read the corrected text.
         Spellcheck = "spellcheck",
         /// Linguistic analysis.
         Nlp = "nlp",
-        /// Written feedback.
+        /// Written feedback by a language model.
         AiFeedback = "ai_feedback",
-        /// Comparative judgement: essays are ranked by comparing pairs.
+        /// Comparative judgement: essays are ranked by comparing pairs of them.
         CjAssessment = "cj_assessment",
     }
 }
 
 impl Phase {
-    /// The phases that must have succeeded before this one can begin.
+    /// The phases that must have succeeded before this one can start.
     pub const fn prerequisites(self) -> &'static [Self] {
         match self {
             Self::Spellcheck => &[],
@@ -30,16 +29,16 @@ impl Phase {
     }
 }
 
-words! {
-    /// Where a phase stands, in the words of the platform's `PipelineExecutionStatus`.
+string_enum! {
+    /// The status of a phase, in the words of the platform's `PipelineExecutionStatus` (the same in both generations).
     pub enum PhaseStatus: "phase status" {
-        /// Asked for, and nothing is in its way.
+        /// Requested; every prerequisite has succeeded.
         RequestedByUser = "requested_by_user",
-        /// Asked for, and a phase before it has not ended yet.
+        /// Requested; a prerequisite has not succeeded yet.
         PendingDependencies = "pending_dependencies",
-        /// The command is on its way and nobody has answered.
+        /// The command was sent and no result has arrived.
         DispatchInitiated = "dispatch_initiated",
-        /// There was a sign of life.
+        /// At least one result has arrived.
         InProgress = "in_progress",
         /// Every essay succeeded.
         CompletedSuccessfully = "completed_successfully",
@@ -47,9 +46,9 @@ words! {
         CompletedWithPartialSuccess = "completed_with_partial_success",
         /// Every essay failed.
         Failed = "failed",
-        /// Never begun, since no essay came out of the phases before it.
+        /// Never started, because no essay succeeded in the phases before it.
         SkippedDueToDependencyFailure = "skipped_due_to_dependency_failure",
-        /// Not wanted by configuration. This service never sets it; readers of the platform know it.
+        /// Excluded by configuration. BOS never sets it; it is part of the platform's vocabulary.
         SkippedByUserConfig = "skipped_by_user_config",
         /// The batch was cancelled before the phase ended.
         Cancelled = "cancelled",
@@ -57,13 +56,13 @@ words! {
 }
 
 impl PhaseStatus {
-    /// Whether the phase gave something that later phases can build on.
+    /// Whether the phase succeeded for at least one essay, so that later phases can start.
     pub const fn is_success(self) -> bool {
         matches!(self, Self::CompletedSuccessfully | Self::CompletedWithPartialSuccess)
     }
 
-    /// The status of an ended phase by its counts.
-    pub const fn by_counts(succeeded: u32, failed: u32) -> Self {
+    /// The status of an ended phase with these counts.
+    pub const fn from_counts(succeeded: u32, failed: u32) -> Self {
         match (succeeded, failed) {
             (_, 0) => Self::CompletedSuccessfully,
             (0, _) => Self::Failed,
@@ -72,42 +71,44 @@ impl PhaseStatus {
     }
 }
 
-words! {
-    /// Why essays, a phase or a batch failed where the reason is ours and not a neighbour's.
+string_enum! {
+    /// Why an essay or a phase failed, where BOS decides it. Other services' failures carry codes of their own.
     pub enum FailureCode: "failure code" {
-        /// No terminal word about the essay came before the phase's deadline.
+        /// No final result arrived before the phase's deadline.
         PhaseTimeout = "phase_timeout",
         /// The phase's outcome names the essay neither as processed nor as failed.
         NotInOutcome = "not_in_outcome",
-        /// The lifecycle service never said that it knows the batch.
+        /// The phase's outcome names the essay as failed, and no result of its own said why.
+        PhaseFailed = "phase_failed",
+        /// The lifecycle service never confirmed the registration of the batch.
         RegistrationTimeout = "registration_timeout",
     }
 }
 
-/// What is remembered of a phase: its latest attempt, and the counts of all attempts together.
+/// The record of a phase: its latest attempt, and the counts of all attempts together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PhaseRecord {
     /// The phase.
     pub phase: Phase,
-    /// Where it stands.
+    /// The status of the latest attempt.
     pub status: PhaseStatus,
-    /// The run that last asked for it.
+    /// The run that last requested it.
     pub run: u32,
-    /// The latest attempt, counted up across runs; 0 until the first begins.
+    /// The number of the latest attempt, counted across runs; 0 until the first one starts.
     pub attempt: u32,
-    /// Essays that went into the phase. A retried essay counts once.
+    /// Essays that entered the phase. A retried essay counts once.
     pub total: u32,
-    /// Essays whose latest word is success.
+    /// Essays whose latest result is success.
     pub succeeded: u32,
-    /// Essays whose latest word is failure.
+    /// Essays whose latest result is failure.
     pub failed: u32,
-    /// When the latest attempt was dispatched.
+    /// When the latest attempt started.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// When the latest attempt ended.
     pub completed_at: Option<DateTime<Utc>>,
-    /// Why it failed, where the reason is ours.
+    /// Why essays failed in the latest attempt, where BOS decided it.
     pub error_code: Option<FailureCode>,
-    /// The phase ended from the news about its essays, since its outcome never came.
+    /// Whether the phase ended by the results of its essays, because its outcome never arrived.
     pub outcome_missing: bool,
 }
 
@@ -128,8 +129,8 @@ impl PhaseRecord {
         }
     }
 
-    /// The record for another attempt in `run`: the counts and the number of attempts stay, the rest starts anew.
-    pub(crate) const fn again(&self, run: u32) -> Self {
+    /// The record for another attempt in `run`: counts and attempt number are kept, everything else is reset.
+    pub(crate) const fn for_next_attempt(&self, run: u32) -> Self {
         Self {
             attempt: self.attempt,
             total: self.total,
@@ -139,13 +140,13 @@ impl PhaseRecord {
         }
     }
 
-    /// Essays of the phase that have no terminal word yet.
+    /// Essays of the phase without a final result.
     pub const fn pending(&self) -> u32 {
         self.total.saturating_sub(self.succeeded).saturating_sub(self.failed)
     }
 }
 
-/// One value for each phase.
+/// One value per phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerPhase<T> {
     /// For spellcheck.
@@ -164,7 +165,7 @@ impl<T: Copy> PerPhase<T> {
         Self { spellcheck: value, nlp: value, ai_feedback: value, cj_assessment: value }
     }
 
-    /// The value for one phase.
+    /// The value for `phase`.
     pub const fn get(&self, phase: Phase) -> T {
         match phase {
             Phase::Spellcheck => self.spellcheck,
@@ -187,12 +188,12 @@ impl PhaseSet {
         1 << phase as u8
     }
 
-    /// Whether the phase is in the set.
+    /// Whether `phase` is in the set.
     pub const fn contains(self, phase: Phase) -> bool {
         self.0 & Self::bit(phase) != 0
     }
 
-    /// The phases in order.
+    /// The phases of the set, in the order in which they run.
     pub fn iter(self) -> impl Iterator<Item = Phase> {
         Phase::ALL.iter().copied().filter(move |phase| self.contains(*phase))
     }

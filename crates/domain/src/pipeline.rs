@@ -1,32 +1,34 @@
-//! From the phases that somebody asked for to the phases that will run.
+//! From the requested phases to the phases that will run.
 
 #[cfg(test)]
 mod tests;
 
-use crate::decide::Refusal;
 use crate::phase::{Phase, PhaseSet};
+use crate::refusal::Refusal;
 
-/// The phases to run, and how they differ from what was asked for.
+/// The phases to run, and how they differ from the requested ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pipeline {
-    /// What will run, in order. Never empty.
+    /// The phases that will run, in order. Never empty.
     pub phases: Vec<Phase>,
-    /// Prerequisites that were not asked for and are needed.
+    /// Prerequisites that were not requested and are needed.
     pub added: Vec<Phase>,
-    /// What was asked for and has succeeded before.
+    /// Requested phases that have already succeeded.
     pub skipped: Vec<Phase>,
 }
 
 impl Pipeline {
-    /// Puts `asked` in dependency order, adds what is missing and leaves out what `done` says has succeeded.
+    /// Sorts the requested phases by dependency, adds missing prerequisites and leaves out phases that are `done`.
     ///
-    /// Refuses an empty list, a phase named twice, and a list of which nothing is left to do.
-    pub fn resolve(asked: &[Phase], done: impl Fn(Phase) -> bool) -> Result<Self, Refusal> {
-        let wanted: PhaseSet = asked.iter().copied().collect();
-        if asked.is_empty() {
+    /// # Errors
+    /// [`Refusal::NoPhases`], [`Refusal::DuplicatePhase`], or [`Refusal::AlreadyDone`] when no phase is left to run.
+    pub fn resolve(requested: &[Phase], done: impl Fn(Phase) -> bool) -> Result<Self, Refusal> {
+        let wanted: PhaseSet = requested.iter().copied().collect();
+        if requested.is_empty() {
             return Err(Refusal::NoPhases);
         }
-        if let Some(phase) = wanted.iter().find(|phase| asked.iter().filter(|p| *p == phase).count() > 1) {
+        if let Some(phase) = wanted.iter().find(|phase| requested.iter().filter(|p| *p == phase).count() > 1)
+        {
             return Err(Refusal::DuplicatePhase { phase });
         }
         let skipped: Vec<Phase> = wanted.iter().filter(|phase| done(*phase)).collect();

@@ -1,4 +1,4 @@
-//! What the rules must know about the installation.
+//! The settings of the rules.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::phase::{PerPhase, PhaseSet};
 
-/// What the rules must know about the installation.
+/// What the rules must know about the installation. The defaults are the published ones (see the documented configuration).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How long a phase may stay silent before somebody should look.
+    /// How long a phase may run without a result before it needs attention. Default: 5 minutes.
     pub start_timeout: PerPhase<Duration>,
-    /// How long a phase may take before its open essays fail.
+    /// How long a phase may run before its open essays fail. Default: 30 minutes.
     pub phase_timeout: PerPhase<Duration>,
-    /// How long the lifecycle service may take to confirm a registration before somebody should look. It is then given
-    /// as long again as the phase that waits for it.
+    /// How long the lifecycle service may take to confirm a registration before the batch needs attention. The batch fails
+    /// after another [`phase_timeout`](Self::phase_timeout) of the phase that waits. Default: 5 minutes.
     pub registration_timeout: Duration,
-    /// How long to wait for an outcome after the news about a phase's last essay.
+    /// How long to wait for an outcome after the result of a phase's last essay. Default: 30 seconds.
     pub outcome_grace: Duration,
-    /// The phases that some service works on here.
+    /// The phases that some service of this installation processes. Default: all.
     pub served: PhaseSet,
-    /// Whether this service registers batches with the lifecycle service (where it does not, somebody else does).
+    /// Whether BOS registers batches with the lifecycle service; if not, another service does. Default: true.
     pub registration: bool,
-    /// Whether the lifecycle service can try a failed essay again.
+    /// Whether the lifecycle service can process a failed essay again. Default: false.
     pub els_retries: bool,
 }
 
 impl Default for Settings {
-    /// The published numbers, every phase served, and a lifecycle service that registers and cannot retry.
+    /// The published time-outs, every phase served, and a lifecycle service that needs registration and cannot retry.
     fn default() -> Self {
         Self {
             start_timeout: PerPhase::all(Duration::from_mins(5)),
@@ -41,7 +41,7 @@ impl Default for Settings {
     }
 }
 
-/// The instant `wait` after `now`; the end of time where that cannot be told.
+/// The instant `wait` after `now`, or the latest representable instant if that overflows.
 pub(crate) fn after(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(wait)
         .ok()

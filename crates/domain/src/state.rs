@@ -1,20 +1,20 @@
-//! The stored form of a batch: JSON with a version, so that two releases can work side by side.
+//! The stored form of a batch: JSON with a version, so that two releases can run side by side.
 
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Batch;
 
-/// The version that this program writes. A reader knows it and the one before it (of which there is none yet).
+/// The version that this program writes. A reader knows this version and the one before it; version 1 is the first.
 const VERSION: u32 = 1;
 
 /// Why a stored batch cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// Another release wrote it in a version that this one does not know.
-    #[error("a batch of version {0}, where this program reads version {VERSION}")]
+    /// Another release wrote the row in a version that this release does not know.
+    #[error("the batch is stored in version {0}; this program reads version {VERSION}")]
     UnknownVersion(u32),
-    /// It is not the JSON of a batch.
-    #[error("not the JSON of a batch")]
+    /// The row does not hold the JSON of a batch.
+    #[error("the row does not hold the JSON of a batch")]
     Malformed(#[from] serde_json::Error),
 }
 
@@ -32,11 +32,17 @@ struct Version {
 
 impl Batch {
     /// The JSON to store, with its version as `v`.
+    ///
+    /// # Errors
+    /// [`StateError::Malformed`] when `serde_json` fails, which no value of a batch causes.
     pub fn to_json(&self) -> Result<String, StateError> {
         Ok(serde_json::to_string(&Written { v: VERSION, batch: self })?)
     }
 
-    /// The batch in a stored JSON.
+    /// Reads a batch from its stored JSON.
+    ///
+    /// # Errors
+    /// [`StateError::UnknownVersion`] for a row of another release's version, [`StateError::Malformed`] for anything else.
     pub fn from_json(json: &str) -> Result<Self, StateError> {
         match serde_json::from_str::<Version>(json)?.v {
             VERSION => Ok(serde_json::from_str(json)?),

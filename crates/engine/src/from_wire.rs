@@ -1,7 +1,7 @@
 //! The platform's words → ours. The only place, with [`crate::to_wire`], that knows both vocabularies.
 
 use contract::{CourseCode, Incoming, IncomingBody, NlpFigures, PhaseName, SpellcheckFigures, Verdict};
-use domain::{BatchId, CorrelationId, EssayId, Language, OutcomeWord, Phase, StorageId};
+use domain::{BatchId, CorrelationId, EssayId, Language, OutcomeStatus, Phase, StorageId};
 use store::EssayReport;
 use uuid::Uuid;
 
@@ -144,9 +144,9 @@ fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(Batch
                 .collect();
             let failed = failed.into_iter().filter_map(own).collect();
             let word = match outcome {
-                contract::OutcomeWord::CompletedSuccessfully => OutcomeWord::Succeeded,
-                contract::OutcomeWord::CompletedWithFailures => OutcomeWord::WithFailures,
-                contract::OutcomeWord::FailedCritically => OutcomeWord::FailedCritically,
+                contract::OutcomeStatus::CompletedSuccessfully => OutcomeStatus::Succeeded,
+                contract::OutcomeStatus::CompletedWithFailures => OutcomeStatus::WithFailures,
+                contract::OutcomeStatus::FailedCritically => OutcomeStatus::FailedCritically,
             };
             Some((batch, News::PhaseOutcome { phase: known(phase)?, correlation, word, processed, failed }))
         }

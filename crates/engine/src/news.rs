@@ -1,6 +1,6 @@
 //! What arrived, and why we believe it.
 
-use domain::{CancelMode, CorrelationId, EssayId, OutcomeWord, Phase, StorageId, WaitingCode};
+use domain::{CancelMode, CorrelationId, EssayId, OutcomeStatus, Phase, StorageId, WaitingCode};
 use store::{DueTimer, EssayReport};
 use uuid::Uuid;
 
@@ -45,7 +45,7 @@ pub enum News {
         /// The correlation id ELS echoed.
         correlation: Option<CorrelationId>,
         /// Its verdict.
-        word: OutcomeWord,
+        word: OutcomeStatus,
         /// Essays that went through, with the text the next phase gets.
         processed: Vec<(EssayId, StorageId)>,
         /// Essays that did not.

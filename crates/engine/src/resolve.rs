@@ -1,6 +1,6 @@
 //! News → input: compare-and-set on essay rows, and the number of rows that changed is what the rules see.
 
-use domain::{AttemptMatch, CorrelationId, EssayId, Input, Phase, StorageId};
+use domain::{AttemptMatch, CorrelationId, EssayId, FailureCode, Input, Phase, Refusal, StorageId};
 use store::{BatchRow, EssayReport, Tx};
 use uuid::Uuid;
 
@@ -58,33 +58,24 @@ pub(crate) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
         }
         News::PhaseOutcome { phase, correlation, word, processed, failed } => {
             let attempt = match row.batch.attempt_of(*phase, *correlation) {
-                AttemptMatch::Ahead => return Err(Error::Refused(row.batch.too_early())),
+                AttemptMatch::Ahead => return Err(Error::Refused(Refusal::too_early(&row.batch))),
                 AttemptMatch::Current(attempt) => attempt,
-                AttemptMatch::Older(_) | AttemptMatch::NotRunning => {
-                    let old = Input::PhaseConcluded {
-                        phase: *phase,
-                        attempt: 0,
-                        word: *word,
-                        succeeded: 0,
-                        failed: 0,
-                    };
-                    return Ok(Some(old));
-                }
+                // The outcome of an attempt that has ended changes no row and no state.
+                AttemptMatch::Older(_) | AttemptMatch::NotRunning => return Ok(None),
             };
             let reports: Vec<EssayReport> = processed
                 .iter()
                 .map(|(essay, text)| said(*essay, Some(text.clone()), None))
-                .chain(failed.iter().map(|essay| said(*essay, None, Some("phase_failed"))))
+                .chain(failed.iter().map(|essay| said(*essay, None, Some(FailureCode::PhaseFailed.as_str()))))
                 .collect();
             let after = row.batch.essay_state_after_success();
             let named = tx.conclude_essays(batch, *phase, attempt, after, &reports).await?;
-            let unnamed = tx.fail_open_essays(batch, *phase, attempt, "not_in_outcome").await?;
             Some(Input::PhaseConcluded {
                 phase: *phase,
                 attempt,
-                word: *word,
+                status: *word,
                 succeeded: named.succeeded,
-                failed: named.failed + unnamed,
+                failed: named.failed,
             })
         }
         News::NeighboursReplaced => Some(Input::NeighboursReplaced),
@@ -119,7 +110,7 @@ async fn report(
     reports: &[EssayReport],
 ) -> Result<Input, Error> {
     let attempt = match row.batch.attempt_of(phase, correlation) {
-        AttemptMatch::Ahead => return Err(Error::Refused(row.batch.too_early())),
+        AttemptMatch::Ahead => return Err(Error::Refused(Refusal::too_early(&row.batch))),
         // Of an attempt that is over a report changes no state, but its figures still complete the row of its essay.
         AttemptMatch::Current(attempt) | AttemptMatch::Older(attempt) => attempt,
         AttemptMatch::NotRunning => row.batch.record(phase).map_or(0, |record| record.attempt),

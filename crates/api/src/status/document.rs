@@ -198,11 +198,26 @@ impl WaitingDocument {
     }
 }
 
+/// The awaited texts or essays, as in "6 essays".
+fn counted(n: u32, code: WaitingCode) -> String {
+    let noun = match code {
+        WaitingCode::Texts | WaitingCode::ContentUnreachable | WaitingCode::ContentRefuses => "text",
+        WaitingCode::Close
+        | WaitingCode::Registration
+        | WaitingCode::Command
+        | WaitingCode::Results
+        | WaitingCode::Outcome
+        | WaitingCode::Resume
+        | WaitingCode::BusUnreachable => "essay",
+    };
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
 impl From<&WaitingOn> for WaitingDocument {
     fn from(waiting: &WaitingOn) -> Self {
         Self {
             code: waiting.code,
-            detail: waiting.detail.clone(),
+            detail: waiting.essays.map(|essays| counted(essays, waiting.code)).unwrap_or_default(),
             since: waiting.since,
             next_check_at: waiting.next_check_at,
         }

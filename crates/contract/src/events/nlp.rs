@@ -1,4 +1,4 @@
-//! What ELS and the nlp worker say to each other, and the worker's figures.
+//! Messages between ELS and the nlp worker, and the worker's measurements.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::course::Language;
 use crate::envelope::payload;
 use crate::parts::{EntityRef, EssayRef, PromptRef, Subject, SystemMetadata, finite};
-use crate::status::OutcomeWord;
+use crate::status::OutcomeStatus;
 use crate::time::Timestamp;
 
 /// Asks for the analysis of a batch, on
@@ -29,7 +29,7 @@ pub struct BatchNlpProcessingRequestedV2<'a> {
 payload!(BatchNlpProcessingRequestedV2<'_>, "BatchNlpProcessingRequestedV2");
 
 impl<'a> BatchNlpProcessingRequestedV2<'a> {
-    /// The request, made at an instant.
+    /// The request, with its timestamp.
     pub fn new(
         batch_id: Uuid,
         essays: &'a [EssayRef],
@@ -52,14 +52,14 @@ impl<'a> BatchNlpProcessingRequestedV2<'a> {
 /// A batch has been analysed, on
 /// [`Topic::BatchNlpAnalysisCompleted`](crate::Topic::BatchNlpAnalysisCompleted). 2026 only.
 ///
-/// ELS takes each essay's fate from the two lists of ids in `processing_summary`.
+/// ELS takes each essay's result from the two lists of ids in `processing_summary`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BatchNlpAnalysisCompleted<'a> {
     event_name: &'static str,
     #[serde(flatten)]
     subject: Subject,
     timestamp: Timestamp,
-    status: OutcomeWord,
+    status: OutcomeStatus,
     system_metadata: SystemMetadata<'static>,
     batch_id: Uuid,
     processing_summary: ProcessingSummary<'a>,
@@ -81,7 +81,7 @@ payload!(BatchNlpAnalysisCompleted<'_>, "BatchNlpAnalysisCompletedV1");
 impl<'a> BatchNlpAnalysisCompleted<'a> {
     const EVENT: &'static str = "batch.nlp.analysis.completed";
 
-    /// The event, said at an instant.
+    /// The event, with its timestamp.
     pub fn new(
         batch_id: Uuid,
         succeeded: &'a [Uuid],
@@ -90,8 +90,8 @@ impl<'a> BatchNlpAnalysisCompleted<'a> {
         at: DateTime<Utc>,
     ) -> Self {
         let batch = EntityRef::batch(batch_id);
-        let status = OutcomeWord::of(succeeded.len(), failed.len());
-        let lost = status == OutcomeWord::FailedCritically;
+        let status = OutcomeStatus::from_counts(succeeded.len(), failed.len());
+        let lost = status == OutcomeStatus::FailedCritically;
         Self {
             event_name: Self::EVENT,
             subject: batch.into(),
@@ -111,44 +111,44 @@ impl<'a> BatchNlpAnalysisCompleted<'a> {
     }
 }
 
-/// Figures of one text. All but the words may be unknown.
+/// Measurements of one text. Only the number of words is always known.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct NlpFigures {
-    /// Words.
+    /// Number of words.
     pub words: u32,
-    /// Sentences.
+    /// Number of sentences.
     pub sentences: Option<u32>,
     /// Words per sentence.
     pub mean_sentence_length: Option<f64>,
     /// The readability index LIX.
     pub lix: Option<f64>,
-    /// Different words per word, 0 to 1.
+    /// Distinct words divided by words, 0 to 1.
     pub type_token_ratio: Option<f64>,
-    /// Flesch's reading ease; English only.
+    /// Flesch reading ease; English only.
     pub flesch: Option<f64>,
 }
 
-/// What the nlp worker has to say about one essay.
+/// The nlp worker's report on one essay.
 #[derive(Debug, Clone, Copy)]
 pub struct NlpReport<'a> {
     /// The essay.
     pub essay_id: Uuid,
     /// Its batch.
     pub batch_id: Uuid,
-    /// The text that was measured.
+    /// The storage id of the text that was measured.
     pub text_storage_id: &'a str,
     /// Its language.
     pub language: Language,
-    /// Its figures.
+    /// The measurements.
     pub figures: NlpFigures,
-    /// How long it took.
+    /// The processing time in milliseconds.
     pub processing_time_ms: u64,
 }
 
-/// The figures of one essay, on [`Topic::EssayNlpCompleted`](crate::Topic::EssayNlpCompleted). 2026 only.
+/// The measurements of one essay, on [`Topic::EssayNlpCompleted`](crate::Topic::EssayNlpCompleted). 2026 only.
 ///
-/// What the platform's `NlpMetrics` has no field for (LIX, type-token ratio, Flesch) goes into `processing_metadata`,
-/// which is an open object. Metrics that were not measured have the model's own default, 0; grammar is not analysed.
+/// LIX, type-token ratio and Flesch have no field in the platform's `NlpMetrics` and are sent in `processing_metadata`, which
+/// is an open object. Metrics that are not measured have the model's default, 0. Grammar is not analysed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EssayNlpCompleted<'a> {
     event_name: &'static str,
@@ -174,7 +174,7 @@ struct NlpMetrics {
     unmeasured: Unmeasured,
 }
 
-/// The metrics of the platform that need a language model.
+/// The platform's metrics that need a language model; the companion does not measure them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 struct Unmeasured {
     mean_zipf_frequency: f64,
@@ -216,7 +216,7 @@ struct ProcessingMetadata {
 payload!(EssayNlpCompleted<'_>, "EssayNlpCompletedV1");
 
 impl<'a> EssayNlpCompleted<'a> {
-    /// The event, said at an instant.
+    /// The event, with its timestamp.
     pub fn new(report: &NlpReport<'a>, at: DateTime<Utc>) -> Self {
         let figures = report.figures;
         Self {

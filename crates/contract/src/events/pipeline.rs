@@ -8,20 +8,20 @@ use crate::envelope::payload;
 use crate::parts::{EntityRef, SystemMetadata, finite};
 use crate::status::{FinalStatus, PhaseName};
 
-/// How a pipeline ended.
+/// The data of [`PipelineCompleted`].
 #[derive(Debug, Clone, Copy)]
 pub struct PipelineSummary<'a> {
     /// The batch.
     pub batch_id: Uuid,
-    /// The phases that ended with at least one essay that succeeded, in their order.
+    /// The phases in which at least one essay succeeded, in order.
     pub completed_phases: &'a [PhaseName],
-    /// How it ended.
+    /// How the pipeline ended.
     pub final_status: FinalStatus,
-    /// From the pipeline's acceptance to its end.
+    /// Seconds from the acceptance of the pipeline to its end.
     pub processing_duration_seconds: f64,
-    /// Essays that went through every phase asked for.
+    /// Number of essays that succeeded in every requested phase.
     pub successful_essay_count: u32,
-    /// Essays that did not.
+    /// Number of all other essays.
     pub failed_essay_count: u32,
     /// The batch's correlation id.
     pub correlation_id: Uuid,
@@ -47,7 +47,7 @@ payload!(PipelineCompleted<'_>, "BatchPipelineCompletedV1");
 impl<'a> PipelineCompleted<'a> {
     const EVENT: &'static str = "batch.pipeline.completed";
 
-    /// The event, said at an instant.
+    /// The event, with its timestamp.
     pub fn new(summary: &PipelineSummary<'a>, at: DateTime<Utc>) -> Self {
         Self {
             event: Self::EVENT,

@@ -1,4 +1,4 @@
-//! How ELS learns of a batch: its essays, their texts, and ELS's word that it has them all.
+//! Registration of a batch with ELS: its essays, their texts, and the confirmation.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,12 +9,12 @@ use crate::envelope::payload;
 use crate::parts::{EntityRef, EssayRef, PromptRef, SystemMetadata};
 use crate::time::Timestamp;
 
-/// What a registration says.
+/// The data of [`BatchEssaysRegistered`].
 #[derive(Debug, Clone, Copy)]
 pub struct Registration<'a> {
     /// The batch.
     pub batch_id: Uuid,
-    /// Its essays whose text is stored, and no others: ELS waits for ever for a text that cannot come.
+    /// The essays whose text is stored, and no others, because ELS waits for every registered text without a time-out.
     pub essay_ids: &'a [Uuid],
     /// The course, which ELS requires.
     pub course_code: CourseCode,
@@ -22,11 +22,11 @@ pub struct Registration<'a> {
     pub user_id: &'a str,
     /// The owner's organisation.
     pub org_id: Option<&'a str>,
-    /// The Content Service's id of the task that the pupils were given.
+    /// The Content Service's id of the assignment text.
     pub student_prompt_ref: Option<&'a str>,
 }
 
-/// Tells ELS which essays a batch holds, on [`Topic::BatchEssaysRegistered`](crate::Topic::BatchEssaysRegistered).
+/// Registers the essays of a batch with ELS, on [`Topic::BatchEssaysRegistered`](crate::Topic::BatchEssaysRegistered).
 /// 2026 only.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BatchEssaysRegistered<'a> {
@@ -47,8 +47,8 @@ payload!(BatchEssaysRegistered<'_>, "BatchEssaysRegistered");
 impl<'a> BatchEssaysRegistered<'a> {
     const EVENT: &'static str = "batch.essays.registered";
 
-    /// The event, said at an instant. The count that ELS waits for is that of the ids, and `class_id` is null: a
-    /// guest's batch.
+    /// The event, with its timestamp. ELS waits for as many texts as there are ids. `class_id` is null, which
+    /// makes it a guest's batch.
     pub fn new(registration: &Registration<'a>, at: DateTime<Utc>) -> Self {
         Self {
             event: Self::EVENT,
@@ -68,7 +68,7 @@ impl<'a> BatchEssaysRegistered<'a> {
 /// Tells ELS where the text of one essay is, on
 /// [`Topic::EssayContentProvisioned`](crate::Topic::EssayContentProvisioned). 2026 only.
 ///
-/// The file's name on the wire is made from the essay's id: a pupil's file is often named after the pupil.
+/// The file name is derived from the essay's id, because students often name files after themselves.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EssayContentProvisioned<'a> {
     event: &'static str,
@@ -86,8 +86,8 @@ pub struct EssayContentProvisioned<'a> {
 payload!(EssayContentProvisioned<'_>, "EssayContentProvisionedV1");
 
 impl<'a> EssayContentProvisioned<'a> {
-    /// The event, said at an instant. There was no upload and no other file, so the upload has the essay's id and the
-    /// raw file is the text.
+    /// The event, with its timestamp. There was no upload, so the upload has the essay's id and the raw file is the
+    /// text.
     pub fn new(
         batch_id: Uuid,
         essay_id: Uuid,
@@ -129,7 +129,7 @@ pub struct BatchContentProvisioningCompleted<'a> {
 payload!(BatchContentProvisioningCompleted<'_>, "BatchContentProvisioningCompletedV1");
 
 impl<'a> BatchContentProvisioningCompleted<'a> {
-    /// The event, said at an instant, with the essays as ELS paired them with texts.
+    /// The event, with its timestamp, with the essays as ELS paired them with texts.
     pub fn new(
         batch_id: Uuid,
         essays: &'a [EssayRef],

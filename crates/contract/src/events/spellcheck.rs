@@ -1,4 +1,4 @@
-//! The request to the spell checker, and its two answers of 2026.
+//! The request to the spell checker, and its two forms of answer in 2026.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ payload!(SpellcheckRequested<'_>, "SpellcheckRequestedDataV1");
 impl<'a> SpellcheckRequested<'a> {
     const EVENT: &'static str = "essay.spellcheck.requested";
 
-    /// The request, made at an instant.
+    /// The request, with its timestamp.
     pub fn new(
         essay_id: Uuid,
         batch_id: Option<Uuid>,
@@ -50,7 +50,7 @@ impl<'a> SpellcheckRequested<'a> {
     }
 }
 
-/// What a spell checker has to say about one essay.
+/// A spell checker's report on one essay.
 #[derive(Debug, Clone, Copy)]
 pub struct SpellcheckReport<'a> {
     /// The essay.
@@ -59,21 +59,21 @@ pub struct SpellcheckReport<'a> {
     pub batch_id: Uuid,
     /// The correlation id of the request.
     pub correlation_id: Uuid,
-    /// How it went.
+    /// The result.
     pub verdict: Verdict,
-    /// The text that was checked.
+    /// The storage id of the text that was checked.
     pub original_text_storage_id: &'a str,
-    /// The corrected text; none where it failed.
+    /// The storage id of the corrected text; `None` on failure.
     pub corrected_text_storage_id: Option<&'a str>,
-    /// Words that were corrected.
+    /// Number of words that were corrected.
     pub corrections_made: u32,
-    /// Words in the text.
+    /// Number of words in the text.
     pub word_count: u32,
-    /// How long it took.
+    /// The processing time in milliseconds.
     pub processing_duration_ms: u64,
-    /// Why it failed: a stable code.
+    /// The stable code of the failure.
     pub error_code: Option<&'a str>,
-    /// The engine that did it, with its version.
+    /// The spell checking engine and its version.
     pub processor_version: &'a str,
 }
 
@@ -93,7 +93,7 @@ pub struct SpellcheckPhaseCompleted<'a> {
 payload!(SpellcheckPhaseCompleted<'_>, "SpellcheckPhaseCompletedV1");
 
 impl<'a> SpellcheckPhaseCompleted<'a> {
-    /// The answer, given at an instant.
+    /// The answer, with its timestamp.
     pub fn new(report: &SpellcheckReport<'a>, at: DateTime<Utc>) -> Self {
         Self {
             entity_id: report.essay_id,
@@ -112,13 +112,13 @@ impl<'a> SpellcheckPhaseCompleted<'a> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SpellcheckMetrics {
-    /// Words that were corrected.
+    /// Number of words that were corrected.
     pub total_corrections: u32,
-    /// Of these, known mistakes of learners.
+    /// Corrections that come from the dictionary of learners' mistakes (L2).
     pub l2_dictionary_corrections: u32,
-    /// Of these, found by the spell checker proper.
+    /// Corrections that come from the spell checker itself.
     pub spellchecker_corrections: u32,
-    /// Words in the text.
+    /// Number of words in the text.
     pub word_count: u32,
     /// Corrections per 100 words.
     #[serde(serialize_with = "finite")]
@@ -150,7 +150,7 @@ payload!(SpellcheckResult<'_>, "SpellcheckResultV1");
 impl<'a> SpellcheckResult<'a> {
     const EVENT: &'static str = "essay.spellcheck.completed";
 
-    /// The answer, given at an instant.
+    /// The answer, with its timestamp.
     pub fn new(report: &SpellcheckReport<'a>, at: DateTime<Utc>) -> Self {
         let essay = EntityRef::essay(report.essay_id, Some(report.batch_id));
         let (status, failed) = match report.verdict {

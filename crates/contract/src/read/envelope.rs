@@ -21,7 +21,7 @@ struct RawEnvelope<T> {
     data: Option<Object<T>>,
 }
 
-/// A value that must be a JSON object. Serde would also take an array, field by field.
+/// A value that must be a JSON object. Serde alone would also accept an array, field by field.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -42,7 +42,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Reads the envelope around the raw payload `T`.
+/// Parses the envelope of a record with the raw payload `T`.
 pub(super) fn open<T: DeserializeOwned>(bytes: &[u8]) -> Result<Incoming<T>, ReadError> {
     let json = checked(bytes)?;
     let raw: RawEnvelope<T> = serde_json::from_str(json).map_err(|error| explain::<T>(json, &error))?;
@@ -56,7 +56,7 @@ pub(super) fn open<T: DeserializeOwned>(bytes: &[u8]) -> Result<Incoming<T>, Rea
 }
 
 impl<T> Incoming<T> {
-    /// Makes the body from its raw fields.
+    /// Converts the raw payload.
     pub(super) fn try_map<B>(
         self,
         body: impl FnOnce(T) -> Result<B, ReadError>,
@@ -70,7 +70,7 @@ impl<T> Incoming<T> {
     }
 }
 
-/// What can be refused before anything is built: size, encoding, depth, and what is not an object.
+/// Checks what needs no parsing: size, encoding, depth, and that the value is an object.
 fn checked(bytes: &[u8]) -> Result<&str, ReadError> {
     if bytes.len() > MAX_VALUE_BYTES {
         return Err(ReadError::TooLarge { bytes: bytes.len() });
@@ -82,7 +82,7 @@ fn checked(bytes: &[u8]) -> Result<&str, ReadError> {
     if depth(bytes) > MAX_DEPTH {
         return Err(ReadError::TooDeep);
     }
-    // Other JSON values are told from what is not JSON at all, which a parse of the rest would find.
+    // Tells other JSON values, which are not an envelope, from text that is not JSON.
     if json.trim_ascii_start().starts_with('{') {
         return Ok(json);
     }
@@ -92,7 +92,7 @@ fn checked(bytes: &[u8]) -> Result<&str, ReadError> {
     }
 }
 
-/// How deep the brackets outside of strings go.
+/// The depth of brackets outside of strings.
 fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0_usize);
     let (mut in_string, mut escaped) = (false, false);
@@ -117,9 +117,11 @@ fn not_json(error: &serde_json::Error) -> ReadError {
     ReadError::NotJson { line: error.line(), column: error.column() }
 }
 
-/// Serde's own words quote the value they found, so only the kind of error is taken from them. The path comes from a
-/// second parse, which only a refused record pays for. It holds names of our fields and places in lists: what has
-/// other keys is read by visitors that refuse nothing ([`super::fields::Reference`]).
+/// Converts an error of serde, whose message would quote the record.
+///
+/// Only the kind of the error is taken from serde. The path comes from a second parse, which only a refused record costs. It
+/// holds names of our own fields and positions in lists: objects with other keys are read by visitors that refuse nothing
+/// ([`super::fields::Reference`]).
 #[cold]
 fn explain<T: DeserializeOwned>(json: &str, error: &serde_json::Error) -> ReadError {
     if error.classify() != Category::Data {
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn brackets_in_strings_are_not_depth() {
+    fn brackets_in_strings_do_not_count_as_depth() {
         assert_eq!(depth(br#"{"a": ["[[[[", "\"[[["]}"#), 2);
         assert_eq!(depth(b"]]]][["), 2);
     }

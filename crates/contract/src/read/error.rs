@@ -1,79 +1,81 @@
-//! Why a record was not read.
+//! Why a record cannot be read.
 
-/// Why a record was not read.
+use crate::topic::Topic;
+
+/// Why a record cannot be read.
 ///
-/// Codes are stable: dead letters are kept and counted by them. Neither the variants nor their `Display` hold a value
-/// from the record, only the path of a field of ours.
+/// The codes are stable: dead letters are stored and counted by them. Neither the variants nor their `Display` hold a value
+/// of the record, only the path of a field that we define.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// The record has no value: a tombstone, or nothing but blanks.
+    /// The record has no value: it is a tombstone, or only white space.
     #[error("the record is empty")]
     Empty,
     /// The value is larger than [`MAX_VALUE_BYTES`](super::MAX_VALUE_BYTES).
-    #[error("the record has {bytes} bytes, more than are read")]
+    #[error("the record has {bytes} bytes, which is more than the limit")]
     TooLarge {
-        /// How many it has.
+        /// The size of the record.
         bytes: usize,
     },
     /// The value is nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
-    #[error("the record is nested deeper than is read")]
+    #[error("the record is nested too deeply")]
     TooDeep,
     /// The value is not UTF-8.
     #[error("the record is not UTF-8")]
     NotUtf8,
     /// The value is not JSON.
-    #[error("the record is not JSON, seen at line {line}, column {column}")]
+    #[error("the record is not JSON: error at line {line}, column {column}")]
     NotJson {
-        /// Line of the fault, from 1.
+        /// The line of the error, from 1.
         line: usize,
-        /// Column of the fault, in bytes.
+        /// The column of the error, in bytes.
         column: usize,
     },
     /// The value is JSON, but not an object with `data`.
     #[error("the record is not an envelope")]
     NotAnEnvelope,
-    /// A field that cannot be done without is missing or null.
+    /// A required field is missing or null.
     #[error("{path} is missing")]
     MissingField {
-        /// Where it should be.
+        /// The path of the field.
         path: &'static str,
     },
-    /// A field does not hold what the platform's models say, or stands twice; an entry of a list also when it lacks a
-    /// field.
+    /// A field does not have the type of the platform's models, or appears twice. For an entry of a list, also when the entry
+    /// lacks a field.
     #[error("{path} has the wrong type")]
     WrongType {
-        /// Where it is.
+        /// The path of the field.
         path: String,
     },
-    /// A word is not in its vocabulary, or is not one that ends anything.
-    #[error("{path} is not a known word")]
+    /// A value is not in its vocabulary, or does not mean a final result.
+    #[error("{path} has an unknown value")]
     UnknownWord {
-        /// Where it is.
+        /// The path of the field.
         path: &'static str,
     },
     /// A list is longer than [`MAX_ESSAYS`](super::MAX_ESSAYS).
-    #[error("{path} lists more essays than are read")]
+    #[error("{path} lists more essays than the limit")]
     TooManyEssays {
-        /// Where it is.
+        /// The path of the field.
         path: &'static str,
     },
-    /// The essay or batch has an id that is not a UUID. The platform allows that, so the record may be in order, but
-    /// it is about somebody else's: ours are UUIDs.
-    #[error("{path} is not an id of ours")]
+    /// The id of the essay or batch is not a UUID. The platform allows that, so the record may be valid, but it cannot be about
+    /// a batch of BOS, whose ids are UUIDs.
+    #[error("{path} is not an id of BOS")]
     ForeignId {
-        /// Where it is.
+        /// The path of the field.
         path: &'static str,
     },
-    /// The topic is not one that this reader reads.
-    #[error("the topic {topic} is not read here")]
+    /// This reader does not read the topic.
+    #[error("this reader does not read the topic {topic}")]
     NotRead {
         /// The topic.
-        topic: crate::Topic,
+        topic: Topic,
     },
 }
 
 impl ReadError {
-    /// A stable word for this kind of error.
+    /// The stable code of this error.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -91,7 +93,7 @@ impl ReadError {
         }
     }
 
-    /// Whether the record is somebody else's rather than wrong: to be counted and passed over.
+    /// Whether the record is about another system's essay or batch, so that it is skipped and counted rather than dead-lettered.
     pub const fn is_foreign(&self) -> bool {
         matches!(self, Self::ForeignId { .. })
     }

@@ -1,38 +1,18 @@
-//! Fields as others may have written them.
+//! Fields in every form in which other services write them.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use uuid::Uuid;
 
 use super::{MAX_ESSAYS, ReadError};
 use crate::course::{CourseCode, Language};
-use crate::status::{OutcomeWord, PhaseName, Verdict};
+use crate::status::{OutcomeStatus, PhaseName, Verdict};
+use crate::strings::{StorageId, read_str};
 
-/// Reads a JSON string, and nothing else, without keeping it.
-pub(crate) fn text<'de, D: Deserializer<'de>, T>(
-    deserializer: D,
-    expected: &'static str,
-    read: impl FnOnce(&str) -> Option<T>,
-) -> Result<T, D::Error> {
-    struct Text<F>(&'static str, F);
-    impl<T, F: FnOnce(&str) -> Option<T>> Visitor<'_> for Text<F> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0)
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-            (self.1)(text).ok_or_else(|| E::custom(self.0))
-        }
-    }
-    deserializer.deserialize_str(Text(expected, read))
-}
-
-/// The id of an essay or a batch: a UUID, or somebody else's.
+/// The id of an essay or a batch: a UUID, or another system's id.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Id {
     Ours(Uuid),
@@ -41,7 +21,7 @@ pub(crate) enum Id {
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text(deserializer, "an id", |text| match Uuid::try_parse(text) {
+        read_str(deserializer, "an id", |text| match Uuid::try_parse(text) {
             Ok(id) => Some(Self::Ours(id)),
             Err(_) => (!text.is_empty()).then_some(Self::Foreign),
         })
@@ -57,7 +37,7 @@ impl Id {
     }
 }
 
-/// The first of several places that holds an id, which must be there.
+/// The id in the first place that holds one. Its absence is an error.
 pub(super) fn id(
     places: impl IntoIterator<Item = Option<Id>>,
     path: &'static str,
@@ -65,7 +45,7 @@ pub(super) fn id(
     required(optional_id(places, path)?, path)
 }
 
-/// The first of several places that holds an id.
+/// The id in the first place that holds one, if any.
 pub(super) fn optional_id(
     places: impl IntoIterator<Item = Option<Id>>,
     path: &'static str,
@@ -73,98 +53,71 @@ pub(super) fn optional_id(
     places.into_iter().flatten().next().map(|id| id.ours(path)).transpose()
 }
 
-/// A vocabulary as it is read, which may know more words than are written.
+/// A vocabulary for reading. It may accept more strings than are written.
 pub(super) trait Vocabulary: Sized {
-    fn of(word: &str) -> Option<Self>;
+    fn read(word: &str) -> Option<Self>;
 }
 
 impl Vocabulary for PhaseName {
-    fn of(word: &str) -> Option<Self> {
+    fn read(word: &str) -> Option<Self> {
         word.parse().ok()
     }
 }
 
 impl Vocabulary for CourseCode {
-    fn of(word: &str) -> Option<Self> {
+    fn read(word: &str) -> Option<Self> {
         word.parse().ok()
     }
 }
 
 impl Vocabulary for Language {
-    fn of(word: &str) -> Option<Self> {
+    fn read(word: &str) -> Option<Self> {
         word.parse().ok()
     }
 }
 
-impl Vocabulary for OutcomeWord {
-    fn of(word: &str) -> Option<Self> {
-        Self::of_either_generation(word)
+impl Vocabulary for OutcomeStatus {
+    fn read(word: &str) -> Option<Self> {
+        Self::from_either_generation(word)
     }
 }
 
 impl Vocabulary for Verdict {
-    fn of(word: &str) -> Option<Self> {
-        Self::of_either_generation(word)
+    fn read(word: &str) -> Option<Self> {
+        Self::from_either_generation(word)
     }
 }
 
-/// A word of a vocabulary, or none of its words.
+/// A string that should be a value of a vocabulary; `None` if it is not.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Word<T>(Option<T>);
 
 impl<'de, T: Vocabulary> Deserialize<'de> for Word<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text(deserializer, "a word", |word| Some(Self(T::of(word))))
+        read_str(deserializer, "a word", |word| Some(Self(T::read(word))))
     }
 }
 
 impl<T> Word<T> {
-    /// The word, which must be there and be known.
+    /// The value. Its absence and an unknown string are errors.
     pub(super) fn known(word: Option<Self>, path: &'static str) -> Result<T, ReadError> {
         required(word, path)?.0.ok_or(ReadError::UnknownWord { path })
     }
 }
 
-/// A field that must be there.
+/// The value of a required field.
 pub(super) fn required<T>(field: Option<T>, path: &'static str) -> Result<T, ReadError> {
     field.ok_or(ReadError::MissingField { path })
 }
 
-/// An id of the Content Service: 1 to 128 of `0-9 A-Z a-z _ -`.
+/// Another service's code for a failure: 1 to 64 of `0-9 A-Z a-z _ - . :`.
 ///
-/// Its own are 32 hex digits; the wider shape leaves room for another store, and none for a line end or a path.
-#[derive(Debug, Clone)]
-pub(crate) struct StorageId(String);
-
-impl<'de> Deserialize<'de> for StorageId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text(deserializer, "a storage id", |text| Self::shaped(text).then(|| Self(text.to_owned())))
-    }
-}
-
-impl StorageId {
-    fn shaped(text: &str) -> bool {
-        (1..=128).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    }
-
-    pub(super) fn into_inner(self) -> String {
-        self.0
-    }
-
-    /// For a field that is a plain string in our own types.
-    pub(crate) fn into_string<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-        Self::deserialize(deserializer).map(Self::into_inner)
-    }
-}
-
-/// A code that a neighbour gives for a failure: at most 64 of `0-9 A-Z a-z _ - . :`. Anything else may be a sentence
-/// about a pupil's text, and is dropped.
+/// Any other string may be a sentence about a student's text, and is dropped.
 pub(super) struct ErrorCode(Option<String>);
 
 impl<'de> Deserialize<'de> for ErrorCode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        text(deserializer, "a code", |text| {
+        read_str(deserializer, "a code", |text| {
             let is_code = (1..=64).contains(&text.len())
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':'));
             Some(Self(is_code.then(|| text.to_owned())))
@@ -178,18 +131,18 @@ impl ErrorCode {
     }
 }
 
-/// A list that stops growing at [`MAX_ESSAYS`]; what is beyond is counted over and not kept.
+/// A list that keeps at most [`MAX_ESSAYS`] entries; further entries are skipped and noted.
 pub(super) struct Bounded<T> {
     items: Vec<T>,
-    overflown: bool,
+    overflowed: bool,
 }
 
 impl<T> Bounded<T> {
-    /// The list, empty where there was none.
+    /// The entries; none if the list is absent. Too many are an error.
     pub(super) fn items(list: Option<Self>, path: &'static str) -> Result<Vec<T>, ReadError> {
         match list {
             None => Ok(Vec::new()),
-            Some(list) if list.overflown => Err(ReadError::TooManyEssays { path }),
+            Some(list) if list.overflowed => Err(ReadError::TooManyEssays { path }),
             Some(list) => Ok(list.items),
         }
     }
@@ -210,21 +163,21 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bounded<T> {
                 while items.len() < MAX_ESSAYS {
                     match list.next_element()? {
                         Some(item) => items.push(item),
-                        None => return Ok(Bounded { items, overflown: false }),
+                        None => return Ok(Bounded { items, overflowed: false }),
                     }
                 }
-                let mut overflown = false;
+                let mut overflowed = false;
                 while list.next_element::<IgnoredAny>()?.is_some() {
-                    overflown = true;
+                    overflowed = true;
                 }
-                Ok(Bounded { items, overflown })
+                Ok(Bounded { items, overflowed })
             }
         }
         deserializer.deserialize_seq(Items(PhantomData))
     }
 }
 
-/// A value in an open object, where the models promise nothing: what is not of the type looked for is not there.
+/// A value in an open object, about which the models say nothing. A value of another type counts as absent.
 pub(super) struct Open<T>(pub(super) Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Open<T> {
@@ -248,8 +201,8 @@ impl<T> Open<T> {
     }
 }
 
-/// One entry of `references`: an object whose first value that looks like a storage id is the reference, whatever its
-/// key (writers use `default` and `storage_id`). Nothing in it is refused.
+/// One entry of `references`: an object in which the first value in the form of a storage id is the reference, under any key
+/// (writers use `default` and `storage_id`). Nothing in the object is refused.
 pub(super) struct Reference(Option<String>);
 
 impl Reference {

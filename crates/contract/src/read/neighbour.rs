@@ -1,27 +1,28 @@
-//! What a neighbour of BOS reads: ELS and the workers.
+//! Reader for the neighbour services of BOS: ELS and the workers.
 //!
-//! The thin answer of the spell checker, which ELS reads too, is read by [`read`](crate::read()).
+//! ELS also reads the thin answer of the spell checker; [`read`](crate::read()) reads that one.
 
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::envelope::open;
-use super::fields::{Bounded, Id, Reference, StorageId, Word, id, optional_id, required};
+use super::fields::{Bounded, Id, Reference, Word, id, optional_id, required};
 use super::news::RawEntity;
 use super::{Incoming, ReadError};
 use crate::course::{CourseCode, Language};
 use crate::parts::EssayRef;
 use crate::status::PhaseName;
+use crate::strings::StorageId;
 use crate::topic::Topic;
 
-/// What a record tells a neighbour of BOS.
+/// The payload of a record for a neighbour service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NeighbourBody {
-    /// A batch holds these essays, whose texts will come.
+    /// A batch was registered with these essays; one message per text follows.
     EssaysRegistered {
         /// The batch.
         batch_id: Uuid,
-        /// How many texts to wait for.
+        /// Number of texts to wait for.
         expected_essay_count: u32,
         /// The essays.
         essay_ids: Vec<Uuid>,
@@ -31,51 +32,51 @@ pub enum NeighbourBody {
         user_id: String,
         /// The owner's organisation.
         org_id: Option<String>,
-        /// Where the task that was given to the pupils is kept.
+        /// The storage id of the assignment text.
         student_prompt_ref: Option<String>,
     },
-    /// The text of one essay is in place. The name of its file is not read: it may be a pupil's.
+    /// The text of one essay is stored. The file name is not read, because it may hold a student's name.
     EssayContentProvisioned {
         /// The batch.
         batch_id: Uuid,
-        /// The upload it came with; BOS gives the essay's id.
+        /// The id of the upload; BOS sends the essay's id.
         file_upload_id: String,
-        /// Where the text is.
+        /// The storage id of the text.
         text_storage_id: String,
-        /// How long it is.
+        /// The size of the text in bytes.
         file_size_bytes: u64,
     },
-    /// A phase is to start.
+    /// The command to start a phase.
     InitiatePhase {
-        /// The phase, which the topic says.
+        /// The phase; it follows from the topic.
         phase: PhaseName,
         /// The batch.
         batch_id: Uuid,
         /// The essays to process, with their texts.
         essays: Vec<EssayRef>,
-        /// Their language.
+        /// The language of the essays.
         language: Language,
-        /// Where the task that was given to the pupils is kept.
+        /// The storage id of the assignment text.
         student_prompt_ref: Option<String>,
     },
-    /// One essay is to be spellchecked.
+    /// The request to spellcheck one essay.
     SpellcheckRequested {
         /// The essay.
         essay_id: Uuid,
         /// Its batch.
         batch_id: Option<Uuid>,
-        /// Its text.
+        /// The storage id of its text.
         text_storage_id: String,
-        /// Its language; English where the writer does not say, as the models of both generations allow.
+        /// The language of the essay; English if the record has none, as in the models of both generations.
         language: Language,
     },
-    /// The essays of a batch are to be analysed.
+    /// The request to analyse the essays of a batch.
     NlpRequested {
         /// The batch.
         batch_id: Uuid,
         /// The essays, with their texts.
         essays: Vec<EssayRef>,
-        /// Their language.
+        /// The language of the essays.
         language: Language,
     },
     /// The essays of a batch have been analysed.
@@ -89,11 +90,11 @@ pub enum NeighbourBody {
     },
 }
 
-/// Reads a record that is meant for a neighbour of BOS.
+/// Reads a record for a neighbour service of BOS.
 ///
 /// # Errors
-/// See [`ReadError`]. A topic that only BOS reads, or nobody here, is [`ReadError::NotRead`].
-#[expect(clippy::wildcard_enum_match_arm, reason = "a topic is read here or it is not")]
+/// See [`ReadError`]. A topic that no neighbour service reads here is [`ReadError::NotRead`].
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other topic is not read here")]
 pub fn read_neighbour(topic: Topic, bytes: &[u8]) -> Result<Incoming<NeighbourBody>, ReadError> {
     let phase = match topic {
         Topic::BatchEssaysRegistered => return open::<RawRegistered>(bytes)?.try_map(RawRegistered::body),
@@ -201,7 +202,7 @@ impl RawRequest {
     }
 }
 
-/// A command of BOS or a request of ELS: work on the essays of a batch.
+/// A command of BOS or a request of ELS to process the essays of a batch.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct RawWork {

@@ -1,81 +1,82 @@
-//! What BOS reads.
+//! Reader for BOS.
 
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::envelope::open;
-use super::fields::{Bounded, ErrorCode, Id, Open, Reference, StorageId, Word, id, optional_id, required};
+use super::fields::{Bounded, ErrorCode, Id, Open, Reference, Word, id, optional_id, required};
 use super::{Incoming, ReadError};
 use crate::events::{NlpFigures, SpellcheckMetrics};
 use crate::parts::EssayRef;
-use crate::status::{OutcomeWord, PhaseName, Verdict};
+use crate::status::{OutcomeStatus, PhaseName, Verdict};
+use crate::strings::StorageId;
 use crate::topic::Topic;
 
-/// What a record tells BOS.
+/// The payload of a record for BOS.
 #[derive(Debug, Clone, PartialEq)]
 pub enum IncomingBody {
-    /// An essay has been through the spell checker: the 2025 result, or the thin or the rich one of 2026.
+    /// The spell checker's result for one essay: the 2025 form, or the thin or rich form of 2026.
     EssaySpellchecked {
         /// The essay.
         essay_id: Uuid,
-        /// Its batch; a 2025 success does not say it.
+        /// Its batch; missing in a 2025 success.
         batch_id: Option<Uuid>,
-        /// How it went.
+        /// The result.
         verdict: Verdict,
-        /// Where the corrected text is.
+        /// The storage id of the corrected text.
         corrected_text_storage_id: Option<String>,
-        /// Why it failed.
+        /// The code of the failure.
         error_code: Option<String>,
-        /// Counts; the thin answer has none.
+        /// Counts; missing in the thin form.
         figures: Option<SpellcheckFigures>,
     },
-    /// An essay has been analysed.
+    /// The nlp worker's result for one essay.
     EssayNlpDone {
         /// The essay.
         essay_id: Uuid,
-        /// Its batch, where the writer says it.
+        /// Its batch, if the record names it.
         batch_id: Option<Uuid>,
-        /// Its figures.
+        /// The measurements.
         figures: NlpFigures,
     },
-    /// A phase of a batch has ended, says ELS.
+    /// The outcome of a phase, from ELS.
     PhaseOutcome {
         /// The batch.
         batch_id: Uuid,
         /// The phase.
         phase: PhaseName,
-        /// How it ended.
-        outcome: OutcomeWord,
-        /// The essays that succeeded, with the texts for the next phase.
+        /// The reported status.
+        outcome: OutcomeStatus,
+        /// The essays that succeeded, with their texts for the next phase.
         processed: Vec<EssayRef>,
         /// The essays that failed.
         failed: Vec<Uuid>,
     },
-    /// ELS has every text of a batch: commands may go.
+    /// ELS has every text of a batch, so commands can be sent.
     ContentProvisioned {
         /// The batch.
         batch_id: Uuid,
     },
 }
 
-/// Counts of a spellcheck, as far as the writer gave them.
+/// Counts of a spellcheck, as far as the record has them.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SpellcheckFigures {
-    /// Words that were corrected.
+    /// Number of words that were corrected.
     pub corrections_made: Option<u32>,
-    /// The rich event's counts.
+    /// The counts of the rich form.
     pub metrics: Option<SpellcheckMetrics>,
-    /// How long it took.
+    /// The processing time in milliseconds.
     pub processing_duration_ms: Option<u64>,
 }
 
-/// Reads a record of one of the topics in [`Topic::READ`], written by either generation.
+/// Reads a record of a topic in [`Topic::READ`], in the form of either generation.
 ///
 /// # Errors
 /// See [`ReadError`]. Another topic is [`ReadError::NotRead`].
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "a topic is read here or it is not; a test holds READ to the arms"
+    reason = "every other topic is not read here; a test compares READ with the arms"
 )]
 pub fn read(topic: Topic, bytes: &[u8]) -> Result<Incoming, ReadError> {
     match topic {
@@ -91,7 +92,7 @@ pub fn read(topic: Topic, bytes: &[u8]) -> Result<Incoming, ReadError> {
     }
 }
 
-/// An entity as 2025 nests it.
+/// An entity in the nested form of 2025.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct RawEntity {
@@ -100,14 +101,14 @@ pub(super) struct RawEntity {
 }
 
 impl RawEntity {
-    /// The two ids of an entity that may not be there.
+    /// The two ids of an optional entity.
     pub(super) fn ids(entity: Option<Self>) -> (Option<Id>, Option<Id>) {
         entity.map_or((None, None), |entity| (entity.entity_id, entity.parent_id))
     }
 }
 
-/// The three spell checkers' answers in one: the thin one says `batch_id`, the rich one both that and `parent_id`, the
-/// one of 2025 nests its ids and its reference.
+/// The three forms of the spell checker's answer together: the thin form has `batch_id`, the rich form that and `parent_id`,
+/// the form of 2025 nests its ids and its reference.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct RawSpellcheck {
@@ -225,7 +226,7 @@ impl RawNlp {
 struct RawOutcome {
     batch_id: Option<Id>,
     phase_name: Option<Word<PhaseName>>,
-    phase_status: Option<Word<OutcomeWord>>,
+    phase_status: Option<Word<OutcomeStatus>>,
     processed_essays: Option<Bounded<EssayRef>>,
     failed_essay_ids: Option<Bounded<Uuid>>,
 }

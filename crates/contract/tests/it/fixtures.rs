@@ -1,4 +1,4 @@
-//! Records in the shapes of both generations, written for this project: `tests/fixtures/{2025,2026}`.
+//! Records in the forms of both generations, written for this project: `tests/fixtures/{2025,2026}`.
 
 use std::path::{Path, PathBuf};
 
@@ -58,7 +58,7 @@ fixtures! {
 }
 
 #[test]
-fn every_file_of_the_fixtures_is_in_the_table() {
+fn every_fixture_file_is_in_the_table() {
     let mut listed: Vec<PathBuf> = FIXTURES.iter().map(Fixture::path).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut found: Vec<PathBuf> = ["2025", "2026"]

@@ -1,4 +1,4 @@
-//! Records that mean harm, or have been harmed.
+//! Malicious and damaged records.
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ fn code_of(data: &Value) -> &'static str {
 }
 
 #[test]
-fn what_is_no_envelope_has_a_code_of_its_own() {
+fn a_value_that_is_not_an_envelope_has_its_own_code() {
     let topic = Topic::SpellcheckPhaseCompleted;
     let cases: [(&[u8], &str); 14] = [
         (b"", "empty"),
@@ -46,14 +46,14 @@ fn what_is_no_envelope_has_a_code_of_its_own() {
 }
 
 #[test]
-fn a_record_that_is_too_large_is_refused_unread() {
+fn a_record_that_is_too_large_is_refused_before_parsing() {
     let bytes = vec![b'['; 5 * 1024 * 1024];
     assert_eq!(code(Topic::BatchPhaseOutcome, &bytes), "too_large");
     assert_ne!(code(Topic::BatchPhaseOutcome, &vec![b' '; MAX_VALUE_BYTES]), "too_large");
 }
 
 #[test]
-fn a_record_that_is_too_deep_is_refused_also_where_nobody_looks() {
+fn a_record_that_is_too_deep_is_refused_also_in_ignored_fields() {
     let nested = |levels: usize| {
         let (open, close) = ("[".repeat(levels), "]".repeat(levels));
         format!(r#"{{"data": {{}}, "unknown": {open}{close}}}"#)
@@ -80,8 +80,8 @@ fn an_error_names_the_field_and_never_its_value() {
     let id = json!(BATCH);
     let cases = [
         (json!({ "batch_id": { CANARY: CANARY } }), "data.batch_id has the wrong type"),
-        (json!({ "batch_id": CANARY }), "data.batch_id is not an id of ours"),
-        (json!({ "batch_id": id, "phase_name": CANARY }), "data.phase_name is not a known word"),
+        (json!({ "batch_id": CANARY }), "data.batch_id is not an id of BOS"),
+        (json!({ "batch_id": id, "phase_name": CANARY }), "data.phase_name has an unknown value"),
         (json!({ "batch_id": id }), "data.phase_name is missing"),
         (json!({ "failed_essay_ids": [ESSAYS[0], CANARY] }), "data.failed_essay_ids[1] has the wrong type"),
         (
@@ -99,7 +99,7 @@ fn an_error_names_the_field_and_never_its_value() {
     }
 }
 
-/// Any JSON, with the names of real fields and with canaries for texts and for other names.
+/// Random JSON with the names of real fields, and with canaries as texts and as other names.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -137,7 +137,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-fn refuse_quietly(topic: Topic, bytes: &[u8]) -> Result<(), TestCaseError> {
+fn refuse_without_quoting(topic: Topic, bytes: &[u8]) -> Result<(), TestCaseError> {
     for error in [read(topic, bytes).err(), read_neighbour(topic, bytes).err()].into_iter().flatten() {
         prop_assert!(!format!("{error} {error:?}").contains(CANARY), "{error:?}");
     }
@@ -146,12 +146,12 @@ fn refuse_quietly(topic: Topic, bytes: &[u8]) -> Result<(), TestCaseError> {
 
 proptest! {
     #[test]
-    fn no_json_makes_a_reader_panic_or_tell(
+    fn no_json_makes_a_reader_panic_or_quote(
         data in any_json(),
         topic in prop::sample::select(Topic::ALL.to_vec()),
     ) {
-        refuse_quietly(topic, &serde_json::to_vec(&json!({ "data": data })).unwrap())?;
-        refuse_quietly(topic, &serde_json::to_vec(&data).unwrap())?;
+        refuse_without_quoting(topic, &serde_json::to_vec(&json!({ "data": data })).unwrap())?;
+        refuse_without_quoting(topic, &serde_json::to_vec(&data).unwrap())?;
     }
 
     #[test]
@@ -165,8 +165,8 @@ proptest! {
         let mut bytes = fixture.bytes();
         let place = at.index(bytes.len());
         bytes[place] = byte;
-        refuse_quietly(fixture.topic, &bytes)?;
+        refuse_without_quoting(fixture.topic, &bytes)?;
         bytes.truncate(cut.index(bytes.len()));
-        refuse_quietly(fixture.topic, &bytes)?;
+        refuse_without_quoting(fixture.topic, &bytes)?;
     }
 }

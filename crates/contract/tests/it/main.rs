@@ -1,11 +1,6 @@
-//! What is written, what is read, and what the platform's own models say of both.
+//! Tests of the writers, of the readers, and of both against the platform's own models.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "helpers of tests may fail as tests do"
-)]
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "test helpers may panic")]
 
 mod fixtures;
 mod hostile;

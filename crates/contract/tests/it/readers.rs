@@ -1,4 +1,4 @@
-//! What is read: others' records in both generations' shapes, and our own.
+//! The readers: records of other services in the forms of both generations, and our own.
 
 use contract::*;
 use serde_json::{Value, json};
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::fixtures::FIXTURES;
 use crate::samples::{BATCH, CORRELATION, ESSAYS, samples};
 
-/// What either reader makes of a record.
-fn read_by_anybody(topic: Topic, bytes: &[u8]) -> String {
+/// The result of the reader that reads this topic.
+fn read_by_either(topic: Topic, bytes: &[u8]) -> String {
     match read(topic, bytes) {
         Err(ReadError::NotRead { .. }) => format!("{:#?}", read_neighbour(topic, bytes).unwrap()),
         read => format!("{:#?}", read.unwrap()),
@@ -15,25 +15,25 @@ fn read_by_anybody(topic: Topic, bytes: &[u8]) -> String {
 }
 
 #[test]
-fn every_fixture_is_read_as_its_snapshot_shows() {
+fn every_fixture_is_read_as_in_its_snapshot() {
     for fixture in FIXTURES {
         let name = format!("read_{}_{}", fixture.generation, fixture.name);
-        insta::assert_snapshot!(name, read_by_anybody(fixture.topic, &fixture.bytes()));
+        insta::assert_snapshot!(name, read_by_either(fixture.topic, &fixture.bytes()));
     }
 }
 
 #[test]
-fn what_is_written_here_can_be_read_here() {
+fn written_records_can_be_read_back() {
     for sample in samples().iter().filter(|sample| sample.topic != Topic::BatchPipelineCompleted) {
         insta::assert_snapshot!(
             format!("reread_{}", sample.name),
-            read_by_anybody(sample.topic, &sample.bytes)
+            read_by_either(sample.topic, &sample.bytes)
         );
     }
 }
 
 #[test]
-fn each_topic_has_the_reader_that_the_table_says() {
+fn each_topic_has_the_reader_of_the_table() {
     for topic in Topic::ALL {
         let bos = read(*topic, b"{}").unwrap_err().code() != "not_read";
         let neighbour = read_neighbour(*topic, b"{}").unwrap_err().code() != "not_read";
@@ -76,7 +76,7 @@ fn unknown_fields_and_missing_defaults_change_nothing() {
 }
 
 #[test]
-fn a_record_without_an_event_id_has_the_same_id_each_time_it_comes() {
+fn a_record_without_an_event_id_has_the_same_id_on_each_delivery() {
     let nameless = |status: &str| {
         let status = status.to_owned();
         thin(move |record| {
@@ -91,7 +91,7 @@ fn a_record_without_an_event_id_has_the_same_id_each_time_it_comes() {
 }
 
 #[test]
-fn success_and_failure_have_words_in_both_generations() {
+fn verdicts_of_both_generations_are_read() {
     for (word, expected) in [
         ("spellchecked_success", Verdict::Succeeded),
         ("completed", Verdict::Succeeded),
@@ -110,14 +110,14 @@ fn success_and_failure_have_words_in_both_generations() {
 }
 
 #[test]
-fn a_phase_ends_with_a_word_of_either_generation() {
+fn outcomes_of_both_generations_are_read() {
     for (word, expected) in [
-        ("completed", OutcomeWord::CompletedSuccessfully),
-        ("partially_completed", OutcomeWord::CompletedWithFailures),
-        ("failed", OutcomeWord::FailedCritically),
-        ("completed_successfully", OutcomeWord::CompletedSuccessfully),
-        ("completed_with_failures", OutcomeWord::CompletedWithFailures),
-        ("failed_critically", OutcomeWord::FailedCritically),
+        ("completed", OutcomeStatus::CompletedSuccessfully),
+        ("partially_completed", OutcomeStatus::CompletedWithFailures),
+        ("failed", OutcomeStatus::FailedCritically),
+        ("completed_successfully", OutcomeStatus::CompletedSuccessfully),
+        ("completed_with_failures", OutcomeStatus::CompletedWithFailures),
+        ("failed_critically", OutcomeStatus::FailedCritically),
     ] {
         let record = json!({ "data": { "batch_id": BATCH, "phase_name": "nlp", "phase_status": word } });
         let incoming = read(Topic::BatchPhaseOutcome, &serde_json::to_vec(&record).unwrap()).unwrap();
@@ -127,7 +127,7 @@ fn a_phase_ends_with_a_word_of_either_generation() {
 }
 
 #[test]
-fn ids_may_stand_nested_or_flat() {
+fn ids_may_be_nested_or_flat() {
     let nested = json!({ "entity_id": ESSAYS[0], "entity_type": "essay", "parent_id": BATCH });
     let flat = thin(|_| {}).unwrap();
     let nested = thin(|record| {
@@ -140,7 +140,7 @@ fn ids_may_stand_nested_or_flat() {
 }
 
 #[test]
-fn the_corrected_text_is_the_first_reference_whatever_its_key() {
+fn the_corrected_text_is_the_first_reference_under_any_key() {
     for inner in
         [json!({ "default": "ab" }), json!({ "storage_id": "ab" }), json!({ "a": null, "b": "", "c": "ab" })]
     {
@@ -166,7 +166,7 @@ fn an_error_code_that_is_a_sentence_is_dropped() {
 }
 
 #[test]
-fn an_id_that_is_not_a_uuid_is_somebody_elses() {
+fn an_id_that_is_not_a_uuid_is_foreign() {
     let error = thin(|record| record["data"]["entity_id"] = "essay-12".into()).unwrap_err();
     assert!(error.is_foreign());
     assert_eq!(error, ReadError::ForeignId { path: "data.entity_id" });

@@ -1,4 +1,4 @@
-//! One of everything that is written.
+//! One sample of every record that is written.
 
 use chrono::{DateTime, Utc};
 use contract::*;
@@ -43,13 +43,13 @@ pub(crate) fn command() -> Command {
     }
 }
 
-/// A record, with what it claims to be.
+/// A record with the models that it must satisfy.
 pub(crate) struct Sample {
     pub(crate) name: &'static str,
     pub(crate) topic: Topic,
-    /// The platform's models that it must satisfy, by generation.
+    /// The platform's models, by generation.
     pub(crate) models: Vec<(&'static str, &'static str)>,
-    /// Its payload is a command: its `event_name` did not exist in 2025.
+    /// Whether the payload is a command, whose `event_name` did not exist in 2025.
     pub(crate) command: bool,
     pub(crate) bytes: Vec<u8>,
     pub(crate) pretty: String,

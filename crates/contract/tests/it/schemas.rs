@@ -1,5 +1,5 @@
-//! The platform's own models as judges, where they are at hand: the folder `shared/contracts` beside the workspace,
-//! `python3` and its package `jsonschema`. Without them this says so and passes; nothing else needs them.
+//! Validation against the platform's own models, where they are available: the folder `shared/contracts` beside the
+//! workspace, `python3` and its package `jsonschema`. Without them the test reports that it was left out, and passes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -9,13 +9,13 @@ use std::process::Command;
 use crate::fixtures::FIXTURES;
 use crate::samples::samples;
 
-/// A model of a generation, with whether what it judges here is a command.
-type Judge = (&'static str, &'static str, bool);
+/// A generation, its model, and whether the validated document is a command.
+type Model = (&'static str, &'static str, bool);
 
-/// Every document in `target/contract-documents/{generation}/{model}/{name}.json`, by the model that is to judge it.
-fn emit() -> BTreeMap<Judge, Vec<PathBuf>> {
+/// Writes every sample to `target/contract-documents/{generation}/{model}/{name}.json`; returns the files by model.
+fn emit() -> BTreeMap<Model, Vec<PathBuf>> {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../contract-documents");
-    let mut written: BTreeMap<Judge, Vec<PathBuf>> = BTreeMap::new();
+    let mut written: BTreeMap<Model, Vec<PathBuf>> = BTreeMap::new();
     for sample in samples() {
         for (generation, model) in &sample.models {
             let folder = root.join(generation).join(model);
@@ -28,7 +28,7 @@ fn emit() -> BTreeMap<Judge, Vec<PathBuf>> {
     written
 }
 
-/// The validator of the contracts' folder, if it can run; what is missing otherwise.
+/// The validator in the contracts' folder, or what it lacks to run.
 fn validator() -> Result<PathBuf, &'static str> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/contracts/validate.py");
     if !script.is_file() {
@@ -41,7 +41,7 @@ fn validator() -> Result<PathBuf, &'static str> {
     }
 }
 
-/// Runs the validator over documents of one model; the paths of its findings by file.
+/// Runs the validator over documents of one model; returns the paths of its findings by file.
 fn findings(
     script: &Path,
     generation: &str,
@@ -55,12 +55,12 @@ fn findings(
         .args(files)
         .output()
         .unwrap();
-    let (said, complained) =
+    let (findings, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(matches!(output.status.code(), Some(0 | 1)), "{model}: {complained}");
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{model}: {errors}");
     let mut found = BTreeMap::new();
     let mut file = String::new();
-    for line in said.lines() {
+    for line in findings.lines() {
         match line.strip_prefix("    ") {
             None => {
                 line.split_whitespace().last().unwrap_or_default().clone_into(&mut file);
@@ -72,12 +72,12 @@ fn findings(
             }
         }
     }
-    assert_eq!(found.len(), files.len(), "{model}: {said}");
+    assert_eq!(found.len(), files.len(), "{model}: {findings}");
     found
 }
 
 #[test]
-fn the_models_of_both_generations_accept_what_is_written_and_what_the_fixtures_say() {
+fn the_models_of_both_generations_accept_the_samples_and_the_fixtures() {
     let mut documents = emit();
     for fixture in FIXTURES {
         if let Some(model) = fixture.model {
@@ -87,13 +87,13 @@ fn the_models_of_both_generations_accept_what_is_written_and_what_the_fixtures_s
     let script = match validator() {
         Ok(script) => script,
         Err(missing) => {
-            // Not through the macros, whose output the test runner keeps to itself.
+            // Not through the print macros, because the test runner captures their output.
             writeln!(std::io::stderr(), "left out: the platform's validator ({missing})").unwrap();
             return;
         }
     };
     for ((generation, model, command), files) in &documents {
-        // 2025 had no name for these commands: the one thing its models may find.
+        // 2025 had no name for these commands, so its models report the name and nothing else.
         let expected: &[&str] = if *command && *generation == "2025" { &["data/event_name"] } else { &[] };
         for (name, found) in findings(&script, generation, model, files) {
             assert!(found.iter().eq(expected), "{name} as {model} of {generation}: {found:?}");

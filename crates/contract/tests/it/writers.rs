@@ -1,4 +1,4 @@
-//! What is written, byte for byte.
+//! The written records, byte for byte.
 
 use chrono::DateTime;
 use contract::*;
@@ -7,14 +7,14 @@ use uuid::Uuid;
 use crate::samples::{BATCH, CORRELATION, ESSAYS, at, command, samples};
 
 #[test]
-fn every_payload_is_written_as_its_snapshot_shows() {
+fn every_payload_is_written_as_in_its_snapshot() {
     for sample in samples() {
         insta::assert_snapshot!(format!("written_{}", sample.name), sample.pretty);
     }
 }
 
 #[test]
-fn the_event_type_is_the_topic_but_for_one() {
+fn the_event_type_is_the_topic_with_one_exception() {
     for topic in Topic::ALL {
         let pipeline = *topic == Topic::BatchPipelineCompleted;
         let expected = if pipeline { "batch.pipeline.completed" } else { topic.as_str() };
@@ -24,7 +24,7 @@ fn the_event_type_is_the_topic_but_for_one() {
 }
 
 #[test]
-fn a_record_says_the_same_in_its_headers_as_in_its_envelope() {
+fn headers_repeat_the_envelope() {
     let payload = SpellcheckRequested::new(ESSAYS[0], None, "0a", Language::English, at());
     let envelope = Envelope::new(
         Topic::EssaySpellcheckRequested,
@@ -84,7 +84,7 @@ fn a_record_says_the_same_in_its_headers_as_in_its_envelope() {
 }
 
 #[test]
-fn class_context_is_sent_when_given_and_never_shown() {
+fn class_context_is_sent_when_given_and_never_shown_by_debug() {
     let context = "Anna's task";
     let command =
         Command { essay_instructions: context.into(), class_designation: context.into(), ..command() };
@@ -94,7 +94,7 @@ fn class_context_is_sent_when_given_and_never_shown() {
 }
 
 #[test]
-fn no_name_of_a_pupil_or_teacher_has_a_place_on_the_wire() {
+fn names_of_students_and_teachers_are_always_empty() {
     for sample in samples() {
         let json = String::from_utf8(sample.bytes).unwrap();
         for (field, empty) in [("student_name", "null"), ("teacher_name", "\"\"")] {
@@ -125,7 +125,7 @@ fn a_command_for_the_largest_batch_fits_a_record() {
 }
 
 #[test]
-fn a_figure_that_is_no_number_is_not_written_as_null() {
+fn a_number_that_is_not_finite_is_written_as_zero() {
     let summary = PipelineSummary {
         batch_id: BATCH,
         completed_phases: &[],

@@ -1,4 +1,4 @@
-//! What a decision wants stored or sent. Every effect is a few rows; none needs a list of essays.
+//! What a decision stores or sends. Every effect is a few rows; none needs a list of essays.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,134 +7,134 @@ use super::input::{Timer, TimerKind};
 use crate::phase::{FailureCode, Phase, PhaseStatus};
 use crate::status::{AttentionCode, BatchStatus, WaitingCode};
 
-/// One thing to do in the transaction of the decision. Effects are performed in order.
+/// One action in the transaction of the decision. Effects are performed in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Put a message in the outbox.
+    /// Write a message to the outbox.
     Send(Message),
-    /// Set a timer, in place of one of the same kind.
+    /// Set a timer. It replaces a timer of the same kind.
     SetTimer {
-        /// What it is for.
+        /// The timer.
         timer: Timer,
-        /// When it runs out.
+        /// When it is due.
         at: DateTime<Utc>,
     },
-    /// Take a timer away, if it is there.
+    /// Delete the timer of this kind, if there is one.
     ClearTimer(TimerKind),
-    /// Take all timers of the batch away.
+    /// Delete all timers of the batch.
     ClearTimers,
-    /// Essays: waiting → in progress, each with a row for this attempt.
+    /// Move the waiting essays to `in_progress` in this phase and attempt.
     OpenEssays {
-        /// The phase that they enter.
+        /// The phase that the essays enter.
         phase: Phase,
-        /// The attempt at it.
+        /// The attempt at the phase.
         attempt: u32,
     },
-    /// Essays: in progress → failed.
+    /// Fail the essays that are in progress in this attempt.
     FailOpenEssays {
-        /// The phase that they are in.
+        /// The phase that the essays are in.
         phase: Phase,
-        /// The attempt at it.
+        /// The attempt at the phase.
         attempt: u32,
-        /// Why.
+        /// The code that each of the essays gets.
         code: FailureCode,
     },
-    /// Essays: waiting and in progress → cancelled.
+    /// Move the essays that wait or are in progress to `cancelled`.
     CancelEssays,
-    /// Essays: waiting → skipped.
+    /// Move the waiting essays to `skipped`.
     SkipEssays,
-    /// Essays of an ended run: back to waiting.
+    /// Move essays of an ended run back to `waiting`.
     ReviveEssays(Revive),
-    /// Forget the texts that have not been uploaded.
+    /// Delete the staged texts, which have not been uploaded.
     DropStagedTexts,
-    /// An entry of the timeline.
+    /// Add an entry to the timeline.
     Note(Entry),
 }
 
 /// Which essays take part in a new run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revive {
-    /// Those that have succeeded.
+    /// The essays that succeeded.
     Succeeded,
-    /// Those that have failed in this phase and that the retry names.
+    /// The essays that failed in this phase and that the retry names.
     FailedIn(Phase),
 }
 
-/// A message, by its meaning. Who performs it reads the rows that it lists.
+/// An outgoing message, by its meaning. The engine reads the rows that the message lists when it writes it to the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Message {
-    /// One request to the spell checker for each essay in progress: a single essay, or a retry that the lifecycle
+    /// One request to the spell checker for each essay in progress. For a single essay, or for a retry that the lifecycle
     /// service cannot do.
     SpellcheckRequests {
         /// The attempt at spellcheck.
         attempt: u32,
     },
-    /// The registration of the batch and the provision of each stored text, for the lifecycle service.
+    /// The registration of the batch and one provisioned event per stored text, for the lifecycle service.
     Registration,
-    /// The command to begin a phase for the essays in progress.
+    /// The command to the lifecycle service to start a phase for the essays in progress.
     Command {
         /// The phase.
         phase: Phase,
-        /// The attempt at it.
+        /// The attempt at the phase.
         attempt: u32,
     },
-    /// What was asked for has ended, with true counts.
+    /// The run has ended, with its counts.
     PipelineCompleted {
         /// The run that has ended.
         run: u32,
     },
 }
 
-/// An entry of the timeline: what somebody who watches the batch is told. Ids and counts only.
+/// An entry of the timeline, which clients read as an event. Holds ids, codes and counts only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event")]
 pub enum Entry {
-    /// The batch shows another status, count of texts, cause for attention or thing awaited.
+    /// The batch has another status, text count, attention code or waiting code.
     #[serde(rename = "batch.changed")]
     BatchChanged {
         /// The run.
         run: u32,
-        /// Its status now.
+        /// The new status.
         status: BatchStatus,
-        /// Whether it is paused.
+        /// Whether the batch is paused.
         paused: bool,
-        /// Whether it was cancelled and ends with the phase at work.
+        /// Whether the batch was cancelled and ends with the running phase.
         cancelling: bool,
-        /// What it waits for.
+        /// What the batch waits for.
         waiting_on: Option<WaitingCode>,
-        /// What a person should look at.
+        /// What an operator should look into.
         attention: Option<AttentionCode>,
-        /// Essays accepted.
+        /// Number of essays accepted.
         total: u32,
-        /// Texts stored.
+        /// Number of texts stored.
         stored: u32,
-        /// Essays failed.
+        /// Number of essays that failed.
         failed: u32,
     },
-    /// A phase shows another status, or a new attempt at it began.
+    /// A phase has another status, or another attempt at it started.
     #[serde(rename = "phase.changed")]
     PhaseChanged {
         /// The run.
         run: u32,
         /// The phase.
         phase: Phase,
-        /// The latest attempt at it; 0 before the first.
+        /// The latest attempt at the phase; 0 before the first.
         attempt: u32,
-        /// Its status now.
+        /// The new status.
         status: PhaseStatus,
     },
-    /// Essays got a terminal word in a phase.
+    /// Essays got their final results in a phase.
     #[serde(rename = "essay.phase.changed")]
     EssaysCounted {
         /// The phase.
         phase: Phase,
-        /// The attempt at it.
+        /// The attempt at the phase.
         attempt: u32,
-        /// Essays in the phase.
+        /// Number of essays in the phase.
         total: u32,
-        /// Those that have succeeded so far.
+        /// Number of essays that succeeded so far.
         succeeded: u32,
-        /// Those that have failed so far.
+        /// Number of essays that failed so far.
         failed: u32,
     },
     /// The run has ended.
@@ -142,19 +142,19 @@ pub enum Entry {
     BatchEnded {
         /// The run.
         run: u32,
-        /// How.
+        /// The final status.
         status: BatchStatus,
-        /// Essays accepted.
+        /// Number of essays accepted.
         total: u32,
-        /// Essays that succeeded.
+        /// Number of essays that succeeded.
         succeeded: u32,
-        /// Essays that failed.
+        /// Number of essays that failed.
         failed: u32,
     },
 }
 
 impl Entry {
-    /// The name of the event, as in the stream of events.
+    /// The name of the event in the event stream.
     pub const fn event(&self) -> &'static str {
         match self {
             Self::BatchChanged { .. } => "batch.changed",

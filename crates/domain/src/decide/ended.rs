@@ -1,12 +1,12 @@
-//! The run is over. Only the next run leaves this stage; whatever is still heard of this one is counted.
+//! Stage `Ended`: the run has ended. Only the next run leaves this stage; late results of this one are counted.
 
 use super::effect::{Effect, Revive};
 use super::input::Input;
 use super::reason::Reason;
-use super::refusal::{Refusal, Standing};
-use super::step::{Step, Via, take};
+use super::step::{Step, Via, take_up_to};
 use crate::batch::Kind;
 use crate::phase::Phase;
+use crate::refusal::{Refusal, Standing};
 
 pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusal> {
     match input {
@@ -18,38 +18,40 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
         Input::NeighboursReplaced => Ok(step.forget_registration()),
         Input::Start { phases } => start(step, &phases),
         Input::Retry { phase, essays, downstream } => retry(step, phase, essays, downstream),
-        // The batch may have been cancelled while these were on their way.
-        Input::Registered | Input::StorageStalled { .. } | Input::DeadlinePassed(_) => Ok(Reason::OldNews),
-        Input::TextsStored { stored, refused } => Ok(step.late(stored.saturating_add(refused))),
+        // The batch may have been cancelled while these were in flight.
+        Input::Registered | Input::StorageStalled { .. } | Input::DeadlinePassed(_) => Ok(Reason::Stale),
+        Input::TextsStored { stored, refused } => Ok(step.count_late(stored.saturating_add(refused))),
         Input::EssaysReported { succeeded, failed, stale, .. } => {
-            Ok(step.late(succeeded.saturating_add(failed).saturating_add(stale)))
+            Ok(step.count_late(succeeded.saturating_add(failed).saturating_add(stale)))
         }
-        Input::PhaseConcluded { succeeded, failed, .. } => Ok(step.late(succeeded.saturating_add(failed))),
+        Input::PhaseConcluded { succeeded, failed, .. } => {
+            Ok(step.count_late(succeeded.saturating_add(failed)))
+        }
     }
 }
 
-/// A new run with the essays that have succeeded so far.
-fn start(step: &mut Step<'_>, asked: &[Phase]) -> Result<Reason, Refusal> {
-    let again = step.resolve(asked)?.phases;
+/// Begins a new run with the essays that have succeeded so far.
+fn start(step: &mut Step<'_>, requested: &[Phase]) -> Result<Reason, Refusal> {
+    let again = step.resolve(requested)?.phases;
     if step.batch.succeeded == 0 {
         return Err(Refusal::NoEssaysLeft { standing: Standing::from(&step.batch) });
     }
-    open_run(step);
+    begin_run(step);
     step.emit(Effect::ReviveEssays(Revive::Succeeded));
     step.batch.waiting = std::mem::take(&mut step.batch.succeeded);
     for phase in again {
-        // All of them go through it again, those of a cancelled attempt too.
+        // All revived essays go through the phase again, also those that a cancelled attempt had processed.
         step.batch.edit_record(phase, |record| {
             record.succeeded = 0;
             record.total = record.failed;
         });
     }
-    let reason = step.plan(asked)?;
-    step.go_on();
+    let reason = step.plan(requested)?;
+    step.advance();
     Ok(reason)
 }
 
-/// A new run with the essays that failed in `phase`, which is where it begins.
+/// Begins a new run at `phase` with the essays that failed there.
 fn retry(step: &mut Step<'_>, phase: Phase, essays: u32, downstream: bool) -> Result<Reason, Refusal> {
     let failed_there = step.batch.record(phase).map_or(0, |record| record.failed);
     let essays = essays.min(failed_there).min(step.batch.failed);
@@ -63,18 +65,20 @@ fn retry(step: &mut Step<'_>, phase: Phase, essays: u32, downstream: bool) -> Re
     step.check_served(&later)?;
     let via = via(step, phase, &later)?;
 
-    open_run(step);
+    begin_run(step);
     step.emit(Effect::ReviveEssays(Revive::FailedIn(phase)));
-    step.batch.waiting += take(&mut step.batch.failed, essays);
-    step.adopt([&[phase], later.as_slice()].concat());
+    step.batch.waiting += take_up_to(&mut step.batch.failed, essays);
+    step.set_plan([&[phase], later.as_slice()].concat());
     step.batch.edit_record(phase, |record| record.failed = record.failed.saturating_sub(essays));
     step.batch.plan = later;
     step.begin(phase, via);
     Ok(Reason::Retried { phase, essays })
 }
 
-/// A lifecycle service that knows no way out of a failed status is passed by for spellcheck, which takes requests from
-/// anybody; essays mended so keep their failed status there and cannot go on.
+/// Chooses how a retry starts the phase.
+///
+/// A lifecycle service that cannot leave a failed status is bypassed for spellcheck, because the spell checker accepts requests
+/// from any service. The lifecycle service still counts such essays as failed, so no later phase can follow.
 fn via(step: &Step<'_>, phase: Phase, later: &[Phase]) -> Result<Via, Refusal> {
     if step.batch.kind == Kind::Single {
         return Ok(Via::Requests);
@@ -90,7 +94,7 @@ fn via(step: &Step<'_>, phase: Phase, later: &[Phase]) -> Result<Via, Refusal> {
     }
 }
 
-fn open_run(step: &mut Step<'_>) {
+fn begin_run(step: &mut Step<'_>) {
     step.batch.run = step.batch.run.saturating_add(1);
     step.batch.ended_at = None;
     step.batch.attention = None;

@@ -1,167 +1,167 @@
-//! What the core sees: news about a batch, with the number of essay rows that it changed.
+//! The inputs of the rules: news about a batch, with the number of essay rows that it changed.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use string_enum::string_enum;
 
 use crate::batch::Kind;
 use crate::ids::{BatchId, CorrelationId};
 use crate::language::Language;
 use crate::phase::Phase;
 use crate::status::WaitingCode;
-use crate::words::words;
 
-/// One thing that happened to a batch or was asked of it.
+/// Something that happened to a batch, or a request about it.
 ///
-/// Counts are rows that a compare-and-set changed. So a repeated piece of news says 0 by itself.
+/// Counts are numbers of rows that a compare-and-set changed, so repeated news has the count 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A batch was handed in.
+    /// A new batch was submitted.
     Accept(Accept),
-    /// More essays for an open batch.
+    /// More essays were submitted to an open batch.
     Append {
-        /// How many were accepted.
+        /// Number of essays accepted.
         essays: u32,
     },
-    /// No more essays come.
+    /// The batch is to accept no further essays.
     Close,
-    /// Texts have left staging.
+    /// Staged texts were stored or refused.
     TextsStored {
-        /// Those that are at the Content Service now.
+        /// Texts that the Content Service has stored.
         stored: u32,
-        /// Those that it will never take; their essays have failed.
+        /// Texts that the Content Service refused for good; their essays have failed.
         refused: u32,
     },
-    /// Texts cannot be stored just now.
+    /// Texts cannot be stored at present.
     StorageStalled {
-        /// Why.
+        /// The cause.
         code: WaitingCode,
-        /// When it is tried again.
+        /// When the next attempt is made.
         next_check_at: Option<DateTime<Utc>>,
-        /// It was tried as often as it is before somebody should look. It is tried on all the same.
+        /// Whether the attempts have reached the number that needs attention. Attempts continue.
         overdue: bool,
     },
-    /// The lifecycle service knows the batch and its essays.
+    /// The lifecycle service confirmed the registration of the batch and its essays.
     Registered,
-    /// Somebody asks for phases. Missing prerequisites are added, what has succeeded is left out; the reason names both.
+    /// Phases are requested. Missing prerequisites are added and completed phases left out; the reason names both.
     Start {
-        /// Which.
+        /// The requested phases.
         phases: Vec<Phase>,
     },
-    /// News about single essays of a phase.
+    /// Results of essays in a phase.
     EssaysReported {
         /// The phase.
         phase: Phase,
-        /// The attempt at it.
+        /// The attempt at the phase.
         attempt: u32,
-        /// Essays that have succeeded by this news.
+        /// Essays that succeeded by this news.
         succeeded: u32,
-        /// Essays that have failed by this news.
+        /// Essays that failed by this news.
         failed: u32,
-        /// Essays about which an earlier word stands, or an older attempt spoke.
+        /// Results that changed nothing: the essay has an earlier result, or the result is of an older attempt.
         stale: u32,
     },
-    /// The outcome of a phase.
+    /// The lifecycle service reported the outcome of a phase.
     PhaseConcluded {
         /// The phase.
         phase: Phase,
-        /// The attempt at it.
+        /// The attempt at the phase.
         attempt: u32,
-        /// What the lifecycle service calls it. Told in the reason; the counts decide.
-        word: OutcomeWord,
-        /// Essays that have succeeded by this news.
+        /// The status that the lifecycle service reports. It appears in the reason; the counts decide.
+        status: OutcomeStatus,
+        /// Essays that succeeded by this news.
         succeeded: u32,
-        /// Essays that have failed by this news, those that it does not name among them.
+        /// Essays that failed by this news. The essays that the outcome does not name are still open; the decision fails them.
         failed: u32,
     },
-    /// Other neighbours serve from now on, and know nothing of what was said to those before them. What those had to say is
-    /// all applied.
+    /// The neighbour services (lifecycle service and workers) were replaced by others that know nothing of earlier messages.
+    /// All news of the replaced ones has been applied. Promotion causes this.
     NeighboursReplaced,
-    /// A timer has run out.
+    /// A timer is due.
     DeadlinePassed(Timer),
-    /// Let no further phase begin.
+    /// Start no further phase.
     Pause,
-    /// Let phases begin again.
+    /// Start phases again.
     Resume,
     /// End the batch.
     Cancel {
-        /// When.
+        /// When the batch ends.
         mode: CancelMode,
     },
-    /// Try the essays that failed in a phase again.
+    /// Process the essays that failed in a phase again.
     Retry {
         /// The phase.
         phase: Phase,
-        /// How many essays that is.
+        /// Number of essays to retry.
         essays: u32,
-        /// Those that succeed go on to the later phases that the batch was ever asked for.
+        /// Whether essays that now succeed go on to the later phases that were ever requested.
         downstream: bool,
     },
 }
 
-/// A batch as it was handed in.
+/// A new batch as it was submitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accept {
-    /// Its id.
+    /// The id of the batch.
     pub id: BatchId,
-    /// The thread that all its messages will belong to.
+    /// The correlation id of the batch's messages.
     pub correlation_id: CorrelationId,
-    /// How its essays came.
+    /// How the essays were submitted.
     pub kind: Kind,
-    /// The language of its essays.
+    /// The language of the essays.
     pub language: Language,
-    /// Essays accepted; one for a single essay.
+    /// Number of essays; 1 for a single essay.
     pub essays: u32,
-    /// More may be appended. Never for a single essay.
+    /// Whether essays can be appended. Never for a single essay.
     pub open: bool,
-    /// The phases asked for; may be empty. A single essay is always spellchecked and nothing else.
+    /// The requested phases; may be empty. A single essay is always spellchecked and nothing else.
     pub phases: Vec<Phase>,
 }
 
-words! {
-    /// What an outcome calls the end of a phase.
-    pub enum OutcomeWord: "word for the end of a phase" {
+string_enum! {
+    /// The status that an outcome reports for a phase.
+    pub enum OutcomeStatus: "outcome status" {
         /// Every essay succeeded.
         Succeeded = "completed_successfully",
         /// Some essays failed.
         WithFailures = "completed_with_failures",
-        /// None succeeded.
+        /// No essay succeeded.
         FailedCritically = "failed_critically",
     }
 }
 
-words! {
+string_enum! {
     /// When a cancelled batch ends.
     pub enum CancelMode: "cancel mode" {
-        /// When the phase at work has ended.
+        /// When the running phase has ended.
         Graceful = "graceful",
-        /// Now; what is still heard of it is counted as late.
+        /// Now; results that still arrive count as late news.
         Abandon = "abandon",
     }
 }
 
-words! {
-    /// What a timer is for.
+string_enum! {
+    /// What a timer waits for.
     pub enum TimerKind: "kind of timer" {
-        /// The lifecycle service confirms the registration. Attempt 1 asks for attention, attempt 2 gives up.
+        /// Confirmation of the registration. The timer of attempt 1 raises attention, that of attempt 2 fails the batch.
         Registration = "registration",
-        /// A phase gives a sign of life.
+        /// The first result of a phase.
         Start = "start",
-        /// A phase ends.
+        /// The end of a phase.
         Phase = "phase",
-        /// An outcome follows the news about the last essay.
+        /// The outcome after the result of the last essay.
         OutcomeGrace = "outcome_grace",
     }
 }
 
-/// A deadline and what it is about, so that one that is out of date is recognised.
+/// A deadline and what it is about, so that an outdated one is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timer {
-    /// What it is for.
+    /// What the timer waits for.
     pub kind: TimerKind,
-    /// The run that set it.
+    /// The run that set the timer.
     pub run: u32,
-    /// The phase, where it is about one.
+    /// The phase; `None` for a registration.
     pub phase: Option<Phase>,
-    /// The attempt at the phase; for a registration the first or the second deadline.
+    /// The attempt at the phase; for a registration, 1 for the first deadline and 2 for the second.
     pub attempt: u32,
 }

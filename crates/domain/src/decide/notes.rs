@@ -1,9 +1,9 @@
-//! The timeline is read off the difference that a decision makes, so it cannot tell another story than the state.
+//! Timeline entries, computed from the difference between two states, so that the timeline cannot contradict the state.
 
 use super::effect::Entry;
 use crate::batch::Batch;
 
-/// The entries for the step from `before` to `after`: phases, then essays, then the batch, then its end.
+/// The entries for the change from `before` to `after`: phases, then essay counts, then the batch, then its end.
 pub(super) fn entries(before: Option<&Batch>, after: &Batch) -> Vec<Entry> {
     let mut entries = Vec::new();
     for record in &after.phases {

@@ -1,9 +1,9 @@
-//! Nothing runs: no phase was asked for yet, or the batch is paused before its next one.
+//! Stage `Ready`: no phase runs, because none was requested or the batch is paused before the next one.
 
 use super::input::Input;
 use super::reason::Reason;
-use super::refusal::{Refusal, Standing};
 use super::step::Step;
+use crate::refusal::{Refusal, Standing};
 use crate::status::Verb;
 
 pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusal> {
@@ -15,7 +15,7 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
         Input::Start { phases } => {
             let reason = step.plan(&phases)?;
             if reason != Reason::Unchanged {
-                step.go_on();
+                step.advance();
             }
             Ok(reason)
         }
@@ -23,20 +23,22 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
         Input::Resume => {
             let reason = step.resume();
             if reason == Reason::Resumed {
-                step.go_on();
+                step.advance();
             }
             Ok(reason)
         }
         Input::Cancel { mode: _ } => Ok(step.cancel()),
-        Input::Retry { .. } => Err(Refusal::not_now(Verb::Retry, &step.batch)),
-        // The registration is confirmed by two events, and phases that have ended leave timers that fire late.
+        Input::Retry { .. } => Err(Refusal::wrong_stage(Verb::Retry, &step.batch)),
+        // Two events confirm a registration, and timers of ended phases may fire late.
         Input::Registered
         | Input::TextsStored { .. }
         | Input::StorageStalled { .. }
-        | Input::DeadlinePassed(_) => Ok(Reason::OldNews),
+        | Input::DeadlinePassed(_) => Ok(Reason::Stale),
         Input::EssaysReported { succeeded, failed, stale, .. } => {
-            Ok(step.late(succeeded.saturating_add(failed).saturating_add(stale)))
+            Ok(step.count_late(succeeded.saturating_add(failed).saturating_add(stale)))
         }
-        Input::PhaseConcluded { succeeded, failed, .. } => Ok(step.late(succeeded.saturating_add(failed))),
+        Input::PhaseConcluded { succeeded, failed, .. } => {
+            Ok(step.count_late(succeeded.saturating_add(failed)))
+        }
     }
 }

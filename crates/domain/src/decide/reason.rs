@@ -1,168 +1,170 @@
-//! Why a decision was taken, as a sentence for the timeline and for whoever asks.
+//! The reason of a decision, as a sentence for the timeline.
 
 use std::fmt;
 
-use super::input::OutcomeWord;
+use super::input::OutcomeStatus;
 use crate::phase::{Phase, PhaseStatus};
 use crate::status::WaitingCode;
-use crate::words::{counted, listed};
+use crate::text::{counted, listed};
 
-/// Why a decision was taken.
+/// The reason of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// A batch was handed in.
+    /// A batch was submitted.
     Accepted {
-        /// Its essays.
+        /// Number of essays.
         essays: u32,
     },
-    /// Essays were added.
+    /// Essays were appended.
     Appended {
-        /// How many.
+        /// Number of essays.
         essays: u32,
     },
-    /// No more essays come.
+    /// The batch was closed to further essays.
     Closed,
-    /// Some texts were stored or refused, and others are left.
+    /// Some texts were stored or refused, and others are pending.
     TextsStored {
-        /// Stored now.
+        /// Texts stored now.
         stored: u32,
-        /// Refused now.
+        /// Texts refused now.
         refused: u32,
-        /// Still on their way.
+        /// Texts still pending.
         left: u32,
     },
     /// The last text was stored or refused.
     AllTextsStored {
-        /// Stored in all.
+        /// Texts stored in all.
         stored: u32,
-        /// Refused in all.
+        /// Texts refused in all.
         refused: u32,
     },
-    /// The Content Service took none of the texts.
+    /// The Content Service refused every text.
     NothingStored,
-    /// Texts cannot be stored just now.
+    /// Texts cannot be stored at present.
     StorageStalled {
-        /// Why.
+        /// The cause.
         code: WaitingCode,
     },
-    /// They could not be, however often it was tried.
+    /// Texts could not be stored after the number of attempts that needs attention.
     StorageOverdue {
-        /// Why.
+        /// The cause.
         code: WaitingCode,
     },
-    /// The lifecycle service knows the batch.
+    /// The lifecycle service confirmed the registration.
     Registered,
-    /// It has not said so in time.
+    /// The lifecycle service has not confirmed the registration in time.
     RegistrationOverdue,
-    /// It never said so.
+    /// The lifecycle service never confirmed the registration; the batch failed.
     RegistrationTimedOut,
-    /// Somebody asked for phases.
+    /// Phases were requested.
     Started {
-        /// What will run.
+        /// The phases that will run.
         phases: Vec<Phase>,
         /// Prerequisites that were added.
         added: Vec<Phase>,
-        /// What had succeeded before and was left out.
+        /// Requested phases that had already succeeded.
         skipped: Vec<Phase>,
     },
-    /// Some essays got a word, and others are open.
+    /// Some essays have a result, and others are open.
     EssaysReported {
         /// The phase.
         phase: Phase,
-        /// Succeeded now.
+        /// Essays that succeeded now.
         succeeded: u32,
-        /// Failed now.
+        /// Essays that failed now.
         failed: u32,
-        /// Without a word.
+        /// Essays without a result.
         open: u32,
     },
-    /// Every essay has a word and the outcome is missing.
+    /// Every essay has a result, and the outcome of the phase is awaited.
     OutcomeAwaited {
         /// The phase.
         phase: Phase,
     },
-    /// A phase was ended.
+    /// A phase ended.
     PhaseEnded {
         /// The phase.
         phase: Phase,
-        /// How it ended.
+        /// The final status of the phase.
         status: PhaseStatus,
-        /// What ended it.
+        /// What ended the phase.
         by: EndedBy,
     },
-    /// Nothing was heard from a phase in time.
+    /// No result of a phase arrived before its start time-out.
     NoSignOfLife {
         /// The phase.
         phase: Phase,
     },
-    /// Somebody paused the batch.
+    /// The batch was paused.
     Paused,
-    /// Somebody resumed it.
+    /// The batch was resumed.
     Resumed,
-    /// Somebody cancelled it, and it ends with the phase at work.
+    /// The batch was cancelled and ends with the running phase.
     Cancelling {
-        /// The phase.
+        /// The running phase.
         phase: Phase,
     },
-    /// Somebody cancelled it.
+    /// The batch was cancelled.
     Cancelled,
-    /// Somebody tries failed essays again.
+    /// Failed essays are processed again.
     Retried {
         /// The phase.
         phase: Phase,
-        /// How many.
+        /// Number of essays.
         essays: u32,
     },
-    /// Other neighbours serve from now on.
+    /// The neighbour services were replaced.
     NeighboursReplaced,
-    /// It was so already.
+    /// The batch is already as requested.
     Unchanged,
-    /// The news is about something that is over.
-    OldNews,
+    /// The news is about something that has ended.
+    Stale,
 }
 
 /// What ended a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndedBy {
-    /// Its outcome, which calls the end so. The status comes from the counts.
-    Outcome(OutcomeWord),
-    /// The news about its last essay, where no outcome is expected.
-    News,
-    /// The news about its essays, since the outcome did not come in time.
+    /// The outcome, which reported this status. The phase's own status comes from its counts.
+    Outcome(OutcomeStatus),
+    /// The result of the last essay, where no outcome is expected.
+    Results,
+    /// The outcome did not arrive in time, so the results of the essays decided.
     MissingOutcome,
-    /// Its deadline.
+    /// The deadline of the phase.
     Deadline,
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Accepted { essays } => write!(f, "{} handed in", counted(*essays, "essay")),
-            Self::Appended { essays } => write!(f, "{} added", counted(*essays, "essay")),
-            Self::Closed => f.write_str("closed: no more essays come"),
+            Self::Accepted { essays } => write!(f, "{} accepted", counted(*essays, "essay")),
+            Self::Appended { essays } => write!(f, "{} appended", counted(*essays, "essay")),
+            Self::Closed => f.write_str("closed to further essays"),
             Self::TextsStored { stored, refused, left } => {
-                write!(f, "{} stored, {refused} refused, {left} on the way", counted(*stored, "text"))
+                write!(f, "{} stored, {refused} refused, {left} pending", counted(*stored, "text"))
             }
             Self::AllTextsStored { stored, refused } => {
-                write!(f, "every text is accounted for: {stored} stored, {refused} refused")
+                write!(f, "no text is pending: {stored} stored, {refused} refused")
             }
-            Self::NothingStored => f.write_str("the Content Service took none of the texts"),
-            Self::StorageStalled { code } => write!(f, "texts cannot be stored just now: {code}"),
+            Self::NothingStored => f.write_str("the Content Service refused every text"),
+            Self::StorageStalled { code } => write!(f, "texts cannot be stored at present: {code}"),
             Self::StorageOverdue { code } => {
-                write!(f, "texts cannot be stored, however often it was tried: {code}")
+                write!(f, "texts cannot be stored after repeated attempts: {code}")
             }
-            Self::Registered => f.write_str("the lifecycle service knows the batch"),
+            Self::Registered => f.write_str("the lifecycle service confirmed the registration"),
             Self::RegistrationOverdue => {
-                f.write_str("the lifecycle service has not confirmed the batch in time")
+                f.write_str("the lifecycle service has not confirmed the registration in time")
             }
-            Self::RegistrationTimedOut => f.write_str("the lifecycle service never confirmed the batch"),
+            Self::RegistrationTimedOut => {
+                f.write_str("the lifecycle service never confirmed the registration")
+            }
             Self::Started { phases, added, skipped } => {
-                write!(f, "asked to run {}", listed(phases))?;
+                write!(f, "phases requested: {}", listed(phases))?;
                 if !added.is_empty() {
-                    write!(f, "; added since others need it: {}", listed(added))?;
+                    write!(f, "; added as prerequisites: {}", listed(added))?;
                 }
                 if !skipped.is_empty() {
-                    write!(f, "; left out since done: {}", listed(skipped))?;
+                    write!(f, "; left out as already done: {}", listed(skipped))?;
                 }
                 Ok(())
             }
@@ -170,22 +172,20 @@ impl fmt::Display for Reason {
                 write!(f, "{phase}: {succeeded} succeeded, {failed} failed, {open} open")
             }
             Self::OutcomeAwaited { phase } => {
-                write!(f, "{phase}: every essay has its word, the outcome is awaited")
+                write!(f, "{phase}: every essay has a result, the outcome is awaited")
             }
-            Self::PhaseEnded { phase, status, by } => write!(f, "{phase} ended {status}, {by}"),
-            Self::NoSignOfLife { phase } => write!(f, "nothing was heard from {phase} in time"),
-            Self::Paused => f.write_str("paused: no further phase begins"),
+            Self::PhaseEnded { phase, status, by } => write!(f, "{phase} ended {status} {by}"),
+            Self::NoSignOfLife { phase } => write!(f, "no result of {phase} arrived in time"),
+            Self::Paused => f.write_str("paused: no further phase starts"),
             Self::Resumed => f.write_str("resumed"),
-            Self::Cancelling { phase } => write!(f, "cancelled: ends when {phase} has ended"),
+            Self::Cancelling { phase } => write!(f, "cancelled: the batch ends with {phase}"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Retried { phase, essays } => {
-                write!(f, "{} again through {phase}", counted(*essays, "essay"))
+                write!(f, "retry of {} in {phase}", counted(*essays, "essay"))
             }
-            Self::NeighboursReplaced => {
-                f.write_str("other neighbours serve now, who are told what they must know")
-            }
-            Self::Unchanged => f.write_str("it was so already"),
-            Self::OldNews => f.write_str("news about something that is over"),
+            Self::NeighboursReplaced => f.write_str("the lifecycle service and the workers were replaced"),
+            Self::Unchanged => f.write_str("already as requested"),
+            Self::Stale => f.write_str("news about something that has ended"),
         }
     }
 }
@@ -193,10 +193,10 @@ impl fmt::Display for Reason {
 impl fmt::Display for EndedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Outcome(word) => write!(f, "its outcome says {word}"),
-            Self::News => f.write_str("as the news about its essays says"),
-            Self::MissingOutcome => f.write_str("as the news about its essays says, since no outcome came"),
-            Self::Deadline => f.write_str("since its time was up"),
+            Self::Outcome(status) => write!(f, "with the outcome {status}"),
+            Self::Results => f.write_str("by the results of its essays"),
+            Self::MissingOutcome => f.write_str("by the results of its essays, because no outcome arrived"),
+            Self::Deadline => f.write_str("at its deadline"),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! The lifecycle service has been told which essays the batch holds; no command may overtake its confirmation.
+//! Stage `Registering`: the registration was sent to the lifecycle service. No command is sent before it is confirmed.
 
 use super::effect::Effect;
 use super::input::{Input, Timer, TimerKind};
 use super::reason::Reason;
-use super::refusal::{Refusal, Standing};
 use super::step::Step;
 use crate::batch::End;
 use crate::phase::{FailureCode, Phase};
+use crate::refusal::{Refusal, Standing};
 use crate::settings::after;
 use crate::status::{AttentionCode, Verb, WaitingCode};
 
@@ -18,7 +18,7 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
         Input::Registered => {
             step.batch.attention = None;
             step.emit(Effect::ClearTimer(TimerKind::Registration));
-            step.go_on();
+            step.advance();
             Ok(Reason::Registered)
         }
         Input::Start { phases } => step.plan(&phases),
@@ -26,18 +26,20 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
         Input::Pause => Ok(step.pause()),
         Input::Resume => Ok(step.resume()),
         Input::Cancel { mode: _ } => Ok(step.cancel()),
-        Input::Retry { .. } => Err(Refusal::not_now(Verb::Retry, &step.batch)),
+        Input::Retry { .. } => Err(Refusal::wrong_stage(Verb::Retry, &step.batch)),
         Input::NeighboursReplaced => {
             step.batch.attention = None;
             step.register();
             Ok(Reason::NeighboursReplaced)
         }
-        // Every text is accounted for.
-        Input::TextsStored { .. } | Input::StorageStalled { .. } => Ok(Reason::OldNews),
+        // Every text was stored or refused before.
+        Input::TextsStored { .. } | Input::StorageStalled { .. } => Ok(Reason::Stale),
         Input::EssaysReported { succeeded, failed, stale, .. } => {
-            Ok(step.late(succeeded.saturating_add(failed).saturating_add(stale)))
+            Ok(step.count_late(succeeded.saturating_add(failed).saturating_add(stale)))
         }
-        Input::PhaseConcluded { succeeded, failed, .. } => Ok(step.late(succeeded.saturating_add(failed))),
+        Input::PhaseConcluded { succeeded, failed, .. } => {
+            Ok(step.count_late(succeeded.saturating_add(failed)))
+        }
     }
 }
 
@@ -47,9 +49,9 @@ fn deadline_passed(step: &mut Step<'_>, timer: Timer) -> Reason {
         1 if is_ours && step.batch.attention.is_none() => {
             let waiting = step.batch.plan.first().copied().unwrap_or(Phase::Spellcheck);
             let due = after(step.now, step.settings.phase_timeout.get(waiting));
-            step.attend(AttentionCode::RegistrationOverdue);
+            step.raise_attention(AttentionCode::RegistrationOverdue);
             step.set_timer(TimerKind::Registration, None, 2, due);
-            step.wait(WaitingCode::Registration, String::new(), Some(due));
+            step.wait(WaitingCode::Registration, None, Some(due));
             Reason::RegistrationOverdue
         }
         2 if is_ours => {
@@ -57,10 +59,10 @@ fn deadline_passed(step: &mut Step<'_>, timer: Timer) -> Reason {
                 step.batch
                     .edit_record(phase, |record| record.error_code = Some(FailureCode::RegistrationTimeout));
             }
-            step.finish(End::Failed);
-            step.attend(AttentionCode::RegistrationTimeout);
+            step.end_run(End::Failed);
+            step.raise_attention(AttentionCode::RegistrationTimeout);
             Reason::RegistrationTimedOut
         }
-        _ => Reason::OldNews,
+        _ => Reason::Stale,
     }
 }

@@ -1,19 +1,18 @@
-//! A phase is at work.
+//! Stage `Running`: a phase runs.
 
 use chrono::{DateTime, Utc};
 
 use super::effect::Effect;
 use super::input::{CancelMode, Input, Timer, TimerKind};
 use super::reason::{EndedBy, Reason};
-use super::refusal::{Refusal, Standing};
-use super::step::{Step, Via, take};
+use super::step::{Step, Via, take_up_to};
 use crate::batch::{Running, Stage};
 use crate::phase::{FailureCode, Phase, PhaseStatus};
+use crate::refusal::{Refusal, Standing};
 use crate::settings::after;
 use crate::status::{AttentionCode, Verb, WaitingCode};
-use crate::words::counted;
 
-#[expect(clippy::needless_pass_by_value, reason = "every stage takes its input alike")]
+#[expect(clippy::needless_pass_by_value, reason = "every stage has the same signature")]
 pub(super) fn decide(step: &mut Step<'_>, running: Running, input: Input) -> Result<Reason, Refusal> {
     match input {
         Input::Accept(_) => Err(Refusal::AlreadyExists),
@@ -24,17 +23,17 @@ pub(super) fn decide(step: &mut Step<'_>, running: Running, input: Input) -> Res
         }
         Input::EssaysReported { phase, attempt, succeeded, failed, stale } => {
             if running.is_at(phase, attempt) {
-                step.late(stale);
+                step.count_late(stale);
                 Ok(essays_reported(step, running, succeeded, failed))
             } else {
-                Ok(step.late(succeeded.saturating_add(failed).saturating_add(stale)))
+                Ok(step.count_late(succeeded.saturating_add(failed).saturating_add(stale)))
             }
         }
-        Input::PhaseConcluded { phase, attempt, word, succeeded, failed } => {
+        Input::PhaseConcluded { phase, attempt, status, succeeded, failed } => {
             if running.is_at(phase, attempt) {
-                Ok(concluded(step, running, EndedBy::Outcome(word), succeeded, failed))
+                Ok(concluded(step, running, EndedBy::Outcome(status), succeeded, failed))
             } else {
-                Ok(step.late(succeeded.saturating_add(failed)))
+                Ok(step.count_late(succeeded.saturating_add(failed)))
             }
         }
         Input::DeadlinePassed(timer) => Ok(deadline_passed(step, running, timer)),
@@ -54,11 +53,11 @@ pub(super) fn decide(step: &mut Step<'_>, running: Running, input: Input) -> Res
             });
             Ok(step.cancel())
         }
-        Input::Retry { .. } => Err(Refusal::not_now(Verb::Retry, &step.batch)),
+        Input::Retry { .. } => Err(Refusal::wrong_stage(Verb::Retry, &step.batch)),
         Input::NeighboursReplaced => Ok(neighbours_replaced(step, running)),
         Input::Registered if step.batch.unregistered => Ok(registered(step, running)),
-        // The registration is confirmed by two events; texts are all accounted for.
-        Input::Registered | Input::TextsStored { .. } | Input::StorageStalled { .. } => Ok(Reason::OldNews),
+        // Two events confirm a registration; every text was stored or refused before.
+        Input::Registered | Input::TextsStored { .. } | Input::StorageStalled { .. } => Ok(Reason::Stale),
     }
 }
 
@@ -71,20 +70,20 @@ impl Running {
 fn essays_reported(step: &mut Step<'_>, mut running: Running, succeeded: u32, failed: u32) -> Reason {
     let (succeeded, failed) = count(step, &mut running, succeeded, failed);
     if succeeded + failed == 0 {
-        return Reason::OldNews;
+        return Reason::Stale;
     }
     if running.open == 0 && !running.expects_outcome {
-        return step.end_phase(running, EndedBy::News);
+        return step.end_phase(running, EndedBy::Results);
     }
     let phase = running.phase;
     let open = running.open;
-    live(step, &mut running);
+    note_sign_of_life(step, &mut running);
     if open > 0 {
-        step.wait(WaitingCode::Results, counted(open, "essay"), phase_deadline(step, phase));
+        step.wait(WaitingCode::Results, Some(open), phase_deadline(step, phase));
     } else {
         let at = after(step.now, step.settings.outcome_grace);
         step.set_timer(TimerKind::OutcomeGrace, Some(phase), running.attempt, at);
-        step.wait(WaitingCode::Outcome, String::new(), Some(at));
+        step.wait(WaitingCode::Outcome, None, Some(at));
     }
     step.batch.stage = Stage::Running(running);
     match open {
@@ -93,10 +92,10 @@ fn essays_reported(step: &mut Step<'_>, mut running: Running, succeeded: u32, fa
     }
 }
 
-/// Who worked on the phase is gone. Essays that have their word keep it; the others go to whoever serves now.
+/// The services that worked on the phase were replaced. Essays keep their results; open essays are dispatched again.
 fn neighbours_replaced(step: &mut Step<'_>, running: Running) -> Reason {
     step.forget_registration();
-    // Without an open essay only the outcome is missing. Its time-out ends the phase.
+    // Without an open essay only the outcome is missing, and its timer ends the phase.
     if running.open > 0 {
         step.emit(Effect::ClearTimers);
         dispatch(step, running);
@@ -104,7 +103,7 @@ fn neighbours_replaced(step: &mut Step<'_>, running: Running) -> Reason {
     Reason::NeighboursReplaced
 }
 
-/// A lifecycle service that had not heard of the batch knows it now, so the command may go.
+/// The replaced lifecycle service has confirmed the registration, so the command can be sent.
 fn registered(step: &mut Step<'_>, running: Running) -> Reason {
     step.batch.unregistered = false;
     step.emit(Effect::ClearTimer(TimerKind::Registration));
@@ -114,7 +113,7 @@ fn registered(step: &mut Step<'_>, running: Running) -> Reason {
     Reason::Registered
 }
 
-/// Has the open essays worked on, counted from now.
+/// Dispatches the open essays again; the time-outs of the phase start anew.
 fn dispatch(step: &mut Step<'_>, mut running: Running) {
     let (phase, attempt, open, now) = (running.phase, running.attempt, running.open, step.now);
     let via = if running.expects_outcome { Via::Command } else { Via::Requests };
@@ -125,7 +124,8 @@ fn dispatch(step: &mut Step<'_>, mut running: Running) {
     step.dispatch(phase, attempt, open, via);
 }
 
-/// Ends the phase. Essays that nobody spoke of have failed with it.
+/// Ends the phase. Essays that are still open fail: with [`FailureCode::PhaseTimeout`] at the deadline, otherwise with
+/// [`FailureCode::NotInOutcome`].
 fn concluded(step: &mut Step<'_>, mut running: Running, by: EndedBy, succeeded: u32, failed: u32) -> Reason {
     count(step, &mut running, succeeded, failed);
     let code = if by == EndedBy::Deadline { FailureCode::PhaseTimeout } else { FailureCode::NotInOutcome };
@@ -139,15 +139,15 @@ fn deadline_passed(step: &mut Step<'_>, running: Running, timer: Timer) -> Reaso
     let waits_for_registration = step.batch.unregistered && timer.run == step.batch.run;
     match timer.kind {
         TimerKind::Registration if waits_for_registration && step.batch.attention.is_none() => {
-            step.attend(AttentionCode::RegistrationOverdue);
+            step.raise_attention(AttentionCode::RegistrationOverdue);
             let due = phase_deadline(step, running.phase);
-            step.wait(WaitingCode::Registration, String::new(), due);
+            step.wait(WaitingCode::Registration, None, due);
             Reason::RegistrationOverdue
         }
         TimerKind::Start if is_ours && !running.seen_life && step.batch.attention.is_none() => {
-            step.attend(AttentionCode::NoSignOfLife);
+            step.raise_attention(AttentionCode::NoSignOfLife);
             let due = phase_deadline(step, running.phase);
-            step.wait(WaitingCode::Results, counted(running.open, "essay"), due);
+            step.wait(WaitingCode::Results, Some(running.open), due);
             Reason::NoSignOfLife { phase: running.phase }
         }
         TimerKind::Phase if is_ours && running.open > 0 => concluded(step, running, EndedBy::Deadline, 0, 0),
@@ -155,16 +155,16 @@ fn deadline_passed(step: &mut Step<'_>, running: Running, timer: Timer) -> Reaso
             concluded(step, running, EndedBy::MissingOutcome, 0, 0)
         }
         TimerKind::Start | TimerKind::Phase | TimerKind::OutcomeGrace | TimerKind::Registration => {
-            Reason::OldNews
+            Reason::Stale
         }
     }
 }
 
-/// Takes the essays that got a word out of the open ones. Where they go depends on what is still planned, as in
+/// Moves essays with a final result out of the open ones. Where succeeded essays go depends on the plan, as in
 /// [`Batch::essay_state_after_success`](crate::Batch::essay_state_after_success).
 fn count(step: &mut Step<'_>, running: &mut Running, succeeded: u32, failed: u32) -> (u32, u32) {
-    let succeeded = take(&mut running.open, succeeded);
-    let failed = take(&mut running.open, failed);
+    let succeeded = take_up_to(&mut running.open, succeeded);
+    let failed = take_up_to(&mut running.open, failed);
     let next = if step.batch.plan.is_empty() { &mut step.batch.succeeded } else { &mut step.batch.waiting };
     *next += succeeded;
     step.batch.failed += failed;
@@ -185,8 +185,8 @@ fn fail_open(step: &mut Step<'_>, running: &mut Running, code: FailureCode) {
     count(step, running, 0, open);
 }
 
-/// The first sign of life: somebody works on it, so nobody needs to look.
-fn live(step: &mut Step<'_>, running: &mut Running) {
+/// Records the first result of an attempt, which clears the start timer and the attention.
+fn note_sign_of_life(step: &mut Step<'_>, running: &mut Running) {
     if std::mem::replace(&mut running.seen_life, true) {
         return;
     }

@@ -1,19 +1,18 @@
-//! The verbs that the stages share: wait, plan, begin a phase, end it, go on, finish.
+//! Operations that the stages share: wait, plan, begin a phase, end it, advance, end the run.
 
 use chrono::{DateTime, Utc};
 
 use super::effect::{Effect, Message};
 use super::input::{Timer, TimerKind};
 use super::reason::{EndedBy, Reason};
-use super::refusal::Refusal;
 use crate::batch::{Attention, Batch, End, Kind, Running, Stage, WaitingOn};
 use crate::phase::{Phase, PhaseRecord, PhaseStatus};
 use crate::pipeline::Pipeline;
+use crate::refusal::Refusal;
 use crate::settings::{Settings, after};
 use crate::status::{AttentionCode, WaitingCode};
-use crate::words::counted;
 
-/// A decision in the making.
+/// A decision under construction: the next state and the effects so far.
 pub(super) struct Step<'a> {
     pub(super) batch: Batch,
     pub(super) effects: Vec<Effect>,
@@ -21,12 +20,12 @@ pub(super) struct Step<'a> {
     pub(super) settings: &'a Settings,
 }
 
-/// How a phase is begun.
+/// How a phase is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Via {
-    /// By a command to the lifecycle service, which will send an outcome.
+    /// By a command to the lifecycle service, which reports an outcome.
     Command,
-    /// By a request for each essay to the spell checker; nobody sends an outcome.
+    /// By one request per essay to the spell checker. There is no outcome.
     Requests,
 }
 
@@ -39,20 +38,25 @@ impl<'a> Step<'a> {
         self.effects.push(effect);
     }
 
-    /// Counts essays whose news came too late.
-    pub(super) fn late(&mut self, essays: u32) -> Reason {
+    /// Counts results that arrived too late.
+    pub(super) fn count_late(&mut self, essays: u32) -> Reason {
         self.batch.late_news = self.batch.late_news.saturating_add(essays);
-        Reason::OldNews
+        Reason::Stale
     }
 
-    /// Says what the batch waits for. It keeps waiting since the same moment while that is the same thing.
-    pub(super) fn wait(&mut self, code: WaitingCode, detail: String, next_check_at: Option<DateTime<Utc>>) {
+    /// Sets what the batch waits for. `since` is kept while the code stays the same.
+    pub(super) fn wait(
+        &mut self,
+        code: WaitingCode,
+        essays: Option<u32>,
+        next_check_at: Option<DateTime<Utc>>,
+    ) {
         let since =
             self.batch.waiting_on.as_ref().filter(|old| old.code == code).map_or(self.now, |old| old.since);
-        self.batch.waiting_on = Some(WaitingOn { code, detail, since, next_check_at });
+        self.batch.waiting_on = Some(WaitingOn { code, essays, since, next_check_at });
     }
 
-    pub(super) fn attend(&mut self, code: AttentionCode) {
+    pub(super) fn raise_attention(&mut self, code: AttentionCode) {
         self.batch.attention = Some(Attention { code, since: self.now });
     }
 
@@ -75,11 +79,11 @@ impl<'a> Step<'a> {
     }
 
     pub(super) fn cancel(&mut self) -> Reason {
-        self.finish(End::Cancelled);
+        self.end_run(End::Cancelled);
         Reason::Cancelled
     }
 
-    /// Refuses a phase that nobody works on here, or that a single essay cannot go through.
+    /// Refuses a phase that no service processes, or that a single essay cannot go through.
     pub(super) fn check_served(&self, phases: &[Phase]) -> Result<(), Refusal> {
         for &phase in phases {
             if self.batch.kind == Kind::Single && phase != Phase::Spellcheck {
@@ -92,27 +96,28 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// What `asked`, together with what is planned, comes to. Changes nothing.
-    pub(super) fn resolve(&self, asked: &[Phase]) -> Result<Pipeline, Refusal> {
-        let planned = self.batch.plan.iter().filter(|phase| !asked.contains(phase) && !asked.is_empty());
-        let together: Vec<Phase> = asked.iter().chain(planned).copied().collect();
+    /// Resolves the requested phases together with the planned ones. Changes nothing.
+    pub(super) fn resolve(&self, requested: &[Phase]) -> Result<Pipeline, Refusal> {
+        let planned =
+            self.batch.plan.iter().filter(|phase| !requested.contains(phase) && !requested.is_empty());
+        let together: Vec<Phase> = requested.iter().chain(planned).copied().collect();
         let pipeline = Pipeline::resolve(&together, |phase| self.batch.is_done(phase))?;
         self.check_served(&pipeline.phases)?;
         Ok(pipeline)
     }
 
-    /// Plans what was asked for. Begins nothing.
-    pub(super) fn plan(&mut self, asked: &[Phase]) -> Result<Reason, Refusal> {
-        let Pipeline { phases, added, skipped } = self.resolve(asked)?;
+    /// Plans the requested phases. Starts none.
+    pub(super) fn plan(&mut self, requested: &[Phase]) -> Result<Reason, Refusal> {
+        let Pipeline { phases, added, skipped } = self.resolve(requested)?;
         if phases == self.batch.plan {
             return Ok(Reason::Unchanged);
         }
-        self.adopt(phases.clone());
+        self.set_plan(phases.clone());
         Ok(Reason::Started { phases, added, skipped })
     }
 
-    /// Makes `phases` the plan. What is counted in them stays counted.
-    pub(super) fn adopt(&mut self, phases: Vec<Phase>) {
+    /// Makes `phases` the plan. Their counts are kept.
+    pub(super) fn set_plan(&mut self, phases: Vec<Phase>) {
         let run = self.batch.run;
         for &phase in &phases {
             let is_free = phase.prerequisites().iter().all(|before| self.batch.is_done(*before));
@@ -123,20 +128,20 @@ impl<'a> Step<'a> {
                     } else {
                         PhaseStatus::PendingDependencies
                     },
-                    ..record.again(run)
+                    ..record.for_next_attempt(run)
                 };
             });
         }
         self.batch.plan = phases;
     }
 
-    /// Begins the next phase of the plan, or says what must happen first.
-    pub(super) fn go_on(&mut self) {
+    /// Begins the next phase of the plan, or waits for a start or resume request.
+    pub(super) fn advance(&mut self) {
         self.batch.stage = Stage::Ready;
         if self.batch.plan.is_empty() {
-            self.wait(WaitingCode::Command, String::new(), None);
+            self.wait(WaitingCode::Command, None, None);
         } else if self.batch.paused {
-            self.wait(WaitingCode::Resume, String::new(), None);
+            self.wait(WaitingCode::Resume, None, None);
         } else {
             let phase = self.batch.plan.remove(0);
             let via = if self.batch.kind == Kind::Single { Via::Requests } else { Via::Command };
@@ -144,7 +149,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Begins a phase with every waiting essay.
+    /// Begins a phase with all waiting essays.
     pub(super) fn begin(&mut self, phase: Phase, via: Via) {
         let now = self.now;
         let run = self.batch.run;
@@ -155,7 +160,7 @@ impl<'a> Step<'a> {
                 attempt: record.attempt.saturating_add(1),
                 total: record.succeeded.saturating_add(record.failed).saturating_add(open),
                 started_at: Some(now),
-                ..record.again(run)
+                ..record.for_next_attempt(run)
             };
         });
         let attempt = self.batch.record(phase).map_or(1, |record| record.attempt);
@@ -171,8 +176,10 @@ impl<'a> Step<'a> {
         });
     }
 
-    /// Has the open essays of an attempt worked on, by whoever serves the phase. A lifecycle service that has never heard of
-    /// the batch is told first and commanded when it confirms: it would pass over a command for essays that it does not know.
+    /// Sends the open essays of an attempt to processing, and sets the phase's timers.
+    ///
+    /// If the lifecycle service does not know the batch, the registration is sent instead and the command follows its
+    /// confirmation, because the service ignores a command for unknown essays.
     pub(super) fn dispatch(&mut self, phase: Phase, attempt: u32, open: u32, via: Via) {
         let end_by = after(self.now, self.settings.phase_timeout.get(phase));
         if via == Via::Command && self.batch.unregistered {
@@ -184,20 +191,20 @@ impl<'a> Step<'a> {
                 Via::Requests => Message::SpellcheckRequests { attempt },
             }));
             self.set_timer(TimerKind::Start, Some(phase), attempt, start_by);
-            self.wait(WaitingCode::Results, counted(open, "essay"), Some(start_by.min(end_by)));
+            self.wait(WaitingCode::Results, Some(open), Some(start_by.min(end_by)));
         }
         self.set_timer(TimerKind::Phase, Some(phase), attempt, end_by);
     }
 
-    /// Tells the lifecycle service which essays the batch holds, and waits for its word.
+    /// Sends the registration to the lifecycle service and waits for its confirmation.
     pub(super) fn register(&mut self) {
         let due = after(self.now, self.settings.registration_timeout);
         self.emit(Effect::Send(Message::Registration));
         self.set_timer(TimerKind::Registration, None, 1, due);
-        self.wait(WaitingCode::Registration, String::new(), Some(due));
+        self.wait(WaitingCode::Registration, None, Some(due));
     }
 
-    /// The lifecycle service that knew the batch serves no longer. The one that does is told when there is something to do.
+    /// Notes that the current lifecycle service does not know the batch. The registration is sent with the next command.
     pub(super) fn forget_registration(&mut self) -> Reason {
         if self.batch.kind == Kind::Class && self.settings.registration {
             self.batch.unregistered = true;
@@ -205,31 +212,31 @@ impl<'a> Step<'a> {
         Reason::NeighboursReplaced
     }
 
-    /// Ends the phase at work, of which no essay is open any more, and goes on or finishes.
+    /// Ends the running phase, which has no open essay, and begins the next phase or ends the run.
     pub(super) fn end_phase(&mut self, running: Running, by: EndedBy) -> Reason {
         let Running { phase, cancelling, .. } = running;
         self.batch.stage = Stage::Running(running);
         let now = self.now;
         let mut status = PhaseStatus::Failed;
         self.batch.edit_record(phase, |record| {
-            status = PhaseStatus::by_counts(record.succeeded, record.failed);
+            status = PhaseStatus::from_counts(record.succeeded, record.failed);
             record.status = status;
             record.completed_at = Some(now);
             record.outcome_missing = by == EndedBy::MissingOutcome;
         });
         self.batch.attention = None;
         if cancelling {
-            self.finish(End::Cancelled);
+            self.end_run(End::Cancelled);
         } else if self.batch.plan.is_empty() || self.batch.waiting == 0 {
-            self.finish(self.end_by_counts());
+            self.end_run(self.end_by_counts());
         } else {
             self.emit(Effect::ClearTimers);
-            self.go_on();
+            self.advance();
         }
         Reason::PhaseEnded { phase, status, by }
     }
 
-    /// How the batch has ended by its counts.
+    /// The result of the run by the counts of the batch.
     pub(super) fn end_by_counts(&self) -> End {
         match self.batch.succeeded {
             0 => End::Failed,
@@ -238,8 +245,9 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Ends the run: whatever waits or is open stays behind, and whoever asked for phases is told.
-    pub(super) fn finish(&mut self, end: End) {
+    /// Ends the run. Essays that wait or are open are cancelled or skipped, and the end of the pipeline is announced if this run
+    /// had phases.
+    pub(super) fn end_run(&mut self, end: End) {
         let is_cancelled = end == End::Cancelled;
         let (open, staged) = match &self.batch.stage {
             Stage::Running(running) => (running.open, 0),
@@ -271,8 +279,8 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Takes up to `wanted` from `pool` and says how many that were.
-pub(super) fn take(pool: &mut u32, wanted: u32) -> u32 {
+/// Takes up to `wanted` from `pool` and returns how many it took.
+pub(super) fn take_up_to(pool: &mut u32, wanted: u32) -> u32 {
     let taken = wanted.min(*pool);
     *pool -= taken;
     taken

@@ -1,18 +1,17 @@
-//! Texts are on their way to the Content Service.
+//! Stage `Storing`: texts are being uploaded to the Content Service.
 
 use chrono::{DateTime, Utc};
 
 use super::input::{Accept, Input};
 use super::reason::Reason;
-use super::refusal::{Refusal, Standing};
-use super::step::{Step, take};
+use super::step::{Step, take_up_to};
 use crate::batch::{Batch, Kind, Stage};
 use crate::phase::Phase;
+use crate::refusal::{Refusal, Standing};
 use crate::settings::Settings;
 use crate::status::{AttentionCode, Verb, WaitingCode};
-use crate::words::counted;
 
-/// The first input of every batch.
+/// Decides the first input of every batch.
 pub(super) fn accept(
     accept: Accept,
     now: DateTime<Utc>,
@@ -55,7 +54,7 @@ pub(super) fn accept(
     if !phases.is_empty() {
         step.plan(&phases)?;
     }
-    step.wait(WaitingCode::Texts, counted(essays, "text"), None);
+    step.wait(WaitingCode::Texts, Some(essays), None);
     Ok((step, Reason::Accepted { essays }))
 }
 
@@ -68,7 +67,7 @@ pub(super) fn decide(step: &mut Step<'_>, open: bool, pending: u32, input: Input
             let essays = essays.min(u32::MAX - step.batch.total);
             step.batch.total += essays;
             step.batch.waiting += essays;
-            store_on(step, open, pending + essays);
+            keep_storing(step, open, pending + essays);
             Ok(Reason::Appended { essays })
         }
         Input::Close if !open => Ok(Reason::Unchanged),
@@ -77,7 +76,7 @@ pub(super) fn decide(step: &mut Step<'_>, open: bool, pending: u32, input: Input
             Ok(Reason::Closed)
         }
         Input::Close => {
-            leave(step);
+            finish_storing(step);
             Ok(Reason::Closed)
         }
         Input::TextsStored { stored, refused } => Ok(texts_stored(step, open, pending, stored, refused)),
@@ -88,54 +87,56 @@ pub(super) fn decide(step: &mut Step<'_>, open: bool, pending: u32, input: Input
         Input::Pause => Ok(step.pause()),
         Input::Resume => Ok(step.resume()),
         Input::Cancel { mode: _ } => Ok(step.cancel()),
-        Input::Retry { .. } => Err(Refusal::not_now(Verb::Retry, &step.batch)),
-        // Whoever will be told of the batch has not been told yet.
+        Input::Retry { .. } => Err(Refusal::wrong_stage(Verb::Retry, &step.batch)),
+        // Nothing has been sent to the lifecycle service yet.
         Input::NeighboursReplaced => Ok(Reason::Unchanged),
-        // Nothing has been sent yet that could bring this.
+        // The registration has not been sent yet.
         Input::Registered if step.batch.kind == Kind::Class && step.settings.registration => {
-            Err(step.batch.too_early())
+            Err(Refusal::too_early(&step.batch))
         }
-        // No timer is set, and of what we register nowhere nobody confirms anything.
-        Input::Registered | Input::DeadlinePassed(_) => Ok(Reason::OldNews),
+        // This stage sets no timer; without registration there is nothing to confirm.
+        Input::Registered | Input::DeadlinePassed(_) => Ok(Reason::Stale),
         Input::EssaysReported { succeeded, failed, stale, .. } => {
-            Ok(step.late(succeeded.saturating_add(failed).saturating_add(stale)))
+            Ok(step.count_late(succeeded.saturating_add(failed).saturating_add(stale)))
         }
-        Input::PhaseConcluded { succeeded, failed, .. } => Ok(step.late(succeeded.saturating_add(failed))),
+        Input::PhaseConcluded { succeeded, failed, .. } => {
+            Ok(step.count_late(succeeded.saturating_add(failed)))
+        }
     }
 }
 
 fn texts_stored(step: &mut Step<'_>, open: bool, mut pending: u32, stored: u32, refused: u32) -> Reason {
-    let stored = take(&mut pending, stored);
-    let refused = take(&mut pending, refused);
+    let stored = take_up_to(&mut pending, stored);
+    let refused = take_up_to(&mut pending, refused);
     if stored + refused == 0 {
-        return Reason::OldNews;
+        return Reason::Stale;
     }
-    // The Content Service answers again, so nobody needs to look.
+    // The Content Service answers again.
     step.batch.attention = None;
     step.batch.stored += stored;
     step.batch.failed += refused;
     step.batch.waiting = step.batch.waiting.saturating_sub(refused);
     if pending > 0 || open {
-        store_on(step, open, pending);
+        keep_storing(step, open, pending);
         return Reason::TextsStored { stored, refused, left: pending };
     }
-    leave(step);
+    finish_storing(step);
     match step.batch.stored {
         0 => Reason::NothingStored,
         stored => Reason::AllTextsStored { stored, refused: step.batch.total.saturating_sub(stored) },
     }
 }
 
-/// Stays, and waits for texts or for the word that no more essays come.
-fn store_on(step: &mut Step<'_>, open: bool, pending: u32) {
+/// Stays in this stage and waits for texts, or for the batch to be closed.
+fn keep_storing(step: &mut Step<'_>, open: bool, pending: u32) {
     step.batch.stage = Stage::Storing { open, pending };
     match pending {
-        0 => step.wait(WaitingCode::Close, String::new(), None),
-        _ => step.wait(WaitingCode::Texts, counted(pending, "text"), None),
+        0 => step.wait(WaitingCode::Close, None, None),
+        _ => step.wait(WaitingCode::Texts, Some(pending), None),
     }
 }
 
-/// Says why texts wait. Saying the same again is no change: a long outage must not be a long history.
+/// Notes why texts wait. The same code again changes nothing, so that a long outage adds no revisions.
 fn stalled(
     step: &mut Step<'_>,
     pending: u32,
@@ -143,28 +144,28 @@ fn stalled(
     next_check_at: Option<DateTime<Utc>>,
     overdue: bool,
 ) -> Reason {
-    let is_told = step.batch.waiting_on.as_ref().is_some_and(|waiting_on| waiting_on.code == code);
+    let is_noted = step.batch.waiting_on.as_ref().is_some_and(|waiting_on| waiting_on.code == code);
     let is_new = overdue && step.batch.attention.is_none();
-    if pending == 0 || (is_told && !is_new) {
+    if pending == 0 || (is_noted && !is_new) {
         return Reason::Unchanged;
     }
-    step.wait(code, counted(pending, "text"), next_check_at);
+    step.wait(code, Some(pending), next_check_at);
     if is_new {
-        step.attend(AttentionCode::StorageOverdue);
+        step.raise_attention(AttentionCode::StorageOverdue);
         return Reason::StorageOverdue { code };
     }
     Reason::StorageStalled { code }
 }
 
-/// Every text is accounted for and no more come.
-fn leave(step: &mut Step<'_>) {
+/// Leaves this stage: every text was stored or refused, and the batch is closed.
+fn finish_storing(step: &mut Step<'_>) {
     step.batch.stage = Stage::Storing { open: false, pending: 0 };
     if step.batch.stored == 0 {
-        step.finish(step.end_by_counts());
+        step.end_run(step.end_by_counts());
     } else if step.batch.kind == Kind::Class && step.settings.registration {
         step.batch.stage = Stage::Registering;
         step.register();
     } else {
-        step.go_on();
+        step.advance();
     }
 }

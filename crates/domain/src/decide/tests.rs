@@ -1,4 +1,4 @@
-//! Stories of whole batches, and properties that hold in whatever order things happen.
+//! Whole lives of batches as snapshots, and properties that hold for inputs in any order.
 
 mod asked;
 mod life;

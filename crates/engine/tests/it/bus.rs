@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contract::{PhaseName, Topic, Verdict};
-use domain::{BatchId, BatchStatus, CancelMode, EssayId, Phase};
+use domain::{BatchId, BatchStatus, CancelMode, EssayId, FailureCode, Phase};
 use engine::consumer;
 use engine::ports::{Delivery, Record};
 use engine::{Applied, CrashPoint, Dealt, News, prune, timers};
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Desk, correlation, noon, outcome, raw, said_of, silent, spellchecked};
-use crate::world::crash_at;
+use crate::world::{crash_at, owner};
 
 /// A class that was abandoned after its first essay and started again: that essay is the one at work now.
 async fn at_a_second_attempt(desk: &mut Desk) -> (BatchId, EssayId) {
@@ -71,6 +71,36 @@ async fn the_first_word_on_an_essay_stands_against_a_contradiction() {
     let status = desk.status(batch).await;
     assert_eq!((status.counts.in_progress, status.counts.failed), (1, 0));
     assert_eq!(status.row.batch, first.row.batch);
+}
+
+/// The rules fail the essays that an outcome leaves out, and the phase shows why; the essays that it names as failed keep the
+/// code of that.
+#[tokio::test]
+async fn an_essay_that_the_outcome_does_not_name_fails_as_not_in_outcome() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = Desk::open(folder.path()).await;
+    let batch = desk.running(3, &[Phase::Spellcheck, Phase::Nlp]).await;
+    let essays = [0, 1, 2].map(|n| EssayId::new(batch, n));
+    let [named, failed, _] = essays;
+    desk.hears(vec![outcome(batch, PhaseName::Spellcheck, &[named], &[failed], correlation(batch))]).await;
+
+    let status = desk.status(batch).await;
+    let record = status.row.batch.record(Phase::Spellcheck).unwrap();
+    assert_eq!((record.succeeded, record.failed), (1, 2));
+    assert_eq!(record.error_code, Some(FailureCode::NotInOutcome));
+    assert_eq!(status.row.batch.current(), Some((Phase::Nlp, 1)), "the essay that succeeded goes on");
+    let mut codes = Vec::new();
+    for essay in essays {
+        let detail = desk
+            .engine
+            .store()
+            .read(move |tx| Box::pin(async move { tx.essay_detail(&owner(), essay).await }))
+            .await
+            .unwrap()
+            .unwrap();
+        codes.push(detail.phases.iter().find_map(|phase| phase.error_code.clone()));
+    }
+    assert_eq!(codes, [None, Some("phase_failed".to_owned()), Some("not_in_outcome".to_owned())]);
 }
 
 #[tokio::test]

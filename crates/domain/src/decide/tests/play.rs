@@ -1,4 +1,4 @@
-//! Plays inputs to a batch and tells what happened, line by line.
+//! Applies inputs to a batch and renders what happened, line by line.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::decide::{
-    Accept, CancelMode, Decision, Effect, Input, Message, OutcomeWord, Revive, Timer, TimerKind,
+    Accept, CancelMode, Decision, Effect, Input, Message, OutcomeStatus, Revive, Timer, TimerKind,
 };
 use crate::{Batch, BatchId, CorrelationId, Kind, Language, Phase, Settings, Slot, Stage, decide};
 
@@ -14,7 +14,7 @@ pub(super) fn midnight() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
-pub(super) fn handed_in(kind: Kind, essays: u32, open: bool, phases: &[Phase]) -> Input {
+pub(super) fn submitted(kind: Kind, essays: u32, open: bool, phases: &[Phase]) -> Input {
     Input::Accept(Accept {
         id: BatchId::new(midnight(), Slot::new(7), 42),
         correlation_id: CorrelationId(Uuid::from_u128(1)),
@@ -27,11 +27,11 @@ pub(super) fn handed_in(kind: Kind, essays: u32, open: bool, phases: &[Phase]) -
 }
 
 pub(super) fn class(essays: u32, phases: &[Phase]) -> Input {
-    handed_in(Kind::Class, essays, false, phases)
+    submitted(Kind::Class, essays, false, phases)
 }
 
 pub(super) fn single() -> Input {
-    handed_in(Kind::Single, 1, false, &[])
+    submitted(Kind::Single, 1, false, &[])
 }
 
 pub(super) fn stored(stored: u32) -> Input {
@@ -47,12 +47,12 @@ pub(super) fn news(phase: Phase, attempt: u32, succeeded: u32, failed: u32) -> I
 }
 
 pub(super) fn outcome(phase: Phase, attempt: u32, succeeded: u32, failed: u32) -> Input {
-    let word = match (succeeded, failed) {
-        (_, 0) => OutcomeWord::Succeeded,
-        (0, _) => OutcomeWord::FailedCritically,
-        _ => OutcomeWord::WithFailures,
+    let status = match (succeeded, failed) {
+        (_, 0) => OutcomeStatus::Succeeded,
+        (0, _) => OutcomeStatus::FailedCritically,
+        _ => OutcomeStatus::WithFailures,
     };
-    Input::PhaseConcluded { phase, attempt, word, succeeded, failed }
+    Input::PhaseConcluded { phase, attempt, status, succeeded, failed }
 }
 
 pub(super) fn timer(kind: TimerKind, run: u32, phase: Option<Phase>, attempt: u32) -> Input {
@@ -67,53 +67,53 @@ pub(super) fn retry(phase: Phase, essays: u32, downstream: bool) -> Input {
     Input::Retry { phase, essays, downstream }
 }
 
-/// The story of a batch under the default settings.
+/// The transcript of a batch under the default settings.
 pub(super) fn play(inputs: impl IntoIterator<Item = Input>) -> String {
     play_with(&Settings::default(), inputs).1
 }
 
-/// What brings a class to its first phase.
+/// The inputs that bring a class to its first phase.
 pub(super) fn running(essays: u32, phases: &[Phase]) -> Vec<Input> {
     vec![class(essays, phases), stored(essays), Input::Registered]
 }
 
-/// The story of `inputs` alone, after what is told elsewhere.
+/// The transcript of `inputs` alone, after the inputs of `before`.
 pub(super) fn play_on(before: Vec<Input>, inputs: impl IntoIterator<Item = Input>) -> String {
-    let told = play(before.clone());
-    play(before.into_iter().chain(inputs)).split_off(told.len())
+    let skipped = play(before.clone());
+    play(before.into_iter().chain(inputs)).split_off(skipped.len())
 }
 
-/// The batch after the inputs, one a second, and its story. A refused input is told and changes nothing.
+/// The batch after the inputs, one per second, and the transcript. A refused input is noted and changes nothing.
 pub(super) fn play_with(
     settings: &Settings,
     inputs: impl IntoIterator<Item = Input>,
 ) -> (Option<Batch>, String) {
     let mut batch: Option<Batch> = None;
-    let mut story = String::new();
+    let mut transcript = String::new();
     let mut now = midnight();
     for input in inputs {
         now += TimeDelta::seconds(1);
         match decide(batch.clone(), input, now, settings) {
-            Err(refusal) => writeln!(story, "refused: {refusal}").unwrap(),
+            Err(refusal) => writeln!(transcript, "refused: {refusal}").unwrap(),
             Ok(decision) => {
-                tell(&mut story, &decision, now);
+                render(&mut transcript, &decision, now);
                 batch = Some(decision.next);
             }
         }
     }
-    (batch, story)
+    (batch, transcript)
 }
 
-fn tell(story: &mut String, decision: &Decision, now: DateTime<Utc>) {
+fn render(transcript: &mut String, decision: &Decision, now: DateTime<Utc>) {
     let Decision { next, effects, reason, changed } = decision;
-    writeln!(story, "{reason}").unwrap();
+    writeln!(transcript, "{reason}").unwrap();
     if !changed {
         return;
     }
     for line in effects.iter().filter_map(|effect| effect_line(effect, now)) {
-        writeln!(story, "    {line}").unwrap();
+        writeln!(transcript, "    {line}").unwrap();
     }
-    writeln!(story, "  = {}", standing(next)).unwrap();
+    writeln!(transcript, "  = {}", describe(next)).unwrap();
 }
 
 fn effect_line(effect: &Effect, now: DateTime<Utc>) -> Option<String> {
@@ -143,12 +143,14 @@ fn effect_line(effect: &Effect, now: DateTime<Utc>) -> Option<String> {
     })
 }
 
-/// One line: status, what is awaited, counts, phases.
-pub(super) fn standing(batch: &Batch) -> String {
+/// One line: status, waiting code, attention, counts, phases.
+pub(super) fn describe(batch: &Batch) -> String {
     let mut line = batch.status().to_string();
     if let Some(waiting_on) = &batch.waiting_on {
-        let blank = if waiting_on.detail.is_empty() { "" } else { " " };
-        write!(line, ", waits for {}{blank}{}", waiting_on.code, waiting_on.detail).unwrap();
+        write!(line, ", waits for {}", waiting_on.code).unwrap();
+        if let Some(essays) = waiting_on.essays {
+            write!(line, " of {essays}").unwrap();
+        }
     }
     if let Some(attention) = batch.attention {
         write!(line, ", look: {}", attention.code).unwrap();

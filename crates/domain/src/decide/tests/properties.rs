@@ -2,33 +2,33 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use super::play::{handed_in, midnight};
+use super::play::{midnight, submitted};
 use super::rows::Rows;
 use crate::decide::{CancelMode, Input, Timer, TimerKind};
-use crate::{Batch, EssayState, Kind, OutcomeWord, Phase, Settings, Stage, WaitingCode, decide};
+use crate::{Batch, EssayState, Kind, OutcomeStatus, Phase, Settings, Stage, WaitingCode, decide};
 
-/// Something that may happen. Most news is about what the batch is at; some is about what is over or never was.
+/// A random input. Most news is about the running attempt; some is about another phase or attempt.
 #[derive(Debug, Clone)]
-enum Happening {
+enum RandomInput {
     Plain(Input),
-    News { astray: Option<(Phase, u32)>, succeeded: u32, failed: u32 },
-    Outcome { astray: Option<(Phase, u32)>, succeeded: u32 },
+    News { elsewhere: Option<(Phase, u32)>, succeeded: u32, failed: u32 },
+    Outcome { elsewhere: Option<(Phase, u32)>, succeeded: u32 },
     Timer(TimerKind),
 }
 
-impl Happening {
-    fn input(self, batch: &Batch, rows: &Rows) -> Input {
+impl RandomInput {
+    fn resolve(self, batch: &Batch, rows: &Rows) -> Input {
         let current = batch.current().unwrap_or((Phase::Spellcheck, 1));
         match self {
             Self::Plain(input) => input,
-            Self::News { astray, succeeded, failed } => {
-                let (phase, attempt) = astray.unwrap_or(current);
+            Self::News { elsewhere, succeeded, failed } => {
+                let (phase, attempt) = elsewhere.unwrap_or(current);
                 Input::EssaysReported { phase, attempt, succeeded, failed, stale: 0 }
             }
-            Self::Outcome { astray, succeeded } => {
-                let (phase, attempt) = astray.unwrap_or(current);
-                let word = OutcomeWord::WithFailures;
-                Input::PhaseConcluded { phase, attempt, word, succeeded, failed: 0 }
+            Self::Outcome { elsewhere, succeeded } => {
+                let (phase, attempt) = elsewhere.unwrap_or(current);
+                let status = OutcomeStatus::WithFailures;
+                Input::PhaseConcluded { phase, attempt, status, succeeded, failed: 0 }
             }
             Self::Timer(kind) => Input::DeadlinePassed(rows.timers.get(&kind).copied().unwrap_or(Timer {
                 kind,
@@ -48,7 +48,7 @@ fn phases() -> impl Strategy<Value = Vec<Phase>> {
     subsequence(Phase::ALL, 0..=4)
 }
 
-fn astray() -> impl Strategy<Value = Option<(Phase, u32)>> {
+fn elsewhere() -> impl Strategy<Value = Option<(Phase, u32)>> {
     proptest::option::weighted(0.2, (phase(), 0..4u32))
 }
 
@@ -69,21 +69,21 @@ fn plain() -> impl Strategy<Value = Input> {
     ]
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+fn random_input() -> impl Strategy<Value = RandomInput> {
     prop_oneof![
-        5 => plain().prop_map(Happening::Plain),
-        4 => (astray(), 0..4u32, 0..3u32)
-            .prop_map(|(astray, succeeded, failed)| Happening::News { astray, succeeded, failed }),
-        3 => (astray(), 0..6u32).prop_map(|(astray, succeeded)| Happening::Outcome { astray, succeeded }),
-        2 => select(TimerKind::ALL).prop_map(Happening::Timer),
+        5 => plain().prop_map(RandomInput::Plain),
+        4 => (elsewhere(), 0..4u32, 0..3u32)
+            .prop_map(|(elsewhere, succeeded, failed)| RandomInput::News { elsewhere, succeeded, failed }),
+        3 => (elsewhere(), 0..6u32).prop_map(|(elsewhere, succeeded)| RandomInput::Outcome { elsewhere, succeeded }),
+        2 => select(TimerKind::ALL).prop_map(RandomInput::Timer),
     ]
 }
 
 fn first() -> impl Strategy<Value = Input> {
     prop_oneof![
         5 => (1..6u32, any::<bool>(), phases())
-            .prop_map(|(essays, open, phases)| handed_in(Kind::Class, essays, open, &phases)),
-        1 => Just(handed_in(Kind::Single, 1, false, &[])),
+            .prop_map(|(essays, open, phases)| submitted(Kind::Class, essays, open, &phases)),
+        1 => Just(submitted(Kind::Single, 1, false, &[])),
     ]
 }
 
@@ -96,7 +96,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     })
 }
 
-/// A batch with its rows, and a clock that moves a second with each input.
+/// A batch with its rows, and a clock that advances by one second per input.
 struct World {
     settings: Settings,
     batch: Batch,
@@ -113,14 +113,14 @@ impl World {
         Some(Self { settings, batch: decision.next, rows, now })
     }
 
-    /// Lets something happen twice.
-    fn happen(&mut self, happening: Happening) {
-        let input = happening.input(&self.batch, &self.rows);
+    /// Applies an input twice.
+    fn apply_twice(&mut self, input: RandomInput) {
+        let input = input.resolve(&self.batch, &self.rows);
         self.apply(input.clone());
         self.apply_again(input);
     }
 
-    /// Checks every promise about one step, and says whether it changed anything.
+    /// Applies an input, checks every invariant of the step, and returns whether the batch changed.
     fn apply(&mut self, input: Input) -> bool {
         self.now += TimeDelta::seconds(1);
         if let Input::DeadlinePassed(timer) = &input
@@ -141,11 +141,11 @@ impl World {
         }
         self.batch = decision.next;
         self.rows = rows;
-        self.check_standing();
+        self.check_state();
         decision.changed
     }
 
-    /// Whether the batch ends when nothing is heard of it any more but its timers, or else waits for its caller.
+    /// Whether the batch ends when only its timers fire, or waits for a start request.
     fn ends_in_silence(&mut self) -> bool {
         self.apply(Input::Resume);
         self.apply(Input::Close);
@@ -154,19 +154,18 @@ impl World {
             let Some(timer) = self.rows.timers.values().next().copied() else { break };
             self.apply(Input::DeadlinePassed(timer));
         }
-        let waits_for_somebody =
-            self.batch.waiting_on.as_ref().map(|on| on.code) == Some(WaitingCode::Command);
-        self.batch.is_ended() || waits_for_somebody
+        let waits_for_start = self.batch.waiting_on.as_ref().map(|on| on.code) == Some(WaitingCode::Command);
+        self.batch.is_ended() || waits_for_start
     }
 
-    /// Other neighbours serve from now on, whom each attempt is new to.
+    /// Replaces the neighbour services, which have seen no command yet.
     fn replace_neighbours(&mut self) {
         self.rows.commands.clear();
         self.apply(Input::NeighboursReplaced);
     }
 
-    /// What is told twice happens once. Of news that is told again, a compare-and-set changes no row.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only some news is told with row counts")]
+    /// Applies a repeat of the input, which must change nothing: for repeated news a compare-and-set changes no row.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only some inputs carry row counts")]
     fn apply_again(&mut self, input: Input) {
         let again = match input {
             Input::Append { .. } | Input::Start { .. } | Input::Retry { .. } | Input::Cancel { .. } => return,
@@ -180,7 +179,7 @@ impl World {
         assert!(!self.apply(again.clone()), "{again:?} changed something twice");
     }
 
-    fn check_standing(&self) {
+    fn check_state(&self) {
         let Self { batch, rows, .. } = self;
         let open = if let Stage::Running(running) = &batch.stage { running.open } else { 0 };
         let left_out = rows.count(EssayState::Cancelled) + rows.count(EssayState::Skipped);
@@ -242,57 +241,57 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn in_any_order_counts_are_the_rows_ends_stay_and_nothing_happens_twice(
+    fn in_any_order_counts_equal_the_rows_ends_are_final_and_repeats_change_nothing(
         settings in settings(),
         first in first(),
-        happenings in proptest::collection::vec(happening(), 0..60),
+        inputs in proptest::collection::vec(random_input(), 0..60),
     ) {
         let Some(mut world) = World::begin(settings, &first) else { return Ok(()) };
-        world.check_standing();
-        for happening in happenings {
-            world.happen(happening);
+        world.check_state();
+        for input in inputs {
+            world.apply_twice(input);
         }
     }
 
     #[test]
-    fn a_batch_of_which_nothing_is_heard_any_more_ends_by_its_timers(
+    fn a_batch_without_further_news_ends_by_its_timers(
         settings in settings(),
         first in first(),
-        happenings in proptest::collection::vec(happening(), 0..30),
+        inputs in proptest::collection::vec(random_input(), 0..30),
     ) {
         let Some(mut world) = World::begin(settings, &first) else { return Ok(()) };
-        for happening in happenings {
-            world.happen(happening);
+        for input in inputs {
+            world.apply_twice(input);
         }
         prop_assert!(world.ends_in_silence(), "{:?}", world.batch);
     }
 
     #[test]
-    fn other_neighbours_take_over_at_any_moment_and_the_batch_goes_on_to_an_end(
+    fn neighbours_can_be_replaced_at_any_moment_and_the_batch_still_ends(
         settings in settings(),
         first in first(),
-        before in proptest::collection::vec(happening(), 0..40),
-        after in proptest::collection::vec(happening(), 0..40),
+        before in proptest::collection::vec(random_input(), 0..40),
+        after in proptest::collection::vec(random_input(), 0..40),
     ) {
         let Some(mut world) = World::begin(settings, &first) else { return Ok(()) };
-        for happening in before {
-            world.happen(happening);
+        for input in before {
+            world.apply_twice(input);
         }
-        let words = |world: &World| {
+        let results = |world: &World| {
             [EssayState::Succeeded, EssayState::Failed, EssayState::Cancelled].map(|state| world.rows.count(state))
         };
-        let told = words(&world);
+        let before = results(&world);
         world.replace_neighbours();
-        prop_assert_eq!(words(&world), told, "who has a word keeps it");
-        for happening in after {
-            world.happen(happening);
+        prop_assert_eq!(results(&world), before, "essays keep their results");
+        for input in after {
+            world.apply_twice(input);
         }
         prop_assert!(world.ends_in_silence(), "{:?}", world.batch);
     }
 
-    /// Numbers that no resolver would give.
+    /// Counts that the engine never produces.
     #[test]
-    fn absurd_numbers_do_no_harm(
+    fn impossible_counts_keep_the_sums_valid(
         first in first(),
         numbers in proptest::collection::vec((any::<u32>(), any::<u32>(), 0..7u8), 0..40),
     ) {
@@ -305,7 +304,7 @@ proptest! {
                 1 => Input::TextsStored { stored: a, refused: b },
                 2 => Input::EssaysReported { phase, attempt, succeeded: a, failed: b, stale: b },
                 3 => Input::PhaseConcluded {
-                    phase, attempt, word: OutcomeWord::Succeeded, succeeded: a, failed: b,
+                    phase, attempt, status: OutcomeStatus::Succeeded, succeeded: a, failed: b,
                 },
                 4 => Input::Retry { phase: Phase::Spellcheck, essays: a, downstream: false },
                 5 => Input::Registered,

@@ -1,11 +1,11 @@
 use super::play::{
-    cancel, class, handed_in, midnight, news, outcome, play_with, retry, running, start, stored,
+    cancel, class, midnight, news, outcome, play_with, retry, running, start, stored, submitted,
 };
 use crate::Phase::{AiFeedback, Nlp, Spellcheck};
-use crate::decide::{CancelMode, Effect, Entry, Input, Refusal};
+use crate::decide::{CancelMode, Effect, Entry, Input};
 use crate::{
-    AttemptMatch, Batch, BatchStatus, EssayState, Kind, Phase, PhaseSet, PhaseStatus, Settings, StateError,
-    Verb, decide,
+    AttemptMatch, Batch, BatchStatus, EssayState, Kind, Phase, PhaseSet, PhaseStatus, Refusal, Settings,
+    StateError, Verb, decide,
 };
 
 fn after(inputs: impl IntoIterator<Item = Input>) -> Batch {
@@ -21,28 +21,31 @@ fn at_work() -> Vec<Input> {
 }
 
 #[test]
-fn nothing_can_happen_to_a_batch_that_does_not_exist() {
+fn an_input_about_a_batch_that_does_not_exist_is_refused() {
     assert_eq!(refuse(None, Input::Registered), Refusal::UnknownBatch);
 }
 
 #[test]
-fn a_batch_is_accepted_once_and_never_empty() {
+fn a_batch_is_accepted_once_and_with_at_least_one_essay() {
     assert_eq!(refuse(Some(after(at_work())), class(2, &[])), Refusal::AlreadyExists);
     assert_eq!(refuse(None, class(0, &[])), Refusal::NoEssays);
-    assert_eq!(refuse(None, handed_in(Kind::Single, 1, false, &[Nlp])), Refusal::SingleEssay { phase: Nlp });
+    assert_eq!(refuse(None, submitted(Kind::Single, 1, false, &[Nlp])), Refusal::SingleEssay { phase: Nlp });
 }
 
 #[test]
-fn a_phase_that_nobody_serves_is_refused_when_it_is_asked_for() {
+fn a_phase_that_no_service_processes_is_refused_when_it_is_requested() {
     let served: PhaseSet = [Spellcheck, Nlp].into_iter().collect();
     let settings = Settings { served, ..Settings::default() };
     let refusal = decide(None, class(1, &[AiFeedback]), midnight(), &settings).unwrap_err();
     assert_eq!(refusal.code(), "phase_not_served");
-    assert_eq!(refusal.to_string(), "no service works on ai_feedback here; possible are: spellcheck, nlp");
+    assert_eq!(
+        refusal.to_string(),
+        "no service of this installation processes ai_feedback; available phases: spellcheck, nlp"
+    );
 }
 
 #[test]
-fn a_refusal_names_the_state_and_what_is_possible() {
+fn a_refusal_names_the_status_and_the_allowed_verbs() {
     let refusal = refuse(Some(after(at_work())), start(&[Nlp]));
     assert_eq!(
         refusal.to_string(),
@@ -56,7 +59,7 @@ fn a_refusal_names_the_state_and_what_is_possible() {
 }
 
 #[test]
-fn a_refusal_names_no_verb_that_is_not_offered_where_it_is_told() {
+fn a_refusal_names_only_verbs_that_the_caller_is_offered() {
     let refusal = refuse(Some(after(at_work())), start(&[Nlp]));
     assert_eq!(
         refusal.clone().among(&[Verb::Start, Verb::Cancel]).to_string(),
@@ -69,7 +72,7 @@ fn a_refusal_names_no_verb_that_is_not_offered_where_it_is_told() {
 }
 
 #[test]
-fn an_ended_batch_refuses_everything_but_the_next_run() {
+fn an_ended_batch_accepts_only_start_and_retry() {
     let ended = after(at_work().into_iter().chain([outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]));
     assert_eq!(ended.allowed(), [Verb::Start, Verb::Retry]);
     for input in [Input::Pause, Input::Resume, cancel(CancelMode::Abandon), Input::Append { essays: 1 }] {
@@ -78,11 +81,11 @@ fn an_ended_batch_refuses_everything_but_the_next_run() {
     assert_eq!(refuse(Some(ended), retry(Nlp, 1, false)), Refusal::NothingToRetry { phase: Nlp });
 }
 
-/// What is said to be allowed and what is refused come from two places; here they meet.
+/// `Batch::allowed` and the stages decide independently; this test compares them.
 #[test]
-fn what_is_allowed_is_never_refused_as_untimely() {
+fn an_allowed_verb_is_never_refused() {
     let ends: Vec<Input> = [at_work(), vec![outcome(Spellcheck, 1, 1, 1), outcome(Nlp, 1, 1, 0)]].concat();
-    let open = vec![handed_in(Kind::Class, 1, true, &[]), stored(1), Input::Close, Input::Registered];
+    let open = vec![submitted(Kind::Class, 1, true, &[]), stored(1), Input::Close, Input::Registered];
     let lives = [open, ends, vec![super::play::single(), stored(1), news(Spellcheck, 1, 0, 1)]];
     for (life, length) in lives.iter().flat_map(|life| (1..=life.len()).map(move |length| (life, length))) {
         let batch = after(life[..length].iter().cloned());
@@ -119,7 +122,7 @@ fn news_is_matched_to_its_attempt_by_the_correlation_id() {
 }
 
 #[test]
-fn news_of_an_attempt_that_has_not_begun_is_told_from_old_news() {
+fn news_of_an_attempt_that_has_not_started_is_told_from_stale_news() {
     let running = after(at_work());
     let own = running.correlation_id;
     for early in [Some(own), Some(own.for_attempt(9, Nlp, 9)), None] {
@@ -134,7 +137,7 @@ fn news_of_an_attempt_that_has_not_begun_is_told_from_old_news() {
 }
 
 #[test]
-fn an_essay_is_done_when_no_phase_is_left() {
+fn an_essay_has_succeeded_when_no_phase_is_left() {
     let batch = after(at_work());
     assert_eq!(batch.essay_state_after_success(), EssayState::Waiting);
     let batch = after(at_work().into_iter().chain([outcome(Spellcheck, 1, 2, 0)]));
@@ -142,7 +145,7 @@ fn an_essay_is_done_when_no_phase_is_left() {
 }
 
 #[test]
-fn a_stored_batch_is_read_back_and_one_of_another_version_is_refused() {
+fn a_stored_batch_is_read_back_and_an_unknown_version_is_refused() {
     let batch = after(at_work());
     let json = batch.to_json().unwrap();
     assert_eq!(Batch::from_json(&json).unwrap(), batch);
@@ -152,7 +155,7 @@ fn a_stored_batch_is_read_back_and_one_of_another_version_is_refused() {
 }
 
 #[test]
-fn the_timeline_tells_what_changed_and_nothing_else() {
+fn the_timeline_holds_the_changes_and_nothing_else() {
     let decision =
         decide(Some(after(at_work())), outcome(Spellcheck, 1, 0, 2), midnight(), &Settings::default())
             .unwrap();

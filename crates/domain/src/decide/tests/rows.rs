@@ -13,7 +13,7 @@ struct Row {
     failed_in: Option<Phase>,
 }
 
-/// Everything that a decision's effects have done.
+/// The database as the effects of all decisions left it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rows {
     essays: Vec<Row>,
@@ -26,14 +26,14 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn count(&self, state: EssayState) -> u32 {
-        self.many(|row| row.state == state)
+        self.count_where(|row| row.state == state)
     }
 
     pub(super) fn total(&self) -> u32 {
-        self.many(|_| true)
+        self.count_where(|_| true)
     }
 
-    fn many(&self, is: impl Fn(&Row) -> bool) -> u32 {
+    fn count_where(&self, is: impl Fn(&Row) -> bool) -> u32 {
         u32::try_from(self.essays.iter().filter(|row| is(row)).count()).unwrap()
     }
 
@@ -46,7 +46,7 @@ impl Rows {
         changed
     }
 
-    /// An effect that has nothing to do is not wanted.
+    /// Performs an effect, which must change at least one row.
     fn effect(&mut self, limit: u32, is: impl Fn(&Row) -> bool, change: impl Fn(&mut Row)) {
         assert!(self.change(limit, is, change) > 0, "an effect on essays changed no essay");
     }
@@ -56,7 +56,7 @@ impl Rows {
         self.essays.extend(std::iter::repeat_n(row, essays as usize));
     }
 
-    /// Compare-and-set: the rows that a piece of news changes, and the input with their numbers.
+    /// Applies news to the rows by compare-and-set and returns the input with the numbers of changed rows.
     #[expect(clippy::wildcard_enum_match_arm, reason = "only some news changes rows")]
     pub(super) fn resolve(&mut self, batch: &Batch, input: Input) -> Input {
         match input {
@@ -67,17 +67,17 @@ impl Rows {
                 Input::TextsStored { stored, refused }
             }
             Input::EssaysReported { phase, attempt, succeeded, failed, stale } => {
-                let (ok, bad) = self.terminal_words(batch, phase, attempt, succeeded, failed);
+                let (ok, bad) = self.conclude(batch, phase, attempt, succeeded, failed);
                 let stale = stale + (succeeded - ok) + (failed - bad);
                 Input::EssaysReported { phase, attempt, succeeded: ok, failed: bad, stale }
             }
-            Input::PhaseConcluded { phase, attempt, word, succeeded, failed: _ } => {
-                let (succeeded, failed) = self.terminal_words(batch, phase, attempt, succeeded, u32::MAX);
-                Input::PhaseConcluded { phase, attempt, word, succeeded, failed }
+            Input::PhaseConcluded { phase, attempt, status, succeeded, failed } => {
+                let (succeeded, failed) = self.conclude(batch, phase, attempt, succeeded, failed);
+                Input::PhaseConcluded { phase, attempt, status, succeeded, failed }
             }
             Input::Retry { phase, essays, downstream } => {
                 let failed = |row: &Row| row.state == EssayState::Failed && row.failed_in == Some(phase);
-                let essays = self.many(failed).min(essays);
+                let essays = self.count_where(failed).min(essays);
                 self.named = essays;
                 Input::Retry { phase, essays, downstream }
             }
@@ -85,7 +85,7 @@ impl Rows {
         }
     }
 
-    fn terminal_words(&mut self, batch: &Batch, phase: Phase, attempt: u32, ok: u32, bad: u32) -> (u32, u32) {
+    fn conclude(&mut self, batch: &Batch, phase: Phase, attempt: u32, ok: u32, bad: u32) -> (u32, u32) {
         if batch.current() != Some((phase, attempt)) {
             return (0, 0);
         }
@@ -99,7 +99,7 @@ impl Rows {
         (succeeded, failed)
     }
 
-    /// What the decision's effects do.
+    /// Performs the effects of a decision.
     pub(super) fn perform(&mut self, input: &Input, decision: &Decision) {
         if let Input::Accept(Accept { essays, .. }) | Input::Append { essays } = input {
             self.add(*essays);

@@ -1,81 +1,84 @@
-//! Why something cannot be done, in words that say what can.
+//! Why an input is refused, and what the batch accepts instead.
 
 use std::fmt;
 
 use crate::batch::Batch;
 use crate::phase::{Phase, PhaseSet};
 use crate::status::{BatchStatus, Verb};
-use crate::words::listed;
+use crate::text::listed;
 
-/// Why an input is impossible for a batch. Old news is never refused; news that is ahead of us is.
+/// Why an input is impossible for a batch.
+///
+/// Stale news is never refused. News about an attempt that has not started is ([`Refusal::TooEarly`]).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// There is no such batch.
+    /// There is no batch with this id.
     #[error("there is no such batch")]
     UnknownBatch,
-    /// There is a batch of this id already.
-    #[error("there is a batch of this id already")]
+    /// There is already a batch with this id.
+    #[error("there is already a batch with this id")]
     AlreadyExists,
-    /// No essay was given.
+    /// The request holds no essay.
     #[error("no essay is given")]
     NoEssays,
-    /// Every essay has failed or was left behind.
+    /// Every essay has failed, or was cancelled or skipped.
     #[error("no essay is left that could go on; {standing}")]
     NoEssaysLeft {
-        /// What is possible.
+        /// The status of the batch, and what it accepts.
         standing: Standing,
     },
-    /// No phase was named.
+    /// The request names no phase.
     #[error("no phase is named")]
     NoPhases,
-    /// A phase was named twice.
+    /// The request names a phase twice.
     #[error("{phase} is named twice")]
     DuplicatePhase {
         /// The phase.
         phase: Phase,
     },
-    /// No service works on this phase here.
-    #[error("no service works on {phase} here; possible are: {}", listed(.served.iter()))]
+    /// No service of this installation processes the phase.
+    #[error("no service of this installation processes {phase}; available phases: {}", listed(.served.iter()))]
     PhaseNotServed {
-        /// The phase.
+        /// The requested phase.
         phase: Phase,
-        /// The phases that some service works on.
+        /// The phases that some service processes.
         served: PhaseSet,
     },
-    /// A single essay is only spellchecked.
-    #[error("a single essay is only spellchecked: {phase} needs a batch")]
+    /// A single essay can only be spellchecked.
+    #[error("a single essay can only be spellchecked: {phase} needs a batch")]
     SingleEssay {
-        /// The phase asked for.
+        /// The requested phase.
         phase: Phase,
     },
-    /// A phase is at work.
+    /// A phase is running.
     #[error("{phase} is running; {standing}")]
     AlreadyRunning {
-        /// The phase.
+        /// The running phase.
         phase: Phase,
-        /// What is possible.
+        /// The status of the batch, and what it accepts.
         standing: Standing,
     },
-    /// Everything asked for has succeeded.
+    /// Every requested phase has already succeeded.
     #[error("already done: {}", listed(.phases))]
     AlreadyDone {
-        /// The phases asked for.
+        /// The requested phases.
         phases: Vec<Phase>,
     },
     /// The batch has ended.
     #[error("the batch has ended; {standing}")]
     BatchEnded {
-        /// What is possible.
+        /// The status of the batch, and what it accepts.
         standing: Standing,
     },
-    /// The batch takes no more essays.
+    /// The batch is closed to further essays.
     #[error("the batch takes no more essays; {standing}")]
     NotOpen {
-        /// What is possible.
+        /// The status of the batch, and what it accepts.
         standing: Standing,
     },
-    /// The lifecycle service here cannot try a failed essay again in this phase.
-    #[error("the lifecycle service here cannot take essays that failed once through {phase}")]
+    /// The lifecycle service of this installation cannot process a failed essay again in this phase
+    /// ([`Settings::els_retries`](crate::Settings::els_retries)).
+    #[error("the lifecycle service of this installation cannot retry failed essays in {phase}")]
     NeighbourCannotRetry {
         /// The phase.
         phase: Phase,
@@ -86,28 +89,33 @@ pub enum Refusal {
         /// The phase.
         phase: Phase,
     },
-    /// News of something that the batch has not begun. Such news is heard by a database that was restored from a backup.
-    #[error("the batch has not begun what this is about; it may have, once it is past revision {revision}")]
+    /// The news is about a phase or an attempt that has not started. A database restored from a backup receives such news.
+    #[error("the batch has not started what this is about; it may have, once it is past revision {revision}")]
     TooEarly {
-        /// The revision of the batch.
+        /// The revision of the batch that refused the news.
         revision: i64,
     },
-    /// Not now.
+    /// The stage of the batch does not accept the verb.
     #[error("{verb} is not possible now; {standing}")]
     WrongStage {
-        /// What was asked for.
+        /// The requested verb.
         verb: Verb,
-        /// What is possible.
+        /// The status of the batch, and what it accepts.
         standing: Standing,
     },
 }
 
 impl Refusal {
-    pub(super) fn not_now(verb: Verb, batch: &Batch) -> Self {
+    /// Refuses news about something that the batch has not started.
+    pub const fn too_early(batch: &Batch) -> Self {
+        Self::TooEarly { revision: batch.revision }
+    }
+
+    pub(crate) fn wrong_stage(verb: Verb, batch: &Batch) -> Self {
         Self::WrongStage { verb, standing: Standing::from(batch) }
     }
 
-    /// The same, naming no verb but these: whoever is refused is told what can be asked for where they asked.
+    /// Removes the verbs that are not in `offered`, so that the message names only what the caller's door provides.
     #[must_use]
     pub fn among(mut self, offered: &[Verb]) -> Self {
         match &mut self {
@@ -131,7 +139,7 @@ impl Refusal {
         self
     }
 
-    /// The stable code for programs.
+    /// The stable code of this refusal, for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::UnknownBatch => "unknown_batch",
@@ -154,12 +162,12 @@ impl Refusal {
     }
 }
 
-/// The state that a refusal names, and what is possible in it.
+/// The status of a batch and the verbs that it accepts, for the message of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// The status of the batch.
+    /// The status.
     pub status: BatchStatus,
-    /// What somebody can do with it.
+    /// The verbs that the batch accepts.
     pub allowed: Vec<Verb>,
 }
 
