@@ -10,9 +10,6 @@ mod api;
 mod auth;
 mod cli;
 mod config;
-#[path = "../../../store/tests/support/databases.rs"]
-#[expect(dead_code, reason = "these tests need PostgreSQL alone")]
-mod databases;
 mod host;
 mod json;
 mod neighbour;
@@ -24,3 +21,5 @@ mod query;
 mod serving;
 #[cfg(feature = "otlp")]
 mod traces;
+
+use testbed::databases;
