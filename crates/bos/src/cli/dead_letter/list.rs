@@ -35,7 +35,7 @@ struct Row {
 impl From<DeadLetter> for Row {
     fn from(letter: DeadLetter) -> Self {
         Self {
-            id: format!("{}/{}/{}", letter.topic, letter.part, letter.off),
+            id: format!("{}/{}/{}", letter.topic, letter.partition, letter.offset),
             error_code: letter.error_code,
             set_aside_at: letter.at,
             event_id: letter.event_id,

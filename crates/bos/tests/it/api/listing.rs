@@ -1,5 +1,6 @@
 use engine::News;
 use serde_json::{Value, json};
+use store::StoredEssay;
 
 use super::{Api, batch};
 
