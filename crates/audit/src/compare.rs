@@ -82,7 +82,7 @@ pub async fn read_rows(store: &Store, audit: &mut Audit) -> Result<(), store::Er
     let mut after = (Uuid::nil(), Uuid::nil());
     loop {
         let page = store
-            .read(move |tx| Box::pin(async move { tx.audit_applied(CONSUMER, after, PAGE).await }))
+            .read(move |tx| Box::pin(async move { tx.audit_inbox(CONSUMER, after, PAGE).await }))
             .await?;
         let Some(last) = page.last().copied() else { break };
         after = last;
@@ -94,7 +94,7 @@ pub async fn read_rows(store: &Store, audit: &mut Audit) -> Result<(), store::Er
     loop {
         let from = after.clone();
         let page = store
-            .read(move |tx| Box::pin(async move { tx.audit_aside(CONSUMER, &from, PAGE).await }))
+            .read(move |tx| Box::pin(async move { tx.audit_dead_letters(CONSUMER, &from, PAGE).await }))
             .await?;
         let Some(last) = page.last().cloned() else { break };
         after = last;
@@ -109,7 +109,7 @@ pub async fn read_rows(store: &Store, audit: &mut Audit) -> Result<(), store::Er
 async fn read_committed(store: &Store, audit: &mut Audit) -> Result<(), store::Error> {
     let mut after = (-1, -1);
     loop {
-        let page = store.read(move |tx| Box::pin(async move { tx.audit_waiting(after, PAGE).await })).await?;
+        let page = store.read(move |tx| Box::pin(async move { tx.audit_outbox(after, PAGE).await })).await?;
         let Some(last) = page.last() else { break };
         after = last.place;
         for row in &page {

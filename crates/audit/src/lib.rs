@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use contract::Topic;
 use sha2::{Digest as _, Sha256};
-use store::{AsidePlace, CommittedRow};
+use store::{CommittedRow, DeadLetterPosition};
 use uuid::Uuid;
 
 use said::{Heard, Said};
@@ -122,9 +122,9 @@ pub struct Audit {
     /// Records that our group is past and that contradict themselves about a batch.
     contradictions: Vec<Heard>,
     /// Places that must have left a dead letter.
-    unreadable: HashSet<AsidePlace>,
+    unreadable: HashSet<DeadLetterPosition>,
     /// What was found set aside.
-    aside: HashSet<AsidePlace>,
+    aside: HashSet<DeadLetterPosition>,
     batches: HashSet<Uuid>,
     once: Count,
     same: Count,
@@ -171,7 +171,7 @@ impl Audit {
     }
 
     /// Takes the place of a dead letter.
-    pub fn set_aside(&mut self, place: AsidePlace) {
+    pub fn set_aside(&mut self, place: DeadLetterPosition) {
         self.unreadable.remove(&place);
         self.aside.insert(place);
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use contract::{Source, Topic};
 use engine::{Trace, ports::Delivery};
 use serde_json::Value;
-use store::AsidePlace;
+use store::DeadLetterPosition;
 use uuid::Uuid;
 
 use super::{Audit, Partition, Record, digest, short};
@@ -33,7 +33,7 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    pub(super) fn place(&self) -> AsidePlace {
+    pub(super) fn place(&self) -> DeadLetterPosition {
         let (topic, partition) = self.partition;
         (topic.as_str().to_owned(), partition, self.offset)
     }

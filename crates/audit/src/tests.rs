@@ -19,7 +19,7 @@ struct World {
     records: Vec<Record>,
     committed: Vec<CommittedRow>,
     applied: Vec<Uuid>,
-    aside: Vec<AsidePlace>,
+    aside: Vec<DeadLetterPosition>,
 }
 
 /// A message of ours, as a row and as a record.

@@ -158,7 +158,7 @@ impl Engine {
     /// revision. When this fails, some of it may have been applied.
     pub async fn apply_many(&self, news: Vec<(BatchId, News, Cause)>) -> Result<Vec<Applied>, Error> {
         let mut outcomes = vec![Applied::Unchanged; news.len()];
-        let at_once = self.store.units_at_once();
+        let at_once = self.store.max_concurrent_units();
         let units = units::of(news.iter().map(|(batch, ..)| *batch), at_once);
         let mut news: Vec<_> = news.into_iter().map(Some).collect();
         let mut take = |place: usize| news.get_mut(place).and_then(Option::take);
@@ -327,7 +327,7 @@ async fn apply_in(
         // Its dead letter comes in a unit of its own and is its own deduplication. Were the message recorded here, a crash in
         // between would make it a duplicate, and nobody would ever hear of it.
         if !refused.is_empty() {
-            tx.forget_inbox(batch, CONSUMER, &refused).await?;
+            tx.delete_from_inbox(batch, CONSUMER, &refused).await?;
         }
         changes.push(change);
     }
@@ -369,9 +369,12 @@ async fn sift(
 
 fn inbox_key(cause: &Cause) -> Option<InboxKey> {
     match &cause.origin {
-        Origin::Bus(Message { event_id, topic, partition, offset }) => {
-            Some(InboxKey { event_id: *event_id, topic: (*topic).to_owned(), part: *partition, off: *offset })
-        }
+        Origin::Bus(Message { event_id, topic, partition, offset }) => Some(InboxKey {
+            event_id: *event_id,
+            topic: (*topic).to_owned(),
+            partition: *partition,
+            offset: *offset,
+        }),
         Origin::Caller(_) | Origin::Task(_) => None,
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use store::{OutboxDepth, StagedDepth, Store, Waiting};
+use store::{OutboxDepth, QueueDepth, StagedDepth, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Engine, Error, metrics};
@@ -42,9 +42,9 @@ pub struct Queues {
     /// Messages on their way to the bus.
     pub outbox: OutboxDepth,
     /// Timers that are due and have not fired.
-    pub timers: Waiting,
+    pub timers: QueueDepth,
     /// Messages set aside.
-    pub dead_letters: Waiting,
+    pub dead_letters: QueueDepth,
     /// When this was so.
     pub at: DateTime<Utc>,
 }

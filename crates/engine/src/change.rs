@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::{BatchId, Decision, Entry, Reason, Timer, TimerKind};
-use store::{BatchRow, BatchSave, NewBatch, OutboxRow, SetTimer, TimelineRow, Tx};
+use store::{BatchRow, BatchSave, OutboxRow, SetTimer, TimelineRow, Tx};
 
 use crate::spans::{self, Arrival, Span};
 use crate::{Cause, Error, News, Settings, Traceparent, perform, resolve};
@@ -192,11 +192,10 @@ pub(crate) async fn save(tx: &mut Tx, mut changes: Vec<Change>) -> Result<Vec<Do
 }
 
 /// Writes the first revision of a batch, and all that goes with it.
-pub(crate) async fn save_new(tx: &mut Tx, mut change: Change, new: NewBatch) -> Result<Done, Error> {
+pub(crate) async fn save_new(tx: &mut Tx, mut change: Change) -> Result<Done, Error> {
     write(tx, std::slice::from_ref(&change)).await?;
     change.row.batch.revision = 1;
-    let new = NewBatch { next_key_seq: change.row.next_key_seq, ..new };
-    tx.insert_batch(&change.row.batch, &new).await?;
+    tx.insert_batch(&change.row).await?;
     Ok(change.done())
 }
 
@@ -204,7 +203,7 @@ pub(crate) async fn save_new(tx: &mut Tx, mut change: Change, new: NewBatch) -> 
 async fn write(tx: &mut Tx, changes: &[Change]) -> Result<(), Error> {
     let now = tx.now();
     let lines = changes.iter().map(|change| change.line(now)).filter_map(Result::transpose);
-    tx.note(&lines.collect::<Result<Vec<_>, _>>()?).await?;
+    tx.append_timeline(&lines.collect::<Result<Vec<_>, _>>()?).await?;
 
     let (mut set, mut cleared) = (Vec::new(), Vec::new());
     for Change { row, timers, .. } in changes {

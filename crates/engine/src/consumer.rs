@@ -182,8 +182,8 @@ fn dead_letter(engine: &Engine, delivery: &Delivery, why: &Unusable) -> DeadLett
     DeadLetter {
         consumer: CONSUMER.to_owned(),
         topic: delivery.topic.as_str().to_owned(),
-        part: delivery.partition,
-        off: delivery.offset,
+        partition: delivery.partition,
+        offset: delivery.offset,
         event_id: None,
         batch_id: why.until.map(|(batch, _)| batch),
         error_code: why.code.to_owned(),
@@ -204,7 +204,7 @@ async fn set_aside(engine: &Engine, letters: Vec<DeadLetter>) -> Result<(), Erro
             let letters = Arc::clone(&letters);
             Box::pin(async move {
                 for letter in letters.iter() {
-                    tx.set_aside(letter).await?;
+                    tx.insert_dead_letter(letter).await?;
                 }
                 Ok::<_, Error>(())
             })

@@ -43,7 +43,7 @@ impl Error {
 }
 
 impl store::UnitError for Error {
-    fn store(&self) -> Option<&store::Error> {
+    fn store_error(&self) -> Option<&store::Error> {
         if let Self::Store(error) = self { Some(error) } else { None }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{BatchId, EssayId, StorageId, WaitingCode};
-use store::{Lane, StagedRow, Tx};
+use store::{Lane, StagedRow, StoredEssay, Tx};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::backoff;
@@ -223,7 +223,7 @@ struct Turn {
 
 #[derive(Default)]
 struct PerBatch {
-    stored: Vec<(EssayId, StorageId, i64)>,
+    stored: Vec<StoredEssay>,
     refused: Vec<(EssayId, String)>,
 }
 
@@ -234,7 +234,8 @@ impl Turn {
             match answer {
                 Ok((id, length)) => {
                     turn.stored += 1;
-                    turn.batches.entry(row.batch).or_default().stored.push((row.essay, id, length));
+                    let stored = StoredEssay { essay_id: row.essay, storage_id: id, size_bytes: length };
+                    turn.batches.entry(row.batch).or_default().stored.push(stored);
                 }
                 Err(ContentError::Refused { code }) => {
                     metrics::count(metrics::CONTENT_FAILURES, Some(("code", code)), 1);

@@ -1,7 +1,7 @@
 //! What arrived, and why we believe it.
 
 use domain::{CancelMode, CorrelationId, EssayId, OutcomeStatus, Phase, StorageId, WaitingCode};
-use store::{DueTimer, EssayReport};
+use store::{DueTimer, EssayReport, StoredEssay};
 use uuid::Uuid;
 
 use crate::Traceparent;
@@ -14,7 +14,7 @@ pub enum News {
     /// Ingest has had these texts stored, and these refused for good.
     TextsStored {
         /// Essay, where its text is now, and its length in bytes.
-        stored: Vec<(EssayId, StorageId, i64)>,
+        stored: Vec<StoredEssay>,
         /// Essay and stable code of the refusal.
         refused: Vec<(EssayId, String)>,
     },

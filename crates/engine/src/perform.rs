@@ -46,7 +46,7 @@ pub(crate) async fn perform(
             tx.revive_failed_in(batch, phase).await?;
         }
         Effect::DropStagedTexts => {
-            tx.drop_all_staged(shard, batch).await?;
+            tx.delete_all_staged(shard, batch).await?;
         }
         Effect::Note(entry) => change.entries.push(entry),
     }

@@ -17,7 +17,7 @@ pub use crate::consumer::catch_up;
 pub async fn forget_commands(engine: &Engine) -> Result<u64, Error> {
     let keep = to_wire::SAID_TO_EVERYBODY.as_str();
     let gone =
-        engine.store.unit(Lane::Task, move |tx| Box::pin(async move { tx.keep_only_outbox_of(keep).await }));
+        engine.store.unit(Lane::Task, move |tx| Box::pin(async move { tx.retain_outbox_topic(keep).await }));
     Ok(gone.await?)
 }
 

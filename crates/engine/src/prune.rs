@@ -15,7 +15,7 @@ const CHUNK: u32 = 500;
 pub async fn run(engine: Arc<Engine>, end: CancellationToken) {
     let mut was_denied = false;
     loop {
-        match engine.store.keep_up_partitions(engine.settings.keep_sent).await {
+        match engine.store.maintain_partitions(engine.settings.keep_sent).await {
             Ok(upkeep) => {
                 metrics::count(metrics::PARTITIONS_DROPPED, None, u64::from(upkeep.dropped));
                 if upkeep.is_denied && !was_denied {

@@ -64,7 +64,7 @@ pub async fn turn(engine: &Engine, broker: &dyn Broker) -> Result<usize, Stopped
     let settled: Vec<Settled> = letters
         .into_iter()
         .map(|letter| {
-            let dealt = dealt.remove(&(letter.topic.clone(), letter.part, letter.off));
+            let dealt = dealt.remove(&(letter.topic.clone(), letter.partition, letter.offset));
             settle(letter, dealt)
         })
         .collect();
@@ -77,10 +77,15 @@ pub async fn turn(engine: &Engine, broker: &dyn Broker) -> Result<usize, Stopped
                 for settled in settled.iter() {
                     match settled {
                         Settled::Done(letter) => {
-                            tx.drop_dead_letter(&letter.consumer, &letter.topic, letter.part, letter.off)
-                                .await?;
+                            tx.delete_dead_letter(
+                                &letter.consumer,
+                                &letter.topic,
+                                letter.partition,
+                                letter.offset,
+                            )
+                            .await?;
                         }
-                        Settled::Stays(letter) => tx.stays_aside(letter).await?,
+                        Settled::Stays(letter) => tx.update_dead_letter(letter).await?,
                     }
                 }
                 Ok::<_, Error>(())
@@ -101,8 +106,8 @@ fn settle(mut letter: DeadLetter, dealt: Option<Dealt>) -> Settled {
         Some(Dealt::Applied(applied)) => {
             tracing::info!(
                 topic = letter.topic,
-                partition = letter.part,
-                offset = letter.off,
+                partition = letter.partition,
+                offset = letter.offset,
                 outcome = applied.label(),
                 "a message that came too early is dealt with"
             );
@@ -117,8 +122,8 @@ fn settle(mut letter: DeadLetter, dealt: Option<Dealt>) -> Settled {
         None => {
             tracing::error!(
                 topic = letter.topic,
-                partition = letter.part,
-                offset = letter.off,
+                partition = letter.partition,
+                offset = letter.offset,
                 "news that came too early is no longer on the bus"
             );
             letter.after_revision = None;
@@ -132,7 +137,10 @@ async fn read_again(broker: &dyn Broker, letters: &[DeadLetter]) -> Result<Vec<D
     let mut places: BTreeMap<Topic, Vec<Placed>> = BTreeMap::new();
     for letter in letters {
         if let Ok(topic) = letter.topic.parse() {
-            places.entry(topic).or_default().push(Placed { partition: letter.part, offset: letter.off });
+            places
+                .entry(topic)
+                .or_default()
+                .push(Placed { partition: letter.partition, offset: letter.offset });
         }
     }
     let mut deliveries = Vec::with_capacity(letters.len());

@@ -40,11 +40,11 @@ pub(crate) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
     Ok(match news {
         News::TextsStored { stored, refused } => {
             let essays: Vec<EssayId> =
-                stored.iter().map(|s| s.0).chain(refused.iter().map(|r| r.0)).collect();
-            let stored = tx.texts_stored(batch, stored).await?;
+                stored.iter().map(|s| s.essay_id).chain(refused.iter().map(|r| r.0)).collect();
+            let stored = tx.record_stored_texts(batch, stored).await?;
             let refused: Vec<_> = refused.iter().map(|(essay, code)| (*essay, code.as_str())).collect();
-            let refused = tx.texts_refused(batch, &refused).await?;
-            tx.drop_staged(row.shard, batch, &essays).await?;
+            let refused = tx.record_refused_texts(batch, &refused).await?;
+            tx.delete_staged(row.shard, batch, &essays).await?;
             (stored + refused > 0).then_some(Input::TextsStored { stored, refused })
         }
         News::StorageStalled { code, next_check_at, overdue } => Some(Input::StorageStalled {

@@ -161,7 +161,7 @@ async fn turn(store: &Store, replica: &str, ttl: Duration, held: Vec<Lease>) -> 
         .unit(Lane::Task, move |tx| {
             let (replica, held) = (replica.clone(), held.clone());
             Box::pin(async move {
-                tx.beat(&replica).await?;
+                tx.heartbeat(&replica).await?;
                 let live = i64::from(tx.live_replicas(ttl).await?.max(1));
                 let fair = usize::try_from((tx.shards().await? + live - 1) / live).unwrap_or(1);
                 let mut held = tx.renew_leases(&replica, ttl, &held).await?;
@@ -188,7 +188,7 @@ async fn release(store: &Store, replica: &str, held: Vec<Lease>) -> Result<(), E
             let (replica, held) = (replica.clone(), held.clone());
             Box::pin(async move {
                 tx.release_leases(&replica, &held).await?;
-                Ok(tx.forget_replica(&replica).await?)
+                Ok(tx.delete_replica(&replica).await?)
             })
         })
         .await

@@ -9,8 +9,8 @@ use domain::{Accept, BatchId, CorrelationId, EssayId, Input, Kind, Language, Pha
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 use store::{
-    Answer, BatchRow, Claimed, Details, KeyClaim, Labels, Lane, NewBatch, NewEssay, Owner, Private,
-    StagedText, StatusRow, Store, Tx,
+    Answer, BatchRow, ClaimOutcome, Details, KeyClaim, Labels, Lane, NewEssay, Owner, Private, StagedText,
+    StatusRow, Store, Tx,
 };
 use uuid::Uuid;
 
@@ -205,7 +205,7 @@ impl Engine {
         let unit = Arc::clone(&submission);
         let accepted = self
             .store
-            .unit(Lane::of_bytes(bytes), move |tx| {
+            .unit(Lane::for_text_bytes(bytes), move |tx| {
                 let (submission, settings) = (Arc::clone(&unit), Arc::clone(&settings));
                 Box::pin(async move {
                     Ok::<_, Error>(match accept_in(tx, &submission, &settings, shards, on_bus).await? {
@@ -275,15 +275,15 @@ async fn claim(
         None => tx.claim_key(&key.claim).await?,
     };
     match claimed {
-        Claimed::New => Ok(None),
+        ClaimOutcome::New => Ok(None),
         // After a rotation of the secret an old fingerprint cannot be compared; the key alone then decides.
-        Claimed::Existing(stored)
+        ClaimOutcome::Existing(stored)
             if stored.key_id == key.claim.key_id && stored.fingerprint != key.claim.fingerprint =>
         {
             Err(Error::KeyReused)
         }
         // Key and answer are one transaction's, so a key without an answer was left by nobody.
-        Claimed::Existing(stored) => Ok(stored.answer),
+        ClaimOutcome::Existing(stored) => Ok(stored.answer),
     }
 }
 
@@ -309,7 +309,9 @@ async fn accept_in(
         open: submission.open,
         phases: submission.phases.clone(),
     };
-    let new = NewBatch {
+    let decision = domain::decide(None, Input::Accept(accept), tx.now(), &settings.rules)?;
+    let row = BatchRow {
+        batch: decision.next.clone(),
         owner: submission.owner.clone(),
         shard,
         next_key_seq: 1,
@@ -319,19 +321,10 @@ async fn accept_in(
             ..submission.details.clone()
         },
     };
-    let decision = domain::decide(None, Input::Accept(accept), tx.now(), &settings.rules)?;
-    let row = BatchRow {
-        batch: decision.next.clone(),
-        owner: new.owner.clone(),
-        shard,
-        next_key_seq: new.next_key_seq,
-        name: new.name.clone(),
-        details: new.details.clone(),
-    };
     let mut change = Change::of(row, on_bus);
     change.begins(submission.trace);
     change.adopt(tx, decision, settings).await?;
-    let done = change::save_new(tx, change, new).await?;
+    let done = change::save_new(tx, change).await?;
     tx.insert_labels(batch, &submission.labels).await?;
 
     let ids: Vec<EssayId> = (0..submission.essays.len())

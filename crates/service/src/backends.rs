@@ -43,7 +43,7 @@ pub async fn postgres(config: &Config) -> Result<Store, Error> {
 /// Refuses tables that are not there, or that this program cannot work with.
 pub async fn fits(store: &Store) -> Result<(), Error> {
     let problem = match store.schema().await? {
-        Some(schema) if store::fits(schema) => return is_whole(store).await,
+        Some(schema) if store::supports_schema(schema) => return is_whole(store).await,
         Some((_, min_reader)) if min_reader > store::SCHEMA => {
             format!(
                 "the database asks for a program of schema {min_reader} or newer; this one knows {}",

@@ -1,43 +1,45 @@
-//! What an audit reads: whole tables, page by page, none of it locked. A page goes on behind the last row of the one before.
+//! Whole-table scans for the audit, page by page and without locks. A page continues after the last row of the page before.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::param::{Row, params};
-use crate::tx::{Sql, Tx};
+use crate::param::params;
+use crate::row::Row;
+use crate::sql::Sql;
+use crate::tx::Tx;
 
-/// A message that was committed: still to be sent, or sent.
+/// A committed message, from `outbox` or `outbox_sent`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommittedRow {
-    /// The shard and the row's number within it.
+    /// The shard and the row id.
     pub place: (i64, i64),
-    /// When it was sent; none while it waits.
+    /// When it was sent; `None` for a row of `outbox`.
     pub sent_at: Option<DateTime<Utc>>,
-    /// Whether it is set aside.
+    /// Whether it is parked.
     pub parked: bool,
-    /// When it was made.
+    /// When it was enqueued.
     pub created_at: DateTime<Utc>,
-    /// The id that receivers deduplicate by.
+    /// The event id, which receivers deduplicate by.
     pub event_id: Uuid,
-    /// What it is ordered by, and its place in that order.
+    /// The key within which messages are ordered.
     pub ordering_key: String,
-    /// The place in that order.
+    /// The position within the ordering key.
     pub key_seq: i64,
-    /// The topic.
+    /// The Kafka topic.
     pub topic: String,
-    /// The key it has there.
+    /// The Kafka key.
     pub kafka_key: String,
-    /// Its bytes.
+    /// The envelope.
     pub payload: Vec<u8>,
 }
 
-/// The place of a message that was set aside: its topic, its partition and its offset there.
-pub type AsidePlace = (String, i64, i64);
+/// Topic, partition and offset of a dead letter.
+pub type DeadLetterPosition = (String, i64, i64);
 
 const WAITING: Sql = Sql::both(
     "outbox",
-    "audit messages to send",
+    "audit pending messages",
     "SELECT shard, id, state, created_at, event_id, ordering_key, key_seq, topic, kafka_key, payload FROM outbox \
      WHERE (shard, id) > ($1, $2) ORDER BY shard, id LIMIT $3",
 );
@@ -58,7 +60,7 @@ const APPLIED: Sql = Sql::both(
 
 const ASIDE: Sql = Sql::both(
     "dead_letters",
-    "audit messages set aside",
+    "audit dead letters",
     "SELECT topic, part, off FROM dead_letters WHERE consumer = $1 AND (topic, part, off) > ($2, $3, $4) \
      ORDER BY topic, part, off LIMIT $5",
 );
@@ -69,7 +71,7 @@ const BATCHES: Sql = Sql::both(
     "SELECT batch_id FROM batches WHERE batch_id > $1 ORDER BY batch_id LIMIT $2",
 );
 
-/// Both tables list the same columns in the same order; the third is theirs alone.
+/// Reads a row of either table: their columns are the same but for the third.
 fn committed(row: &Row<'_>, sent_at: Option<DateTime<Utc>>, parked: bool) -> Result<CommittedRow, Error> {
     Ok(CommittedRow {
         place: (row.get(0)?, row.get(1)?),
@@ -86,15 +88,15 @@ fn committed(row: &Row<'_>, sent_at: Option<DateTime<Utc>>, parked: bool) -> Res
 }
 
 impl Tx {
-    /// Messages that wait, behind `after`.
-    pub async fn audit_waiting(&mut self, after: (i64, i64), limit: u32) -> Result<Vec<CommittedRow>, Error> {
+    /// Messages of `outbox` after a position (shard, row id), which for the first page is below all.
+    pub async fn audit_outbox(&mut self, after: (i64, i64), limit: u32) -> Result<Vec<CommittedRow>, Error> {
         self.all(WAITING, params![after.0, after.1, limit], |row| {
             committed(row, None, row.get::<i64>(2)? != 0)
         })
         .await
     }
 
-    /// Messages that were sent, behind the one that was sent then from that place.
+    /// Messages of `outbox_sent` after a position (time of sending, (shard, row id)).
     pub async fn audit_sent(
         &mut self,
         after: (DateTime<Utc>, (i64, i64)),
@@ -104,8 +106,8 @@ impl Tx {
         self.all(SENT, params![at, shard, id, limit], |row| committed(row, Some(row.get(2)?), false)).await
     }
 
-    /// Ids of events that were applied, each with its batch, behind `after`.
-    pub async fn audit_applied(
+    /// Batch id and event id of events that a consumer has applied, after a position of the same form.
+    pub async fn audit_inbox(
         &mut self,
         consumer: &str,
         after: (Uuid, Uuid),
@@ -115,19 +117,19 @@ impl Tx {
         self.all(APPLIED, rows, |row| Ok((row.get(0)?, row.get(1)?))).await
     }
 
-    /// Places of messages that were set aside, behind `after`.
-    pub async fn audit_aside(
+    /// Positions of a consumer's dead letters, after one of them.
+    pub async fn audit_dead_letters(
         &mut self,
         consumer: &str,
-        after: &AsidePlace,
+        after: &DeadLetterPosition,
         limit: u32,
-    ) -> Result<Vec<AsidePlace>, Error> {
-        let (topic, part, off) = after;
-        let rows = params![consumer, topic, *part, *off, limit];
+    ) -> Result<Vec<DeadLetterPosition>, Error> {
+        let (topic, partition, offset) = after;
+        let rows = params![consumer, topic, *partition, *offset, limit];
         self.all(ASIDE, rows, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).await
     }
 
-    /// Ids of batches, behind `after`.
+    /// Ids of batches after one of them.
     pub async fn audit_batches(&mut self, after: Uuid, limit: u32) -> Result<Vec<Uuid>, Error> {
         self.all(BATCHES, params![after, limit], |row| row.get(0)).await
     }

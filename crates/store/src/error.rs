@@ -1,76 +1,76 @@
-//! What can go wrong between us and the database, told apart by what the caller should do about it.
+//! Errors of the database, classified by how the caller should react.
 
 use std::sync::Arc;
 
 use crate::sqlx;
 
-/// The cause below an [`Error`], shared because a failed COMMIT is everybody's failure.
+/// The source of an [`Error`]. Shared, because a failed COMMIT fails all units of its group.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
-/// An error of the store. Display says what the store was doing, never the cause below it and never a value.
+/// An error of the store. `Display` names the action but neither the source nor any stored value.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The database cannot serve now: away, full, busy or shutting down. Trying again later may help.
+    /// The database cannot serve now: it is unreachable, out of resources, read-only or shutting down. Transient.
     #[error("the database cannot {doing}")]
     Unavailable {
-        /// What the store was doing, as in "cannot commit".
+        /// The action, as in "the database cannot *commit*".
         doing: &'static str,
         /// The driver's error.
         #[source]
         source: Option<Cause>,
     },
-    /// The disk holds no more. Nothing of the unit is stored; reads go on.
+    /// The disk is full. The unit is rolled back; reads still work. Transient.
     #[error("the database cannot {doing}: no space is left on its disk")]
     Full {
-        /// What the store was doing.
+        /// The action.
         doing: &'static str,
     },
-    /// Another unit was in the way (a lock time-out, a serialisation failure, a compare-and-set that lost).
-    #[error("the database could not {doing} because of another change at the same time")]
+    /// A concurrent change: a lock time-out, a serialization failure, a deadlock, or a lost compare-and-set. Transient.
+    #[error("the database could not {doing} because of a concurrent change")]
     Conflict {
-        /// What the store was doing.
+        /// The action.
         doing: &'static str,
-        /// The driver's error, if the database noticed it; none when a compare-and-set did.
+        /// The driver's error; `None` for a lost compare-and-set.
         #[source]
         source: Option<Cause>,
     },
-    /// A row holds what this program never writes, or what a newer program wrote.
+    /// A row holds a value that this program never writes, or that a newer version wrote.
     #[error("{table}.{column} holds a value that this version cannot read")]
     Corrupt {
         /// The table.
         table: &'static str,
         /// The column.
         column: &'static str,
-        /// What identifies the row, if known.
+        /// The row's identity, if known; else empty.
         row: String,
     },
-    /// A statement or a migration is wrong: a defect of this program.
-    #[error("the database refused a statement while it was to {doing}")]
+    /// The database rejected a statement or a migration: a defect of this program.
+    #[error("the database rejected the statement to {doing}")]
     Refused {
-        /// What the store was doing.
+        /// The action.
         doing: &'static str,
         /// The driver's error.
         #[source]
         source: Cause,
     },
-    /// The database file or server does not fit this program.
+    /// The database file or server cannot be used by this program.
     #[error("{problem}")]
     Unfit {
-        /// What does not fit, and what to do.
+        /// The problem, and what the operator can do.
         problem: String,
     },
 }
 
-/// PostgreSQL's code for a write within a transaction that may only read.
+/// SQLSTATE of a write in a read-only transaction.
 const READ_ONLY: &str = "25006";
 
-/// PostgreSQL's code of an error.
+/// The SQLSTATE of a PostgreSQL error.
 fn code(cause: &Cause) -> Option<std::borrow::Cow<'_, str>> {
     cause.downcast_ref::<sqlx::Error>()?.as_database_error()?.code()
 }
 
 impl Error {
-    /// Whether the same call may succeed later without anybody mending anything in this program.
+    /// Whether the same call may succeed later without a change to this program or its data.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::Full { .. } | Self::Conflict { .. } => true,
@@ -78,15 +78,15 @@ impl Error {
         }
     }
 
-    /// Whether the same unit, run again at once, may well succeed: a serialisation failure or a deadlock. Who has waited in vain
-    /// for a lock has waited long enough, and a compare-and-set that lost is for whoever read too early.
-    pub(crate) fn may_pass_when_run_again(&self) -> bool {
+    /// Whether the unit should be retried at once: after a serialization failure or a deadlock. Not after a lock time-out
+    /// (55P03), since a retry would wait as long again, nor after a lost compare-and-set, which only the caller can repeat.
+    pub(crate) fn is_retryable(&self) -> bool {
         let Self::Conflict { source: Some(source), .. } = self else { return false };
         code(source).as_deref() != Some("55P03")
     }
 
-    /// Whether the server takes no writes at all: after a failover it is the one before.
-    pub(crate) fn is_of_a_read_only_server(&self) -> bool {
+    /// Whether the server refuses writes, as a former primary does after a failover.
+    pub(crate) fn is_read_only_server(&self) -> bool {
         let Self::Unavailable { source: Some(source), .. } = self else { return false };
         code(source).as_deref() == Some(READ_ONLY)
     }
@@ -125,10 +125,10 @@ impl Error {
             error.as_database_error().and_then(sqlx::DatabaseError::code).map(std::borrow::Cow::into_owned);
         let source: Cause = Arc::new(error);
         match code.as_deref() {
-            // serialisation failure, deadlock, lock time-out
+            // serialization failure, deadlock, lock time-out
             Some("40001" | "40P01" | "55P03") => Self::Conflict { doing, source: Some(source) },
             Some("53100") => Self::Full { doing },
-            // connection trouble, resources, operator intervention, read-only server after a failover
+            // connection exceptions, insufficient resources, operator intervention, a read-only server after a failover
             Some(c)
                 if c.starts_with("08") || c.starts_with("53") || c.starts_with("57") || c == READ_ONLY =>
             {
@@ -140,14 +140,14 @@ impl Error {
     }
 }
 
-/// What a unit's own error must offer so that the store can re-run the unit and fail a whole group.
+/// The error type of a unit. It gives access to the store's error, so that the store can retry the unit or fail its group.
 pub trait UnitError: From<Error> + Send + 'static {
-    /// The store's error inside, if that is what it is.
-    fn store(&self) -> Option<&Error>;
+    /// The store's error, if this error is or wraps one.
+    fn store_error(&self) -> Option<&Error>;
 }
 
 impl UnitError for Error {
-    fn store(&self) -> Option<&Error> {
+    fn store_error(&self) -> Option<&Error> {
         Some(self)
     }
 }

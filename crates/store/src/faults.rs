@@ -1,21 +1,21 @@
-//! Faults of a database that a test asks for: what a fake never does, and a real one does at the worst moment.
+//! Fault injection for tests: units and reads that fail as a real database fails.
 //!
-//! A release build has no switch: every unit and read goes through there.
+//! Compiled only with the feature `faults`, because every unit and read passes through here.
 
 use crate::error::Error;
 
-/// What becomes of a unit or a read.
+/// A fault of a unit or a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The database is away: nothing has begun.
-    Away,
-    /// A unit runs, and is rolled back. A read is as with [`Fault::Away`].
+    /// The database is unreachable: the unit or read does not begin.
+    Unavailable,
+    /// A unit runs and is rolled back. For a read, as [`Fault::Unavailable`].
     RolledBack,
-    /// A unit is committed, and its caller is told that it was not. A read is as with [`Fault::Away`].
+    /// A unit is committed, but its caller gets an error. For a read, as [`Fault::Unavailable`].
     CommitUnknown,
 }
 
-/// What is asked of the database.
+/// The kind of access to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// A unit of work.
@@ -24,11 +24,11 @@ pub enum Access {
     Read,
 }
 
-/// Which faults happen: none, unless a test has armed them.
+/// Decides which accesses fail: none by default.
 #[derive(Clone, Default)]
 pub struct Faults {
     #[cfg(feature = "faults")]
-    armed: Option<std::sync::Arc<dyn Fn(Access) -> Option<Fault> + Send + Sync>>,
+    decide: Option<std::sync::Arc<dyn Fn(Access) -> Option<Fault> + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Faults {
@@ -38,19 +38,19 @@ impl std::fmt::Debug for Faults {
 }
 
 impl Faults {
-    /// Asks `decide` about every unit and every read.
+    /// Calls `decide` for every unit and every read.
     #[cfg(feature = "faults")]
-    pub fn armed(decide: impl Fn(Access) -> Option<Fault> + Send + Sync + 'static) -> Self {
-        Self { armed: Some(std::sync::Arc::new(decide)) }
+    pub fn new(decide: impl Fn(Access) -> Option<Fault> + Send + Sync + 'static) -> Self {
+        Self { decide: Some(std::sync::Arc::new(decide)) }
     }
 
     #[cfg(feature = "faults")]
     pub(crate) fn next(&self, access: Access) -> Option<Fault> {
-        self.armed.as_ref().and_then(|decide| decide(access))
+        self.decide.as_ref().and_then(|decide| decide(access))
     }
 
     #[cfg(not(feature = "faults"))]
-    #[expect(clippy::unused_self, reason = "the twin with faults needs it")]
+    #[expect(clippy::unused_self, reason = "the version with the feature `faults` needs it")]
     pub(crate) const fn next(&self, _: Access) -> Option<Fault> {
         None
     }

@@ -1,86 +1,79 @@
-//! The tables of the service, in PostgreSQL and SQLite: one unit of work, one file per table, one SQL text wherever both
-//! databases take it.
+//! The tables of the service, in PostgreSQL and in SQLite.
 //!
-//! [`Store::unit`] is the only way to write. It runs a closure in one transaction: on PostgreSQL in a task of its own, re-run
-//! after a serialisation failure; on SQLite in a savepoint of the writer's group. The caller is answered after the COMMIT.
-//! Nothing inside a unit awaits anything but its [`Tx`].
+//! - [`Store`] is a database; [`Store::unit`] runs one transaction (`tx.rs`) and is the only way to write.
+//! - `tables/` has a file per table with its statements, as methods of [`Tx`].
+//! - `reads/` has the queries that callers see; they span tables and always compare the owner.
+//! - `driver/` has what differs between the databases: connections, transactions, and the form of bulk writes.
+//! - `retention.rs`, `audit.rs` and [`promotion`] work across tables: deletion by age, whole-table scans, and the move of an
+//!   embedded installation to PostgreSQL.
 //!
-//! Where the databases differ: row locks (`FOR UPDATE` against SQLite's one writer), leases, partitions of `outbox_sent`, the
-//! embedded log (SQLite only), and the strategy of bulk writes (multi-row statements against a prepared statement in a loop).
+//! A unit of work is a closure that runs in one transaction. On PostgreSQL it runs in a task of its own and is retried after a
+//! serialization failure or a deadlock; on SQLite it runs in a savepoint of the writer's group commit. The caller gets its
+//! result after the COMMIT. A unit awaits nothing but its [`Tx`].
+//!
+//! Statements have one SQL text wherever both databases accept it. They differ in row locks (`FOR UPDATE`; SQLite has a single
+//! writer), leases, partitions of `outbox_sent`, the embedded log (SQLite only), and bulk writes (one multi-row statement on
+//! PostgreSQL, a prepared statement in a loop on SQLite).
 
 mod audit;
-mod batches;
-mod bulk;
-mod dead_letters;
+mod clock;
+mod driver;
 mod error;
-mod essay_phases;
-mod essays;
 mod faults;
 mod health;
-mod idempotency;
-mod inbox;
-mod labels;
-mod leases;
-mod local_log;
-mod meta;
-mod migrate;
-mod outbox;
+mod lane;
 mod param;
-mod partitions;
-mod postgres;
 mod private;
 pub mod promotion;
-mod prune;
 mod reads;
-mod riders;
-mod sqlite;
+mod retention;
+mod row;
+mod schema;
+mod sql;
 mod sqlx;
-mod staged_texts;
-mod timeline;
-mod timers;
-mod tokens;
+mod tables;
 mod tx;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 
-pub use audit::{AsidePlace, CommittedRow};
-pub use batches::{BatchRow, BatchSave, Details, NewBatch, Owner};
-pub use dead_letters::DeadLetter;
+use crate::driver::postgres::PostgresDriver;
+use crate::driver::sqlite::SqliteDriver;
+
+pub use audit::{CommittedRow, DeadLetterPosition};
+pub use clock::Now;
+pub use driver::postgres::partitions::PartitionMaintenance;
 pub use error::{Cause, Error, UnitError};
-pub use essay_phases::{Concluded, EssayPhaseRow, EssayReport};
-pub use essays::{EssayCounts, EssayRow, EssayText, NewEssay, StoredEssay};
 pub use faults::{Access, Fault, Faults};
 pub use health::Health;
-pub use idempotency::{Answer, Claimed, KeyClaim, StoredAnswer};
-pub use inbox::InboxKey;
-pub use labels::Labels;
-pub use leases::{Claim, Lease, Sharing};
-pub use local_log::{LogPage, LogRecord, LogRow};
-pub use meta::Secret;
-pub use migrate::{MIN_READER, SCHEMA, fits};
-pub use outbox::desk::{SentCount, WaitingRow};
-pub use outbox::{OutboxDepth, OutboxRow, PendingRow, Sent, ShardMark};
-pub use partitions::Upkeep;
+pub use lane::Lane;
 pub use private::Private;
 pub use reads::essays::EssayDetail;
 pub use reads::list::ListFilter;
-pub use reads::results::{PhaseResult, ResultRow};
 pub use reads::status::{AttemptCounts, StatusRow};
-pub use sqlite::Lane;
-pub use staged_texts::{StagedDepth, StagedRow, StagedText};
-pub use timeline::TimelineRow;
-pub use timers::{DueTimer, SetTimer, Waiting};
-pub use tokens::TokenRow;
+pub use schema::{MIN_READER, SCHEMA, supports_schema};
+pub use tables::QueueDepth;
+pub use tables::batches::{BatchRow, BatchSave, Details, Owner};
+pub use tables::dead_letters::DeadLetter;
+pub use tables::essay_phases::{Concluded, EssayPhaseRow, EssayReport};
+pub use tables::essays::{EssayCounts, EssayRow, EssayText, NewEssay, StoredEssay};
+pub use tables::idempotency::{Answer, ClaimOutcome, KeyClaim, StoredAnswer};
+pub use tables::inbox::InboxKey;
+pub use tables::labels::Labels;
+pub use tables::leases::{ClaimedLeases, Lease, ShardDistribution};
+pub use tables::local_log::{LogPage, LogRecord, LogRow};
+pub use tables::meta::Secret;
+pub use tables::outbox::operator::{SentCount, WaitingRow};
+pub use tables::outbox::{LowWaterMark, OutboxDepth, OutboxRow, PendingRow, Sent};
+pub use tables::staged_texts::{StagedDepth, StagedRow, StagedText};
+pub use tables::timeline::TimelineRow;
+pub use tables::timers::{DueTimer, SetTimer};
+pub use tables::tokens::TokenRow;
 pub use tx::Tx;
 
-/// Where SQLite takes the time of a unit from.
-pub type Now = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
-
-/// A database of the service. Clones share it.
+/// A database of the service. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
     backend: Arc<Backend>,
@@ -89,76 +82,104 @@ pub struct Store {
 
 #[derive(Debug)]
 enum Backend {
-    Sqlite(sqlite::Lite),
-    Postgres(postgres::Pg),
+    Sqlite(SqliteDriver),
+    Postgres(PostgresDriver),
 }
 
 impl Store {
-    fn of(backend: Backend) -> Self {
+    fn new(backend: Backend) -> Self {
         Self { backend: Arc::new(backend), faults: Faults::default() }
     }
 
-    /// The same database, seen by somebody whom these faults befall.
+    /// The same database, whose units and reads meet these faults.
     #[cfg(feature = "faults")]
     #[must_use]
     pub fn with_faults(&self, faults: Faults) -> Self {
         Self { backend: Arc::clone(&self.backend), faults }
     }
 
-    /// Opens (or makes) an SQLite file, brings its tables up to date and takes the lock of its folder for life.
+    /// Opens or creates an SQLite file, migrates it and holds its process lock until the store is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if another process holds the lock, the folder is not writable, the file is damaged, was promoted to
+    /// PostgreSQL or has a newer schema.
     pub fn open_sqlite(path: &Path, now: Now) -> Result<Self, Error> {
-        Ok(Self::of(Backend::Sqlite(sqlite::Lite::open(path, now)?)))
+        Ok(Self::new(Backend::Sqlite(SqliteDriver::open(path, now)?)))
     }
 
-    /// As [`Store::open_sqlite`], and changes nothing: a file whose tables are not up to date is refused.
-    pub fn look_at_sqlite(path: &Path, now: Now) -> Result<Self, Error> {
-        Ok(Self::of(Backend::Sqlite(sqlite::Lite::open_as_it_is(path, now)?)))
+    /// As [`Store::open_sqlite`], but without migrating.
+    ///
+    /// # Errors
+    /// As [`Store::open_sqlite`], and [`Error::Unfit`] if the schema is older than [`SCHEMA`].
+    pub fn inspect_sqlite(path: &Path, now: Now) -> Result<Self, Error> {
+        Ok(Self::new(Backend::Sqlite(SqliteDriver::open_unmigrated(path, now)?)))
     }
 
-    /// Connects to a PostgreSQL server, with at least two and at most `connections` connections, and checks that it keeps what
-    /// it acknowledges. The schema is not touched.
+    /// Connects to a PostgreSQL server with at most `connections` connections (three pools of at least one each) and checks its
+    /// durability settings. Does not migrate.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if the URL is not one of PostgreSQL, or `fsync` or `synchronous_commit` is off;
+    /// [`Error::Unavailable`] if no connection can be made within 2 s.
     pub async fn connect_postgres(url: &str, connections: u32) -> Result<Self, Error> {
-        Ok(Self::of(Backend::Postgres(postgres::Pg::connect(url, connections).await?)))
+        Ok(Self::new(Backend::Postgres(PostgresDriver::connect(url, connections).await?)))
     }
 
-    /// As [`Store::connect_postgres`], and takes the server as it is: [`Store::health`] then says what is wrong with it.
-    pub async fn look_at_postgres(url: &str) -> Result<Self, Error> {
-        Ok(Self::of(Backend::Postgres(postgres::Pg::reach(url, 2).await?)))
+    /// As [`Store::connect_postgres`], but accepts standby servers and unsafe settings, which [`Store::health`] reports.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if the URL is not one of PostgreSQL; [`Error::Unavailable`] if no connection can be made within 2 s.
+    pub async fn inspect_postgres(url: &str) -> Result<Self, Error> {
+        Ok(Self::new(Backend::Postgres(PostgresDriver::connect_unchecked(url, 2).await?)))
     }
 
-    /// How the database is.
+    /// Version, settings, rights and load of the database, for operators.
     pub async fn health(&self) -> Result<Health, Error> {
         match &*self.backend {
-            Backend::Sqlite(lite) => Ok(health::sqlite(lite.now())),
-            Backend::Postgres(pg) => pg.health().await,
+            Backend::Sqlite(driver) => Ok(driver.health()),
+            Backend::Postgres(driver) => driver.health().await,
         }
     }
 
-    /// Brings PostgreSQL's tables up to date; SQLite's are, from the moment it is open.
+    /// Migrates PostgreSQL to [`SCHEMA`]. Does nothing on SQLite, which is migrated when it is opened.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] if the schema is newer than this program can read.
     pub async fn migrate_up(&self) -> Result<(), Error> {
         match &*self.backend {
             Backend::Sqlite(_) => Ok(()),
-            Backend::Postgres(pg) => pg.migrate_up().await,
+            Backend::Postgres(driver) => driver.migrate_up().await,
         }
     }
 
-    /// Makes the partitions of the days that come and drops those that hold nothing younger than `keep`. SQLite has none.
-    pub async fn keep_up_partitions(&self, keep: std::time::Duration) -> Result<Upkeep, Error> {
+    /// Creates the daily partitions of `outbox_sent` up to two days ahead and drops those whose rows are all older than `keep`.
+    /// Does nothing on SQLite, which has no partitions.
+    pub async fn maintain_partitions(
+        &self,
+        keep: std::time::Duration,
+    ) -> Result<PartitionMaintenance, Error> {
         match &*self.backend {
-            Backend::Sqlite(_) => Ok(Upkeep::default()),
-            Backend::Postgres(pg) => pg.keep_up_partitions(keep).await,
+            Backend::Sqlite(_) => Ok(PartitionMaintenance::default()),
+            Backend::Postgres(driver) => driver.maintain_partitions(keep).await,
         }
     }
 
-    /// The schema's version and the oldest reader it allows; none when there are no tables yet.
+    /// The schema version and its minimum reader version (see [`supports_schema`]); `None` before the first migration.
     pub async fn schema(&self) -> Result<Option<(i64, i64)>, Error> {
         match &*self.backend {
             Backend::Sqlite(_) => Ok(Some((SCHEMA, MIN_READER))),
-            Backend::Postgres(pg) => pg.schema().await,
+            Backend::Postgres(driver) => driver.schema().await,
         }
     }
 
-    /// Runs `work` in one transaction and answers after its COMMIT. An error of `work` rolls everything back.
+    /// Runs `work` in one transaction and returns its value after the COMMIT. An error of `work` rolls the transaction back.
+    ///
+    /// `work` must await nothing but its [`Tx`], and may run several times: on PostgreSQL it is retried up to three times after
+    /// a serialization failure or a deadlock.
+    ///
+    /// # Errors
+    /// The error of `work`, or the store's error as `E` if the transaction could not begin or commit. After
+    /// [`Error::Unavailable`] from a COMMIT its outcome is unknown.
     pub async fn unit<T, E, F>(&self, lane: Lane, work: F) -> Result<T, E>
     where
         F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
@@ -166,7 +187,7 @@ impl Store {
         E: UnitError,
     {
         let fault = self.faults.next(Access::Unit);
-        if fault == Some(Fault::Away) {
+        if fault == Some(Fault::Unavailable) {
             return Err(E::from(Faults::error("begin a unit")));
         }
         let outcome = if fault == Some(Fault::RolledBack) {
@@ -187,77 +208,94 @@ impl Store {
         E: UnitError,
     {
         match &*self.backend {
-            Backend::Sqlite(lite) => lite.unit(lane, work).await,
-            Backend::Postgres(pg) => pg.unit(lane, work).await,
+            Backend::Sqlite(driver) => driver.unit(lane, work).await,
+            Backend::Postgres(driver) => driver.unit(lane, work).await,
         }
     }
 
-    /// Runs `work` in a read-only snapshot, away from the async threads.
+    /// Runs `work` in a read-only snapshot; on SQLite on a blocking thread.
+    ///
+    /// # Errors
+    /// The error of `work`, or the store's error as `E` if the snapshot could not be taken or `work` tried to write.
     pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: UnitError,
     {
-        self.reads()?;
+        self.check_read_fault()?;
         match &*self.backend {
-            Backend::Sqlite(lite) => lite.read(work).await,
-            Backend::Postgres(pg) => pg.read(work).await,
+            Backend::Sqlite(driver) => driver.read(work).await,
+            Backend::Postgres(driver) => driver.read(work).await,
         }
     }
 
-    /// As [`Store::read`], for one look-up by key that takes microseconds: on SQLite it runs right here, because a hop to
-    /// another thread would cost several times the look-up. One statement, not more: it alone is what is of one moment.
+    /// As [`Store::read`], for a single look-up by key: on SQLite it runs on the calling thread, because handing a look-up of
+    /// microseconds to another thread costs several times as much. `work` must run one statement only: on SQLite there is no
+    /// snapshot around it.
     pub async fn peek<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: UnitError,
     {
-        self.reads()?;
+        self.check_read_fault()?;
         match &*self.backend {
-            Backend::Sqlite(lite) => lite.peek(work),
-            Backend::Postgres(pg) => pg.read(work).await,
+            Backend::Sqlite(driver) => driver.peek(work),
+            Backend::Postgres(driver) => driver.read(work).await,
         }
     }
 
-    fn reads(&self) -> Result<(), Error> {
+    fn check_read_fault(&self) -> Result<(), Error> {
         match self.faults.next(Access::Read) {
             None => Ok(()),
-            Some(Fault::Away | Fault::RolledBack | Fault::CommitUnknown) => {
+            Some(Fault::Unavailable | Fault::RolledBack | Fault::CommitUnknown) => {
                 Err(Faults::error("begin a read"))
             }
         }
     }
 
-    /// How many units of one caller are worth running side by side. On PostgreSQL a unit waits for round trips and a disk, and
-    /// others go on meanwhile; on SQLite there is one writer, which makes a group of what waits for it.
-    pub fn units_at_once(&self) -> usize {
+    /// How many units a task should run concurrently: 4 on PostgreSQL, where units overlap while they wait for round trips and
+    /// the disk; 1 on SQLite, whose single writer groups waiting units itself.
+    pub fn max_concurrent_units(&self) -> usize {
         match &*self.backend {
             Backend::Sqlite(_) => 1,
             Backend::Postgres(_) => 4,
         }
     }
 
-    /// The file of an SQLite database that is not where it was opened: moved, replaced or deleted. What is written to it from
-    /// then on nobody will find.
+    /// The database file or write-ahead log of SQLite that was moved, replaced or deleted since it was opened. Later writes go
+    /// to a file that no later start will open.
     pub fn missing_file(&self) -> Option<&Path> {
         match &*self.backend {
-            Backend::Sqlite(lite) => lite.missing_file(),
+            Backend::Sqlite(driver) => driver.missing_file(),
             Backend::Postgres(_) => None,
         }
     }
 
-    /// Waits for the units under way and closes every connection.
+    /// Copies an SQLite database, in a consistent state, into a new file.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] on PostgreSQL.
+    pub async fn copy_to(&self, file: &Path) -> Result<(), Error> {
+        match &*self.backend {
+            Backend::Sqlite(driver) => driver.copy_to(file.to_owned()).await,
+            Backend::Postgres(_) => Err(Error::Unfit {
+                problem: "only an embedded database can be copied into a file".to_owned(),
+            }),
+        }
+    }
+
+    /// Waits for running and queued units, then closes every connection.
     pub async fn close(&self) {
         match &*self.backend {
-            Backend::Sqlite(lite) => lite.close(),
-            Backend::Postgres(pg) => pg.close().await,
+            Backend::Sqlite(driver) => driver.close(),
+            Backend::Postgres(driver) => driver.close().await,
         }
     }
 }
 
-/// The same work, which fails after it is done: a unit that is rolled back.
+/// The same work, failing after it has run, so that the unit is rolled back.
 fn rolled_back<T, E, F>(mut work: F) -> impl for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send
 where
     F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send,

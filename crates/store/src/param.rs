@@ -1,14 +1,14 @@
-//! Values on their way into a statement and out of a row, in the native types of both databases.
+//! Parameters of statements, in the native types of both databases.
 
-use chrono::{DateTime, SecondsFormat, TimeZone as _, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::sqlx::postgres::{PgArguments, PgRow};
-use crate::sqlx::{self, Arguments as _, Row as _};
+use crate::sqlx::postgres::PgArguments;
+use crate::sqlx::{self, Arguments as _};
 
-/// A value bound to a placeholder. Each variant carries its type also when it is null, which PostgreSQL wants to know.
+/// A value bound to a placeholder. A null has a type too, because PostgreSQL needs it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Param<'a> {
     /// BIGINT / INTEGER.
@@ -53,7 +53,7 @@ into_param! {
     Time: DateTime<Utc> => |v| v,
 }
 
-/// Marks a text as JSON, so that PostgreSQL stores it as JSONB.
+/// Marks a text as JSON, so that it is bound as JSONB on PostgreSQL.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Json<'a>(pub(crate) &'a str);
 
@@ -69,13 +69,13 @@ impl<'a> From<Option<Json<'a>>> for Param<'a> {
     }
 }
 
-/// `params![a, b, c]` is the slice of [`Param`]s made from its arguments.
+/// `params![a, b, c]` is a slice of [`Param`]s made from its arguments.
 macro_rules! params {
     ($($value:expr),* $(,)?) => { &[$($crate::param::Param::from($value)),*] };
 }
 pub(crate) use params;
 
-/// How a time is written in SQLite: fixed width, so that text order is time order.
+/// The text of a time in SQLite. Its width is fixed, so that text order is time order.
 pub(crate) fn time_text(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
@@ -95,7 +95,7 @@ impl rusqlite::ToSql for Param<'_> {
     }
 }
 
-/// The parameters in the form that sqlx binds.
+/// Appends parameters to the arguments of a PostgreSQL statement.
 pub(crate) fn pg_arguments<'a>(
     arguments: &mut PgArguments,
     doing: &'static str,
@@ -119,7 +119,7 @@ pub(crate) fn pg_arguments<'a>(
     Ok(())
 }
 
-/// The `fixed` parameters, then the rows as one array per column. A column holds one kind of value.
+/// Appends the `fixed` parameters, then the rows as one array per column. All values of a column have the same variant.
 pub(crate) fn pg_columns<const N: usize>(
     arguments: &mut PgArguments,
     doing: &'static str,
@@ -132,7 +132,7 @@ pub(crate) fn pg_columns<const N: usize>(
         };
     }
     pg_arguments(arguments, doing, fixed)?;
-    // Each value comes with its length. A buffer that grows as it is filled is copied again and again.
+    // Four bytes of length before each value. Reserved at once, because a growing buffer is copied repeatedly.
     arguments.reserve(N, rows.iter().flatten().map(|value| value.size() + 4).sum());
     for at in 0..N {
         let column = rows.iter().filter_map(|row| row.get(at));
@@ -150,168 +150,8 @@ pub(crate) fn pg_columns<const N: usize>(
     Ok(())
 }
 
-/// One row of an answer. Columns are read by position; a value of another type is [`Error::Corrupt`].
-pub(crate) struct Row<'r> {
-    pub(crate) table: &'static str,
-    pub(crate) inner: RowInner<'r>,
-}
-
-pub(crate) enum RowInner<'r> {
-    Sqlite(&'r rusqlite::Row<'r>),
-    Postgres(&'r PgRow),
-}
-
-impl std::fmt::Debug for Row<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Row of {}", self.table)
-    }
-}
-
-/// The position of a column, as text for errors.
-const POSITIONS: [&str; 24] = [
-    "column 0",
-    "column 1",
-    "column 2",
-    "column 3",
-    "column 4",
-    "column 5",
-    "column 6",
-    "column 7",
-    "column 8",
-    "column 9",
-    "column 10",
-    "column 11",
-    "column 12",
-    "column 13",
-    "column 14",
-    "column 15",
-    "column 16",
-    "column 17",
-    "column 18",
-    "column 19",
-    "column 20",
-    "column 21",
-    "column 22",
-    "column 23",
-];
-
-impl Row<'_> {
-    /// The value of the column at `index`.
-    pub(crate) fn get<T: Column>(&self, index: usize) -> Result<T, Error> {
-        T::read(&self.inner, index).ok_or_else(|| self.unreadable(index))
-    }
-
-    /// The value of a JSON column, as the type it was written from.
-    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, index: usize) -> Result<T, Error> {
-        let text: String = self.get::<JsonText>(index)?.0;
-        serde_json::from_str(&text).map_err(|_| self.unreadable(index))
-    }
-
-    /// The value of a text column that holds one of a closed set of words.
-    pub(crate) fn word<T: std::str::FromStr>(&self, index: usize) -> Result<T, Error> {
-        self.get::<String>(index)?.parse().map_err(|_| self.unreadable(index))
-    }
-
-    /// As [`Row::word`], for a column that may be null.
-    pub(crate) fn optional_word<T: std::str::FromStr>(&self, index: usize) -> Result<Option<T>, Error> {
-        let word: Option<String> = self.get(index)?;
-        word.map(|word| word.parse()).transpose().map_err(|_| self.unreadable(index))
-    }
-
-    /// The error for a column of this row that holds what it never should.
-    pub(crate) fn unreadable(&self, index: usize) -> Error {
-        Error::corrupt(self.table, POSITIONS.get(index).copied().unwrap_or("a late column"), "")
-    }
-}
-
-/// A JSON column as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JsonText(pub(crate) String);
-
-/// A type that a column can be read as.
-pub(crate) trait Column: Sized {
-    /// The value, unless the column holds something else.
-    fn read(row: &RowInner<'_>, index: usize) -> Option<Self>;
-}
-
-macro_rules! column {
-    ($t:ty, sqlite |$v:ident| $from:expr, postgres $pg:ty => $map:expr) => {
-        impl Column for $t {
-            fn read(row: &RowInner<'_>, index: usize) -> Option<Self> {
-                match row {
-                    RowInner::Sqlite(row) => {
-                        let $v = row.get_ref(index).ok()?;
-                        $from
-                    }
-                    RowInner::Postgres(row) => row.try_get::<$pg, _>(index).ok().and_then($map),
-                }
-            }
-        }
-        impl Column for Option<$t> {
-            fn read(row: &RowInner<'_>, index: usize) -> Option<Self> {
-                match row {
-                    RowInner::Sqlite(inner) => {
-                        if matches!(inner.get_ref(index).ok()?, ValueRef::Null) {
-                            return Some(None);
-                        }
-                        <$t>::read(row, index).map(Some)
-                    }
-                    RowInner::Postgres(row) => match row.try_get::<Option<$pg>, _>(index).ok()? {
-                        None => Some(None),
-                        Some(v) => ($map)(v).map(Some),
-                    },
-                }
-            }
-        }
-    };
-}
-
-column!(i64, sqlite |v| v.as_i64().ok(), postgres i64 => Some);
-column!(u32, sqlite |v| v.as_i64().ok()?.try_into().ok(), postgres i64 => |v: i64| v.try_into().ok());
-column!(u16, sqlite |v| v.as_i64().ok()?.try_into().ok(), postgres i64 => |v: i64| v.try_into().ok());
-column!(bool, sqlite |v| v.as_i64().ok().map(|v| v != 0), postgres i64 => |v: i64| Some(v != 0));
-column!(String, sqlite |v| v.as_str().ok().map(str::to_owned), postgres String => Some);
-column!(Vec<u8>, sqlite |v| v.as_blob().ok().map(<[u8]>::to_vec), postgres Vec<u8> => Some);
-column!(Uuid, sqlite |v| Uuid::from_slice(v.as_blob().ok()?).ok(), postgres Uuid => Some);
-column!(DateTime<Utc>, sqlite |v| parse_time(v.as_str().ok()?), postgres DateTime<Utc> => Some);
-column!(
-    JsonText,
-    sqlite |v| v.as_str().ok().map(|v| JsonText(v.to_owned())),
-    postgres sqlx::types::Json<Box<serde_json::value::RawValue>> => |v: sqlx::types::Json<Box<serde_json::value::RawValue>>| Some(JsonText(v.0.get().to_owned()))
-);
-column!(
-    domain::BatchId,
-    sqlite |v| domain::BatchId::from_uuid(Uuid::from_slice(v.as_blob().ok()?).ok()?).ok(),
-    postgres Uuid => |v| domain::BatchId::from_uuid(v).ok()
-);
-column!(
-    domain::EssayId,
-    sqlite |v| domain::EssayId::try_from(Uuid::from_slice(v.as_blob().ok()?).ok()?).ok(),
-    postgres Uuid => |v| domain::EssayId::try_from(v).ok()
-);
-column!(
-    domain::StorageId,
-    sqlite |v| v.as_str().ok()?.parse().ok(),
-    postgres String => |v: String| v.parse().ok()
-);
-
-/// Reads the fixed-width form of [`time_text`] without a general parser: it stands in every row.
-fn parse_time(text: &str) -> Option<DateTime<Utc>> {
-    let part = |range: std::ops::Range<usize>| text.get(range)?.parse::<u32>().ok();
-    if text.len() != 27 {
-        return None;
-    }
-    let day = chrono::NaiveDate::from_ymd_opt(text.get(0..4)?.parse().ok()?, part(5..7)?, part(8..10)?)?;
-    Some(Utc.from_utc_datetime(&day.and_hms_micro_opt(
-        part(11..13)?,
-        part(14..16)?,
-        part(17..19)?,
-        part(20..26)?,
-    )?))
-}
-
 impl Param<'_> {
-    /// Roughly how many bytes the value takes on the wire.
+    /// The approximate size of the value on the wire, in bytes.
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Int(_) => 8,

@@ -1,8 +1,8 @@
-//! Values that no log line may show.
+//! Private values, which no log line may show.
 
 use serde::{Deserialize, Serialize};
 
-/// A text or bytes that came from a person: a name, a reference, an essay. Debug shows its length and nothing else.
+/// A private text or bytes: a name, a client reference, an essay. `Debug` shows the length only.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Private<T>(pub T);

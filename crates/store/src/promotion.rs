@@ -1,15 +1,13 @@
-//! An embedded installation on its way to PostgreSQL: which tables move, and how a copy of its file is made ready for that.
+//! Promotion of an embedded installation to PostgreSQL: which tables are copied, and how a copy of the SQLite file is prepared.
 //!
-//! Everything difficult is done in the copy, which is a file of its own: texts get the ids that another Content Service gave
-//! them, rows get the shards of PostgreSQL. What is poured into the target afterwards is a table of plain rows, which is the
-//! same on both sides.
+//! The difficult steps work on a copy of the file: texts get the ids of the new Content Service, and rows get the shards of
+//! PostgreSQL. After that the rows are the same on both sides and are inserted into the target unchanged. See
+//! `docs/decisions/0011-promotion.md`.
 
 mod rows;
 mod shards;
 mod tables;
 mod texts;
-
-use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -17,131 +15,125 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::param::params;
-use crate::tx::{Sql, Tx};
-use crate::{Backend, Store};
+use crate::sql::Sql;
+use crate::tx::Tx;
 
 pub use rows::Value;
-pub use tables::{Column, Kind, LEFT_BEHIND, TABLES, Table};
+pub use tables::{Column, EXCLUDED_TABLES, Kind, TABLES, Table};
 pub use texts::MovedTexts;
 
-/// The key in `meta` under which a source says where it went.
+/// The key in `meta` of the source's [`Promoted`].
 pub(crate) const PROMOTED: &str = "promoted";
 
-/// The key in `meta` under which a target says what is poured into it.
+/// The key in `meta` of the target's [`Promotion`].
 const PROMOTION: &str = "promotion";
 
-/// The key in `meta` of the secret that request fingerprints are made with: with another one a repeated request would be
-/// taken for a different one.
-const MOVED_FACT: &str = "idempotency_key";
+/// The key in `meta` of the secret for request fingerprints. It is copied, because with another secret a repeated request would
+/// be taken for a different one.
+const FINGERPRINT_SECRET: &str = "idempotency_key";
 
-/// Where an installation went, as its old file says.
+/// The target of a completed promotion, as recorded in the source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promoted {
-    /// Which promotion.
+    /// The id of the promotion.
     pub id: Uuid,
-    /// The server and the database, without who logs in and how.
+    /// The server and the database, without credentials.
     pub to: String,
-    /// When.
+    /// When it was completed.
     pub at: DateTime<Utc>,
 }
 
-/// What is poured into a target, as it says itself. Nobody may serve from it before that is done.
+/// The progress of a promotion, as recorded in the target. The target must not be served before `is_done`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Promotion {
-    /// Which promotion.
+    /// The id of the promotion.
     pub id: Uuid,
-    /// Rows poured so far, in the order of [`TABLES`].
-    pub poured: Vec<u64>,
-    /// Whether everything is there and was compared.
+    /// Rows copied so far, by table in the order of [`TABLES`]. Stored as `poured` since version 0.1.
+    #[serde(rename = "poured")]
+    pub copied: Vec<u64>,
+    /// Whether all rows were copied and verified.
     pub is_done: bool,
 }
 
-/// A message that nobody has to be told anew stays.
-const KEEP_ONLY: Sql =
-    Sql::both("outbox", "drop what other neighbours were to be told", "DELETE FROM outbox WHERE topic <> $1");
+/// Deletes the messages of all topics but one.
+const RETAIN_TOPIC: Sql =
+    Sql::both("outbox", "delete messages of other topics", "DELETE FROM outbox WHERE topic <> $1");
 
-/// The first one stands, whoever else comes at the same moment.
+/// The first of concurrent claims is kept.
 const CLAIM: Sql = Sql::both(
     "meta",
-    "claim a target",
+    "claim the target of a promotion",
     "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
 );
 
-const SENT_TO_A_BROKER: Sql = Sql::both(
+const SENT_TO_BROKER: Sql = Sql::both(
     "outbox_sent",
-    "look for messages sent to a broker",
+    "count messages sent to a broker",
     "SELECT CAST(count(*) AS BIGINT) FROM outbox_sent WHERE kafka_offset IS NOT NULL",
 );
 
-impl Store {
-    /// Copies an SQLite database, as it is at this moment, into a new file.
-    pub async fn copy_to(&self, file: &Path) -> Result<(), Error> {
-        match &*self.backend {
-            Backend::Sqlite(lite) => lite.copy_to(file.to_owned()).await,
-            Backend::Postgres(_) => Err(Error::Unfit {
-                problem: "only an embedded database can be copied into a file".to_owned(),
-            }),
-        }
-    }
-}
-
 impl Tx {
-    /// Where this installation went, if it was promoted.
+    /// The target that this installation was promoted to, if it was.
     pub async fn promoted(&mut self) -> Result<Option<Promoted>, Error> {
-        self.told(PROMOTED).await
+        self.read_fact(PROMOTED).await
     }
 
-    /// Says where this installation went. It is not served from here any more.
+    /// Records the target of the promotion. From then on the file cannot be opened by
+    /// [`Store::open_sqlite`](crate::Store::open_sqlite).
     pub async fn set_promoted(&mut self, promoted: &Promoted) -> Result<(), Error> {
-        self.tell(PROMOTED, promoted).await
+        self.write_fact(PROMOTED, promoted).await
     }
 
-    /// What is poured into this database, if anything ever was.
+    /// The promotion whose target this database is, if any.
     pub async fn promotion(&mut self) -> Result<Option<Promotion>, Error> {
-        self.told(PROMOTION).await
+        self.read_fact(PROMOTION).await
     }
 
-    /// Says what is to be poured into this database, unless something is already; answers with what is said there then.
+    /// Claims this database as the target of a promotion, unless another has claimed it; returns the promotion that holds the
+    /// claim.
     pub async fn claim_promotion(&mut self, promotion: Promotion) -> Result<Promotion, Error> {
-        self.exec(CLAIM, params![PROMOTION, &written(PROMOTION, &promotion)?]).await?;
+        self.exec(CLAIM, params![PROMOTION, &fact_json(PROMOTION, &promotion)?]).await?;
         Ok(self.promotion().await?.unwrap_or(promotion))
     }
 
-    /// Says what is poured into this database.
+    /// Records the progress of the promotion into this database.
     pub async fn set_promotion(&mut self, promotion: &Promotion) -> Result<(), Error> {
-        self.tell(PROMOTION, promotion).await
+        self.write_fact(PROMOTION, promotion).await
     }
 
-    /// The fact of `meta` that moves with the rows.
-    pub async fn moved_fact(&mut self) -> Result<Option<String>, Error> {
-        self.meta(MOVED_FACT).await
+    /// The secret for request fingerprints, in its stored form.
+    pub async fn fingerprint_secret(&mut self) -> Result<Option<String>, Error> {
+        self.meta(FINGERPRINT_SECRET).await
     }
 
-    /// Takes over the fact of `meta` that moves with the rows.
-    pub async fn set_moved_fact(&mut self, value: &str) -> Result<(), Error> {
-        self.set_meta(MOVED_FACT, value).await
+    /// Stores the secret for request fingerprints, in its stored form.
+    pub async fn set_fingerprint_secret(&mut self, value: &str) -> Result<(), Error> {
+        self.set_meta(FINGERPRINT_SECRET, value).await
     }
 
-    /// Forgets every message that waits, but those of one topic. Says how many are gone.
-    pub async fn keep_only_outbox_of(&mut self, topic: &str) -> Result<u64, Error> {
-        self.exec(KEEP_ONLY, params![topic]).await
+    /// Deletes all messages of the outbox but those of one topic. Returns how many were deleted.
+    pub async fn retain_outbox_topic(&mut self, topic: &str) -> Result<u64, Error> {
+        self.exec(RETAIN_TOPIC, params![topic]).await
     }
 
-    /// Whether messages of this database have gone to a broker.
-    pub async fn speaks_to_a_broker(&mut self) -> Result<bool, Error> {
-        Ok(self.one(SENT_TO_A_BROKER, &[], |row| row.get::<i64>(0)).await?.unwrap_or(0) > 0)
+    /// Whether messages of this database were sent to a broker.
+    pub async fn has_sent_to_broker(&mut self) -> Result<bool, Error> {
+        Ok(self.one(SENT_TO_BROKER, &[], |row| row.get::<i64>(0)).await?.unwrap_or(0) > 0)
     }
 
-    async fn told<T: serde::de::DeserializeOwned>(&mut self, key: &'static str) -> Result<Option<T>, Error> {
+    async fn read_fact<T: serde::de::DeserializeOwned>(
+        &mut self,
+        key: &'static str,
+    ) -> Result<Option<T>, Error> {
         let Some(text) = self.meta(key).await? else { return Ok(None) };
         serde_json::from_str(&text).map(Some).map_err(|_| Error::corrupt("meta", "value", key))
     }
 
-    async fn tell<T: Serialize + Sync>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
-        self.set_meta(key, &written(key, value)?).await
+    async fn write_fact<T: Serialize + Sync>(&mut self, key: &'static str, value: &T) -> Result<(), Error> {
+        self.set_meta(key, &fact_json(key, value)?).await
     }
 }
 
-fn written(key: &'static str, value: &impl Serialize) -> Result<String, Error> {
+fn fact_json(key: &'static str, value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|_| Error::corrupt("meta", "value", key))
 }

@@ -1,15 +1,16 @@
-//! What callers see. Every statement here compares the owner: a stranger gets the same answer as for a batch that is not.
+//! Queries that callers see. Each of them compares the owner: for a caller, a batch of another owner does not exist.
 
 pub(crate) mod essays;
 pub(crate) mod list;
 pub(crate) mod results;
 pub(crate) mod status;
 
-/// Holds for the batch `$1` when it belongs to the user `$2` of the organisation `$3`.
-macro_rules! owned {
-    () => {
-        "EXISTS (SELECT 1 FROM batches b WHERE b.batch_id = $1 AND b.owner_user_id = $2 \
-         AND b.org_id IS NOT DISTINCT FROM $3)"
-    };
+use domain::BatchId;
+
+use crate::param::Param;
+use crate::tables::batches::Owner;
+
+/// The parameters `$1` to `$3` of the condition [`owned!`](crate::tables::batches::owned).
+pub(crate) fn owner_params(owner: &Owner, batch: BatchId) -> [Param<'_>; 3] {
+    [batch.into(), Param::from(&owner.user_id), owner.org_id.as_deref().into()]
 }
-pub(crate) use owned;

@@ -1,7 +1,7 @@
-//! The parts of sqlx that this crate uses, by the names they have in the `sqlx` crate.
+//! The parts of sqlx that this crate uses, under the names they have in the `sqlx` crate.
 //!
-//! The `sqlx` crate itself cannot stand beside a current `rusqlite`: its SQLite driver, though switched off, takes part in
-//! the choice of versions and wants an older `libsqlite3-sys`, and cargo allows one. The driver for PostgreSQL does not.
+//! The `sqlx` crate cannot be used beside a current `rusqlite`: cargo resolves its optional SQLite driver even if it is
+//! disabled, and that driver needs an older `libsqlite3-sys`, of which only one version may be linked.
 
 pub(crate) use sqlx_core::arguments::Arguments;
 pub(crate) use sqlx_core::connection::Connection;

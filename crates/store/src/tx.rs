@@ -1,8 +1,6 @@
-//! One open transaction, and the few ways to run a statement in it.
+//! One open transaction, and the ways to run a statement in it.
 //!
-//! Every statement goes through here with one SQL text for both databases, or through [`Sql`] with two where they differ.
-//! Placeholders are `$1`, `$2`, … and appear for the first time in ascending order, because SQLite numbers them by first
-//! appearance; a text for SQLite alone may use `?1`, `?2`, … in any order.
+//! Both databases are reached through the same methods: each takes an [`Sql`], which has the text for either one.
 
 use std::collections::HashSet;
 
@@ -10,68 +8,15 @@ use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::bulk::{chunks, insert_columns};
+use crate::driver::postgres::bulk::{chunks, insert_columns};
+use crate::driver::postgres::deferred::{DeferredWrites, values};
+use crate::driver::postgres::transaction::OpenTransaction;
 use crate::error::Error;
-use crate::param::{Param, Row, RowInner, pg_columns};
-use crate::postgres::Open;
-use crate::riders::{Riders, Statement, values};
-use crate::sqlx;
+use crate::param::{Param, pg_columns};
+use crate::row::{Row, RowInner};
+use crate::sql::Sql;
 
-/// A statement: what it does (for errors), the table it is about, and its text in each database's words.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sql {
-    /// What the statement does, as in "cannot *record the news*".
-    pub(crate) doing: &'static str,
-    /// The table that a bad value would be found in.
-    pub(crate) table: &'static str,
-    /// The text for PostgreSQL.
-    pub(crate) postgres: &'static str,
-    /// The text for SQLite.
-    pub(crate) sqlite: &'static str,
-}
-
-impl Sql {
-    /// A text that both databases take.
-    pub(crate) const fn both(table: &'static str, doing: &'static str, text: &'static str) -> Self {
-        Self::each(table, doing, text, text)
-    }
-
-    /// Two texts, where the databases differ; each use says why.
-    pub(crate) const fn each(
-        table: &'static str,
-        doing: &'static str,
-        postgres: &'static str,
-        sqlite: &'static str,
-    ) -> Self {
-        assert!(placeholders_ascend(sqlite), "SQLite numbers $n by first appearance: write ?n, or reorder");
-        Self { doing, table, postgres, sqlite }
-    }
-}
-
-/// Whether every `$n` appears for the first time after all smaller ones. Checked when a constant is compiled.
-const fn placeholders_ascend(text: &str) -> bool {
-    let mut rest = text.as_bytes();
-    let mut highest = 0;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first == b'$' {
-            let mut number = 0;
-            while let [digit @ b'0'..=b'9', tail @ ..] = rest {
-                number = number * 10 + (*digit - b'0') as u32;
-                rest = tail;
-            }
-            if number > highest + 1 {
-                return false;
-            }
-            if number > highest {
-                highest = number;
-            }
-        }
-    }
-    true
-}
-
-/// One open transaction of a unit or of a read. Nothing inside a unit awaits anything but this.
+/// The open transaction of a unit or of a read. A unit awaits nothing else.
 pub struct Tx {
     pub(crate) inner: TxInner,
     pub(crate) now: DateTime<Utc>,
@@ -79,7 +24,7 @@ pub struct Tx {
 
 pub(crate) enum TxInner {
     Sqlite(Connection),
-    Postgres(Open, Riders),
+    Postgres(OpenTransaction, DeferredWrites),
 }
 
 impl std::fmt::Debug for Tx {
@@ -92,32 +37,32 @@ impl std::fmt::Debug for Tx {
 }
 
 impl Tx {
-    /// The time of this unit: read once from the database's clock (PostgreSQL) or the installation's (SQLite).
+    /// The time of this unit, read once at its start: from the server (PostgreSQL) or from the store's clock (SQLite).
     pub fn now(&self) -> DateTime<Utc> {
         self.now
     }
 
-    /// Whether this is SQLite, which has no statement that changes two tables.
+    /// Whether this is SQLite, where one statement cannot change two tables.
     pub(crate) const fn is_sqlite(&self) -> bool {
         matches!(self.inner, TxInner::Sqlite(_))
     }
 
-    /// Runs a statement and says how many rows it changed.
+    /// Runs a statement and returns the number of changed rows.
     pub(crate) async fn exec(&mut self, sql: Sql, params: &[Param<'_>]) -> Result<u64, Error> {
         match &mut self.inner {
             TxInner::Sqlite(conn) => sqlite_exec(conn, sql, params),
-            TxInner::Postgres(tx, riders) => {
-                apart(tx, riders, sql).await?;
-                let statement = riders.board(sql.postgres.into(), values(sql.doing, params))?;
-                execute(tx, sql, statement).await
+            TxInner::Postgres(tx, deferred) => {
+                tx.flush_unless_fits(deferred, sql).await?;
+                let statement = deferred.attach(sql.postgres.into(), values(sql.doing, params))?;
+                tx.execute(sql, statement).await
             }
         }
     }
 
-    /// Runs a statement for many rows of parameters and says how many rows it changed in all.
+    /// Runs a statement for many rows of parameters and returns the total number of changed rows.
     ///
-    /// PostgreSQL gets one statement, whose `fixed` parameters come first and whose rows follow as one array per column
-    /// (`UNNEST`). SQLite, which pays no round trip, runs a prepared statement per row: its fastest bulk form.
+    /// PostgreSQL gets one statement: the `fixed` parameters come first, then the rows as one array per column (`UNNEST`).
+    /// SQLite has no round trips to save and runs a prepared statement per row, which is its fastest form of bulk write.
     pub(crate) async fn exec_many<'p, const N: usize>(
         &mut self,
         sql: Sql,
@@ -135,28 +80,28 @@ impl Tx {
                 })
             }
             TxInner::Postgres(..) if rows.is_empty() => Ok(0),
-            TxInner::Postgres(tx, riders) => {
-                apart(tx, riders, sql).await?;
+            TxInner::Postgres(tx, deferred) => {
+                tx.flush_unless_fits(deferred, sql).await?;
                 let values = |arguments: &mut _| pg_columns(arguments, sql.doing, fixed, rows);
-                let statement = riders.board(sql.postgres.into(), values)?;
-                execute(tx, sql, statement).await
+                let statement = deferred.attach(sql.postgres.into(), values)?;
+                tx.execute(sql, statement).await
             }
         }
     }
 
-    /// As [`Tx::exec`], for rows that nobody counts: on PostgreSQL in the round trip of what comes next.
-    pub(crate) async fn exec_along(&mut self, sql: Sql, params: &[Param<'_>]) -> Result<(), Error> {
+    /// As [`Tx::exec`], without a row count: on PostgreSQL the write is deferred and sent with the next statement.
+    pub(crate) async fn exec_deferred(&mut self, sql: Sql, params: &[Param<'_>]) -> Result<(), Error> {
         match &mut self.inner {
             TxInner::Sqlite(conn) => sqlite_exec(conn, sql, params).map(drop),
-            TxInner::Postgres(tx, riders) => {
-                apart(tx, riders, sql).await?;
-                riders.take_on::<0>(sql, sql.postgres, params, &[])
+            TxInner::Postgres(tx, deferred) => {
+                tx.flush_unless_fits(deferred, sql).await?;
+                deferred.push::<0>(sql, sql.postgres, params, &[])
             }
         }
     }
 
-    /// As [`Tx::exec_many`], for rows that nobody counts: on PostgreSQL in the round trip of what comes next.
-    pub(crate) async fn exec_many_along<'p, const N: usize>(
+    /// As [`Tx::exec_many`], without a row count: on PostgreSQL the write is deferred and sent with the next statement.
+    pub(crate) async fn exec_many_deferred<'p, const N: usize>(
         &mut self,
         sql: Sql,
         fixed: &[Param<'p>],
@@ -165,14 +110,14 @@ impl Tx {
         match &mut self.inner {
             TxInner::Sqlite(_) => self.exec_many(sql, fixed, rows).await.map(drop),
             TxInner::Postgres(..) if rows.is_empty() => Ok(()),
-            TxInner::Postgres(tx, riders) => {
-                apart(tx, riders, sql).await?;
-                riders.take_on(sql, sql.postgres, fixed, rows)
+            TxInner::Postgres(tx, deferred) => {
+                tx.flush_unless_fits(deferred, sql).await?;
+                deferred.push(sql, sql.postgres, fixed, rows)
             }
         }
     }
 
-    /// As [`Tx::exec_many`], for a statement that answers with rows, each made into a value by `read`.
+    /// As [`Tx::exec_many`], for a statement that returns rows, each converted by `read`.
     pub(crate) async fn all_many<'p, const N: usize, T: Send>(
         &mut self,
         sql: Sql,
@@ -190,14 +135,11 @@ impl Tx {
                 Ok(values)
             }
             TxInner::Postgres(..) if rows.is_empty() => Ok(Vec::new()),
-            TxInner::Postgres(tx, riders) => {
-                alone(tx, riders).await?;
+            TxInner::Postgres(tx, deferred) => {
+                tx.flush(deferred).await?;
                 let values = |arguments: &mut _| pg_columns(arguments, sql.doing, fixed, rows);
-                let (text, arguments) = riders.board(sql.postgres.into(), values)?;
-                let found = sqlx::query_with(text, arguments)
-                    .fetch_all(tx.connection()?)
-                    .await
-                    .map_err(|e| Error::postgres(sql.doing, e))?;
+                let statement = deferred.attach(sql.postgres.into(), values)?;
+                let found = tx.fetch_all(sql, statement).await?;
                 found
                     .iter()
                     .map(|row| read(&Row { table: sql.table, inner: RowInner::Postgres(row) }))
@@ -206,9 +148,10 @@ impl Tx {
         }
     }
 
-    /// Runs a statement for many rows of parameters and says of each row whether it changed anything. A row begins with the
-    /// ids of its key, so many of them, which PostgreSQL's statement, one for all rows, returns when it did; SQLite counts,
-    /// which costs it much less.
+    /// Runs a statement for many rows of parameters and reports for each row whether it changed anything.
+    ///
+    /// The first `key` parameters of a row are the UUIDs that identify it. On PostgreSQL, one statement for all rows must
+    /// return these UUIDs of each changed row. SQLite counts changed rows per statement, which is much cheaper there.
     pub(crate) async fn changed_many<'p, const N: usize>(
         &mut self,
         sql: Sql,
@@ -230,16 +173,17 @@ impl Tx {
         let mut returned: HashSet<Vec<Uuid>> =
             self.all_many(sql, fixed, rows, ids).await?.into_iter().collect();
         let id = |param: &Param<'_>| if let Param::Uuid(id) = param { *id } else { None };
-        // Of rows with the same key the first is the one that did.
+        // Of several rows with the same key, the first one counts as changed.
         let changed =
             |row: &[Param<'p>; N]| returned.remove(&row.iter().take(key).filter_map(id).collect::<Vec<_>>());
         Ok(rows.iter().map(changed).collect())
     }
 
-    /// Inserts many rows. The text is an INSERT that ends in `VALUES ($1, …, $n)` with an optional `tail`
-    /// (`ON CONFLICT …`). PostgreSQL gets the rows as one array per column, so that its text is the same for any number of
-    /// them and is parsed once; COPY would be faster by itself, but sqlx leaves Nagle's algorithm on, which holds back its
-    /// last message by 40 ms. Says how many rows were inserted.
+    /// Inserts many rows and returns how many were inserted. The text is an INSERT that ends in `VALUES ($1, …, $n)`; `tail` is
+    /// empty or an `ON CONFLICT …` clause.
+    ///
+    /// PostgreSQL gets the rows as one array per column, so that the text is the same for any number of rows and is parsed
+    /// once. COPY alone is faster, but sqlx leaves Nagle's algorithm on, which delays COPY's last message by 40 ms.
     pub(crate) async fn insert_many<'p, const N: usize>(
         &mut self,
         sql: Sql,
@@ -264,41 +208,41 @@ impl Tx {
                 }
                 Ok(inserted as u64)
             }
-            TxInner::Postgres(tx, riders) => {
+            TxInner::Postgres(tx, deferred) => {
                 let rows: Vec<_> = rows.into_iter().collect();
                 let mut inserted = 0;
                 for chunk in chunks(&rows) {
                     let Some(text) = insert_columns(sql, chunk, tail) else { continue };
-                    apart(tx, riders, sql).await?;
+                    tx.flush_unless_fits(deferred, sql).await?;
                     let values = |arguments: &mut _| pg_columns(arguments, sql.doing, &[], chunk);
-                    let statement = riders.board(text.into(), values)?;
-                    inserted += execute(tx, sql, statement).await?;
+                    let statement = deferred.attach(text.into(), values)?;
+                    inserted += tx.execute(sql, statement).await?;
                 }
                 Ok(inserted)
             }
         }
     }
 
-    /// As [`Tx::insert_many`], for rows that nobody counts: on PostgreSQL in the round trip of what comes next.
-    pub(crate) async fn insert_many_along<'p, const N: usize>(
+    /// As [`Tx::insert_many`], without a row count: on PostgreSQL the rows are deferred and sent with the next statement.
+    pub(crate) async fn insert_many_deferred<'p, const N: usize>(
         &mut self,
         sql: Sql,
         tail: &'static str,
         rows: impl IntoIterator<Item = [Param<'p>; N]> + Send,
     ) -> Result<(), Error> {
-        let TxInner::Postgres(tx, riders) = &mut self.inner else {
+        let TxInner::Postgres(tx, deferred) = &mut self.inner else {
             return self.insert_many(sql, tail, rows).await.map(drop);
         };
         let rows: Vec<_> = rows.into_iter().collect();
         for chunk in chunks(&rows) {
             let Some(text) = insert_columns(sql, chunk, tail) else { continue };
-            apart(tx, riders, sql).await?;
-            riders.take_on(sql, &text, &[], chunk)?;
+            tx.flush_unless_fits(deferred, sql).await?;
+            deferred.push(sql, &text, &[], chunk)?;
         }
         Ok(())
     }
 
-    /// All rows of a query, each made into a value by `read`.
+    /// All rows of a query, each converted by `read`.
     pub(crate) async fn all<T: Send>(
         &mut self,
         sql: Sql,
@@ -311,13 +255,10 @@ impl Tx {
                 sqlite_rows(&mut prepare(conn, sql)?, sql, params, &mut read, &mut values)?;
                 Ok(values)
             }
-            TxInner::Postgres(tx, riders) => {
-                alone(tx, riders).await?;
-                let (text, arguments) = riders.board(sql.postgres.into(), values(sql.doing, params))?;
-                let rows = sqlx::query_with(text, arguments)
-                    .fetch_all(tx.connection()?)
-                    .await
-                    .map_err(|e| Error::postgres(sql.doing, e))?;
+            TxInner::Postgres(tx, deferred) => {
+                tx.flush(deferred).await?;
+                let statement = deferred.attach(sql.postgres.into(), values(sql.doing, params))?;
+                let rows = tx.fetch_all(sql, statement).await?;
                 rows.iter()
                     .map(|row| read(&Row { table: sql.table, inner: RowInner::Postgres(row) }))
                     .collect()
@@ -325,7 +266,7 @@ impl Tx {
         }
     }
 
-    /// The rows of a query until `read` wants no more, and whether it wanted all there were.
+    /// The rows of a query until `read` returns `None`, and whether all rows were read.
     pub(crate) async fn all_while<T: Send>(
         &mut self,
         sql: Sql,
@@ -345,13 +286,10 @@ impl Tx {
                     }
                 }
             }
-            TxInner::Postgres(tx, riders) => {
-                alone(tx, riders).await?;
-                let (text, arguments) = riders.board(sql.postgres.into(), values(sql.doing, params))?;
-                let rows = sqlx::query_with(text, arguments)
-                    .fetch_all(tx.connection()?)
-                    .await
-                    .map_err(|e| Error::postgres(sql.doing, e))?;
+            TxInner::Postgres(tx, deferred) => {
+                tx.flush(deferred).await?;
+                let statement = deferred.attach(sql.postgres.into(), values(sql.doing, params))?;
+                let rows = tx.fetch_all(sql, statement).await?;
                 for row in &rows {
                     match read(&Row { table: sql.table, inner: RowInner::Postgres(row) })? {
                         Some(value) => found.push(value),
@@ -398,33 +336,4 @@ fn sqlite_rows<'p, T>(
         values.push(read(&Row { table: sql.table, inner: RowInner::Sqlite(row) })?);
     }
     Ok(())
-}
-
-async fn execute(tx: &mut Open, sql: Sql, (text, arguments): Statement) -> Result<u64, Error> {
-    let done = sqlx::query_with(text, arguments).execute(tx.connection()?).await;
-    done.map(|done| done.rows_affected()).map_err(|e| Error::postgres(sql.doing, e))
-}
-
-/// Has what rides along go by itself: before a query, which would not see it, and before what is about the same table.
-pub(crate) async fn alone(tx: &mut Open, riders: &mut Riders) -> Result<(), Error> {
-    match riders.alight() {
-        Some((sql, statement)) => execute(tx, sql, statement).await.map(drop),
-        None => Ok(()),
-    }
-}
-
-/// Has what rides along go first where what comes cannot take it.
-async fn apart(tx: &mut Open, riders: &mut Riders, sql: Sql) -> Result<(), Error> {
-    if riders.fit(sql) { Ok(()) } else { alone(tx, riders).await }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_placeholder_before_a_smaller_one_is_noticed() {
-        assert!(placeholders_ascend("a = $1 AND b = $2 AND c = $1 AND d = $3 OR e = ?9"));
-        assert!(!placeholders_ascend("a = $2 AND b = $1"));
-    }
 }

@@ -170,13 +170,13 @@ impl Installation {
 }
 
 fn store_faults(chance: Chance, open: Arc<AtomicBool>) -> Faults {
-    Faults::armed(move |access| {
+    Faults::new(move |access| {
         if !open.load(Ordering::Relaxed) {
             return None;
         }
         match access {
-            Access::Read => chance.strikes(Fault::ReadFails).then_some(store::Fault::Away),
-            Access::Unit if chance.strikes(Fault::StoreAway) => Some(store::Fault::Away),
+            Access::Read => chance.strikes(Fault::ReadFails).then_some(store::Fault::Unavailable),
+            Access::Unit if chance.strikes(Fault::StoreAway) => Some(store::Fault::Unavailable),
             Access::Unit if chance.strikes(Fault::StoreRolledBack) => Some(store::Fault::RolledBack),
             Access::Unit => chance.strikes(Fault::CommitUnknown).then_some(store::Fault::CommitUnknown),
         }

@@ -15,7 +15,10 @@
 //! Nothing here is asynchronous: starting a server is waiting for a process, and two are started side by side by two
 //! threads.
 
+#[cfg(feature = "databases")]
+pub mod databases;
 pub mod kafka;
+mod left_out;
 mod maven;
 pub mod port;
 pub mod postgres;
@@ -33,6 +36,7 @@ use std::{
 use anyhow::{Context, Result};
 
 pub use kafka::Kafka;
+pub use left_out::left_out;
 pub use postgres::Postgres;
 pub use proxy::Proxy;
 pub use wall_clock::WallClock;
@@ -61,7 +65,7 @@ fn given(variable: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Write, sync::Once};
+    use std::sync::Once;
 
     use super::*;
 
@@ -69,14 +73,6 @@ mod tests {
     pub(crate) fn watch_signals() {
         static WATCHED: Once = Once::new();
         WATCHED.call_once(|| process::watch_signals().unwrap());
-    }
-
-    /// Says that something was left out, and what would let it run: the convention of `cargo xtask test`.
-    pub(crate) fn left_out(name: &str, line: &str) {
-        writeln!(std::io::stderr(), "left out: {line}").unwrap();
-        if let Some(folder) = env::var_os("BOS_TEST_LEFT_OUT") {
-            fs::write(Path::new(&folder).join(name), line).unwrap();
-        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl WallClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::{left_out, watch_signals};
+    use crate::{left_out, tests::watch_signals};
 
     fn seconds(date: &mut Command) -> i64 {
         let said = String::from_utf8(date.arg("+%s").output().unwrap().stdout).unwrap();

@@ -9,7 +9,7 @@ use domain::{BatchId, EssayId, EssayState, Phase};
 use futures::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{PhaseResult, ResultRow};
+use store::{EssayDetail, EssayPhaseRow};
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -143,8 +143,8 @@ impl Reading {
     }
 }
 
-impl From<ResultRow> for ResultLine {
-    fn from(ResultRow { essay, phases }: ResultRow) -> Self {
+impl From<EssayDetail> for ResultLine {
+    fn from(EssayDetail { essay, phases }: EssayDetail) -> Self {
         Self {
             essay_id: essay.essay_id,
             position: essay.position,
@@ -158,8 +158,8 @@ impl From<ResultRow> for ResultLine {
     }
 }
 
-impl From<PhaseResult> for PhaseLine {
-    fn from(result: PhaseResult) -> Self {
+impl From<EssayPhaseRow> for PhaseLine {
+    fn from(result: EssayPhaseRow) -> Self {
         Self {
             phase: result.phase,
             attempt: result.attempt,

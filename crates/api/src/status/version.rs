@@ -56,7 +56,7 @@ impl Bus {
             let revision = tx.revision(owner, batch).await?;
             return Ok(revision.map(|revision| Version { revision, held: None }));
         };
-        let standing = tx.standing(owner, batch).await?;
+        let standing = tx.revision_and_pending(owner, batch).await?;
         Ok(standing.map(|(revision, messages)| Version {
             revision,
             held: (messages > 0).then_some(Held { messages, since }),

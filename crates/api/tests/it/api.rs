@@ -29,7 +29,7 @@ use engine::ports::{Broker, Clock as _, SystemClock};
 use engine::{Applied, Cause, Crash, Engine, News, Origin};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use store::Store;
+use store::{Store, StoredEssay};
 use telemetry::Tasks;
 use telemetry::sampling::Sampling;
 use tower::ServiceExt as _;
@@ -158,8 +158,10 @@ impl Api {
             .as_array()
             .unwrap()
             .iter()
-            .map(|essay| {
-                (essay["essay_id"].as_str().unwrap().parse().unwrap(), "0".repeat(32).parse().unwrap(), 4)
+            .map(|essay| StoredEssay {
+                essay_id: essay["essay_id"].as_str().unwrap().parse().unwrap(),
+                storage_id: "0".repeat(32).parse().unwrap(),
+                size_bytes: 4,
             })
             .collect();
         self.tell(batch, News::TextsStored { stored, refused: Vec::new() }).await;

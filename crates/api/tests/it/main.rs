@@ -7,15 +7,14 @@
 )]
 
 mod api;
-#[path = "../../../store/tests/support/databases.rs"]
-#[expect(dead_code, reason = "these tests need PostgreSQL alone")]
-mod databases;
 mod json;
 mod problems;
 mod query;
 mod serving;
 
 use std::time::Duration;
+
+use testbed::databases;
 
 /// No test waits longer for anything that must come.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);

@@ -8,9 +8,6 @@
 
 mod auth;
 mod cli;
-#[path = "../../../store/tests/support/databases.rs"]
-#[expect(dead_code, reason = "these tests need PostgreSQL alone")]
-mod databases;
 mod host;
 mod neighbour;
 #[cfg(feature = "kafka")]
@@ -18,3 +15,5 @@ mod production;
 mod program;
 #[cfg(feature = "otlp")]
 mod traces;
+
+use testbed::databases;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use store::{PendingRow, ShardMark};
+use store::{LowWaterMark, PendingRow};
 
 use super::{OF_SHARD, WINDOW};
 use crate::shards::Rotation;
@@ -61,12 +61,12 @@ impl Marks {
         let marks = self.marks(shards);
         let low = engine.store.read(move |tx| Box::pin(async move { tx.outbox_low(&marks).await })).await?;
         self.moved_at = now;
-        self.low.extend(low.into_iter().map(|mark: ShardMark| (mark.shard, mark.low)));
+        self.low.extend(low.into_iter().map(|mark: LowWaterMark| (mark.shard, mark.low)));
         Ok(())
     }
 
-    fn marks(&self, shards: Vec<i64>) -> Vec<ShardMark> {
+    fn marks(&self, shards: Vec<i64>) -> Vec<LowWaterMark> {
         let low = |shard| self.low.get(&shard).copied().unwrap_or(0);
-        shards.into_iter().map(|shard| ShardMark { shard, low: low(shard) }).collect()
+        shards.into_iter().map(|shard| LowWaterMark { shard, low: low(shard) }).collect()
     }
 }

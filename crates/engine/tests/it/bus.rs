@@ -146,7 +146,7 @@ async fn what_cannot_be_understood_is_set_aside_and_holds_nobody_up() {
     }
     let letters = desk.dead_letters().await;
     assert_eq!(letters.len(), 6, "{letters:?}");
-    let mut places: Vec<_> = letters.iter().map(|letter| letter.off).collect();
+    let mut places: Vec<_> = letters.iter().map(|letter| letter.offset).collect();
     places.sort_unstable();
     places.dedup();
     assert_eq!(places.len(), 6);

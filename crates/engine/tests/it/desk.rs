@@ -16,7 +16,7 @@ use engine::ports::{Broker as _, Clock as _, ManualClock, Record, Subscription};
 use engine::{
     Applied, Cause, Crash, Engine, LocalBroker, News, Origin, Settings, Submission, consumer, redrive, timers,
 };
-use store::{DeadLetter, StatusRow, Store};
+use store::{DeadLetter, StatusRow, Store, StoredEssay};
 use uuid::Uuid;
 
 use crate::world::{owner, submission};
@@ -71,8 +71,13 @@ impl Desk {
 
     /// The Content Service has all texts of a batch.
     pub(crate) async fn texts_stored(&self, id: BatchId, essays: u16) {
-        let stored =
-            (0..essays).map(|n| (EssayId::new(id, n), format!("text-{n}").parse().unwrap(), 9)).collect();
+        let stored = (0..essays)
+            .map(|n| StoredEssay {
+                essay_id: EssayId::new(id, n),
+                storage_id: format!("text-{n}").parse().unwrap(),
+                size_bytes: 9,
+            })
+            .collect();
         self.news(id, News::TextsStored { stored, refused: Vec::new() }).await;
     }
 

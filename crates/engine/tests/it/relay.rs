@@ -11,7 +11,7 @@ use engine::ports::{Broker, BrokerError, Clock, Delivery, Placed, Record, SendEr
 use engine::relay::Relay;
 use engine::{CrashPoint, Engine, Shards};
 use futures::future::BoxFuture;
-use store::{Lane, OutboxDepth, OutboxRow, PendingRow, ShardMark, Store};
+use store::{Lane, LowWaterMark, OutboxDepth, OutboxRow, PendingRow, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -127,7 +127,7 @@ impl Bench {
 }
 
 async fn heads(store: &Store) -> Vec<PendingRow> {
-    let all = [ShardMark { shard: 0, low: 0 }];
+    let all = [LowWaterMark { shard: 0, low: 0 }];
     store.read(move |tx| Box::pin(async move { tx.outbox_heads(&all, 100, 100).await })).await.unwrap()
 }
 

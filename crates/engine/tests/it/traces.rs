@@ -6,7 +6,7 @@ use bytes::Bytes;
 use domain::{EssayId, Phase};
 use engine::{News, Submission};
 use serde_json::Value;
-use store::{OutboxRow, ShardMark};
+use store::{LowWaterMark, OutboxRow, StoredEssay};
 
 use crate::desk::Desk;
 use crate::world::submission;
@@ -16,7 +16,7 @@ const PLACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 /// What waits for the bus.
 async fn waiting(desk: &Desk) -> Vec<OutboxRow> {
     let heads = desk.store.read(|tx| {
-        Box::pin(async move { tx.outbox_heads(&[ShardMark { shard: 0, low: 0 }], 100, 100).await })
+        Box::pin(async move { tx.outbox_heads(&[LowWaterMark { shard: 0, low: 0 }], 100, 100).await })
     });
     let heads: Result<_, store::Error> = heads.await;
     heads.unwrap().into_iter().map(|head| head.message).collect()
@@ -34,7 +34,11 @@ async fn every_message_of_a_batch_carries_the_place_that_it_was_handed_in_at() {
         ..submission(id, one)
     };
     desk.engine.submit(handed_in).await.unwrap();
-    let stored = vec![(EssayId::new(id, 0), "text-0".parse().unwrap(), 9)];
+    let stored = vec![StoredEssay {
+        essay_id: EssayId::new(id, 0),
+        storage_id: "text-0".parse().unwrap(),
+        size_bytes: 9,
+    }];
     desk.news(id, News::TextsStored { stored, refused: Vec::new() }).await;
     let rows = waiting(&desk).await;
     assert_eq!(rows.len(), 2);

@@ -136,7 +136,7 @@ impl Preparation {
                     tell(Progress::MovingTexts);
                     texts::move_all(&self.store, &self.texts_of, config, pace).await?;
                 }
-                Step::RenameTexts => self.change(step, |tx| Box::pin(tx.rename_texts())).await?,
+                Step::RenameTexts => self.change(step, |tx| Box::pin(tx.replace_text_ids())).await?,
                 Step::ForgetCommands => promotion::forget_commands(&engine).await.map(drop)?,
                 Step::ReplaceNeighbours => {
                     tell(Progress::ReplacingNeighbours);

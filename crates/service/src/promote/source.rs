@@ -31,7 +31,7 @@ impl Source {
         if !file.exists() {
             return Err(Refusal::NoSource { file }.into());
         }
-        let opened = Store::look_at_sqlite(&file, Arc::new(|| SystemClock::default().now()));
+        let opened = Store::inspect_sqlite(&file, Arc::new(|| SystemClock::default().now()));
         match opened {
             Ok(store) => Ok(Self { folder, store }),
             Err(store::Error::Unfit { problem }) => Err(Refusal::SourceInUse { problem }.into()),
@@ -57,7 +57,7 @@ impl Source {
 
     /// The checksums of its tables.
     pub(super) async fn sums(&self) -> Result<Vec<Sum>, Error> {
-        if self.store.read(|tx| Box::pin(tx.speaks_to_a_broker())).await.map_err(failed)? {
+        if self.store.read(|tx| Box::pin(tx.has_sent_to_broker())).await.map_err(failed)? {
             return Err(Refusal::SourceOnKafka.into());
         }
         sums(&self.store, "source", |_, _| Ok(())).await
@@ -70,7 +70,7 @@ impl Source {
 
     /// About how many texts its rows name: those of news that is not read yet come on top.
     pub(super) async fn count_texts(&self) -> Result<i64, Error> {
-        self.store.read(|tx| Box::pin(tx.count_named_texts())).await.map_err(failed)
+        self.store.read(|tx| Box::pin(tx.count_referenced_texts())).await.map_err(failed)
     }
 
     /// Copies the database into a file that is there whole or not at all.

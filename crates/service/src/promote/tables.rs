@@ -27,7 +27,7 @@ pub(super) async fn page(
     skip: u64,
 ) -> Result<Vec<Vec<Value>>, store::Error> {
     store
-        .read(move |tx| Box::pin(async move { tx.rows_that_move(table, after.as_deref(), skip).await }))
+        .read(move |tx| Box::pin(async move { tx.promoted_rows(table, after.as_deref(), skip).await }))
         .await
 }
 

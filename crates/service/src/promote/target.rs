@@ -32,7 +32,7 @@ impl Target {
     pub(super) async fn connect(config: &Config) -> Result<Self, Error> {
         let target = Self::reach(config).await?;
         let schema = target.store.schema().await.map_err(failed)?;
-        if !schema.is_some_and(store::fits) {
+        if !schema.is_some_and(store::supports_schema) {
             let migrated = target.store.migrate_up().await;
             migrated.map_err(|source| Refusal::TargetNotMigrated { to: target.to.clone(), source })?;
         }
@@ -74,7 +74,7 @@ impl Target {
         let lease = self.lease;
         let looked = self.store.read(move |tx| {
             Box::pin(async move {
-                Ok::<_, store::Error>((tx.first_table_in_use().await?, tx.live_replicas(lease).await?))
+                Ok::<_, store::Error>((tx.first_nonempty_table().await?, tx.live_replicas(lease).await?))
             })
         });
         match looked.await.map_err(failed)? {
@@ -87,7 +87,7 @@ impl Target {
     /// Takes it for this promotion. From here on nobody can serve from it until it is whole.
     pub(super) async fn claim(&self, id: Uuid) -> Result<(), Error> {
         let unit = self.store.unit(Lane::Task, move |tx| {
-            let promotion = Promotion { id, poured: vec![0; TABLES.len()], is_done: false };
+            let promotion = Promotion { id, copied: vec![0; TABLES.len()], is_done: false };
             Box::pin(async move { tx.claim_promotion(promotion).await })
         });
         let claimed: Promotion = unit.await.map_err(failed)?;
@@ -104,7 +104,7 @@ impl Target {
         pace: &Pace,
         tell: &(dyn Fn(Progress) + Sync),
     ) -> Result<(), Error> {
-        let poured = self.claimed().await?.map(|promotion| promotion.poured).unwrap_or_default();
+        let poured = self.claimed().await?.map(|promotion| promotion.copied).unwrap_or_default();
         for (at, table) in TABLES.iter().enumerate() {
             tell(Progress::Pouring(table.name));
             let mut skip = poured.get(at).copied().unwrap_or_default();
@@ -118,12 +118,13 @@ impl Target {
                 pace.step()?;
             }
         }
-        let fact = from.store.read(|tx| Box::pin(tx.moved_fact())).await.map_err(Error::of("copy"))?;
+        let fact =
+            from.store.read(|tx| Box::pin(tx.fingerprint_secret())).await.map_err(Error::of("copy"))?;
         let unit = self.store.unit(Lane::Task, move |tx| {
             let fact = fact.clone();
             Box::pin(async move {
                 match fact {
-                    Some(fact) => tx.set_moved_fact(&fact).await,
+                    Some(fact) => tx.set_fingerprint_secret(&fact).await,
                     None => Ok(()),
                 }
             })
@@ -141,10 +142,10 @@ impl Target {
             let page = Arc::clone(&page);
             Box::pin(async move {
                 let Some(mut promotion) = tx.promotion().await? else { return Ok(()) };
-                if let Some(poured) = promotion.poured.get_mut(at) {
+                if let Some(poured) = promotion.copied.get_mut(at) {
                     *poured += page.len() as u64;
                 }
-                tx.pour(table, &page).await?;
+                tx.insert_rows(table, &page).await?;
                 tx.set_promotion(&promotion).await
             })
         });
@@ -153,7 +154,7 @@ impl Target {
 
     /// Holds both sides against each other, value by value, and looks for ids of texts that stayed behind.
     pub(super) async fn compare(&self, with: &Preparation, source: &[Sum]) -> Result<Vec<Sum>, Error> {
-        let map = with.store.read(|tx| Box::pin(tx.text_map())).await.map_err(Error::of("copy"))?;
+        let map = with.store.read(|tx| Box::pin(tx.new_text_ids())).await.map_err(Error::of("copy"))?;
         let new: HashSet<&str> = map.values().map(String::as_str).collect();
         let old: HashSet<&str> = map.keys().map(String::as_str).filter(|id| !new.contains(id)).collect();
         let poured = sums(&self.store, "target", |table, row| {

@@ -22,12 +22,12 @@ fn failed(error: store::Error) -> Error {
 
 /// Stores every text that a row of the copy names and that has no new id yet, reads it back, and notes its new id.
 pub(super) async fn move_all(copy: &Store, source: &Path, config: &Config, pace: &Pace) -> Result<(), Error> {
-    copy.unit(Lane::Task, |tx| Box::pin(tx.list_texts())).await.map_err(failed)?;
+    copy.unit(Lane::Task, |tx| Box::pin(tx.collect_texts())).await.map_err(failed)?;
     let companions = Source::companions(source)?;
     let from = companions.as_ref().map(companions::Companions::content);
     let to = checks::content(config)?;
     loop {
-        let ids = copy.read(|tx| Box::pin(tx.unsettled_texts(TURN))).await.map_err(failed)?;
+        let ids = copy.read(|tx| Box::pin(tx.pending_texts(TURN))).await.map_err(failed)?;
         if ids.is_empty() {
             return Ok(());
         }
@@ -41,7 +41,7 @@ pub(super) async fn move_all(copy: &Store, source: &Path, config: &Config, pace:
         let moved = move_some(&to, ids, texts).await?;
         let unit = copy.unit(Lane::Task, move |tx| {
             let moved = moved.clone();
-            Box::pin(async move { tx.settle_texts(&moved).await })
+            Box::pin(async move { tx.record_text_ids(&moved).await })
         });
         unit.await.map_err(failed)?;
         pace.step()?;

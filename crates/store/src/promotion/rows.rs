@@ -1,15 +1,16 @@
-//! Rows of any table that moves: read page by page, written, counted.
+//! Rows of any copied table: read page by page, inserted, counted.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::tables::{Kind, Table};
 use crate::error::Error;
-use crate::param::{JsonText, Param, Row, RowInner, pg_arguments};
+use crate::param::{Param, pg_arguments};
+use crate::row::{JsonText, Row, RowInner};
 use crate::sqlx;
 use crate::tx::{Tx, TxInner};
 
-/// A value of a row, with its type also when it is null.
+/// A value of a row; a null has a type too.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     /// A number.
@@ -26,7 +27,7 @@ pub enum Value {
     Json(Option<String>),
 }
 
-/// Says what kind of value it is, and never the value: it may be a pupil's text.
+/// Shows the type and never the value, which may be private.
 impl std::fmt::Debug for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -69,11 +70,14 @@ impl Table {
         self.columns.iter().take(columns).map(|column| column.name).collect::<Vec<_>>().join(", ")
     }
 
-    fn select(&self, goes_on: bool, skip: u64) -> String {
+    fn select(&self, has_cursor: bool, skip: u64) -> String {
         let (all, key) = (self.names(self.columns.len()), self.names(self.key));
         let (name, page) = (self.name, self.page);
-        let after =
-            if goes_on { format!("WHERE ({key}) > ({}) ", places(0, self.key)) } else { String::new() };
+        let after = if has_cursor {
+            format!("WHERE ({key}) > ({}) ", placeholders(0, self.key))
+        } else {
+            String::new()
+        };
         format!("SELECT {all} FROM {name} {after}ORDER BY {key} LIMIT {page} OFFSET {skip}")
     }
 
@@ -85,22 +89,23 @@ impl Table {
 
     fn insert(&self, rows: usize) -> String {
         let width = self.columns.len();
-        let rows: Vec<String> = (0..rows).map(|row| format!("({})", places(row * width, width))).collect();
+        let rows: Vec<String> =
+            (0..rows).map(|row| format!("({})", placeholders(row * width, width))).collect();
         format!("INSERT INTO {} ({}) VALUES {}", self.name, self.names(width), rows.join(","))
     }
 }
 
-/// `$n` for so many values behind `before` others.
-fn places(before: usize, many: usize) -> String {
-    (before + 1..=before + many).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+/// `$n` for `count` parameters after `before` others.
+fn placeholders(before: usize, count: usize) -> String {
+    (before + 1..=before + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }
 
-const READ: &str = "read rows that move";
-const WRITE: &str = "write rows that move";
+const READ: &str = "read rows to promote";
+const WRITE: &str = "insert promoted rows";
 
 impl Tx {
-    /// A page of a table: the rows behind `after`, or from the beginning, without the first `skip` of those.
-    pub async fn rows_that_move(
+    /// A page of a table: the rows after the key `after`, or from the beginning, without the first `skip` of them.
+    pub async fn promoted_rows(
         &mut self,
         table: &'static Table,
         after: Option<&[Value]>,
@@ -132,8 +137,8 @@ impl Tx {
         }
     }
 
-    /// Writes rows of a table.
-    pub async fn pour(&mut self, table: &'static Table, rows: &[Vec<Value>]) -> Result<(), Error> {
+    /// Inserts rows into a table.
+    pub async fn insert_rows(&mut self, table: &'static Table, rows: &[Vec<Value>]) -> Result<(), Error> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -158,18 +163,18 @@ impl Tx {
         }
     }
 
-    /// The first table that moves and has a row, if there is one.
-    pub async fn first_table_in_use(&mut self) -> Result<Option<&'static str>, Error> {
+    /// The first copied table that has rows, if any.
+    pub async fn first_nonempty_table(&mut self) -> Result<Option<&'static str>, Error> {
         for table in super::TABLES {
-            if self.count_that_move(table).await? > 0 {
+            if self.count_rows(table).await? > 0 {
                 return Ok(Some(table.name));
             }
         }
         Ok(None)
     }
 
-    /// How many rows a table has.
-    pub async fn count_that_move(&mut self, table: &'static Table) -> Result<u64, Error> {
+    /// The number of rows of a table.
+    pub async fn count_rows(&mut self, table: &'static Table) -> Result<u64, Error> {
         let text = format!("SELECT CAST(count(*) AS BIGINT) FROM {}", table.name);
         let count: i64 = match &mut self.inner {
             TxInner::Sqlite(conn) => {
@@ -189,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_goes_on_behind_the_key_of_the_row_before() {
+    fn a_page_continues_after_the_key_of_the_last_row() {
         let labels = super::super::TABLES.iter().find(|table| table.name == "labels").unwrap();
         assert_eq!(
             labels.select(true, 0),
@@ -202,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_never_shows_itself() {
+    fn debug_never_shows_a_value() {
         assert_eq!(format!("{:?}", Value::Text(Some("a pupil's words".to_owned()))), "Text");
     }
 }

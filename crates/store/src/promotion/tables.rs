@@ -1,8 +1,8 @@
-//! Which tables move, and which of their columns.
+//! The tables that are copied by a promotion, with their columns.
 
 use Kind::{Bytes, Int, Json, Text, Time, Uuid};
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A number.
@@ -15,62 +15,62 @@ pub enum Kind {
     Uuid,
     /// An instant.
     Time,
-    /// JSON, which PostgreSQL stores in its own way.
+    /// JSON: JSONB on PostgreSQL, which normalizes it, and TEXT on SQLite.
     Json,
 }
 
-/// A column that moves.
+/// A column of a copied table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
     /// Its name.
     pub name: &'static str,
-    /// What it holds.
+    /// Its type.
     pub kind: Kind,
-    /// Whether it may name a stored text. Not where people write what they like.
+    /// Whether it may contain ids of stored texts. False for free text of users.
     pub names_texts: bool,
 }
 
-/// A table that moves.
+/// A copied table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table {
     /// Its name.
     pub name: &'static str,
-    /// Its columns. A database that gives numbers of its own (`outbox.id`) gives new ones.
+    /// Its columns. Columns that the target assigns (`outbox.id`) are not listed.
     pub columns: &'static [Column],
-    /// How many of the first columns tell its rows apart; rows are read in their order.
+    /// How many of the first columns identify a row; rows are read in their order.
     pub key: usize,
-    /// Rows that are read and written at a time.
+    /// Rows per page.
     pub page: u32,
 }
 
-const fn is(name: &'static str, kind: Kind) -> Column {
+const fn column(name: &'static str, kind: Kind) -> Column {
     Column { name, kind, names_texts: false }
 }
 
-const fn naming(name: &'static str, kind: Kind) -> Column {
+const fn with_text_ids(name: &'static str, kind: Kind) -> Column {
     Column { name, kind, names_texts: true }
 }
 
-/// Pages of rows that are small, and of rows that hold a text or an envelope each.
+/// Rows per page of tables with small rows, and of tables whose rows hold a text or an envelope.
 const SMALL: u32 = 500;
 const LARGE: u32 = 50;
 
-/// The tables that move, in this order.
+/// The copied tables, in the order of copying.
 pub const TABLES: &[Table] = &[
     Table {
         name: "tokens",
         key: 1,
         page: SMALL,
         columns: &[
-            is("token_id", Text),
-            is("sha256", Bytes),
-            is("user_id", Text),
-            is("org_id", Text),
-            is("scopes", Text),
-            is("note", Text),
-            is("created_at", Time),
-            is("expires_at", Time),
-            is("revoked_at", Time),
+            column("token_id", Text),
+            column("sha256", Bytes),
+            column("user_id", Text),
+            column("org_id", Text),
+            column("scopes", Text),
+            column("note", Text),
+            column("created_at", Time),
+            column("expires_at", Time),
+            column("revoked_at", Time),
         ],
     },
     Table {
@@ -78,46 +78,46 @@ pub const TABLES: &[Table] = &[
         key: 1,
         page: SMALL,
         columns: &[
-            is("batch_id", Uuid),
-            is("shard", Int),
-            is("owner_user_id", Text),
-            is("org_id", Text),
-            is("kind", Text),
-            is("name", Text),
-            is("status", Text),
-            is("attention", Int),
-            is("revision", Int),
-            is("run", Int),
-            is("next_key_seq", Int),
-            naming("state", Json),
-            naming("details", Json),
-            is("created_at", Time),
-            is("updated_at", Time),
-            is("ended_at", Time),
+            column("batch_id", Uuid),
+            column("shard", Int),
+            column("owner_user_id", Text),
+            column("org_id", Text),
+            column("kind", Text),
+            column("name", Text),
+            column("status", Text),
+            column("attention", Int),
+            column("revision", Int),
+            column("run", Int),
+            column("next_key_seq", Int),
+            with_text_ids("state", Json),
+            with_text_ids("details", Json),
+            column("created_at", Time),
+            column("updated_at", Time),
+            column("ended_at", Time),
         ],
     },
     Table {
         name: "labels",
         key: 2,
         page: SMALL,
-        columns: &[is("batch_id", Uuid), is("key", Text), is("value", Text)],
+        columns: &[column("batch_id", Uuid), column("key", Text), column("value", Text)],
     },
     Table {
         name: "essays",
         key: 2,
         page: SMALL,
         columns: &[
-            is("batch_id", Uuid),
-            is("essay_id", Uuid),
-            is("position", Int),
-            is("client_ref", Text),
-            is("size_bytes", Int),
-            is("state", Text),
-            is("phase", Text),
-            is("attempt", Int),
-            naming("text_storage_id", Text),
-            naming("current_text_storage_id", Text),
-            is("error_code", Text),
+            column("batch_id", Uuid),
+            column("essay_id", Uuid),
+            column("position", Int),
+            column("client_ref", Text),
+            column("size_bytes", Int),
+            column("state", Text),
+            column("phase", Text),
+            column("attempt", Int),
+            with_text_ids("text_storage_id", Text),
+            with_text_ids("current_text_storage_id", Text),
+            column("error_code", Text),
         ],
     },
     Table {
@@ -125,15 +125,15 @@ pub const TABLES: &[Table] = &[
         key: 4,
         page: SMALL,
         columns: &[
-            is("batch_id", Uuid),
-            is("phase", Text),
-            is("attempt", Int),
-            is("essay_id", Uuid),
-            is("state", Text),
-            naming("text_storage_id", Text),
-            is("error_code", Text),
-            naming("figures", Json),
-            is("ended_at", Time),
+            column("batch_id", Uuid),
+            column("phase", Text),
+            column("attempt", Int),
+            column("essay_id", Uuid),
+            column("state", Text),
+            with_text_ids("text_storage_id", Text),
+            column("error_code", Text),
+            with_text_ids("figures", Json),
+            column("ended_at", Time),
         ],
     },
     Table {
@@ -141,13 +141,13 @@ pub const TABLES: &[Table] = &[
         key: 3,
         page: LARGE,
         columns: &[
-            is("shard", Int),
-            is("batch_id", Uuid),
-            is("essay_id", Uuid),
-            is("not_before", Time),
-            is("attempts", Int),
-            naming("reference", Text),
-            is("body", Bytes),
+            column("shard", Int),
+            column("batch_id", Uuid),
+            column("essay_id", Uuid),
+            column("not_before", Time),
+            column("attempts", Int),
+            with_text_ids("reference", Text),
+            column("body", Bytes),
         ],
     },
     Table {
@@ -155,12 +155,12 @@ pub const TABLES: &[Table] = &[
         key: 2,
         page: SMALL,
         columns: &[
-            is("batch_id", Uuid),
-            is("revision", Int),
-            is("at", Time),
-            is("reason", Text),
-            naming("entries", Json),
-            is("correlation_id", Uuid),
+            column("batch_id", Uuid),
+            column("revision", Int),
+            column("at", Time),
+            column("reason", Text),
+            with_text_ids("entries", Json),
+            column("correlation_id", Uuid),
         ],
     },
     Table {
@@ -168,13 +168,13 @@ pub const TABLES: &[Table] = &[
         key: 3,
         page: SMALL,
         columns: &[
-            is("shard", Int),
-            is("batch_id", Uuid),
-            is("kind", Text),
-            is("run", Int),
-            is("phase", Text),
-            is("attempt", Int),
-            is("due_at", Time),
+            column("shard", Int),
+            column("batch_id", Uuid),
+            column("kind", Text),
+            column("run", Int),
+            column("phase", Text),
+            column("attempt", Int),
+            column("due_at", Time),
         ],
     },
     Table {
@@ -182,18 +182,18 @@ pub const TABLES: &[Table] = &[
         key: 4,
         page: SMALL,
         columns: &[
-            is("slot", Int),
-            is("principal", Text),
-            is("route", Text),
-            is("idem_key", Text),
-            is("key_id", Int),
-            is("fingerprint", Bytes),
-            is("batch_id", Uuid),
-            is("status", Int),
-            is("body", Bytes),
-            is("location", Text),
-            is("etag", Text),
-            is("created_at", Time),
+            column("slot", Int),
+            column("principal", Text),
+            column("route", Text),
+            column("idem_key", Text),
+            column("key_id", Int),
+            column("fingerprint", Bytes),
+            column("batch_id", Uuid),
+            column("status", Int),
+            column("body", Bytes),
+            column("location", Text),
+            column("etag", Text),
+            column("created_at", Time),
         ],
     },
     Table {
@@ -201,19 +201,19 @@ pub const TABLES: &[Table] = &[
         key: 2,
         page: LARGE,
         columns: &[
-            is("shard", Int),
-            is("event_id", Uuid),
-            is("ordering_key", Text),
-            is("key_seq", Int),
-            is("topic", Text),
-            is("kafka_key", Text),
-            naming("payload", Bytes),
-            naming("headers", Json),
-            is("state", Int),
-            is("attempts", Int),
-            is("not_before", Time),
-            is("error_code", Text),
-            is("created_at", Time),
+            column("shard", Int),
+            column("event_id", Uuid),
+            column("ordering_key", Text),
+            column("key_seq", Int),
+            column("topic", Text),
+            column("kafka_key", Text),
+            with_text_ids("payload", Bytes),
+            with_text_ids("headers", Json),
+            column("state", Int),
+            column("attempts", Int),
+            column("not_before", Time),
+            column("error_code", Text),
+            column("created_at", Time),
         ],
     },
     Table {
@@ -221,26 +221,29 @@ pub const TABLES: &[Table] = &[
         key: 3,
         page: LARGE,
         columns: &[
-            is("sent_at", Time),
-            is("shard", Int),
-            is("id", Int),
-            is("event_id", Uuid),
-            is("ordering_key", Text),
-            is("key_seq", Int),
-            is("topic", Text),
-            is("kafka_key", Text),
-            naming("payload", Bytes),
-            naming("headers", Json),
-            is("created_at", Time),
-            is("kafka_partition", Int),
-            is("kafka_offset", Int),
+            column("sent_at", Time),
+            column("shard", Int),
+            column("id", Int),
+            column("event_id", Uuid),
+            column("ordering_key", Text),
+            column("key_seq", Int),
+            column("topic", Text),
+            column("kafka_key", Text),
+            with_text_ids("payload", Bytes),
+            with_text_ids("headers", Json),
+            column("created_at", Time),
+            column("kafka_partition", Int),
+            column("kafka_offset", Int),
         ],
     },
 ];
 
-/// The tables that do not move. `meta` is each installation's own, but for one fact; leases and replicas are of processes; a
-/// dead letter points at a place on a bus, which on another bus is another message's. The inbox knows messages of the old bus,
-/// of which none can come again; a neighbour that derives its ids from what it was told gives the same ones for the same word,
-/// and its word would be taken for a repetition.
-pub const LEFT_BEHIND: &[&str] =
+/// The tables that are not copied:
+///
+/// - `meta` belongs to an installation, but for the secret of request fingerprints, which is copied on its own.
+/// - `leases` and `replicas` belong to processes.
+/// - `local_log`, `local_log_positions` and `dead_letters` refer to positions on the old bus.
+/// - `inbox` deduplicates events of the old bus, which are not redelivered. A new service that derives event ids from the same
+///   commands as the old one sends the same ids; with the old inbox its events would be dropped as duplicates.
+pub const EXCLUDED_TABLES: &[&str] =
     &["meta", "leases", "replicas", "local_log", "local_log_positions", "dead_letters", "inbox"];

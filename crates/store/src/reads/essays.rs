@@ -1,25 +1,28 @@
-//! The essays of a batch as its owner sees them, page by page.
+//! The essays of a batch, page by page.
 
 use domain::{BatchId, EssayId, EssayState};
 
-use crate::batches::Owner;
 use crate::error::Error;
-use crate::essay_phases::EssayPhaseRow;
-use crate::essays::{EssayRow, essay_columns};
-use crate::param::{JsonText, Param, Row, params};
-use crate::reads::owned;
-use crate::tx::{Sql, Tx};
+use crate::param::{Param, params};
+use crate::reads::owner_params;
+use crate::row::{JsonText, Row};
+use crate::sql::Sql;
+use crate::tables::batches::{Owner, owned};
+use crate::tables::essay_phases::EssayPhaseRow;
+use crate::tables::essays::{EssayRow, essay_columns};
+use crate::tx::Tx;
 
-/// An essay with everything that ended for it.
+/// An essay with results of phases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EssayDetail {
     /// The essay.
     pub essay: EssayRow,
-    /// Its finished phases, oldest attempt of the first phase first.
+    /// From [`Tx::essays_page`] and [`Tx::essay_detail`]: the results of all attempts, in the order in which they were
+    /// recorded. From [`Tx::results_page`]: the result of the latest attempt at each phase, in the order of phases.
     pub phases: Vec<EssayPhaseRow>,
 }
 
-/// An essay's id holds its position, so the order of ids is the order of positions and a page is a range of the key.
+/// An essay id contains the position, so id order is position order and a page is a range of the primary key.
 const PAGE: Sql = Sql::both(
     "essays",
     "list essays",
@@ -46,7 +49,7 @@ const ONE: Sql = Sql::both(
 
 const PHASES: Sql = Sql::both(
     "essay_phases",
-    "read the phases of essays",
+    "read the phase results of essays",
     concat!(
         "SELECT essay_id, phase, attempt, state, text_storage_id, error_code, figures, ended_at FROM essay_phases \
          WHERE batch_id = $1 AND ",
@@ -71,8 +74,8 @@ impl EssayPhaseRow {
 }
 
 impl Tx {
-    /// A page of a batch's essays by position, with their finished phases: at most `limit` after a position, of one state if
-    /// one is named. None for a batch that is not the caller's.
+    /// A page of a batch's essays by position, with the results of their phases: at most `limit` after `after_position`; of one
+    /// state, if given. `None` if the batch does not exist or has another owner.
     pub async fn essays_page(
         &mut self,
         owner: &Owner,
@@ -84,23 +87,23 @@ impl Tx {
         if self.revision(owner, batch).await?.is_none() {
             return Ok(None);
         }
-        // The batch's own id is below all of its essays'.
+        // The id of the batch is below the ids of all its essays.
         let after = after_position.map_or(batch.as_uuid(), |at| EssayId::new(batch, at).as_uuid());
-        let [b, user, org] = caller(owner, batch);
+        let [b, user, org] = owner_params(owner, batch);
         let state = Param::from(state.map(EssayState::as_str));
         let values = [b, user, org, after.into(), state, limit.into()];
         let essays = self.all(PAGE, &values, EssayRow::read).await?;
         self.with_phases(owner, batch, essays).await.map(Some)
     }
 
-    /// One essay with its finished phases, if it is the caller's.
+    /// One essay with the results of its phases; `None` if it does not exist or has another owner.
     pub async fn essay_detail(
         &mut self,
         owner: &Owner,
         essay: EssayId,
     ) -> Result<Option<EssayDetail>, Error> {
         let batch = essay.batch();
-        let [b, user, org] = caller(owner, batch);
+        let [b, user, org] = owner_params(owner, batch);
         let found = self.one(ONE, &[b, user, org, essay.into()], EssayRow::read).await?;
         Ok(self.with_phases(owner, batch, found.into_iter().collect()).await?.pop())
     }
@@ -114,16 +117,12 @@ impl Tx {
         let (Some(first), Some(last)) = (essays.first(), essays.last()) else { return Ok(Vec::new()) };
         let values = params![batch, &owner.user_id, owner.org_id.as_deref(), first.essay_id, last.essay_id];
         let mut phases = self.all(PHASES, values, EssayPhaseRow::read).await?.into_iter().peekable();
-        let of = |essay: EssayRow| {
-            // Both come by essay; those between two of the page belong to essays that the filter left out.
+        let with_own = |essay: EssayRow| {
+            // Both are ordered by essay. Results between two essays of the page belong to essays that the filter excluded.
             while phases.next_if(|p| p.essay_id < essay.essay_id).is_some() {}
             let own = std::iter::from_fn(|| phases.next_if(|p| p.essay_id == essay.essay_id)).collect();
             EssayDetail { essay, phases: own }
         };
-        Ok(essays.into_iter().map(of).collect())
+        Ok(essays.into_iter().map(with_own).collect())
     }
-}
-
-pub(crate) fn caller(owner: &Owner, batch: BatchId) -> [Param<'_>; 3] {
-    [batch.into(), Param::from(&owner.user_id), owner.org_id.as_deref().into()]
 }

@@ -1,39 +1,40 @@
-//! Lists of batches: filters, order, and a cursor that is the last row's place.
+//! Lists of batches: filters, order, and a cursor, which is the position of the last row.
 
 use chrono::{DateTime, TimeZone as _, Utc};
 use domain::{BatchId, BatchStatus, Kind};
 use uuid::Uuid;
 
-use crate::batches::{BatchRow, Owner, batch_columns};
 use crate::error::Error;
-use crate::labels::Labels;
 use crate::param::{Json, Param, params};
-use crate::tx::{Sql, Tx};
+use crate::sql::Sql;
+use crate::tables::batches::{BatchRow, Owner, batch_columns};
+use crate::tables::labels::Labels;
+use crate::tx::Tx;
 
-/// Which batches a list holds.
+/// The filter, order and page of a list of batches.
 #[derive(Debug, Clone)]
 pub struct ListFilter {
-    /// Classes, or batches of one.
+    /// Classes or single essays.
     pub kind: Kind,
-    /// Only these statuses; all when empty.
+    /// Only these statuses; empty: all.
     pub statuses: Vec<BatchStatus>,
-    /// Only those that need attention, or only those that do not.
+    /// `Some(true)`: only batches that need attention; `Some(false)`: only others; `None`: all.
     pub attention: Option<bool>,
-    /// Only those that bear all of these.
+    /// Only batches with all of these labels.
     pub labels: Labels,
-    /// Only those made at this time or later.
+    /// Only batches created at this time or later.
     pub created_after: Option<DateTime<Utc>>,
-    /// Only those made before this time.
+    /// Only batches created before this time.
     pub created_before: Option<DateTime<Utc>>,
-    /// The place of the last row seen.
+    /// The cursor: creation time and id of the last row of the previous page.
     pub after: Option<(DateTime<Utc>, BatchId)>,
-    /// Youngest first.
+    /// Newest first.
     pub descending: bool,
-    /// At most this many.
+    /// Maximum number of rows.
     pub limit: u32,
 }
 
-/// The one filter of the list and of its totals, in each database's words for JSON.
+/// The filter of a list and of its totals, with each database's JSON functions.
 macro_rules! matching {
     (postgres) => {
         " FROM batches b WHERE b.owner_user_id = $1 AND b.org_id IS NOT DISTINCT FROM $2 AND b.kind = $3 \
@@ -70,7 +71,7 @@ macro_rules! page {
     };
 }
 
-const YOUNGEST_FIRST: Sql =
+const NEWEST_FIRST: Sql =
     Sql::each("batches", "list batches", page!(postgres, "<", "DESC"), page!(sqlite, "<", "DESC"));
 
 const OLDEST_FIRST: Sql =
@@ -94,31 +95,33 @@ const TOTALS: Sql = Sql::each(
 impl Tx {
     /// A page of a caller's batches.
     pub async fn list(&mut self, owner: &Owner, filter: &ListFilter) -> Result<Vec<BatchRow>, Error> {
-        let (statuses, labels) = lists(filter)?;
-        let mut values = filters(owner, filter, &statuses, &labels).to_vec();
+        let (statuses, labels) = filter_json(filter)?;
+        let mut values = filter_params(owner, filter, &statuses, &labels).to_vec();
         let (at, id) = match filter.after {
             Some((at, id)) => (at, id.as_uuid()),
             None if filter.descending => (far_future(), Uuid::max()),
             None => (DateTime::UNIX_EPOCH, Uuid::nil()),
         };
-        let sql = if filter.descending { YOUNGEST_FIRST } else { OLDEST_FIRST };
+        let sql = if filter.descending { NEWEST_FIRST } else { OLDEST_FIRST };
         values.extend_from_slice(params![at, id, filter.limit]);
         self.all(sql, &values, BatchRow::read).await
     }
 
-    /// How many batches of each status the filter lets through, over all pages.
+    /// The number of matching batches by status, over all pages.
     pub async fn list_totals(
         &mut self,
         owner: &Owner,
         filter: &ListFilter,
     ) -> Result<Vec<(BatchStatus, i64)>, Error> {
-        let (statuses, labels) = lists(filter)?;
-        self.all(TOTALS, &filters(owner, filter, &statuses, &labels), |row| Ok((row.word(0)?, row.get(1)?)))
-            .await
+        let (statuses, labels) = filter_json(filter)?;
+        self.all(TOTALS, &filter_params(owner, filter, &statuses, &labels), |row| {
+            Ok((row.word(0)?, row.get(1)?))
+        })
+        .await
     }
 }
 
-fn lists(filter: &ListFilter) -> Result<(String, String), Error> {
+fn filter_json(filter: &ListFilter) -> Result<(String, String), Error> {
     let pairs: Vec<_> = filter.labels.iter().collect();
     let unwritable = |_| Error::corrupt("batches", "status", "");
     Ok((
@@ -127,7 +130,12 @@ fn lists(filter: &ListFilter) -> Result<(String, String), Error> {
     ))
 }
 
-fn filters<'a>(owner: &'a Owner, filter: &ListFilter, statuses: &'a str, labels: &'a str) -> [Param<'a>; 8] {
+fn filter_params<'a>(
+    owner: &'a Owner,
+    filter: &ListFilter,
+    statuses: &'a str,
+    labels: &'a str,
+) -> [Param<'a>; 8] {
     [
         Param::from(&owner.user_id),
         owner.org_id.as_deref().into(),
@@ -140,7 +148,7 @@ fn filters<'a>(owner: &'a Owner, filter: &ListFilter, statuses: &'a str, labels:
     ]
 }
 
-/// Later than any batch, and still four digits of year.
+/// Later than any batch. The year has four digits, as in every stored time.
 fn far_future() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(9999, 1, 1, 0, 0, 0).single().unwrap_or(DateTime::UNIX_EPOCH)
 }

@@ -1,57 +1,32 @@
-//! The results of a batch: what became of each essay, at any time, also of a batch that failed or was cancelled.
+//! The results of a batch: the latest result of each phase for each essay, at any time, also of a failed or cancelled batch.
 
-use domain::{BatchId, EssayState, Phase, StorageId};
+use domain::{BatchId, EssayState};
 
-use crate::batches::Owner;
 use crate::error::Error;
-use crate::essay_phases::EssayPhaseRow;
-use crate::essays::EssayRow;
 use crate::reads::essays::EssayDetail;
+use crate::tables::batches::Owner;
+use crate::tables::essay_phases::EssayPhaseRow;
 use crate::tx::Tx;
 
-/// What became of one essay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResultRow {
-    /// The essay as it stands; `current_text_storage_id` is its latest text.
-    pub essay: EssayRow,
-    /// The latest word of each phase on it.
-    pub phases: Vec<PhaseResult>,
-}
-
-/// The latest word of a phase on an essay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PhaseResult {
-    /// The phase.
-    pub phase: Phase,
-    /// The attempt that it comes from.
-    pub attempt: u32,
-    /// Succeeded, failed or cancelled.
-    pub state: EssayState,
-    /// The text that the phase made.
-    pub text_storage_id: Option<StorageId>,
-    /// Why it failed.
-    pub error_code: Option<String>,
-    /// The phase's figures, as JSON.
-    pub figures: Option<String>,
-}
-
 impl Tx {
-    /// A page of a batch's results by position: at most `limit` after a position, of one outcome if one is named. None for a
-    /// batch that is not the caller's.
+    /// A page of a batch's results by position: at most `limit` after `after_position`; of essays in one state, if given.
+    /// `None` if the batch does not exist or has another owner. Each [`EssayDetail`] has the result of the latest attempt at
+    /// each phase.
     pub async fn results_page(
         &mut self,
         owner: &Owner,
         batch: BatchId,
         after_position: Option<u16>,
         limit: u32,
-        outcome: Option<EssayState>,
-    ) -> Result<Option<Vec<ResultRow>>, Error> {
-        let page = self.essays_page(owner, batch, after_position, limit, outcome).await?;
-        Ok(page.map(|essays| essays.into_iter().map(result).collect()))
+        state: Option<EssayState>,
+    ) -> Result<Option<Vec<EssayDetail>>, Error> {
+        let page = self.essays_page(owner, batch, after_position, limit, state).await?;
+        Ok(page.map(|essays| essays.into_iter().map(with_latest).collect()))
     }
 }
 
-fn result(EssayDetail { essay, phases }: EssayDetail) -> ResultRow {
+/// The essay with the result of the latest attempt at each phase, in the order of phases.
+fn with_latest(EssayDetail { essay, phases }: EssayDetail) -> EssayDetail {
     let mut latest: Vec<EssayPhaseRow> = Vec::new();
     for phase in phases {
         match latest.iter_mut().find(|known| known.phase == phase.phase) {
@@ -61,18 +36,5 @@ fn result(EssayDetail { essay, phases }: EssayDetail) -> ResultRow {
         }
     }
     latest.sort_by_key(|row| row.phase);
-    ResultRow { essay, phases: latest.into_iter().map(PhaseResult::from).collect() }
-}
-
-impl From<EssayPhaseRow> for PhaseResult {
-    fn from(row: EssayPhaseRow) -> Self {
-        Self {
-            phase: row.phase,
-            attempt: row.attempt,
-            state: row.state,
-            text_storage_id: row.text_storage_id,
-            error_code: row.error_code,
-            figures: row.figures,
-        }
-    }
+    EssayDetail { essay, phases: latest }
 }

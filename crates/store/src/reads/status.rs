@@ -1,37 +1,37 @@
-//! The status of a batch, in one snapshot.
+//! The status of a batch, from one snapshot.
 
 use domain::{BatchId, EssayId, EssayState, Phase};
 
-use crate::batches::{BatchRow, Owner, batch_columns};
 use crate::error::Error;
-use crate::essays::EssayCounts;
 use crate::param::params;
-use crate::reads::owned;
-use crate::tx::{Sql, Tx};
+use crate::sql::Sql;
+use crate::tables::batches::{BatchRow, Owner, batch_columns, owned};
+use crate::tables::essays::EssayCounts;
+use crate::tx::Tx;
 
-/// A batch with its counts, all of one moment.
+/// A batch with counts of its essays, from one snapshot.
 #[derive(Debug, Clone)]
 pub struct StatusRow {
     /// The batch.
     pub row: BatchRow,
-    /// Its essays by state, counted from their rows.
+    /// Its essays by state, counted from the rows.
     pub counts: EssayCounts,
-    /// The finished essays of each attempt at a phase.
+    /// Counts of results for each attempt at a phase.
     pub attempts: Vec<AttemptCounts>,
 }
 
-/// How the essays of an attempt ended so far.
+/// The results so far of an attempt at a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttemptCounts {
     /// The phase.
     pub phase: Phase,
-    /// The attempt, counted from 1.
+    /// The attempt, from 1.
     pub attempt: u32,
-    /// Essays that came through.
+    /// Essays that succeeded.
     pub succeeded: u32,
     /// Essays that failed.
     pub failed: u32,
-    /// Essays cancelled at work.
+    /// Essays that were cancelled during the attempt.
     pub cancelled: u32,
 }
 
@@ -41,10 +41,10 @@ const REVISION: Sql = Sql::both(
     "SELECT revision FROM batches WHERE batch_id = $1 AND owner_user_id = $2 AND org_id IS NOT DISTINCT FROM $3",
 );
 
-/// The ordering keys of a batch's messages are its own id and its essays', which stand side by side in the index.
-const STANDING: Sql = Sql::both(
+/// The ordering keys of a batch's messages are its id and the ids of its essays, which are adjacent in the index.
+const REVISION_AND_PENDING: Sql = Sql::both(
     "batches",
-    "look up a revision and what waits",
+    "look up a revision and pending messages",
     "SELECT b.revision, CAST(CASE WHEN b.ended_at IS NULL THEN ( \
        SELECT count(*) FROM outbox o WHERE o.shard = b.shard AND o.ordering_key >= $1 AND o.ordering_key <= $2 AND o.state = 0 \
      ) ELSE 0 END AS BIGINT) \
@@ -82,16 +82,20 @@ const ATTEMPTS: Sql = Sql::both(
 );
 
 impl Tx {
-    /// The revision of a batch. One look-up by key: most polls end here.
+    /// The revision of a batch. A single look-up by key, because it answers most polls.
     pub async fn revision(&mut self, owner: &Owner, batch: BatchId) -> Result<Option<i64>, Error> {
         self.one(REVISION, params![batch, &owner.user_id, owner.org_id.as_deref()], |row| row.get(0)).await
     }
 
-    /// The revision of a batch, and how many of its messages wait for the bus; none do once it has ended.
-    pub async fn standing(&mut self, owner: &Owner, batch: BatchId) -> Result<Option<(i64, i64)>, Error> {
+    /// The revision of a batch and the number of its pending messages, which is 0 once it has ended.
+    pub async fn revision_and_pending(
+        &mut self,
+        owner: &Owner,
+        batch: BatchId,
+    ) -> Result<Option<(i64, i64)>, Error> {
         let (first, last) = (batch.to_string(), EssayId::new(batch, EssayId::LAST_POSITION).to_string());
-        let of = params![&first, &last, batch, &owner.user_id, owner.org_id.as_deref()];
-        self.one(STANDING, of, |row| Ok((row.get(0)?, row.get(1)?))).await
+        let values = params![&first, &last, batch, &owner.user_id, owner.org_id.as_deref()];
+        self.one(REVISION_AND_PENDING, values, |row| Ok((row.get(0)?, row.get(1)?))).await
     }
 
     /// The status of a batch.
@@ -121,7 +125,7 @@ fn by_attempt(rows: Vec<(Phase, u32, EssayState, u32)>) -> Vec<AttemptCounts> {
             EssayState::Succeeded => counts.succeeded += number,
             EssayState::Failed => counts.failed += number,
             EssayState::Cancelled => counts.cancelled += number,
-            // The table refuses these.
+            // A constraint of the table excludes these.
             EssayState::Waiting | EssayState::InProgress | EssayState::Skipped => {}
         }
     }

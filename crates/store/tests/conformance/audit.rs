@@ -1,7 +1,7 @@
-//! What an audit reads, page by page.
+//! The scans of the audit.
 
 use chrono::DateTime;
-use store::{AsidePlace, DeadLetter, InboxKey, Sent};
+use store::{DeadLetter, DeadLetterPosition, InboxKey, Sent};
 use uuid::Uuid;
 
 use crate::databases::{noon, on_each};
@@ -10,19 +10,19 @@ use crate::samples::{id, insert};
 use crate::unit;
 
 #[tokio::test]
-async fn messages_that_wait_and_messages_that_were_sent_are_read_each_once() {
+async fn pending_and_sent_messages_are_each_read_once() {
     on_each(async |store| {
         unit!(store, |tx| {
             tx.enqueue(&[message(1, "a", 1), message(2, "b", 1), message(3, "c", 1)]).await?;
-            let first = tx.audit_waiting((-1, -1), 2).await?;
-            let rest = tx.audit_waiting(first[1].place, 2).await?;
+            let first = tx.audit_outbox((-1, -1), 2).await?;
+            let rest = tx.audit_outbox(first[1].place, 2).await?;
             let events: Vec<_> = first.iter().chain(&rest).map(|row| row.event_id.as_u128()).collect();
             assert_eq!(events, [1, 2, 3]);
-            assert!(tx.audit_waiting(rest[0].place, 2).await?.is_empty());
+            assert!(tx.audit_outbox(rest[0].place, 2).await?.is_empty());
             assert_eq!((rest[0].sent_at, rest[0].parked, rest[0].key_seq), (None, false, 1));
 
             tx.park_outbox(0, rest[0].place.1, "record_too_large").await?;
-            assert!(tx.audit_waiting(first[1].place, 1).await?[0].parked);
+            assert!(tx.audit_outbox(first[1].place, 1).await?[0].parked);
             let heads = tx.outbox_heads(&[mark(0, 0)], 10, 10).await?;
             let sent: Vec<_> =
                 heads.iter().map(|row| Sent { shard: 0, id: row.id, partition: 1, offset: 7 }).collect();
@@ -37,7 +37,7 @@ async fn messages_that_wait_and_messages_that_were_sent_are_read_each_once() {
 }
 
 #[tokio::test]
-async fn batches_applied_events_and_what_was_set_aside_are_read_each_once() {
+async fn batches_applied_events_and_dead_letters_are_each_read_once() {
     on_each(async |store| {
         unit!(store, |tx| {
             insert(tx, 1, 1).await;
@@ -49,23 +49,23 @@ async fn batches_applied_events_and_what_was_set_aside_are_read_each_once() {
             let event = |number| InboxKey {
                 event_id: Uuid::from_u128(number),
                 topic: "topic".to_owned(),
-                part: 0,
-                off: 1,
+                partition: 0,
+                offset: 1,
             };
             tx.record_inbox("us", &[event(8), event(9)].map(|event| (id(1), event))).await?;
             tx.record_inbox("others", &[(id(1), event(8))]).await?;
             let nil = (Uuid::nil(), Uuid::nil());
-            let first = tx.audit_applied("us", nil, 1).await?;
-            let next = tx.audit_applied("us", first[0], 5).await?;
+            let first = tx.audit_inbox("us", nil, 1).await?;
+            let next = tx.audit_inbox("us", first[0], 5).await?;
             let events: Vec<_> = first.iter().chain(&next).map(|(_, event)| event.as_u128()).collect();
             assert_eq!(events, [8, 9]);
 
-            for off in [4, 3] {
+            for offset in [4, 3] {
                 let letter = DeadLetter {
                     consumer: "us".to_owned(),
                     topic: "topic".to_owned(),
-                    part: 1,
-                    off,
+                    partition: 1,
+                    offset,
                     event_id: None,
                     batch_id: None,
                     error_code: "not_json".to_owned(),
@@ -73,12 +73,12 @@ async fn batches_applied_events_and_what_was_set_aside_are_read_each_once() {
                     at: noon(),
                     after_revision: None,
                 };
-                tx.set_aside(&letter).await?;
+                tx.insert_dead_letter(&letter).await?;
             }
-            let place = |off| -> AsidePlace { ("topic".to_owned(), 1, off) };
-            assert_eq!(tx.audit_aside("us", &(String::new(), -1, -1), 1).await?, [place(3)]);
-            assert_eq!(tx.audit_aside("us", &place(3), 5).await?, [place(4)]);
-            assert!(tx.audit_aside("others", &(String::new(), -1, -1), 5).await?.is_empty());
+            let place = |offset| -> DeadLetterPosition { ("topic".to_owned(), 1, offset) };
+            assert_eq!(tx.audit_dead_letters("us", &(String::new(), -1, -1), 1).await?, [place(3)]);
+            assert_eq!(tx.audit_dead_letters("us", &place(3), 5).await?, [place(4)]);
+            assert!(tx.audit_dead_letters("others", &(String::new(), -1, -1), 5).await?.is_empty());
         });
     })
     .await;

@@ -1,4 +1,4 @@
-//! The two schemas hold the same tables and columns, by the agreed mapping of types.
+//! Both schemas have the same tables and columns, by a fixed mapping of types; migrations, health and inspection.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::databases::{noon, on_each, on_postgres};
 /// (table, column) → type and whether it may be null.
 type Catalog = BTreeMap<(String, String), (String, bool)>;
 
-/// The embedded log is SQLite's alone.
+/// The tables of the embedded log, which only SQLite has.
 const SQLITE_ONLY: [&str; 2] = ["local_log", "local_log_positions"];
 
 fn sqlite() -> Catalog {
@@ -48,13 +48,13 @@ async fn postgres(url: &str) -> Catalog {
     rows.into_iter().map(|(table, column, kind, null)| ((table, column), (kind, null))).collect()
 }
 
-/// How SQLite writes a type of PostgreSQL's.
+/// The SQLite type of a PostgreSQL type.
 fn mapped(postgres: &str) -> &str {
     match postgres {
         "bigint" => "INTEGER",
         "text" | "jsonb" | "timestamp with time zone" => "TEXT",
         "uuid" | "bytea" => "BLOB",
-        // Not an agreed type: it will equal nothing.
+        // A type without a mapping, which equals no SQLite type.
         other => other,
     }
 }
@@ -73,7 +73,7 @@ async fn both_databases_have_the_same_tables_and_columns() {
 }
 
 #[tokio::test]
-async fn migrating_twice_changes_nothing_and_the_schema_says_its_version() {
+async fn migrating_twice_changes_nothing_and_the_schema_version_is_stored() {
     on_postgres(async |store, _| {
         store.migrate_up().await.unwrap();
         assert_eq!(store.schema().await.unwrap(), Some((store::SCHEMA, store::MIN_READER)));
@@ -82,7 +82,7 @@ async fn migrating_twice_changes_nothing_and_the_schema_says_its_version() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_well_says_so() {
+async fn a_healthy_database_reports_no_problem() {
     on_each(async |store| {
         let health = store.health().await.unwrap();
         assert_eq!((health.unsafe_settings, health.read_only, health.denied), (vec![], false, vec![]));
@@ -93,10 +93,10 @@ async fn a_database_that_is_well_says_so() {
 }
 
 #[tokio::test]
-async fn a_postgres_that_takes_no_writes_is_looked_at_all_the_same() {
+async fn a_read_only_postgres_can_be_inspected() {
     on_postgres(async |_, url| {
         let store =
-            Store::look_at_postgres(&format!("{url}&options[default_transaction_read_only]=on")).await;
+            Store::inspect_postgres(&format!("{url}&options[default_transaction_read_only]=on")).await;
         let store = store.unwrap();
         assert!(store.health().await.unwrap().read_only);
         store.close().await;
@@ -105,18 +105,18 @@ async fn a_postgres_that_takes_no_writes_is_looked_at_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_only_looked_at_stays_as_it_is() {
+async fn inspecting_a_file_does_not_migrate_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bos.db");
-    let look = || Store::look_at_sqlite(&path, Arc::new(noon));
-    let refused = look().unwrap_err();
+    let inspect = || Store::inspect_sqlite(&path, Arc::new(noon));
+    let refused = inspect().unwrap_err();
     assert!(refused.to_string().contains("no tables yet"), "{refused}");
     drop(Store::open_sqlite(&path, Arc::new(noon)).unwrap());
-    look().unwrap();
+    inspect().unwrap();
     rusqlite::Connection::open(&path)
         .unwrap()
         .execute("UPDATE meta SET value = '0' WHERE key = 'schema'", [])
         .unwrap();
-    let refused = look().unwrap_err();
+    let refused = inspect().unwrap_err();
     assert!(refused.to_string().contains("schema 0"), "{refused}");
 }

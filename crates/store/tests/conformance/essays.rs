@@ -1,11 +1,13 @@
+//! Essays and the results of their phases.
+
 use domain::{EssayState, Phase};
 use store::{Concluded, EssayReport, EssayText, StoredEssay};
 
 use crate::databases::on_each;
-use crate::samples::{essay, insert, insert_stored, owner, text};
+use crate::samples::{essay, insert, insert_stored, owner, stored, text};
 use crate::unit;
 
-fn said(position: u16, succeeded: bool) -> EssayReport {
+fn report(position: u16, succeeded: bool) -> EssayReport {
     EssayReport {
         essay_id: essay(1, position),
         succeeded,
@@ -20,12 +22,12 @@ async fn a_text_is_stored_once_and_refused_only_before_that() {
     on_each(async |store| {
         unit!(store, |tx| {
             let batch = insert(tx, 1, 3).await;
-            let stored = [(essay(1, 0), text("first"), 17)];
-            assert_eq!(tx.texts_stored(batch, &stored).await?, 1);
-            assert_eq!(tx.texts_stored(batch, &[(essay(1, 0), text("second"), 18)]).await?, 0);
+            let first = [stored(essay(1, 0), text("first"), 17)];
+            assert_eq!(tx.record_stored_texts(batch, &first).await?, 1);
+            assert_eq!(tx.record_stored_texts(batch, &[stored(essay(1, 0), text("second"), 18)]).await?, 0);
             let refused = [(essay(1, 0), "not_found"), (essay(1, 1), "not_found")];
-            assert_eq!(tx.texts_refused(batch, &refused).await?, 1);
-            assert_eq!(tx.texts_stored(batch, &[(essay(1, 1), text("late"), 1)]).await?, 0);
+            assert_eq!(tx.record_refused_texts(batch, &refused).await?, 1);
+            assert_eq!(tx.record_stored_texts(batch, &[stored(essay(1, 1), text("late"), 1)]).await?, 0);
 
             let row = tx.essay(batch, essay(1, 0)).await?.unwrap();
             assert_eq!((row.state, row.size_bytes, row.position), (EssayState::Waiting, Some(17), 0));
@@ -42,18 +44,22 @@ async fn a_text_is_stored_once_and_refused_only_before_that() {
                 all,
                 [StoredEssay { essay_id: essay(1, 0), storage_id: text("first"), size_bytes: 17 }]
             );
-            assert_eq!(tx.texts_stored(batch, &[]).await?, 0);
+            assert_eq!(tx.record_stored_texts(batch, &[]).await?, 0);
         });
     })
     .await;
 }
 
 #[tokio::test]
-async fn only_essays_with_a_text_enter_a_phase() {
+async fn only_essays_with_a_stored_text_enter_a_phase() {
     on_each(async |store| {
         unit!(store, |tx| {
             let batch = insert(tx, 1, 3).await;
-            tx.texts_stored(batch, &[(essay(1, 2), text("c"), 1), (essay(1, 0), text("a"), 1)]).await?;
+            tx.record_stored_texts(
+                batch,
+                &[stored(essay(1, 2), text("c"), 1), stored(essay(1, 0), text("a"), 1)],
+            )
+            .await?;
             assert_eq!(tx.open_essays(batch, Phase::Spellcheck, 1).await?, 2);
             assert_eq!(tx.open_essays(batch, Phase::Spellcheck, 1).await?, 0);
             let work = tx.essays_to_process(batch, Phase::Spellcheck, 1).await?;
@@ -67,20 +73,20 @@ async fn only_essays_with_a_text_enter_a_phase() {
 }
 
 #[tokio::test]
-async fn the_first_word_on_an_essay_stands_and_the_rest_is_counted_as_stale() {
+async fn the_first_result_of_an_essay_is_kept_and_later_ones_count_as_stale() {
     on_each(async |store| {
         unit!(store, |tx| {
             let batch = insert_stored(tx, 1, 4).await;
             tx.open_essays(batch, Phase::Spellcheck, 1).await?;
             let (phase, waiting) = (Phase::Spellcheck, EssayState::Waiting);
-            let reports = [said(0, true), said(1, false), said(0, false)];
+            let reports = [report(0, true), report(1, false), report(0, false)];
             let done = tx.conclude_essays(batch, phase, 1, waiting, &reports).await?;
             assert_eq!(done, Concluded { succeeded: 1, failed: 1, stale: 1 });
             let again = tx.conclude_essays(batch, phase, 1, waiting, &reports).await?;
             assert_eq!(again, Concluded { succeeded: 0, failed: 0, stale: 3 });
-            let other_attempt = tx.conclude_essays(batch, phase, 2, waiting, &[said(2, true)]).await?;
+            let other_attempt = tx.conclude_essays(batch, phase, 2, waiting, &[report(2, true)]).await?;
             assert_eq!(other_attempt.stale, 1);
-            let other_phase = tx.conclude_essays(batch, Phase::Nlp, 1, waiting, &[said(2, true)]).await?;
+            let other_phase = tx.conclude_essays(batch, Phase::Nlp, 1, waiting, &[report(2, true)]).await?;
             assert_eq!(other_phase.stale, 1);
             assert_eq!(tx.conclude_essays(batch, phase, 1, waiting, &[]).await?, Concluded::default());
 
@@ -101,17 +107,18 @@ async fn the_first_word_on_an_essay_stands_and_the_rest_is_counted_as_stale() {
 }
 
 #[tokio::test]
-async fn figures_fill_a_row_that_has_none_and_never_replace_any() {
+async fn figures_are_added_to_a_row_that_has_none_and_never_replaced() {
     on_each(async |store| {
         unit!(store, |tx| {
             let batch = insert_stored(tx, 1, 2).await;
             tx.open_essays(batch, Phase::Spellcheck, 1).await?;
-            let rich = |figures: &str| EssayReport { figures: Some(figures.to_owned()), ..said(0, true) };
-            // The thin word and the rich one of the same essay may come in one turn.
-            let reports = [said(0, true), rich(r#"{"corrections":3}"#), said(1, true)];
+            let detailed =
+                |figures: &str| EssayReport { figures: Some(figures.to_owned()), ..report(0, true) };
+            // The short and the detailed report about an essay may arrive together.
+            let reports = [report(0, true), detailed(r#"{"corrections":3}"#), report(1, true)];
             let (phase, after) = (Phase::Spellcheck, EssayState::Succeeded);
             assert_eq!(tx.conclude_essays(batch, phase, 1, after, &reports).await?.succeeded, 2);
-            tx.conclude_essays(batch, phase, 1, after, &[rich(r#"{"corrections":4}"#)]).await?;
+            tx.conclude_essays(batch, phase, 1, after, &[detailed(r#"{"corrections":4}"#)]).await?;
             let detail = tx.essay_detail(&owner(), essay(1, 0)).await?.unwrap();
             let figures: serde_json::Value =
                 serde_json::from_str(detail.phases[0].figures.as_ref().unwrap()).unwrap();
@@ -122,13 +129,13 @@ async fn figures_fill_a_row_that_has_none_and_never_replace_any() {
 }
 
 #[tokio::test]
-async fn essays_still_open_fail_together_and_can_be_revived() {
+async fn essays_in_progress_fail_together_and_can_be_revived() {
     on_each(async |store| {
         unit!(store, |tx| {
             let batch = insert_stored(tx, 1, 3).await;
             tx.open_essays(batch, Phase::Spellcheck, 1).await?;
             let phase = Phase::Spellcheck;
-            tx.conclude_essays(batch, phase, 1, EssayState::Succeeded, &[said(0, true)]).await?;
+            tx.conclude_essays(batch, phase, 1, EssayState::Succeeded, &[report(0, true)]).await?;
             assert_eq!(tx.fail_open_essays(batch, phase, 1, "phase_timeout").await?, 2);
             assert_eq!(tx.fail_open_essays(batch, phase, 1, "phase_timeout").await?, 0);
             let detail = tx.essay_detail(&owner(), essay(1, 2)).await?.unwrap();
@@ -149,7 +156,7 @@ async fn essays_still_open_fail_together_and_can_be_revived() {
 }
 
 #[tokio::test]
-async fn a_run_finishes_what_waits_and_the_next_one_revives_it() {
+async fn a_run_finishes_waiting_essays_and_the_next_one_revives_them() {
     on_each(async |store| {
         unit!(store, |tx| {
             let batch = insert_stored(tx, 1, 2).await;
@@ -166,12 +173,12 @@ async fn a_run_finishes_what_waits_and_the_next_one_revives_it() {
 }
 
 #[tokio::test]
-async fn a_batch_of_the_greatest_size_goes_through_in_few_statements() {
+async fn a_batch_larger_than_the_limit_is_processed_in_few_statements() {
     on_each(async |store| {
         unit!(store, |tx| {
             let batch = insert_stored(tx, 1, 3_000).await;
             assert_eq!(tx.open_essays(batch, Phase::Spellcheck, 1).await?, 3_000);
-            let reports: Vec<_> = (0..3_000).map(|at| said(at, at % 3 != 0)).collect();
+            let reports: Vec<_> = (0..3_000).map(|at| report(at, at % 3 != 0)).collect();
             let done =
                 tx.conclude_essays(batch, Phase::Spellcheck, 1, EssayState::Succeeded, &reports).await?;
             assert_eq!(done, Concluded { succeeded: 2_000, failed: 1_000, stale: 0 });

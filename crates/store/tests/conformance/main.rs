@@ -1,27 +1,25 @@
-//! Every statement of the store on SQLite and on PostgreSQL, with the same expectations, and the two catalogs side by side.
+//! Every statement of the store on SQLite and on PostgreSQL, with the same expectations, and a comparison of the two catalogs.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
-
-#[path = "../support/databases.rs"]
-mod databases;
-#[path = "../support/samples.rs"]
-mod samples;
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the failure of the test")]
 
 mod audit;
 mod batches;
-mod bus;
 mod catalog;
-mod desk;
 mod essays;
-mod keeping;
+mod leases_and_timers;
+mod local_log;
 mod messages;
+mod operator;
 mod partitions;
 mod pinned;
 mod promotion;
 mod reads;
+mod retention;
+mod samples;
 mod staged;
 mod tokens;
-mod work;
+
+use testbed::databases;
 
 /// Runs a block as one unit on each database.
 macro_rules! unit {

@@ -1,13 +1,13 @@
-//! Outbox, inbox, dead letters.
+//! Outbox, inbox and dead letters.
 
 use std::time::Duration;
 
 use domain::BatchId;
-use store::{DeadLetter, Error, InboxKey, Lane, OutboxDepth, OutboxRow, Sent, ShardMark, Tx, Waiting};
+use store::{DeadLetter, Error, InboxKey, Lane, LowWaterMark, OutboxDepth, OutboxRow, QueueDepth, Sent, Tx};
 use uuid::Uuid;
 
 use crate::databases::on_each;
-use crate::samples::{batch, id, new_batch, owner};
+use crate::samples::{batch, id, owner, row};
 use crate::unit;
 
 pub(crate) fn message(number: u128, key: &str, key_seq: i64) -> OutboxRow {
@@ -23,8 +23,8 @@ pub(crate) fn message(number: u128, key: &str, key_seq: i64) -> OutboxRow {
     }
 }
 
-pub(crate) fn mark(shard: i64, low: i64) -> ShardMark {
-    ShardMark { shard, low }
+pub(crate) fn mark(shard: i64, low: i64) -> LowWaterMark {
+    LowWaterMark { shard, low }
 }
 
 async fn heads(tx: &mut Tx) -> Vec<(i64, u128)> {
@@ -33,7 +33,7 @@ async fn heads(tx: &mut Tx) -> Vec<(i64, u128)> {
 }
 
 #[tokio::test]
-async fn a_message_goes_into_the_outbox_once() {
+async fn a_message_is_enqueued_once() {
     on_each(async |store| {
         unit!(store, |tx| {
             tx.enqueue(&[message(1, "a", 0), message(1, "a", 1)]).await?;
@@ -51,7 +51,7 @@ async fn a_message_goes_into_the_outbox_once() {
 }
 
 #[tokio::test]
-async fn two_messages_in_one_place_of_a_key_are_a_defect_and_not_dropped_in_silence() {
+async fn two_messages_at_one_position_of_a_key_are_an_error() {
     on_each(async |store| {
         let twice = store.unit(Lane::Caller, |tx| {
             Box::pin(async move { tx.enqueue(&[message(1, "a", 0), message(2, "a", 0)]).await })
@@ -63,7 +63,7 @@ async fn two_messages_in_one_place_of_a_key_are_a_defect_and_not_dropped_in_sile
 }
 
 #[tokio::test]
-async fn only_the_first_message_of_each_key_comes_up_and_the_next_when_it_is_sent() {
+async fn only_the_first_message_of_each_key_is_due_and_the_next_once_it_is_sent() {
     on_each(async |store| {
         unit!(store, |tx| {
             tx.enqueue(&[message(1, "a", 0), message(2, "a", 1), message(3, "b", 0)]).await?;
@@ -84,7 +84,7 @@ async fn only_the_first_message_of_each_key_comes_up_and_the_next_when_it_is_sen
 }
 
 #[tokio::test]
-async fn messages_of_many_shards_come_up_in_one_look_within_the_limits_and_go_in_one() {
+async fn messages_of_many_shards_are_read_within_the_limits_and_archived_by_one_statement_each() {
     on_each(async |store| {
         unit!(store, |tx| {
             let shards = if tx.shards().await? > 1 { vec![3, 1] } else { vec![0] };
@@ -113,7 +113,7 @@ async fn messages_of_many_shards_come_up_in_one_look_within_the_limits_and_go_in
 }
 
 #[tokio::test]
-async fn a_parked_message_holds_back_its_key_and_no_other() {
+async fn a_parked_message_blocks_its_key_and_no_other() {
     on_each(async |store| {
         unit!(store, |tx| {
             tx.enqueue(&[message(1, "a", 0), message(2, "a", 1), message(3, "b", 0)]).await?;
@@ -130,7 +130,7 @@ async fn a_parked_message_holds_back_its_key_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_postponed_message_counts_an_attempt_and_waits() {
+async fn a_postponed_message_counts_an_attempt_and_is_not_due() {
     on_each(async |store| {
         unit!(store, |tx| {
             tx.enqueue(&[message(1, "a", 0)]).await?;
@@ -146,7 +146,7 @@ async fn a_postponed_message_counts_an_attempt_and_waits() {
 }
 
 fn event(number: u128) -> InboxKey {
-    InboxKey { event_id: Uuid::from_u128(number), topic: "topic".to_owned(), part: 0, off: 7 }
+    InboxKey { event_id: Uuid::from_u128(number), topic: "topic".to_owned(), partition: 0, offset: 7 }
 }
 
 fn about(batch: u64, events: &[InboxKey]) -> Vec<(BatchId, InboxKey)> {
@@ -154,11 +154,11 @@ fn about(batch: u64, events: &[InboxKey]) -> Vec<(BatchId, InboxKey)> {
 }
 
 #[tokio::test]
-async fn an_event_that_is_forgotten_is_new_again() {
+async fn an_event_deleted_from_the_inbox_is_new_again() {
     on_each(async |store| {
         unit!(store, |tx| {
             tx.record_inbox("bos", &about(1, &[event(1), event(2)])).await?;
-            tx.forget_inbox(id(1), "bos", &[Uuid::from_u128(1)]).await?;
+            tx.delete_from_inbox(id(1), "bos", &[Uuid::from_u128(1)]).await?;
             assert_eq!(tx.record_inbox("bos", &about(1, &[event(1), event(2)])).await?, [true, false]);
         });
     })
@@ -176,7 +176,11 @@ async fn an_event_is_new_to_each_consumer_once() {
             assert_eq!(tx.record_inbox("other", &about(1, std::slice::from_ref(&one))).await?, [true]);
             assert_eq!(tx.record_inbox("bos", &about(2, std::slice::from_ref(&one))).await?, [true]);
             let of_two = [3, 4].map(|batch| about(batch, std::slice::from_ref(&one))).concat();
-            assert_eq!(tx.record_inbox("bos", &of_two).await?, [true, true], "one id, about two batches");
+            assert_eq!(
+                tx.record_inbox("bos", &of_two).await?,
+                [true, true],
+                "one event id about two batches"
+            );
             assert!(tx.record_inbox("bos", &[]).await?.is_empty());
         });
     })
@@ -184,14 +188,14 @@ async fn an_event_is_new_to_each_consumer_once() {
 }
 
 #[tokio::test]
-async fn a_message_set_aside_is_found_and_dropped_by_its_place() {
+async fn a_dead_letter_is_found_and_deleted_by_its_position() {
     on_each(async |store| {
         unit!(store, |tx| {
             let letter = DeadLetter {
                 consumer: "bos".to_owned(),
                 topic: "topic".to_owned(),
-                part: 3,
-                off: 7,
+                partition: 3,
+                offset: 7,
                 event_id: Some(Uuid::from_u128(1)),
                 batch_id: None,
                 error_code: "not_json".to_owned(),
@@ -199,26 +203,26 @@ async fn a_message_set_aside_is_found_and_dropped_by_its_place() {
                 at: crate::databases::noon(),
                 after_revision: None,
             };
-            tx.set_aside(&letter).await?;
+            tx.insert_dead_letter(&letter).await?;
             assert_eq!(tx.dead_letter("bos", "topic", 3, 7).await?, Some(letter));
             assert_eq!(tx.dead_letter("bos", "topic", 3, 8).await?, None);
             assert_eq!(tx.dead_letter("other", "topic", 3, 7).await?, None);
-            assert!(!tx.drop_dead_letter("bos", "topic", 2, 7).await?);
-            assert!(tx.drop_dead_letter("bos", "topic", 3, 7).await?);
-            assert!(!tx.drop_dead_letter("bos", "topic", 3, 7).await?);
-            assert_eq!(tx.dead_letter_depth().await?, Waiting::default());
+            assert!(!tx.delete_dead_letter("bos", "topic", 2, 7).await?);
+            assert!(tx.delete_dead_letter("bos", "topic", 3, 7).await?);
+            assert!(!tx.delete_dead_letter("bos", "topic", 3, 7).await?);
+            assert_eq!(tx.dead_letter_depth().await?, QueueDepth::default());
         });
     })
     .await;
 }
 
-/// A message of the first batch, set aside at a place of one partition.
-fn aside(off: i64, error_code: &str) -> DeadLetter {
+/// A dead letter about the first batch, at an offset of partition 0.
+fn dead_letter_at(offset: i64, error_code: &str) -> DeadLetter {
     DeadLetter {
         consumer: "bos".to_owned(),
         topic: "topic".to_owned(),
-        part: 0,
-        off,
+        partition: 0,
+        offset,
         event_id: None,
         batch_id: Some(id(1)),
         error_code: error_code.to_owned(),
@@ -229,39 +233,44 @@ fn aside(off: i64, error_code: &str) -> DeadLetter {
 }
 
 #[tokio::test]
-async fn a_message_that_came_too_early_is_due_once_its_batch_is_past_the_revision_it_waits_for() {
+async fn an_early_dead_letter_is_due_once_its_batch_is_past_the_awaited_revision() {
     on_each(async |store| {
         unit!(store, |tx| {
-            tx.insert_batch(&batch(1, 3), &new_batch(owner())).await?;
-            let letter = |off, after_revision| DeadLetter { after_revision, ..aside(off, "too_early") };
+            tx.insert_batch(&row(batch(1, 3), owner())).await?;
+            let letter =
+                |offset, after_revision| DeadLetter { after_revision, ..dead_letter_at(offset, "too_early") };
             let revision = batch(1, 3).revision;
             for early in [letter(1, Some(revision)), letter(2, Some(revision - 1)), letter(3, None)] {
-                tx.set_aside(&early).await?;
+                tx.insert_dead_letter(&early).await?;
             }
             assert_eq!(tx.due_dead_letters("bos", 9).await?, [letter(2, Some(revision - 1))]);
             assert_eq!(tx.due_dead_letters("other", 9).await?, []);
 
-            tx.stays_aside(&letter(2, Some(revision))).await?;
+            tx.update_dead_letter(&letter(2, Some(revision))).await?;
             assert_eq!(tx.due_dead_letters("bos", 9).await?, []);
             assert_eq!(tx.dead_letter("bos", "topic", 0, 2).await?, Some(letter(2, Some(revision))));
-            tx.stays_aside(&letter(4, Some(0))).await?;
-            assert_eq!(tx.dead_letter("bos", "topic", 0, 4).await?, None, "what was dropped stays dropped");
+            tx.update_dead_letter(&letter(4, Some(0))).await?;
+            assert_eq!(
+                tx.dead_letter("bos", "topic", 0, 4).await?,
+                None,
+                "a deleted one is not inserted again"
+            );
         });
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_message_is_set_aside_once_and_by_its_place() {
+async fn a_dead_letter_is_inserted_once_per_position() {
     on_each(async |store| {
         unit!(store, |tx| {
-            let letter = |off| aside(off, "undecodable");
-            assert!(tx.set_aside(&letter(1)).await?);
-            assert!(!tx.set_aside(&letter(1)).await?);
-            assert!(tx.set_aside(&letter(2)).await?);
+            let letter = |offset| dead_letter_at(offset, "undecodable");
+            assert!(tx.insert_dead_letter(&letter(1)).await?);
+            assert!(!tx.insert_dead_letter(&letter(1)).await?);
+            assert!(tx.insert_dead_letter(&letter(2)).await?);
             assert_eq!(tx.dead_letters(1).await?, [letter(1)]);
             let noon = crate::databases::noon();
-            assert_eq!(tx.dead_letter_depth().await?, Waiting { rows: 2, oldest_at: Some(noon) });
+            assert_eq!(tx.dead_letter_depth().await?, QueueDepth { rows: 2, oldest_at: Some(noon) });
         });
     })
     .await;

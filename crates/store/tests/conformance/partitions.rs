@@ -1,11 +1,11 @@
-//! The partitions of `outbox_sent`, which PostgreSQL alone has.
+//! The partitions of `outbox_sent`, which only PostgreSQL has.
 
 use std::time::Duration;
 
 use sqlx_core::connection::Connection as _;
 use sqlx_core::sql_str::AssertSqlSafe;
 use sqlx_postgres::PgConnection;
-use store::{Sent, Tx, Upkeep};
+use store::{PartitionMaintenance, Sent, Tx};
 
 use crate::databases::{on_postgres, on_sqlite};
 use crate::messages::{mark, message};
@@ -30,7 +30,7 @@ async fn send(tx: &mut Tx, event: u128) {
     tx.outbox_sent(&[Sent { shard: 0, id, partition: 0, offset: 0 }]).await.unwrap();
 }
 
-/// A partition for a day so long ago, as this service would have made it then.
+/// Creates the partition of the day this many days ago, as the service would have done then.
 fn old(days: u32) -> String {
     format!(
         "DO $$ DECLARE day date := (now() AT TIME ZONE 'UTC')::date - {days}; BEGIN \
@@ -40,11 +40,19 @@ fn old(days: u32) -> String {
 }
 
 #[tokio::test]
-async fn the_days_that_come_have_their_partitions_and_the_default_one_stays_empty() {
+async fn the_next_days_have_partitions_and_the_default_one_stays_empty() {
     on_postgres(async |store, url| {
         let mut connection = PgConnection::connect(&url).await.unwrap();
-        assert_eq!(number(&mut connection, PARTITIONS).await, 4, "today, two days more, and the DEFAULT one");
-        assert_eq!(store.keep_up_partitions(WEEK).await.unwrap(), Upkeep::default(), "nothing is left to do");
+        assert_eq!(
+            number(&mut connection, PARTITIONS).await,
+            4,
+            "today, the next two days, and the DEFAULT one"
+        );
+        assert_eq!(
+            store.maintain_partitions(WEEK).await.unwrap(),
+            PartitionMaintenance::default(),
+            "there is nothing to do"
+        );
         unit!(store, |tx| { send(tx, 1).await });
         assert_eq!(number(&mut connection, IN_DEFAULT).await, 0);
         assert_eq!(number(&mut connection, "SELECT count(*) FROM outbox_sent").await, 1);
@@ -53,7 +61,7 @@ async fn the_days_that_come_have_their_partitions_and_the_default_one_stays_empt
 }
 
 #[tokio::test]
-async fn a_day_goes_whole_when_its_time_is_over_and_no_sooner() {
+async fn a_partition_is_dropped_when_all_its_rows_have_expired_and_no_sooner() {
     on_postgres(async |store, url| {
         let mut connection = PgConnection::connect(&url).await.unwrap();
         for days in [7, 8, 30] {
@@ -61,15 +69,19 @@ async fn a_day_goes_whole_when_its_time_is_over_and_no_sooner() {
         }
         // A crash between detaching and dropping leaves this.
         run(&mut connection, "CREATE TABLE outbox_sent_20200101 (LIKE outbox_sent)").await;
-        let upkeep = store.keep_up_partitions(WEEK).await.unwrap();
-        assert_eq!(upkeep, Upkeep { made: 0, dropped: 3, is_denied: false });
-        assert_eq!(number(&mut connection, PARTITIONS).await, 5, "what is seven days old has young rows");
+        let done = store.maintain_partitions(WEEK).await.unwrap();
+        assert_eq!(done, PartitionMaintenance { created: 0, dropped: 3, is_denied: false });
+        assert_eq!(
+            number(&mut connection, PARTITIONS).await,
+            5,
+            "the partition of seven days ago has rows that have not expired"
+        );
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_day_of_which_the_default_partition_has_rows_stays_there_and_the_next_ones_do_not() {
+async fn a_day_with_rows_in_the_default_partition_stays_there_and_later_days_get_partitions() {
     on_postgres(async |store, url| {
         let mut connection = PgConnection::connect(&url).await.unwrap();
         run(
@@ -80,7 +92,7 @@ async fn a_day_of_which_the_default_partition_has_rows_stays_there_and_the_next_
         .await;
         unit!(store, |tx| { send(tx, 1).await });
         assert_eq!(number(&mut connection, IN_DEFAULT).await, 1);
-        assert_eq!(store.keep_up_partitions(WEEK).await.unwrap().made, 2);
+        assert_eq!(store.maintain_partitions(WEEK).await.unwrap().created, 2);
         unit!(store, |tx| {
             send(tx, 2).await;
             let tomorrow = tx.now() + Duration::from_hours(24);
@@ -92,15 +104,15 @@ async fn a_day_of_which_the_default_partition_has_rows_stays_there_and_the_next_
 }
 
 #[tokio::test]
-async fn while_a_relay_archives_the_partitions_wait_and_nobody_waits_long_for_them() {
+async fn while_a_relay_archives_maintenance_gives_up_and_delays_no_other_session() {
     on_postgres(async |store, url| {
         let mut connection = PgConnection::connect(&url).await.unwrap();
         run(&mut connection, &old(30)).await;
         run(&mut connection, "BEGIN; LOCK TABLE outbox_sent IN ROW EXCLUSIVE MODE").await;
-        let busy = store.keep_up_partitions(WEEK).await.unwrap_err();
+        let busy = store.maintain_partitions(WEEK).await.unwrap_err();
         assert!(busy.is_transient(), "{busy}");
         run(&mut connection, "COMMIT").await;
-        assert_eq!(store.keep_up_partitions(WEEK).await.unwrap().dropped, 1);
+        assert_eq!(store.maintain_partitions(WEEK).await.unwrap().dropped, 1);
     })
     .await;
 }
@@ -108,7 +120,7 @@ async fn while_a_relay_archives_the_partitions_wait_and_nobody_waits_long_for_th
 #[tokio::test]
 async fn sqlite_has_no_partitions() {
     on_sqlite(async |store| {
-        assert_eq!(store.keep_up_partitions(WEEK).await.unwrap(), Upkeep::default());
+        assert_eq!(store.maintain_partitions(WEEK).await.unwrap(), PartitionMaintenance::default());
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! What callers see, and what strangers do not.
+//! Queries that callers see, and that other callers do not.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use store::{AttemptCounts, EssayReport, Labels, ListFilter, Owner, Private, Tx};
 
 use crate::databases::{noon, on_each};
 use crate::messages::message;
-use crate::samples::{batch, ended, essay, id, insert_stored, line, new_batch, owner};
+use crate::samples::{batch, ended, essay, id, insert_stored, line, owner, row};
 use crate::unit;
 
 fn all() -> ListFilter {
@@ -28,8 +28,8 @@ async fn listed(tx: &mut Tx, filter: &ListFilter) -> Vec<domain::BatchId> {
     tx.list(&owner(), filter).await.unwrap().iter().map(|row| row.batch.id).collect()
 }
 
-/// Four essays: two through spellcheck, one failed in it, one at work.
-async fn at_work(tx: &mut Tx) {
+/// A batch of four essays: two succeeded in spellcheck, one failed in it, one is in progress.
+async fn insert_running(tx: &mut Tx) {
     let batch = insert_stored(tx, 1, 4).await;
     tx.open_essays(batch, Phase::Spellcheck, 1).await.unwrap();
     let reports: Vec<_> = [(0, true), (1, false), (2, true)]
@@ -47,7 +47,7 @@ async fn at_work(tx: &mut Tx) {
 #[tokio::test]
 async fn a_status_counts_essays_and_attempts_from_the_rows() {
     on_each(async |store| {
-        unit!(store, |tx| { at_work(tx).await });
+        unit!(store, |tx| { insert_running(tx).await });
         let status = store
             .read(|tx| Box::pin(async move { tx.status_row(&owner(), id(1)).await }))
             .await
@@ -66,12 +66,12 @@ async fn a_status_counts_essays_and_attempts_from_the_rows() {
 }
 
 #[tokio::test]
-async fn what_waits_for_the_bus_is_counted_by_batch_and_not_once_it_has_ended() {
+async fn pending_messages_are_counted_by_batch_unless_it_has_ended() {
     on_each(async |store| {
         unit!(store, |tx| {
-            tx.insert_batch(&batch(1, 2), &new_batch(owner())).await?;
-            tx.insert_batch(&batch(2, 0), &new_batch(owner())).await?;
-            tx.insert_batch(&ended(3, noon()), &new_batch(owner())).await?;
+            tx.insert_batch(&row(batch(1, 2), owner())).await?;
+            tx.insert_batch(&row(batch(2, 0), owner())).await?;
+            tx.insert_batch(&row(ended(3, noon()), owner())).await?;
             let of = |number, key: String| message(number, &key, 1);
             let messages = [
                 of(1, id(1).to_string()),
@@ -81,34 +81,38 @@ async fn what_waits_for_the_bus_is_counted_by_batch_and_not_once_it_has_ended() 
                 of(5, id(3).to_string()),
             ];
             tx.enqueue(&messages).await?;
-            for (number, waiting) in [(1, 3), (2, 1), (3, 0)] {
-                assert_eq!(tx.standing(&owner(), id(number)).await?, Some((1, waiting)), "{number}");
+            for (number, pending) in [(1, 3), (2, 1), (3, 0)] {
+                assert_eq!(
+                    tx.revision_and_pending(&owner(), id(number)).await?,
+                    Some((1, pending)),
+                    "{number}"
+                );
             }
-            assert_eq!(tx.standing(&owner(), id(4)).await?, None);
+            assert_eq!(tx.revision_and_pending(&owner(), id(4)).await?, None);
         });
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_stranger_sees_nothing_of_a_batch() {
+async fn another_caller_sees_nothing_of_a_batch() {
     on_each(async |store| {
         unit!(store, |tx| {
-            at_work(tx).await;
-            tx.note(&[(id(1), line(1, "accepted"))]).await?;
+            insert_running(tx).await;
+            tx.append_timeline(&[(id(1), line(1, "accepted"))]).await?;
             assert_eq!(tx.timeline(&owner(), id(1), 0, 10).await?.len(), 1);
             let bob = Owner { user_id: "bob".to_owned(), org_id: None };
             let elsewhere = Owner { org_id: Some("school".to_owned()), ..owner() };
-            for stranger in [bob, elsewhere] {
-                assert_eq!(tx.revision(&stranger, id(1)).await?, None);
-                assert_eq!(tx.standing(&stranger, id(1)).await?, None);
-                assert!(tx.status_row(&stranger, id(1)).await?.is_none());
-                assert!(tx.essays_page(&stranger, id(1), None, 10, None).await?.is_none());
-                assert!(tx.results_page(&stranger, id(1), None, 10, None).await?.is_none());
-                assert!(tx.essay_detail(&stranger, essay(1, 0)).await?.is_none());
-                assert!(tx.timeline(&stranger, id(1), 0, 10).await?.is_empty());
-                assert!(tx.list(&stranger, &all()).await?.is_empty());
-                assert!(tx.list_totals(&stranger, &all()).await?.is_empty());
+            for other in [bob, elsewhere] {
+                assert_eq!(tx.revision(&other, id(1)).await?, None);
+                assert_eq!(tx.revision_and_pending(&other, id(1)).await?, None);
+                assert!(tx.status_row(&other, id(1)).await?.is_none());
+                assert!(tx.essays_page(&other, id(1), None, 10, None).await?.is_none());
+                assert!(tx.results_page(&other, id(1), None, 10, None).await?.is_none());
+                assert!(tx.essay_detail(&other, essay(1, 0)).await?.is_none());
+                assert!(tx.timeline(&other, id(1), 0, 10).await?.is_empty());
+                assert!(tx.list(&other, &all()).await?.is_empty());
+                assert!(tx.list_totals(&other, &all()).await?.is_empty());
             }
         });
     })
@@ -120,7 +124,7 @@ async fn a_member_of_an_organisation_sees_its_batches_under_that_organisation_on
     on_each(async |store| {
         unit!(store, |tx| {
             let member = Owner { org_id: Some("school".to_owned()), ..owner() };
-            tx.insert_batch(&batch(1, 0), &new_batch(member.clone())).await?;
+            tx.insert_batch(&row(batch(1, 0), member.clone())).await?;
             assert_eq!(tx.revision(&member, id(1)).await?, Some(1));
             assert_eq!(tx.revision(&owner(), id(1)).await?, None);
         });
@@ -129,14 +133,14 @@ async fn a_member_of_an_organisation_sees_its_batches_under_that_organisation_on
 }
 
 #[tokio::test]
-async fn a_list_goes_both_ways_page_by_page() {
+async fn a_list_is_paged_in_both_orders() {
     on_each(async |store| {
         unit!(store, |tx| {
             for number in 1..=3 {
                 let made = noon() + Duration::from_mins(number);
-                tx.insert_batch(&Batch { created_at: made, ..batch(number, 0) }, &new_batch(owner())).await?;
+                tx.insert_batch(&row(Batch { created_at: made, ..batch(number, 0) }, owner())).await?;
             }
-            tx.insert_batch(&Batch { kind: Kind::Single, ..batch(4, 1) }, &new_batch(owner())).await?;
+            tx.insert_batch(&row(Batch { kind: Kind::Single, ..batch(4, 1) }, owner())).await?;
             assert_eq!(listed(tx, &all()).await, [id(3), id(2), id(1)]);
             let page = ListFilter { limit: 2, ..all() };
             assert_eq!(listed(tx, &page).await, [id(3), id(2)]);
@@ -158,11 +162,11 @@ async fn a_list_goes_both_ways_page_by_page() {
 async fn a_list_filters_by_status_attention_and_every_label_and_its_totals_agree() {
     on_each(async |store| {
         unit!(store, |tx| {
-            tx.insert_batch(&batch(1, 1), &new_batch(owner())).await?;
-            tx.insert_batch(&ended(2, noon()), &new_batch(owner())).await?;
+            tx.insert_batch(&row(batch(1, 1), owner())).await?;
+            tx.insert_batch(&row(ended(2, noon()), owner())).await?;
             let attention = domain::Attention { code: domain::AttentionCode::ALL[0], since: noon() };
             let stuck = Batch { attention: Some(attention), ..batch(3, 1) };
-            tx.insert_batch(&stuck, &new_batch(owner())).await?;
+            tx.insert_batch(&row(stuck, owner())).await?;
             let label = |key: &str, value: &str| (key.to_owned(), Private::from(value));
             tx.insert_labels(id(1), &Labels::from([label("class", "9B"), label("year", "26")])).await?;
             tx.insert_labels(id(2), &Labels::from([label("class", "9B")])).await?;
@@ -187,10 +191,10 @@ async fn a_list_filters_by_status_attention_and_every_label_and_its_totals_agree
 }
 
 #[tokio::test]
-async fn essays_come_page_by_page_with_their_finished_phases() {
+async fn essays_are_paged_with_the_results_of_their_phases() {
     on_each(async |store| {
         unit!(store, |tx| {
-            at_work(tx).await;
+            insert_running(tx).await;
             let page = tx.essays_page(&owner(), id(1), None, 2, None).await?.unwrap();
             let positions: Vec<_> = page.iter().map(|row| (row.essay.position, row.phases.len())).collect();
             assert_eq!(positions, [(0, 1), (1, 1)]);
@@ -199,9 +203,13 @@ async fn essays_come_page_by_page_with_their_finished_phases() {
             assert_eq!(positions, [(2, 1), (3, 0)]);
             let failed = tx.essays_page(&owner(), id(1), None, 9, Some(EssayState::Failed)).await?.unwrap();
             assert_eq!(failed.iter().map(|row| row.essay.position).collect::<Vec<_>>(), [1]);
-            let through =
+            let succeeded =
                 tx.essays_page(&owner(), id(1), None, 9, Some(EssayState::Succeeded)).await?.unwrap();
-            assert_eq!(through[1].phases[0].essay_id, essay(1, 2), "phases of essays left out do not shift");
+            assert_eq!(
+                succeeded[1].phases[0].essay_id,
+                essay(1, 2),
+                "results of essays that the filter excludes are skipped"
+            );
             assert_eq!(tx.essays_page(&owner(), id(1), Some(3), 9, None).await?, Some(Vec::new()));
         });
     })
@@ -209,18 +217,18 @@ async fn essays_come_page_by_page_with_their_finished_phases() {
 }
 
 #[tokio::test]
-async fn results_show_the_latest_word_of_each_phase() {
+async fn results_show_the_latest_attempt_at_each_phase() {
     on_each(async |store| {
         unit!(store, |tx| {
-            at_work(tx).await;
+            insert_running(tx).await;
             tx.revive_failed_in(id(1), Phase::Spellcheck).await?;
             tx.open_essays(id(1), Phase::Spellcheck, 2).await?;
             tx.fail_open_essays(id(1), Phase::Spellcheck, 2, "phase_timeout").await?;
             let failed = Some(EssayState::Failed);
             let results = tx.results_page(&owner(), id(1), None, 9, failed).await?.unwrap();
             assert_eq!(results.len(), 1);
-            let word = &results[0].phases[0];
-            assert_eq!((word.attempt, word.error_code.as_deref()), (2, Some("phase_timeout")));
+            let latest = &results[0].phases[0];
+            assert_eq!((latest.attempt, latest.error_code.as_deref()), (2, Some("phase_timeout")));
             assert_eq!(results[0].phases.len(), 1);
             let detail = tx.essay_detail(&owner(), essay(1, 1)).await?.unwrap();
             assert_eq!(detail.phases.len(), 2);

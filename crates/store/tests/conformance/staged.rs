@@ -1,3 +1,5 @@
+//! Staged texts.
+
 use std::time::Duration;
 
 use store::{Private, StagedDepth, StagedText};
@@ -7,7 +9,7 @@ use crate::samples::{essay, id, text};
 use crate::unit;
 
 #[tokio::test]
-async fn staged_texts_come_oldest_batch_first_within_rows_and_bytes() {
+async fn staged_texts_are_read_oldest_batch_first_within_the_limits_of_rows_and_bytes() {
     on_each(async |store| {
         unit!(store, |tx| {
             let body = vec![b'x'; 1_000];
@@ -28,7 +30,11 @@ async fn staged_texts_come_oldest_batch_first_within_rows_and_bytes() {
             assert_eq!((&due[3].body, &due[3].reference), (&None, &Some(reference.clone())));
             assert_eq!(tx.due_staged(&[0], now, 2, 1 << 20).await?.len(), 2);
             assert_eq!(tx.due_staged(&[0], now, 10, 2_500).await?.len(), 2);
-            assert_eq!(tx.due_staged(&[0], now, 10, 1).await?.len(), 1, "a text over the limit goes alone");
+            assert_eq!(
+                tx.due_staged(&[0], now, 10, 1).await?.len(),
+                1,
+                "a text over the limit is read alone"
+            );
             assert_eq!(
                 tx.staged_depth().await?,
                 StagedDepth { rows: 5, bytes: 3_011, oldest_at: Some(noon()) }
@@ -39,7 +45,7 @@ async fn staged_texts_come_oldest_batch_first_within_rows_and_bytes() {
 }
 
 #[tokio::test]
-async fn a_postponed_text_is_left_alone_until_its_time() {
+async fn a_postponed_text_is_not_due_until_its_time() {
     on_each(async |store| {
         unit!(store, |tx| {
             let bodies = [0, 1].map(|at| (essay(1, at), StagedText::Body(b"text")));
@@ -59,23 +65,23 @@ async fn a_postponed_text_is_left_alone_until_its_time() {
 }
 
 #[tokio::test]
-async fn a_dropped_text_is_gone_and_dropping_it_again_is_nothing() {
+async fn a_deleted_text_is_gone_and_deleting_it_again_does_nothing() {
     on_each(async |store| {
         unit!(store, |tx| {
             let bodies = [0, 1, 2].map(|at| (essay(1, at), StagedText::Body(b"text")));
             tx.stage_texts(0, id(1), &bodies).await?;
-            tx.drop_staged(0, id(1), &[essay(1, 0)]).await?;
-            tx.drop_staged(0, id(1), &[essay(1, 0)]).await?;
-            assert_eq!(tx.drop_all_staged(0, id(1)).await?, 2);
+            tx.delete_staged(0, id(1), &[essay(1, 0)]).await?;
+            tx.delete_staged(0, id(1), &[essay(1, 0)]).await?;
+            assert_eq!(tx.delete_all_staged(0, id(1)).await?, 2);
             assert_eq!(tx.staged_depth().await?, StagedDepth::default());
         });
     })
     .await;
 }
 
-/// Over the limit of one statement in bytes, so PostgreSQL gets several.
+/// More bytes than the limit of one statement, so PostgreSQL gets several.
 #[tokio::test]
-async fn many_large_texts_are_staged_whole() {
+async fn many_large_texts_are_staged_completely() {
     on_each(async |store| {
         unit!(store, |tx| {
             let body = vec![b'x'; 200_000];

@@ -1,4 +1,4 @@
-//! Tokens of callers.
+//! API tokens.
 
 use std::time::Duration;
 
@@ -39,13 +39,16 @@ async fn a_token_is_found_by_its_public_part_as_it_was_stored() {
         let twice = store.unit(store::Lane::Caller, |tx| {
             Box::pin(async move { tx.insert_token(&token("a", "eve")).await })
         });
-        assert!(matches!(twice.await, Err(store::Error::Refused { .. })), "a public part is one token's");
+        assert!(
+            matches!(twice.await, Err(store::Error::Refused { .. })),
+            "a public part identifies one token"
+        );
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_revoked_token_stays_listed_and_its_first_revocation_stands() {
+async fn a_revoked_token_is_still_listed_with_the_time_of_its_first_revocation() {
     on_each(async |store| {
         unit!(store, |tx| {
             tx.insert_token(&token("a", "ann")).await?;
@@ -53,7 +56,7 @@ async fn a_revoked_token_stays_listed_and_its_first_revocation_stands() {
             assert!(tx.revoke_token("a").await?);
             let revoked_at = tx.token("a").await?.and_then(|row| row.revoked_at);
             assert_eq!(revoked_at, Some(tx.now()));
-            assert!(tx.revoke_token("a").await?, "again is no fault");
+            assert!(tx.revoke_token("a").await?, "revoking again is no error");
             assert_eq!(tx.token("a").await?.and_then(|row| row.revoked_at), revoked_at);
         });
     })
@@ -61,7 +64,7 @@ async fn a_revoked_token_stays_listed_and_its_first_revocation_stands() {
 }
 
 #[tokio::test]
-async fn tokens_are_listed_page_by_page_and_by_user() {
+async fn tokens_are_listed_in_pages_and_by_user() {
     on_each(async |store| {
         unit!(store, |tx| {
             for (id, user) in [("c", "ann"), ("a", "ann"), ("b", "bob")] {

@@ -1,3 +1,5 @@
+//! Callers that are cancelled while their unit runs.
+
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -17,43 +19,44 @@ async fn set(store: &Store, key: String) -> Result<(), Error> {
         .await
 }
 
-/// Starts units and drops each one's caller after some turns of the scheduler, a few more each time.
-async fn desert(store: &Store, units: usize) -> usize {
-    let mut deserted = 0;
+/// Starts units and cancels each caller after a number of turns of the scheduler, one more each time; returns how many were
+/// cancelled.
+async fn cancel_callers(store: &Store, units: usize) -> usize {
+    let mut cancelled = 0;
     for turns in 0..units {
-        let patience = async {
+        let turns_taken = async {
             for _ in 0..turns {
                 tokio::task::yield_now().await;
             }
         };
-        match select(pin!(set(store, format!("deserted-{turns}"))), pin!(patience)).await {
+        match select(pin!(set(store, format!("cancelled-{turns}"))), pin!(turns_taken)).await {
             Either::Left((answer, _)) => answer.unwrap(),
-            Either::Right(((), _)) => deserted += 1,
+            Either::Right(((), _)) => cancelled += 1,
         }
     }
-    deserted
+    cancelled
 }
 
 #[tokio::test]
-async fn on_sqlite_a_caller_that_goes_away_does_not_undo_its_unit() {
+async fn on_sqlite_a_cancelled_caller_does_not_roll_back_its_unit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bos.db");
     let store = Store::open_sqlite(&path, Arc::new(noon)).unwrap();
-    assert!(desert(&store, 50).await > 0, "nobody went away, so nothing was tested");
+    assert!(cancel_callers(&store, 50).await > 0, "no caller was cancelled, so nothing was tested");
     store.close().await;
     let conn = rusqlite::Connection::open(path).unwrap();
     let kept: i64 = conn
-        .query_row("SELECT count(*) FROM meta WHERE key LIKE 'deserted-%'", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM meta WHERE key LIKE 'cancelled-%'", [], |row| row.get(0))
         .unwrap();
     assert_eq!(kept, 50);
 }
 
-/// sqlx 0.9.0 hands a connection back inside an open transaction when a `begin` is cancelled; what is written on it later is
-/// acknowledged and seen by nobody. Units run in tasks of their own so that no caller can cancel one.
+/// sqlx 0.9.0 returns a connection to the pool inside an open transaction if a `begin` is cancelled; later writes on it would
+/// be acknowledged but never committed. Units run in tasks of their own, so that a cancelled caller does not cancel its unit.
 #[tokio::test]
-async fn on_postgres_a_caller_that_goes_away_harms_neither_its_unit_nor_the_next_one() {
+async fn on_postgres_a_cancelled_caller_harms_neither_its_unit_nor_the_next_one() {
     on_postgres(async |store, url| {
-        assert!(desert(&store, 200).await > 0, "nobody went away, so nothing was tested");
+        assert!(cancel_callers(&store, 200).await > 0, "no caller was cancelled, so nothing was tested");
         let mut witness = PgConnection::connect(&url).await.unwrap();
         for number in 0..40 {
             let key = format!("later-{number}");
@@ -67,7 +70,7 @@ async fn on_postgres_a_caller_that_goes_away_harms_neither_its_unit_nor_the_next
         }
         store.close().await;
         let kept: i64 =
-            sqlx_core::query_scalar::query_scalar("SELECT count(*) FROM meta WHERE key LIKE 'deserted-%'")
+            sqlx_core::query_scalar::query_scalar("SELECT count(*) FROM meta WHERE key LIKE 'cancelled-%'")
                 .fetch_one(&mut witness)
                 .await
                 .unwrap();

@@ -1,3 +1,5 @@
+//! The SQLite file: its lock, visits of other processes, restarts, migrations.
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -6,7 +8,7 @@ use store::{Error, Lane, Store};
 
 use crate::databases::noon;
 
-/// Names the file that the visiting process opens.
+/// The variable that names the file for the visiting process.
 const VISITED: &str = "BOS_TEST_VISITED";
 
 fn open(folder: &Path) -> Result<Store, Error> {
@@ -19,18 +21,21 @@ async fn set(store: &Store, key: &'static str) {
 }
 
 #[tokio::test]
-async fn a_second_process_on_the_same_file_is_refused_and_told_what_to_do() {
+async fn a_second_process_on_the_same_file_is_rejected_with_advice() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path()).unwrap();
     let refused = open(folder.path()).unwrap_err();
     assert!(matches!(refused, Error::Unfit { .. }));
-    let said = refused.to_string();
-    assert!(said.contains("in use by another bos process; stop it, or choose another data folder"), "{said}");
+    let message = refused.to_string();
+    assert!(
+        message.contains("in use by another bos process; stop it, or choose another data folder"),
+        "{message}"
+    );
     drop(first);
     open(folder.path()).unwrap();
 }
 
-/// What the visiting process of the next test does; by itself it visits nothing.
+/// The test process of the next test runs this; without the variable it does nothing.
 #[test]
 fn visitor() {
     let Some(path) = std::env::var_os(VISITED) else { return };
@@ -40,7 +45,7 @@ fn visitor() {
 }
 
 #[tokio::test]
-async fn a_visitor_from_another_process_comes_and_goes_and_nothing_is_lost_in_a_crash() {
+async fn a_visit_of_another_process_loses_nothing_in_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).unwrap();
     set(&store, "before").await;
@@ -53,7 +58,7 @@ async fn a_visitor_from_another_process_comes_and_goes_and_nothing_is_lost_in_a_
     assert!(String::from_utf8_lossy(&visit.stdout).contains("1 passed"));
     set(&store, "after").await;
 
-    // What a crash at this instant would leave on the disk.
+    // The files that a crash at this instant would leave.
     let crashed = tempfile::tempdir().unwrap();
     for name in ["bos.db", "bos.db-wal"] {
         std::fs::copy(folder.path().join(name), crashed.path().join(name)).unwrap();
@@ -65,9 +70,9 @@ async fn a_visitor_from_another_process_comes_and_goes_and_nothing_is_lost_in_a_
     assert_eq!(facts.await.unwrap(), (Some("set".to_owned()), Some("set".to_owned())));
 }
 
-/// F51.
+/// Fault F51 of `docs/reliability.md`.
 #[tokio::test]
-async fn a_long_reader_holds_up_no_write_and_the_log_shrinks_when_it_has_ended() {
+async fn a_long_read_blocks_no_write_and_the_log_is_truncated_after_it() {
     const LIMIT: u64 = 64 << 20;
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).unwrap();
@@ -85,19 +90,19 @@ async fn a_long_reader_holds_up_no_write_and_the_log_shrinks_when_it_has_ended()
     for number in 0..80 {
         size = write(number).await;
     }
-    assert!(size > LIMIT, "the log is not held: {size} bytes");
+    assert!(size > LIMIT, "the reader does not keep the log from being truncated: {size} bytes");
 
     reader.execute_batch("COMMIT").unwrap();
     for number in 80..84 {
         size = write(number).await;
     }
-    assert!(size <= LIMIT, "{size} bytes are left");
+    assert!(size <= LIMIT, "the log still has {size} bytes");
     let last = store.read(|tx| Box::pin(async move { tx.meta("large 83").await }));
     assert!(last.await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_a_restart() {
+async fn acknowledged_writes_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     set(&open(folder.path()).unwrap(), "kept").await;
     let store = open(folder.path()).unwrap();
@@ -106,35 +111,35 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_said_to_be_damaged() {
+fn a_file_that_is_no_database_is_reported_as_damaged() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bos.db"), "not a database, whatever its name says".repeat(200))
         .unwrap();
-    let said = open(folder.path()).unwrap_err().to_string();
-    assert!(said.contains("damaged"), "{said}");
+    let message = open(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("damaged"), "{message}");
 }
 
 #[test]
-fn a_schema_from_a_newer_program_is_refused() {
+fn a_schema_of_a_newer_program_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()).unwrap());
     let conn = rusqlite::Connection::open(folder.path().join("bos.db")).unwrap();
     conn.execute("UPDATE meta SET value = '99' WHERE key IN ('schema', 'min_reader')", []).unwrap();
     drop(conn);
-    let said = open(folder.path()).unwrap_err().to_string();
-    assert!(said.contains("install a newer bos"), "{said}");
+    let message = open(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("install a newer bos"), "{message}");
 }
 
 #[tokio::test]
-async fn a_file_of_an_earlier_schema_is_brought_up_to_date_and_a_copy_of_it_stays() {
+async fn a_file_of_an_earlier_schema_is_migrated_and_a_backup_of_it_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let conn = rusqlite::Connection::open(folder.path().join("bos.db")).unwrap();
     conn.execute_batch(include_str!("../../migrations/sqlite/0001_base.sql")).unwrap();
     conn.execute("INSERT INTO meta VALUES ('schema', '1'), ('min_reader', '1'), ('kept', 'set')", [])
         .unwrap();
     drop(conn);
-    // What a crash in the middle of an earlier try would leave.
-    std::fs::write(folder.path().join("bos.db.bak-1.part"), "half a copy").unwrap();
+    // The file that a crash during an earlier backup would leave.
+    std::fs::write(folder.path().join("bos.db.bak-1.part"), "half a backup").unwrap();
 
     let store = open(folder.path()).unwrap();
     let found = store.read(|tx| {

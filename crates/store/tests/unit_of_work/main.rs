@@ -1,11 +1,9 @@
-//! What a unit promises, seen from outside: callers that go away, processes that share a file, units that are run again.
+//! What a unit guarantees, seen from outside: cancelled callers, processes that share a file, retried units.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the answer")]
-
-#[path = "../support/databases.rs"]
-#[expect(dead_code, reason = "these tests name their database")]
-mod databases;
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the failure of the test")]
 
 mod callers;
 mod files;
-mod reruns;
+mod retries;
+
+use testbed::databases;

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::*;
-use crate::tests::{left_out, watch_signals};
+use crate::{left_out, tests::watch_signals};
 
 /// One test, because a start takes seconds.
 #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::*;
-use crate::tests::{left_out, watch_signals};
+use crate::{left_out, tests::watch_signals};
 
 /// A server of the machine's own binaries: these tests fetch nothing.
 fn server() -> Option<Server> {

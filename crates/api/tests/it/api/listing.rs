@@ -1,5 +1,6 @@
 use engine::News;
 use serde_json::{Value, json};
+use store::StoredEssay;
 
 use super::{Api, batch};
 
@@ -114,7 +115,11 @@ async fn results_are_a_line_for_each_essay_over_all_pages() {
 
     let essays: Vec<_> = (0..2).map(|at| lines[at]["essay_id"].as_str().unwrap().parse().unwrap()).collect();
     let news = News::TextsStored {
-        stored: vec![(essays[0], "0".repeat(32).parse().unwrap(), 4)],
+        stored: vec![StoredEssay {
+            essay_id: essays[0],
+            storage_id: "0".repeat(32).parse().unwrap(),
+            size_bytes: 4,
+        }],
         refused: vec![(essays[1], "text_not_found".to_owned())],
     };
     api.tell(id.parse().unwrap(), news).await;

@@ -72,7 +72,7 @@ impl MigrateCommand {
 
 async fn status(store: &Store) -> Result<Status, store::Error> {
     let schema = store.schema().await?;
-    let fits = schema.is_some_and(store::fits);
+    let fits = schema.is_some_and(store::supports_schema);
     Ok(Status {
         schema: schema.map(|(current, _)| current),
         min_reader: schema.map(|(_, min_reader)| min_reader),

@@ -23,7 +23,7 @@ use sqlx_core::query::query;
 use sqlx_core::query_scalar::query_scalar;
 use sqlx_core::sql_str::AssertSqlSafe;
 use sqlx_postgres::PgConnection;
-use store::{Details, Labels, StatusRow, Store};
+use store::{Details, Labels, StatusRow, Store, StoredEssay};
 use uuid::Uuid;
 
 use crate::databases::on_postgres;
@@ -143,7 +143,11 @@ async fn registering(store: &Store, clock: &Arc<Jumping>) -> (Arc<Engine>, Batch
     let engine = engine.await.unwrap();
     let batch = engine.new_batch_id(None).unwrap();
     engine.submit(class(batch)).await.unwrap();
-    let stored = vec![(EssayId::new(batch, 0), "text".parse().unwrap(), 9)];
+    let stored = vec![StoredEssay {
+        essay_id: EssayId::new(batch, 0),
+        storage_id: "text".parse().unwrap(),
+        size_bytes: 9,
+    }];
     let cause = Cause { origin: Origin::Task("test"), correlation: None, trace: None };
     engine.apply(batch, News::TextsStored { stored, refused: Vec::new() }, cause).await.unwrap();
     (engine, batch)

@@ -2,7 +2,7 @@
 
 use engine::consumer::CONSUMER;
 use service::companions::How;
-use store::ShardMark;
+use store::LowWaterMark;
 use testbed::kafka::acls::{Right, allow};
 use testbed::kafka::tls::GUEST;
 
@@ -63,7 +63,7 @@ async fn until_waiting(store: &store::Store, is_so: impl Fn(&[(String, u32)]) ->
 
 /// The topics of the messages that come next, each with the attempts that were counted.
 async fn topics_waiting(store: &store::Store) -> Vec<(String, u32)> {
-    let marks: Vec<ShardMark> = (0..64).map(|shard| ShardMark { shard, low: 0 }).collect();
+    let marks: Vec<LowWaterMark> = (0..64).map(|shard| LowWaterMark { shard, low: 0 }).collect();
     let heads = store
         .read(move |tx| {
             let marks = marks.clone();

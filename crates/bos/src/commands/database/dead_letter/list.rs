@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
-use store::{DeadLetter, Waiting};
+use store::{DeadLetter, QueueDepth};
 use uuid::Uuid;
 
 use crate::commands::Exit;
@@ -36,7 +36,7 @@ struct Row {
 impl From<DeadLetter> for Row {
     fn from(letter: DeadLetter) -> Self {
         Self {
-            id: format!("{}/{}/{}", letter.topic, letter.part, letter.off),
+            id: format!("{}/{}/{}", letter.topic, letter.partition, letter.offset),
             error_code: letter.error_code,
             set_aside_at: letter.at,
             event_id: letter.event_id,
@@ -53,7 +53,7 @@ impl ListCommand {
         let read = store.read(move |tx| {
             Box::pin(async move { Ok((tx.dead_letters(limit).await?, tx.dead_letter_depth().await?)) })
         });
-        let read: Result<(Vec<DeadLetter>, Waiting), store::Error> = read.await;
+        let read: Result<(Vec<DeadLetter>, QueueDepth), store::Error> = read.await;
         let (letters, all) = read?;
         store.close().await;
         let rows: Vec<Row> = letters.into_iter().map(Row::from).collect();

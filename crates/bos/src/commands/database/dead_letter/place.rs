@@ -50,7 +50,7 @@ impl Place {
     pub(super) async fn forget(self, store: &Store) -> Result<bool, store::Error> {
         let unit = store.unit(Lane::Caller, move |tx| {
             Box::pin(async move {
-                tx.drop_dead_letter(CONSUMER, self.topic.as_str(), self.partition, self.offset).await
+                tx.delete_dead_letter(CONSUMER, self.topic.as_str(), self.partition, self.offset).await
             })
         });
         unit.await

@@ -171,8 +171,8 @@ mod tests {
         let letter = DeadLetter {
             consumer: "bos".to_owned(),
             topic: "t".to_owned(),
-            part: 3,
-            off: 7,
+            partition: 3,
+            offset: 7,
             event_id: None,
             batch_id: None,
             error_code: "wrong_type".to_owned(),

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use engine::backlog::Queues;
 use engine::ports::{Clock as _, SystemClock};
 use secrecy::ExposeSecret as _;
-use store::{Health, Sharing, Store};
+use store::{Health, ShardDistribution, Store};
 
 use super::finding::{Finding, ago, causes, in_time};
 use super::machine::server;
@@ -28,7 +28,7 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
 
 async fn connect(config: &Config) -> Vec<Finding> {
     let Some(url) = &config.database_url else { return embedded(config).await };
-    match Store::look_at_postgres(url.0.expose_secret()).await {
+    match Store::inspect_postgres(url.0.expose_secret()).await {
         Ok(store) => about(config, &store).await,
         Err(error) => {
             let mend = "see that it runs, that DATABASE_URL names it, and that its role may log in";
@@ -44,7 +44,7 @@ async fn embedded(config: &Config) -> Vec<Finding> {
         let found = format!("{} is not there yet: `bos serve` makes it", file.display());
         return vec![Finding::ok("database", found)];
     }
-    match Store::look_at_sqlite(&file, Arc::new(|| SystemClock::default().now())) {
+    match Store::inspect_sqlite(&file, Arc::new(|| SystemClock::default().now())) {
         Ok(store) => {
             let mut findings = about(config, &store).await;
             findings.push(Finding::ok("server", "none runs on this data folder"));
@@ -160,7 +160,7 @@ fn archive(health: &Health) -> Vec<Finding> {
 async fn schema(store: &Store) -> Vec<Finding> {
     let needed = store::SCHEMA;
     vec![match store.schema().await {
-        Ok(Some(schema)) if store::fits(schema) => {
+        Ok(Some(schema)) if store::supports_schema(schema) => {
             Finding::ok("schema", format!("{}; this program needs {needed}", schema.0))
         }
         Ok(Some((current, min_reader))) if min_reader > needed => {
@@ -238,16 +238,16 @@ fn waiting(queues: &Queues) -> Vec<Finding> {
 
 async fn replicas(config: &Config, store: &Store) -> Vec<Finding> {
     let ttl = config.lease_ttl;
-    let read = store.read(move |tx| Box::pin(async move { tx.sharing(ttl).await }));
-    let sharing: Result<Sharing, store::Error> = read.await;
+    let read = store.read(move |tx| Box::pin(async move { tx.shard_distribution(ttl).await }));
+    let sharing: Result<ShardDistribution, store::Error> = read.await;
     match sharing {
         // One process has the file, and a doctor who could open it is that process.
         Ok(_) if config.database_url.is_none() => Vec::new(),
-        Ok(Sharing { replicas: 0, .. }) => {
+        Ok(ShardDistribution { replicas: 0, .. }) => {
             let mend = "start `bos serve`; until then what was accepted waits";
             vec![Finding::warning("replicas", "no process of the service runs", mend)]
         }
-        Ok(Sharing { replicas, shards, held }) => {
+        Ok(ShardDistribution { replicas, shards, held }) => {
             let found = format!("{replicas} live, and hold {held} of {shards} shards");
             vec![if held == shards {
                 Finding::ok("replicas", found)

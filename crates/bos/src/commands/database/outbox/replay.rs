@@ -133,8 +133,8 @@ async fn replay(
     }
     let mut again = 0;
     for shard in 0..shards {
-        let unit = store
-            .unit(Lane::Caller, move |tx| Box::pin(async move { tx.send_again(shard, since, until).await }));
+        let unit =
+            store.unit(Lane::Caller, move |tx| Box::pin(async move { tx.resend(shard, since, until).await }));
         let put_back: Result<u64, store::Error> = unit.await;
         again += put_back?;
     }

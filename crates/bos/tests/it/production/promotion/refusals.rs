@@ -20,7 +20,7 @@ fn refused(ran: &Ran, code: &str) {
 
 async fn claim(store: &Store, id: u128) {
     let unit = store.unit(Lane::Caller, move |tx| {
-        let promotion = Promotion { id: uuid::Uuid::from_u128(id), poured: Vec::new(), is_done: false };
+        let promotion = Promotion { id: uuid::Uuid::from_u128(id), copied: Vec::new(), is_done: false };
         Box::pin(async move { tx.claim_promotion(promotion).await })
     });
     let claimed: Result<_, store::Error> = unit.await;
@@ -48,11 +48,11 @@ async fn what_cannot_go_well_is_refused_with_its_code_and_nothing_is_changed() {
         let none = bos(&["promote", "--data-dir", &folder, "--content", &content]).output().unwrap().into();
         refused(&none, "no_target");
 
-        let unit = store.unit(Lane::Caller, |tx| Box::pin(tx.beat("somebody")));
+        let unit = store.unit(Lane::Caller, |tx| Box::pin(tx.heartbeat("somebody")));
         let beaten: Result<_, store::Error> = unit.await;
         beaten.unwrap();
         refused(&promote(&folder, &url, &kafka, &content, &[]), "target_in_use");
-        let unit = store.unit(Lane::Caller, |tx| Box::pin(tx.forget_replica("somebody")));
+        let unit = store.unit(Lane::Caller, |tx| Box::pin(tx.delete_replica("somebody")));
         let gone: Result<_, store::Error> = unit.await;
         gone.unwrap();
 

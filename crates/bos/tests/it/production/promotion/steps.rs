@@ -67,7 +67,7 @@ async fn ended_after_every_step_and_begun_again_it_comes_to_the_same() {
         let at_once = at_once.lock().unwrap().take().unwrap();
         assert!(report.was_done || figures(&report) == figures(&at_once), "{report:?} and {at_once:?}");
         for (table, expected) in store::promotion::TABLES.iter().zip(figures(&at_once)) {
-            let rows = store.read(move |tx| Box::pin(tx.count_that_move(table))).await.unwrap();
+            let rows = store.read(move |tx| Box::pin(tx.count_rows(table))).await.unwrap();
             assert_eq!((table.name, Some(rows)), (expected.0, expected.2));
         }
     })

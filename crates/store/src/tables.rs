@@ -1,0 +1,28 @@
+//! One file per table: its row types, its statements, and the methods of [`Tx`](crate::Tx) that run them.
+
+pub(crate) mod batches;
+pub(crate) mod dead_letters;
+pub(crate) mod essay_phases;
+pub(crate) mod essays;
+pub(crate) mod idempotency;
+pub(crate) mod inbox;
+pub(crate) mod labels;
+pub(crate) mod leases;
+pub(crate) mod local_log;
+pub(crate) mod meta;
+pub(crate) mod outbox;
+pub(crate) mod staged_texts;
+pub(crate) mod timeline;
+pub(crate) mod timers;
+pub(crate) mod tokens;
+
+use chrono::{DateTime, Utc};
+
+/// How many rows wait in a queue, and since when.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Number of rows.
+    pub rows: i64,
+    /// When the oldest row became due or was added; `None` for an empty queue.
+    pub oldest_at: Option<DateTime<Utc>>,
+}

@@ -1,0 +1,142 @@
+//! `timers`: at most one deadline of each kind per batch. A timer that fires for an outdated state changes nothing.
+
+use chrono::{DateTime, Utc};
+use domain::{BatchId, Timer, TimerKind};
+
+use crate::error::Error;
+use crate::param::{Param, params};
+use crate::sql::Sql;
+use crate::tables::QueueDepth;
+use crate::tx::Tx;
+
+/// A deadline to set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetTimer {
+    /// The shard of the batch's slot.
+    pub shard: i64,
+    /// The batch.
+    pub batch: BatchId,
+    /// Its kind and what it is for.
+    pub timer: Timer,
+    /// When it is due.
+    pub due_at: DateTime<Utc>,
+}
+
+/// A deadline that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueTimer {
+    /// The shard of the batch's slot.
+    pub shard: i64,
+    /// The batch.
+    pub batch: BatchId,
+    /// Its kind and what it is for.
+    pub timer: Timer,
+    /// When it was due.
+    pub due_at: DateTime<Utc>,
+}
+
+const SET: Sql = Sql::both(
+    "timers",
+    "set timers",
+    "INSERT INTO timers (shard, batch_id, kind, run, phase, attempt, due_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+);
+
+const IN_PLACE: &str = "ON CONFLICT (shard, batch_id, kind) DO UPDATE SET run = excluded.run, phase = excluded.phase, \
+     attempt = excluded.attempt, due_at = excluded.due_at";
+
+const CLEAR: Sql = Sql::each(
+    "timers",
+    "clear timers",
+    "DELETE FROM timers t USING UNNEST($1::bigint[], $2::uuid[], $3::text[]) AS n (shard, batch_id, kind) \
+     WHERE t.shard = n.shard AND t.batch_id = n.batch_id AND t.kind = n.kind",
+    "DELETE FROM timers WHERE shard = $1 AND batch_id = $2 AND kind = $3",
+);
+
+const CLEAR_FIRED: Sql = Sql::both(
+    "timers",
+    "clear a fired timer",
+    "DELETE FROM timers WHERE shard = $1 AND batch_id = $2 AND kind = $3 AND due_at = $4",
+);
+
+const DUE: Sql = Sql::each(
+    "timers",
+    "list due timers",
+    "SELECT t.* FROM UNNEST($3::bigint[]) AS n (shard) CROSS JOIN LATERAL ( \
+       SELECT shard, batch_id, kind, run, phase, attempt, due_at FROM timers t \
+       WHERE t.shard = n.shard AND due_at <= $1 ORDER BY due_at, batch_id LIMIT $2) AS t \
+     ORDER BY due_at, batch_id LIMIT $2",
+    "SELECT shard, batch_id, kind, run, phase, attempt, due_at FROM timers WHERE shard = ?3 AND due_at <= ?1 \
+     ORDER BY due_at, batch_id LIMIT ?2",
+);
+
+const OVERDUE: Sql = Sql::both(
+    "timers",
+    "count overdue timers",
+    "SELECT CAST(count(*) AS BIGINT), min(due_at) FROM timers WHERE due_at <= $1",
+);
+
+impl Tx {
+    /// Sets timers; each replaces the timer of the same kind of its batch. `timers` must not hold two of one kind for a batch.
+    pub async fn set_timers(&mut self, timers: &[SetTimer]) -> Result<(), Error> {
+        let rows = timers.iter().map(|SetTimer { shard, batch, timer, due_at }| -> [Param<'_>; 7] {
+            [
+                (*shard).into(),
+                (*batch).into(),
+                timer.kind.as_str().into(),
+                timer.run.into(),
+                timer.phase.map(domain::Phase::as_str).into(),
+                timer.attempt.into(),
+                (*due_at).into(),
+            ]
+        });
+        self.insert_many_deferred(SET, IN_PLACE, rows).await
+    }
+
+    /// Deletes the timers of these shards, batches and kinds. Timers that are not set are ignored.
+    pub async fn clear_timers(&mut self, timers: &[(i64, BatchId, TimerKind)]) -> Result<(), Error> {
+        let row = |(shard, batch, kind): &(i64, BatchId, TimerKind)| -> [Param<'_>; 3] {
+            [(*shard).into(), (*batch).into(), kind.as_str().into()]
+        };
+        let rows: Vec<_> = timers.iter().map(row).collect();
+        self.exec_many_deferred(CLEAR, &[], &rows).await
+    }
+
+    /// Deletes a timer that has fired; returns false if it was deleted or set again since it was read.
+    pub async fn clear_fired(&mut self, fired: &DueTimer) -> Result<bool, Error> {
+        let values = params![fired.shard, fired.batch, fired.timer.kind.as_str(), fired.due_at];
+        Ok(self.exec(CLEAR_FIRED, values).await? == 1)
+    }
+
+    /// At most `limit` due timers of these shards, longest overdue first.
+    pub async fn due_timers(
+        &mut self,
+        shards: &[i64],
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<DueTimer>, Error> {
+        let shards: Vec<_> = shards.iter().map(|shard| [Param::from(*shard)]).collect();
+        self.all_many(DUE, params![now, limit], &shards, |row| {
+            Ok(DueTimer {
+                shard: row.get(0)?,
+                batch: row.get(1)?,
+                timer: Timer {
+                    kind: row.word(2)?,
+                    run: row.get(3)?,
+                    phase: row.optional_word(4)?,
+                    attempt: row.get(5)?,
+                },
+                due_at: row.get(6)?,
+            })
+        })
+        .await
+    }
+
+    /// The number of due timers of all shards that have not fired, and since when the oldest is due.
+    pub async fn overdue_timers(&mut self) -> Result<QueueDepth, Error> {
+        let now = self.now();
+        let depth = self
+            .one(OVERDUE, params![now], |row| Ok(QueueDepth { rows: row.get(0)?, oldest_at: row.get(1)? }))
+            .await?;
+        Ok(depth.unwrap_or_default())
+    }
+}
