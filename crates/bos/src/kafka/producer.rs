@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::ports::{Placed, Record, SendError};
+use engine::ports::{Record, RecordPosition, SendError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use rdkafka::error::KafkaError;
@@ -44,7 +44,7 @@ impl Producer {
     }
 
     /// Hands a record over; the order of the calls is the order within a partition.
-    pub(super) fn send(&self, record: &Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+    pub(super) fn send(&self, record: &Record) -> BoxFuture<'static, Result<RecordPosition, SendError>> {
         let client = self.client();
         let headers = record
             .headers
@@ -119,11 +119,11 @@ impl Producer {
 /// later request of its partition succeeds, librdkafka takes the earlier ones for stored, even one that the broker has
 /// refused (confluent-kafka-go #921), as a new leader does in its first moments. Sending it again is what a reader is made
 /// for, and losing it is not.
-fn placed(delivery: &Delivery) -> Result<Placed, SendError> {
+fn placed(delivery: &Delivery) -> Result<RecordPosition, SendError> {
     if delivery.offset < 0 {
         return Err(SendError::Unavailable { code: "broker_not_certain" });
     }
-    Ok(Placed { partition: i64::from(delivery.partition), offset: delivery.offset })
+    Ok(RecordPosition { partition: i64::from(delivery.partition), offset: delivery.offset })
 }
 
 fn client(settings: &KafkaSettings, health: &Health) -> Result<Client, KafkaError> {
@@ -169,7 +169,11 @@ mod tests {
         let mut deliveries: Vec<_> = records.map(|record| producer.send(&record)).collect();
         let second = deliveries.pop().unwrap().await;
         let first = deliveries.pop().unwrap().await;
-        assert_eq!(second, Ok(Placed { partition: 0, offset: 0 }), "the broker has this one and no other");
+        assert_eq!(
+            second,
+            Ok(RecordPosition { partition: 0, offset: 0 }),
+            "the broker has this one and no other"
+        );
         assert_eq!(first, Err(SendError::Unavailable { code: "broker_not_certain" }));
     }
 }

@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn the_callers_word_counts_where_the_sampler_goes_by_it() {
         let trace = NonZeroU128::MAX;
-        let caller = |sampled| Traceparent::draw(trace, sampled);
+        let caller = |sampled| Traceparent::with_random_span(trace, sampled);
         assert_eq!(sampling("parentbased_always_on", "1"), Sampling::default());
         for sampler in ["parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"] {
             assert!(sampling(sampler, "0.5").keeps(trace, caller(true)), "{sampler}");
