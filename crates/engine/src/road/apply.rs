@@ -74,7 +74,7 @@ impl Engine {
             }
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, "cannot apply messages together; applying them one at a time")
+                tracing::warn!(%error, "cannot apply messages together; applying them one at a time");
             }
         }
         let mut attempts = Vec::with_capacity(news.len());

@@ -8,7 +8,7 @@ const MESSAGES: usize = 200;
 /// Batches in one unit, at most: the first message about a batch costs several times as much as a further one.
 const BATCHES: usize = 50;
 
-/// A value with its place among those that were handed over together, from 0.
+/// A value with its number among those that were passed together, from 0.
 #[derive(Debug, Clone)]
 pub(super) struct Numbered<T> {
     pub(super) number: usize,

@@ -30,7 +30,7 @@ pub async fn run(engine: Arc<Engine>, end: CancellationToken) {
                 was_denied = upkeep.is_denied;
             }
             Err(error) => {
-                tracing::debug!(%error, "cannot maintain the partitions; retrying in the next period")
+                tracing::debug!(%error, "cannot maintain the partitions; retrying in the next period");
             }
         }
         if let Err(error) = sweep(&engine).await {

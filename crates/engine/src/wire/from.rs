@@ -21,12 +21,12 @@ pub fn courses() -> impl Iterator<Item = (&'static str, Language)> {
 
 /// A message as it was read.
 pub(crate) enum Read {
-    /// News about a batch whose id has the form of ours. Whether the batch is ours, the database tells.
+    /// News about a batch whose id has the form of ours. Only the database shows whether the batch is ours.
     News(Box<BatchNews>),
     /// About a batch of another service: its id does not have the form of ours, or BOS does not read such messages.
     Foreign,
     /// The essay's id names one batch, and the message names another. It is a contradiction if the essay's batch is ours, which
-    /// the database tells.
+    /// only the database shows.
     Contradiction {
         /// The batch that the essay's id names.
         batch: BatchId,
@@ -164,13 +164,13 @@ fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(Batch
 
 /// The batch that the essay's id names, if the message names another one.
 fn contradicted_batch(body: &IncomingBody) -> Option<BatchId> {
-    let (IncomingBody::EssaySpellchecked { essay_id, batch_id: Some(said), .. }
-    | IncomingBody::EssayNlpDone { essay_id, batch_id: Some(said), .. }) = body
+    let (IncomingBody::EssaySpellchecked { essay_id, batch_id: Some(named), .. }
+    | IncomingBody::EssayNlpDone { essay_id, batch_id: Some(named), .. }) = body
     else {
         return None;
     };
     let batch = EssayId::try_from(*essay_id).ok()?.batch();
-    (batch.as_uuid() != *said).then_some(batch)
+    (batch.as_uuid() != *named).then_some(batch)
 }
 
 /// The phase, if BOS runs it; student matching belongs to another service.

@@ -120,10 +120,10 @@ async fn undecodable_messages_are_dead_lettered_and_block_no_other() {
     }
     let letters = manual.dead_letters().await;
     assert_eq!(letters.len(), 6, "{letters:?}");
-    let mut places: Vec<_> = letters.iter().map(|letter| letter.off).collect();
-    places.sort_unstable();
-    places.dedup();
-    assert_eq!(places.len(), 6);
+    let mut offsets: Vec<_> = letters.iter().map(|letter| letter.off).collect();
+    offsets.sort_unstable();
+    offsets.dedup();
+    assert_eq!(offsets.len(), 6);
     assert!(letters.iter().all(|letter| letter.value_sha256.len() == 32 && !letter.error_code.is_empty()));
 }
 
@@ -183,8 +183,8 @@ async fn an_essay_of_ours_named_with_another_batch_is_dead_lettered() {
     let batch = manual.running_batch(1, &[Phase::Spellcheck]).await;
     let other = manual.running_batch(1, &[Phase::Spellcheck]).await;
     let essay = EssayId::new(batch, 0);
-    let said = spellchecked_for(essay, other.as_uuid(), Verdict::Failed, correlation(batch), "");
-    manual.deliver(vec![said]).await;
+    let report = spellchecked_for(essay, other.as_uuid(), Verdict::Failed, correlation(batch), "");
+    manual.deliver(vec![report]).await;
     assert_eq!(manual.status(batch).await.counts.in_progress, 1);
     assert_eq!(manual.status(other).await.counts.in_progress, 1);
     let codes: Vec<_> = manual.dead_letters().await.into_iter().map(|letter| letter.error_code).collect();

@@ -140,14 +140,14 @@ impl Installation {
 
     /// Waits for the end of the batch's run.
     pub(crate) async fn ended(&self, batch: BatchId) -> StatusRow {
-        let mut bell = self.engine.watch(batch);
+        let mut revisions = self.engine.watch(batch);
         let wait = async {
             loop {
                 let status = self.status(batch).await.expect("the batch exists");
                 if status.row.batch.is_ended() {
                     return status;
                 }
-                let _ = bell.changed().await;
+                let _ = revisions.changed().await;
             }
         };
         if let Ok(status) = tokio::time::timeout(PATIENCE, wait).await {

@@ -98,7 +98,7 @@ impl IngestOnly {
 
     /// Waits until the status of the batch satisfies `wanted`.
     async fn until(&self, batch: BatchId, wanted: impl Fn(&StatusRow) -> bool) -> StatusRow {
-        let mut bell = self.engine.watch(batch);
+        let mut revisions = self.engine.watch(batch);
         let wait = async {
             loop {
                 let read = self
@@ -110,7 +110,7 @@ impl IngestOnly {
                 if wanted(&status) {
                     return status;
                 }
-                let _ = bell.changed().await;
+                let _ = revisions.changed().await;
             }
         };
         tokio::time::timeout(PATIENCE, wait).await.expect("the wanted status in time")
