@@ -129,7 +129,7 @@ impl Audit {
         match engine::expected_evidence(&delivery) {
             Expectation::NoRow => {}
             Expectation::InboxOrDeadLetter { event, batch } => {
-                self.heard.entry(event).or_default().push(heard(batch))
+                self.heard.entry(event).or_default().push(heard(batch));
             }
             Expectation::DeadLetter { batch: Some(batch) } => self.contradictions.push(heard(batch)),
             Expectation::DeadLetter { batch: None } => {
