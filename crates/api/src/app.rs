@@ -108,10 +108,10 @@ impl App {
 
     /// Why the event bus cannot be used just now, and since when, as far as that is known.
     pub(crate) fn bus_trouble(&self) -> Option<(&'static str, Option<DateTime<Utc>>)> {
-        let met = self.engine().bus_trouble();
+        let met = self.engine().bus_outage();
         let since = met.map(|trouble| trouble.since);
         // Who holds the connections knows more than who waits for an answer in vain.
-        let known = self.around.bus.as_ref().and_then(|bus| bus.trouble());
+        let known = self.around.bus.as_ref().and_then(|bus| bus.outage());
         known.or_else(|| met.map(|trouble| trouble.code)).map(|code| (code, since))
     }
 

@@ -78,7 +78,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
         .collect();
     let ready = store == "ok" && tasks.iter().all(|task| task.alive > 0) && !app.ending().is_cancelled();
     let status = if ready { "ready" } else { "not_ready" };
-    let content = app.engine().content_trouble().map(|trouble| (trouble.code, Some(trouble.since)));
+    let content = app.engine().content_outage().map(|trouble| (trouble.code, Some(trouble.since)));
     let neighbours = [("content", content), ("bus", app.bus_trouble())];
     let degraded = neighbours
         .into_iter()
@@ -111,8 +111,8 @@ async fn reachable(app: &App) -> &'static str {
     responses((status = 200, description = "The figures.", body = String, content_type = "text/plain")),
 )]
 pub(crate) async fn figures(State(app): State<App>) -> Response {
-    engine::metrics::trouble("bus", app.bus_trouble().is_some());
-    engine::metrics::trouble("content", app.engine().content_trouble().is_some());
+    engine::metrics::outage("bus", app.bus_trouble().is_some());
+    engine::metrics::outage("content", app.engine().content_outage().is_some());
     let text = app.metrics().map(telemetry::Metrics::render).unwrap_or_default();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], text).into_response()

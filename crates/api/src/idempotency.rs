@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use engine::{Engine, Key};
+use engine::Engine;
 use store::Owner;
 
 use super::problem::{Code, Problem};
@@ -33,8 +33,8 @@ impl IdempotencyKey {
         route: &str,
         media_type: &str,
         body: &[u8],
-    ) -> Option<Key> {
-        self.0.as_ref().map(|key| engine.key(owner, route, key, media_type, body))
+    ) -> Option<engine::IdempotencyKey> {
+        self.0.as_ref().map(|key| engine.idempotency_key(owner, route, key, media_type, body))
     }
 
     fn read(headers: &HeaderMap) -> Result<Option<String>, &'static str> {

@@ -39,11 +39,11 @@ pub(crate) fn begin(
     route: &str,
     correlation: Uuid,
 ) -> (Traced, Option<Span>) {
-    if !spans::are_on() || !route.starts_with("/v1/") || route == "/v1/healthz" {
+    if !spans::is_enabled() || !route.starts_with("/v1/") || route == "/v1/healthz" {
         return (Traced(caller), None);
     }
     let begun = caller.map(Traceparent::trace).or_else(|| NonZeroU128::new(correlation.as_u128()));
-    let at = begun.and_then(|trace| Traceparent::draw(trace, sampling.keeps(trace, caller)));
+    let at = begun.and_then(|trace| Traceparent::with_random_span(trace, sampling.keeps(trace, caller)));
     let span = at.filter(|at| at.is_sampled()).map(|at| {
         trace_span!(at, caller, "server", format!("{method} {route}");
             http.request.method = method,
@@ -58,6 +58,6 @@ pub(crate) fn begin(
 pub(crate) fn answered(span: &Span, status: u16) {
     span.record("http.response.status_code", status);
     if status >= 500 {
-        span.fail(&status.to_string());
+        span.record_error(&status.to_string());
     }
 }

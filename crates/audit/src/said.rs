@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use contract::{Source, Topic};
-use engine::{Trace, ports::Delivery};
+use engine::{Expectation, ports::Delivery};
 use serde_json::Value;
 use store::DeadLetterPosition;
 use uuid::Uuid;
@@ -126,11 +126,13 @@ impl Audit {
             trace: None,
         };
         let heard = |batch| Heard { batch, partition, offset: record.offset };
-        match engine::trace(&delivery) {
-            Trace::None => {}
-            Trace::Row { event, batch } => self.heard.entry(event).or_default().push(heard(batch)),
-            Trace::Aside { batch: Some(batch) } => self.contradictions.push(heard(batch)),
-            Trace::Aside { batch: None } => {
+        match engine::expected_evidence(&delivery) {
+            Expectation::NoRow => {}
+            Expectation::InboxOrDeadLetter { event, batch } => {
+                self.heard.entry(event).or_default().push(heard(batch));
+            }
+            Expectation::DeadLetter { batch: Some(batch) } => self.contradictions.push(heard(batch)),
+            Expectation::DeadLetter { batch: None } => {
                 let place = (record.topic.as_str().to_owned(), record.partition, record.offset);
                 self.unreadable.insert(place);
             }

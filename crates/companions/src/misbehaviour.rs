@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contract::Topic;
-use engine::ports::{Broker, BrokerError, Delivery, Placed, Record, SendError, Subscription};
+use engine::ports::{Broker, BrokerError, Delivery, Record, RecordPosition, SendError, Subscription};
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
@@ -94,7 +94,7 @@ impl Unruly {
 
 #[async_trait]
 impl Broker for Unruly {
-    fn send(&self, record: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+    fn send(&self, record: Record) -> BoxFuture<'static, Result<RecordPosition, SendError>> {
         self.bus.send(record)
     }
 
@@ -114,12 +114,12 @@ impl Broker for Unruly {
         self.bus.subscribe(consumer, topics).await
     }
 
-    async fn fetch(&self, topic: Topic, places: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+    async fn fetch(&self, topic: Topic, places: Vec<RecordPosition>) -> Result<Vec<Delivery>, BrokerError> {
         self.bus.fetch(topic, places).await
     }
 
-    fn trouble(&self) -> Option<&'static str> {
-        self.bus.trouble()
+    fn outage(&self) -> Option<&'static str> {
+        self.bus.outage()
     }
 }
 

@@ -15,7 +15,8 @@ use contract::{
     Topic,
 };
 use engine::ports::{
-    Broker, BrokerError, Clock, ContentError, ContentStore, Delivery, Placed, Record, SendError, Subscription,
+    Broker, BrokerError, Clock, ContentError, ContentStore, Delivery, Record, RecordPosition, SendError,
+    Subscription,
 };
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -116,14 +117,14 @@ fn fails(times: &AtomicUsize, doing: &'static str) -> Result<(), BrokerError> {
 
 #[async_trait]
 impl Broker for MemoryBus {
-    fn send(&self, record: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+    fn send(&self, record: Record) -> BoxFuture<'static, Result<RecordPosition, SendError>> {
         self.append([record]);
         let offset = i64::try_from(self.log().len()).unwrap();
         let failed = fails(&self.inner.failing_publishes, "publish").is_err();
         let outcome = if failed {
             Err(SendError::Unavailable { code: "told_to_fail" })
         } else {
-            Ok(Placed { partition: 0, offset })
+            Ok(RecordPosition { partition: 0, offset })
         };
         Box::pin(std::future::ready(outcome))
     }
@@ -143,7 +144,7 @@ impl Broker for MemoryBus {
         Ok(Box::new(Place { bus: self.clone(), consumer, topics, committed, position: committed }))
     }
 
-    async fn fetch(&self, _: Topic, _: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+    async fn fetch(&self, _: Topic, _: Vec<RecordPosition>) -> Result<Vec<Delivery>, BrokerError> {
         panic!("companions have no dead letters")
     }
 }

@@ -1,11 +1,13 @@
-//! The pause after a failure.
+//! Exponential back-off with full jitter.
 
 use std::time::Duration;
 
 use crate::ports::Clock;
 
-/// The pause after a failure that `failures` went before: drawn at random up to `first` doubled that often, at most `longest`,
-/// so that replicas do not come back in step. Never nothing.
+/// The pause after a failure, where `failures` is the number of failures before it.
+///
+/// It is random between 1 ms and a bound, so that replicas do not retry in step. The bound starts at `first`, doubles with each
+/// failure, and is at most `longest`.
 pub(crate) fn backoff(clock: &dyn Clock, first: Duration, longest: Duration, failures: u32) -> Duration {
     let bound = first.saturating_mul(1 << failures.min(16)).min(longest);
     bound.mul_f64(clock.jitter()).max(Duration::from_millis(1))
@@ -17,7 +19,7 @@ mod tests {
     use crate::ports::SystemClock;
 
     #[test]
-    fn a_pause_is_drawn_below_a_bound_that_doubles_up_to_the_longest() {
+    fn a_pause_is_random_below_a_bound_that_doubles_up_to_the_longest() {
         let clock = SystemClock::default();
         let (first, longest) = (Duration::from_secs(1), Duration::from_mins(1));
         for (failures, bound) in [(0, 1), (1, 2), (5, 32), (6, 60), (u32::MAX, 60)] {

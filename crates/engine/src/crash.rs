@@ -1,36 +1,37 @@
-//! Crash points: the places where a crash leaves something for a background task to find (DESIGN.md's crash table), by name.
+//! Crash points: named places where a crash leaves a row that the next start must recover, as ARCHITECTURE.md lists them.
 //!
-//! Tests set one and watch what the next start makes of it. A release build has no switch: [`Crash::at`] does nothing there.
+//! Tests arm one and check the recovery. Builds without the feature `crash-points`, such as release builds, have none: there
+//! [`Crash::at`] does nothing.
 
-use crate::Error;
+use crate::error::Error;
 
-/// Where to stop dead.
+/// A place to crash at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashPoint {
     /// Before the accept transaction: nothing is stored.
     BeforeAccept,
-    /// The accept transaction is committed, nobody was answered.
+    /// The accept transaction is committed, the caller has no answer.
     Accepted,
-    /// The Content Service has the texts, we do not know yet.
+    /// The Content Service has stored the texts, the database does not say so.
     TextStored,
-    /// A change is committed, the tasks were not woken.
+    /// A change is committed, the tasks were not signalled.
     BeforeWake,
-    /// The relay has chosen rows and published nothing.
+    /// The relay has read rows and sent nothing.
     BeforePublish,
-    /// The bus has the messages, their outbox rows are still there.
+    /// The bus has the messages, their outbox rows are not deleted.
     Published,
-    /// The consumer has messages in hand and nothing of them in the database.
+    /// The consumer has received messages and written nothing.
     Polled,
-    /// The consumer's change is committed, its position is not.
+    /// The consumer's changes are committed, its offsets are not.
     Consumed,
-    /// A dead letter is written, the position is not.
+    /// A dead letter is committed, the offset is not.
     SetAside,
-    /// A timer was read as due, nothing is committed.
+    /// A timer was read as due, nothing is written.
     TimerFired,
 }
 
 impl CrashPoint {
-    /// Every point, for tests that walk them.
+    /// All crash points.
     pub const ALL: [Self; 10] = [
         Self::BeforeAccept,
         Self::Accepted,
@@ -44,12 +45,13 @@ impl CrashPoint {
         Self::TimerFired,
     ];
 
-    /// Whether only the relay passes it, which on the embedded bus finds the outbox empty unless the units leave it to do.
-    pub const fn is_of_relay(self) -> bool {
+    /// Whether only the relay passes the point. On an embedded bus the relay has nothing to do unless the units leave messages in
+    /// the outbox, that is, unless the engine is opened without the bus.
+    pub const fn is_in_relay(self) -> bool {
         matches!(self, Self::BeforePublish | Self::Published)
     }
 
-    /// The name used to choose a point from outside the process.
+    /// The name of the point on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::BeforeAccept => "before_accept",
@@ -66,7 +68,7 @@ impl CrashPoint {
     }
 }
 
-/// What to do at a crash point: nothing, unless a test has chosen one.
+/// What to do at crash points: by default nothing.
 #[derive(Clone, Default)]
 pub struct Crash {
     #[cfg(feature = "crash-points")]
@@ -80,14 +82,14 @@ impl std::fmt::Debug for Crash {
 }
 
 impl Crash {
-    /// Asks `decide` at every point it passes; true stops the task there with [`Error::Crashed`]. A `decide` that ends the
-    /// process instead makes a real crash.
+    /// Calls `decide` at every crash point. When it returns true, the task stops there with [`Error::Crashed`]; a `decide` that
+    /// ends the process makes a real crash.
     #[cfg(feature = "crash-points")]
     pub fn armed(decide: impl Fn(CrashPoint) -> bool + Send + Sync + 'static) -> Self {
         Self { armed: Some(std::sync::Arc::new(decide)) }
     }
 
-    /// Passes a crash point.
+    /// Passes a crash point: an error if it is armed.
     #[cfg(feature = "crash-points")]
     pub(crate) fn at(&self, point: CrashPoint) -> Result<(), Error> {
         match &self.armed {
@@ -100,7 +102,7 @@ impl Crash {
     #[expect(
         clippy::unused_self,
         clippy::unnecessary_wraps,
-        reason = "the twin with crash points needs both"
+        reason = "the variant with crash points needs both"
     )]
     pub(crate) const fn at(&self, _: CrashPoint) -> Result<(), Error> {
         Ok(())

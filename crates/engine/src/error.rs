@@ -1,38 +1,38 @@
-//! What can go wrong on the road.
+//! The errors of the engine.
 
 use domain::Refusal;
 
-/// An error of the engine. Display says what the engine was doing, never the cause below and never a value.
+/// An error of the engine. `Display` says what failed; the cause is the source, and no message contains values of a batch.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The batch is not there, or is somebody else's: to a stranger these are the same.
-    #[error("there is no such batch")]
+    /// The caller has no such batch. A batch of another owner is reported the same way.
+    #[error("no such batch")]
     NotFound,
-    /// The rules say no: the state does not allow it.
+    /// The rules do not allow it in the batch's state.
     #[error("{0}")]
     Refused(#[from] Refusal),
-    /// The key was used for another request.
-    #[error("the idempotency key was used for another request")]
+    /// The Idempotency-Key was used with another request.
+    #[error("the Idempotency-Key was used with another request")]
     KeyReused,
-    /// The staged texts or the outbox have reached their cap.
+    /// The staged texts or the outbox have reached their cap. Transient.
     #[error("the backlog of {what} has reached its cap")]
     BacklogFull {
         /// `staged texts` or `outbox rows`.
         what: &'static str,
     },
-    /// The database said no.
-    #[error("the store did not take the change")]
+    /// The database failed.
+    #[error("the database operation failed")]
     Store(#[from] store::Error),
-    /// A message could not be written in the platform's words: a defect of this program.
-    #[error("a message could not be written")]
+    /// A message or a timeline entry could not be serialized: a defect of this program.
+    #[error("cannot serialize a message")]
     Unwritable,
-    /// A test told the engine to stop dead here.
+    /// An armed crash point was passed; only in tests.
     #[error("stopped at a crash point")]
     Crashed,
 }
 
 impl Error {
-    /// Whether the same call may succeed later without anybody mending anything in this program.
+    /// Whether a retry may succeed without a change of this program or of its data.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Store(error) => error.is_transient(),

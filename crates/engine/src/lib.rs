@@ -1,63 +1,43 @@
-//! The road every change to a batch travels, and the tasks along it.
+//! The road that every change to a batch takes, and the background tasks along it.
 //!
-//! HTTP, the bus, timers and the command line all turn what happened into [`News`] and hand it to [`Engine::apply`]: one
-//! transaction locks the batch, makes the news into an input of [`domain::decide()`], and commits the new state with everything
-//! that is to be sent. Everything that leaves the service leaves from a table:
+//! HTTP handlers, the bus consumer, timers and the command line turn an event into [`News`] and pass it to [`Engine::apply`]:
+//! one transaction locks the batch, turns the news into an input of [`domain::decide()`], and commits the new state together
+//! with all outgoing messages and timers. Everything that leaves the service leaves from a table.
 //!
-//! - [`ingest`]: staged texts → Content Service → [`News::TextsStored`]
-//! - [`relay`]: outbox → bus
-//! - [`timers`]: due rows → [`News::DeadlinePassed`]
-//! - [`consumer`]: bus → news
-//! - [`redrive`]: news that came too early → consumer, once more
-//! - [`prune`]: what is past its time → gone
-//!
-//! [`promotion`] is no task: it is what an installation does once, on its way to other neighbours.
-//!
-//! The tasks are alike: woken by a signal after a commit (a hint) and by a period (certainty); they take no input, read their
-//! table, are safe to run twice and to kill anywhere.
+//! - `road`: one function per way in ([`Engine::apply`], [`Engine::submit`], [`Engine::command`]) and the steps that they share
+//! - `tasks`: what runs in the background; each task reads one table ([`ingest`], [`relay`], [`consumer`], [`timers`], …)
+//! - `wire`: translation between the platform's messages and the words of the domain
+//! - [`ports`]: the traits for the event bus, the Content Service and the clock, and the embedded bus
+//! - [`promotion`]: steps that move an embedded installation to external dependencies; run once, not a task
 
-mod apply;
-pub mod backlog;
 mod backoff;
-mod change;
-pub mod consumer;
 mod crash;
-mod dealt;
+mod dependency_health;
 mod error;
-mod from_wire;
-pub mod ingest;
-mod local_broker;
 pub mod metrics;
-mod news;
-mod perform;
 pub mod ports;
 pub mod promotion;
-pub mod prune;
-pub mod redrive;
-pub mod relay;
-mod resolve;
-mod rush;
+mod road;
 mod settings;
-mod shards;
 mod signals;
 pub mod spans;
-mod submit;
-pub mod timers;
-mod to_wire;
+mod tasks;
 mod traceparent;
-mod trouble;
-mod units;
+mod wire;
 
-pub use apply::{Applied, Engine};
 pub use crash::{Crash, CrashPoint};
-pub use dealt::{Dealt, Unusable};
+pub use dependency_health::Outage;
 pub use error::Error;
-pub use from_wire::{Trace, courses, trace};
-pub use local_broker::LocalBroker;
-pub use news::{Cause, Message, News, Origin};
+pub use ports::LocalBroker;
+pub use road::Engine;
+pub use road::applied::Applied;
+pub use road::idempotency::IdempotencyKey;
+pub use road::news::{BatchNews, Cause, ConsumedMessage, News, Origin};
+pub use road::submit::{Command, Receipt, Submission, SubmittedEssay, SubmittedText};
 pub use settings::Settings;
-pub use shards::{Leases, Shards};
 pub use store::{Answer, Owner};
-pub use submit::{Command, Key, Receipt, Submission, SubmittedEssay, SubmittedText};
-pub use traceparent::{NoTraceparent, Traceparent};
-pub use trouble::Trouble;
+pub use tasks::disposition::{Disposition, Unusable};
+pub use tasks::shards::{Leases, Shards};
+pub use tasks::{backlog, consumer, ingest, prune, redrive, relay, timers};
+pub use traceparent::{InvalidTraceparent, Traceparent};
+pub use wire::{Expectation, courses, expected_evidence};

@@ -1,17 +1,17 @@
-//! The names of the engine's metrics, in one place. Labels come from closed sets, never ids.
+//! The names of the engine's metrics. Labels have values from closed sets, never ids.
 
 use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-/// Declares the names with their meaning, for readers here and for whoever reads `/metrics`.
+/// Declares the names with their descriptions, for the docs and for `/metrics`.
 macro_rules! names {
     ($($describe:ident $name:ident = $text:literal: $meaning:literal;)+) => {
         $(#[doc = $meaning] pub const $name: &str = $text;)+
 
-        /// All of them.
+        /// All names.
         #[cfg(test)]
         const ALL: &[&str] = &[$($name),+];
 
-        /// Tells the recorder what the names mean.
+        /// Registers the descriptions with the recorder.
         pub fn describe() {
             $($describe!($name, $meaning);)+
         }
@@ -21,38 +21,38 @@ macro_rules! names {
 names! {
     describe_counter ACCEPTED = "bos_essays_accepted_total": "Essays accepted.";
     describe_counter BATCHES = "bos_batches_accepted_total": "Batches accepted, by kind.";
-    describe_counter NEWS = "bos_news_total": "News applied, by what came of it.";
+    describe_counter NEWS = "bos_news_total": "News applied, by outcome.";
     describe_counter TEXTS_STORED = "bos_texts_stored_total": "Texts stored at the Content Service.";
     describe_counter ORPHANS = "bos_content_orphan_possible_total":
-        "Texts that may have been stored twice, because an answer was lost.";
+        "Texts that may be stored twice at the Content Service, because an answer was lost.";
     describe_counter CONTENT_FAILURES = "bos_content_failures_total":
-        "Calls to the Content Service that failed, by code.";
-    describe_counter RELAYED = "bos_messages_relayed_total": "Messages moved from the outbox onto the bus.";
+        "Failed calls to the Content Service, by code.";
+    describe_counter RELAYED = "bos_messages_relayed_total": "Messages moved from the outbox to the bus.";
     describe_counter SEND_FAILURES = "bos_send_failures_total":
-        "Messages that the bus did not acknowledge, by code; each is sent again or set aside.";
-    describe_gauge IN_FLIGHT = "bos_messages_in_flight": "Messages handed to the bus and not yet acknowledged.";
+        "Messages that the bus did not acknowledge, by code; each is retried or parked.";
+    describe_gauge IN_FLIGHT = "bos_messages_in_flight": "Messages sent to the bus and not yet acknowledged.";
     describe_histogram OUTBOX_WAIT = "bos_outbox_wait_seconds":
-        "Seconds from a message's commit to the bus's acknowledgement.";
-    describe_counter CONSUMED = "bos_messages_consumed_total": "Messages read, by what became of them.";
-    describe_counter DEADLINES = "bos_deadlines_total": "Deadlines that passed, by kind of timer.";
-    describe_gauge DEPTH = "bos_queue_depth": "Rows waiting in a queue.";
-    describe_gauge DEPTH_BYTES = "bos_queue_bytes": "Bytes waiting in a queue.";
-    describe_gauge AGE = "bos_queue_age_seconds": "Seconds that the oldest row of a queue has waited.";
-    describe_gauge LEASES = "bos_leases_held": "Shards that this process works.";
+        "Seconds from the commit of a message to its acknowledgement by the bus.";
+    describe_counter CONSUMED = "bos_messages_consumed_total": "Messages consumed, by outcome.";
+    describe_counter DEADLINES = "bos_deadlines_total": "Timers fired, by kind.";
+    describe_gauge DEPTH = "bos_queue_depth": "Rows waiting in a queue, by queue.";
+    describe_gauge DEPTH_BYTES = "bos_queue_bytes": "Bytes waiting in a queue, by queue.";
+    describe_gauge AGE = "bos_queue_age_seconds": "Age of the oldest row of a queue in seconds, by queue.";
+    describe_gauge LEASES = "bos_leases_held": "Shards that this process holds a lease on.";
     describe_counter TAKEOVERS = "bos_lease_takeovers_total":
-        "Leases taken over from a process that had let them run out: it died, or was cut off.";
-    describe_gauge REPLICAS = "bos_replicas_alive": "Processes of this service that live, as this one sees them.";
-    describe_gauge TROUBLE = "bos_neighbour_trouble": "1 while a neighbour cannot be used, by neighbour.";
-    describe_gauge LAG = "bos_consumer_lag": "Records of a topic that were not consumed yet.";
-    describe_gauge PARTITIONS = "bos_consumer_partitions": "Partitions that this process consumes.";
+        "Leases taken over after another process let them expire, because it died or was cut off.";
+    describe_gauge REPLICAS = "bos_replicas_alive": "Live processes of this service, as seen by this one.";
+    describe_gauge OUTAGE = "bos_neighbour_trouble": "1 during an outage of a dependency, by dependency.";
+    describe_gauge LAG = "bos_consumer_lag": "Records that are not consumed yet, by topic.";
+    describe_gauge PARTITIONS = "bos_consumer_partitions": "Partitions assigned to this process.";
     describe_counter READER_PAUSES = "bos_reader_pauses_total":
-        "Times that nothing more was fetched, because what had been read was not dealt with for a second.";
+        "Times that the reader paused fetching, because fetched records were not processed for a second.";
     describe_counter PRODUCERS_REPLACED = "bos_producers_replaced_total":
-        "Producers that had to be replaced after a fatal error.";
-    describe_histogram TURN = "bos_task_turn_seconds": "Seconds that one turn of a task took.";
+        "Producers replaced after a fatal error.";
+    describe_histogram TURN = "bos_task_turn_seconds": "Seconds that one turn of a task took, by task.";
     describe_counter PARTITIONS_DROPPED = "bos_partitions_dropped_total":
-        "Partitions of sent messages that were dropped whole.";
-    describe_counter PRUNED = "bos_rows_pruned_total": "Rows pruned, by table.";
+        "Partitions of the table of sent messages that were dropped.";
+    describe_counter PRUNED = "bos_rows_pruned_total": "Rows deleted after their retention, by table.";
 }
 
 pub(crate) fn count(name: &'static str, label: Option<(&'static str, &'static str)>, n: u64) {
@@ -84,29 +84,29 @@ pub(crate) fn leases(held: usize, replicas: i64, taken_over: usize) {
     counter!(TAKEOVERS).increment(taken_over as u64);
 }
 
-/// Says whether a neighbour can be used just now.
-pub fn trouble(neighbour: &'static str, is_in_trouble: bool) {
-    gauge!(TROUBLE, "neighbour" => neighbour).set(f64::from(u8::from(is_in_trouble)));
+/// Sets whether a dependency (`bus` or `content`) has an outage.
+pub fn outage(dependency: &'static str, is_out: bool) {
+    gauge!(OUTAGE, "neighbour" => dependency).set(f64::from(u8::from(is_out)));
 }
 
-/// Says how far the consumer is behind on a topic, of which there are few.
+/// Sets how many records of a topic the consumer has not consumed.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format; lags stay far below 2^53")]
 pub fn lag(topic: &str, records: i64) {
     gauge!(LAG, "topic" => topic.to_owned()).set(records as f64);
 }
 
-/// Says how many partitions this process consumes.
+/// Sets how many partitions are assigned to this process.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format; partitions are few")]
 pub fn partitions(assigned: usize) {
     gauge!(PARTITIONS).set(assigned as f64);
 }
 
-/// Counts a time that a reader stopped fetching, since nobody took what it had.
+/// Counts that a reader paused fetching, because fetched records were not taken.
 pub fn reader_paused() {
     counter!(READER_PAUSES).increment(1);
 }
 
-/// Counts a producer that had to be replaced.
+/// Counts a producer that was replaced.
 pub fn producer_replaced() {
     counter!(PRODUCERS_REPLACED).increment(1);
 }
@@ -130,7 +130,7 @@ mod tests {
     fn every_metric_is_on_the_operators_page() {
         let page = include_str!("../../../docs/operations.md");
         for name in super::ALL {
-            assert!(page.contains(name), "docs/operations.md does not say what {name} is for");
+            assert!(page.contains(name), "docs/operations.md does not describe {name}");
         }
     }
 }

@@ -1,28 +1,32 @@
-//! An embedded installation that moves to other neighbours: what the old ones have said is applied, what they were told is
-//! forgotten, and every batch is told that others serve now. Each function is one turn that may be killed anywhere and repeated.
+//! The steps that move an embedded installation to external dependencies: apply what is unread on the embedded bus
+//! ([`catch_up`]), drop the commands to the embedded services ([`drop_commands`]), and tell every batch that it has other
+//! dependencies ([`replace_neighbours`]). Each function may be killed anywhere and repeated.
 
 use domain::BatchId;
 use store::Lane;
 use uuid::Uuid;
 
-use crate::{Cause, Engine, Error, Message, News, Origin, to_wire};
+use crate::error::Error;
+use crate::road::Engine;
+use crate::road::news::{BatchNews, Cause, ConsumedMessage, News, Origin};
+use crate::wire::to;
 
-pub use crate::consumer::catch_up;
+pub use crate::tasks::consumer::catch_up;
 
-/// Forgets what waits to be told to the neighbours of before: the new ones are told anew, from the rows. What is said to
-/// everybody stays. Says how many messages are gone.
+/// Deletes the outbox messages to the embedded services, and returns how many. The new ones get their own, made from the rows.
+/// Events for any subscriber stay.
 ///
 /// # Errors
 /// When the store does not answer.
-pub async fn forget_commands(engine: &Engine) -> Result<u64, Error> {
-    let keep = to_wire::SAID_TO_EVERYBODY.as_str();
-    let gone =
+pub async fn drop_commands(engine: &Engine) -> Result<u64, Error> {
+    let keep = to::BROADCAST.as_str();
+    let dropped =
         engine.store.unit(Lane::Task, move |tx| Box::pin(async move { tx.retain_outbox_topic(keep).await }));
-    Ok(gone.await?)
+    Ok(dropped.await?)
 }
 
-/// Tells batches that other neighbours serve now, at most `limit` behind the batch `after`, each once in this promotion. The
-/// last of them, or none when there are no more.
+/// Applies [`News::NeighboursReplaced`] to the next batches, at most `limit`, in the order of their ids and after the batch
+/// `after`. Returns the last of them, or `None` when there are no more.
 ///
 /// # Errors
 /// When the store does not answer, or a batch cannot be read.
@@ -36,15 +40,15 @@ pub async fn replace_neighbours(
         engine.store.read(move |tx| Box::pin(async move { tx.audit_batches(after, limit).await })).await?;
     let last = batches.last().copied();
     let news = batches.into_iter().filter_map(|id| {
-        // Recorded in the inbox like a message, so that a second turn says it to nobody twice.
-        let message = Message {
+        // In the inbox under an id of the promotion and the batch, so that a repeated step applies it once.
+        let message = ConsumedMessage {
             event_id: Uuid::new_v5(&promotion, id.as_bytes()),
             topic: "promotion",
             partition: 0,
             offset: 0,
         };
         let cause = Cause { origin: Origin::Bus(message), correlation: None, trace: None };
-        Some((BatchId::from_uuid(id).ok()?, News::NeighboursReplaced, cause))
+        Some(BatchNews { batch: BatchId::from_uuid(id).ok()?, news: News::NeighboursReplaced, cause })
     });
     engine.apply_many(news.collect()).await?;
     Ok(last)

@@ -1,59 +1,60 @@
-//! What the engine may be told; every number's home is the configuration.
+//! The settings of the engine. The service fills them from its configuration.
 
 use std::time::Duration;
 
 /// The settings of the engine and its tasks.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The rules' own settings: time-outs, grace, which phases are served.
+    /// The settings of the rules: time-outs, grace, which phases are served.
     pub rules: domain::Settings,
-    /// The language of a single essay that states none.
+    /// The language of a single essay whose request states none. Default: English.
     pub default_language: domain::Language,
-    /// The course that a batch which only stated `en` goes out under: ELS requires one.
+    /// The course code sent for a batch that stated only the language `en`, because ELS requires one. Default: `ENG5`.
     pub default_course_en: String,
-    /// The same for `sv`.
+    /// The course code sent for a batch that stated only the language `sv`. Default: `SV1`.
     pub default_course_sv: String,
-    /// Whether class designation and instructions may go on the bus, which cannot forget.
+    /// Whether the class designation and the essay instructions are sent in commands. Default: no, because records on the bus
+    /// cannot be erased.
     pub events_include_class_context: bool,
-    /// Which topic starts the nlp phase: 2 is the one that has a reader today.
+    /// The version of the command that starts the nlp phase, 1 or 2. Default: 2, which today's nlp service reads.
     pub nlp_command_version: u8,
-    /// How often the tasks look at their tables without being woken.
+    /// The period at which ingest and the relay read their tables without a signal. Default: 200 ms.
     pub relay_period: Duration,
-    /// The same for timers.
+    /// The period at which due timers are read. Default: 1 s.
     pub timer_period: Duration,
-    /// How often a failing call is repeated before somebody should look; it is repeated on all the same.
+    /// Retries of a call to the Content Service before the batch needs attention; retries continue after that. Default: 5.
     pub retry_limit: u32,
-    /// First and longest pause between tries of a failing call.
+    /// The bound of the first pause of the back-off of such retries, which doubles. Default: 1 s.
     pub retry_first: Duration,
-    /// The longest pause.
+    /// The bound of the longest pause of that back-off. Default: 1 min.
     pub retry_longest: Duration,
-    /// Bytes of staged texts at which new essays are refused.
+    /// Bytes of staged texts above which new essays are refused. Default: 2 GiB.
     pub staged_bytes_cap: u64,
-    /// Outbox rows at which new essays are refused.
+    /// Outbox rows above which new essays are refused. Default: 1,000,000.
     pub outbox_rows_cap: u64,
-    /// Once refused, new essays are taken again when the queues are down to this percentage of their caps.
+    /// After a refusal, new essays are accepted again when the queues are down to this percentage of their caps. Default: 80.
     pub backlog_resume_percent: u16,
-    /// How long the bus may take to acknowledge a message. A lease must outlast it: nothing that a process has handed to the
-    /// bus may be sent after its shard went to another.
+    /// The time in which the bus must acknowledge a message. A lease must outlast it, so that no message is sent after its shard
+    /// went to another process. Default: 8 s.
     pub message_timeout: Duration,
-    /// How long a lease on a shard holds.
+    /// The duration of a lease on a shard. Default: 15 s.
     pub lease: Duration,
-    /// How often a lease is renewed.
+    /// The period at which leases are renewed. Default: 3 s.
     pub lease_renewal: Duration,
-    /// How long ended batches are kept.
+    /// How long ended batches are kept. Default: 90 days.
     pub keep_batches: Duration,
-    /// How long sent events are kept.
+    /// How long sent messages and records of the embedded log are kept. Default: 7 days.
     pub keep_sent: Duration,
-    /// How long the ids of applied events are kept.
+    /// How long the ids of consumed messages are kept in the inbox. Default: 14 days.
     pub keep_inbox: Duration,
-    /// How long answers to idempotency keys are kept.
+    /// How long the answers under Idempotency-Keys are kept. Default: 1 day.
     pub keep_answers: Duration,
-    /// How often the pruner looks.
+    /// The period at which rows past their retention are deleted. Default: 10 min.
     pub prune_period: Duration,
 }
 
 impl Settings {
-    /// The defaults of the one table of numbers, with these rules.
+    /// The default settings, with these rules.
     pub fn with_rules(rules: domain::Settings) -> Self {
         const DAY: Duration = Duration::from_hours(24);
         Self {

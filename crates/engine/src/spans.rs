@@ -1,71 +1,74 @@
-//! The spans of a batch's trace, as far as they are the engine's: what arrived, what was decided, what was sent.
+//! The engine's spans in the trace of a batch: messages processed, decisions made, messages sent.
 //!
-//! They are spans of `tracing` under a target of their own ([`TARGET`]), which nobody listens to unless traces are exported: then
-//! a call here costs one comparison. Each carries its own place in the trace ([`Traceparent`]) as a field, because the place must
-//! be known in the middle of a transaction, where it goes into the headers of what is sent. They are never entered, so that they
-//! say nothing in the log, and they end when they are dropped: with the COMMIT, where they belong to a unit.
+//! They are spans of `tracing` under a target of their own ([`TARGET`]). The target is disabled unless traces are exported, and a
+//! call then costs one comparison. Each span carries its trace context ([`Traceparent`]) as a field, because the context must be
+//! known within a transaction, which writes it into the headers of outgoing messages. Spans are never entered, so that log lines
+//! do not carry them. They end when they are dropped; spans of a unit are dropped after its COMMIT.
 
 use domain::{Batch, BatchId};
 use tracing::Level;
 
-use crate::ports::{Placed, Record, SendError};
-use crate::{Cause, News, Origin, Traceparent};
+use crate::ports::{Record, RecordPosition, SendError};
+use crate::road::news::{CONSUMER, Cause, News, Origin};
+use crate::traceparent::Traceparent;
 
-/// The target of spans that belong to a trace and to no log.
+/// The `tracing` target of spans that are exported as traces and do not appear in the log.
 pub const TARGET: &str = "trace";
 
-/// Links of one span, at most.
+/// The most links of one span.
 const LINKS: usize = 32;
 
 /// A span that ends when it is dropped.
 #[derive(Debug)]
 pub struct Span {
-    at: Traceparent,
+    context: Traceparent,
     span: tracing::Span,
 }
 
 impl Span {
-    /// A span of `tracing` that [`trace_span!`](crate::trace_span) has made, at this place.
-    pub const fn new(at: Traceparent, span: tracing::Span) -> Self {
-        Self { at, span }
+    /// Wraps a span of `tracing` that [`trace_span!`](crate::trace_span) has made, with its trace context.
+    pub const fn new(context: Traceparent, span: tracing::Span) -> Self {
+        Self { context, span }
     }
 
-    /// Where it is.
-    pub const fn at(&self) -> Traceparent {
-        self.at
+    /// The trace context of the span.
+    pub const fn context(&self) -> Traceparent {
+        self.context
     }
 
-    /// Says something about it that was left open.
+    /// Records a field that was left empty when the span was made.
     pub fn record(&self, field: &'static str, value: impl tracing::Value) {
         self.span.record(field, value);
     }
 
-    /// It went wrong, for this reason.
-    pub fn fail(&self, code: &str) {
+    /// Marks the span as failed with this code.
+    pub fn record_error(&self, code: &str) {
         self.span.record("trace.error", code);
     }
 }
 
-/// Whether anybody listens.
-pub fn are_on() -> bool {
+/// Whether spans are enabled, that is, whether traces are exported.
+pub fn is_enabled() -> bool {
     tracing::span_enabled!(target: TARGET, Level::INFO)
 }
 
-/// A place for a span under this one; none when nobody listens or the trace is not kept.
-pub fn below(parent: Option<Traceparent>) -> Option<Traceparent> {
-    parent.filter(|parent| parent.is_sampled() && are_on())?.child()
+/// A trace context for a new child span of `parent`; `None` when spans are disabled or the trace is not sampled.
+pub fn child_of(parent: Option<Traceparent>) -> Option<Traceparent> {
+    parent.filter(|parent| parent.is_sampled() && is_enabled())?.child()
 }
 
-/// Makes a span at a place: `trace_span!(at, parent, kind, name; field = value, …)`. The parent may be none; the kind is
-/// `server`, `client`, `producer`, `consumer` or `internal`.
+/// Makes a [`Span`]: `trace_span!(context, parent, kind, name; field = value, …)`.
+///
+/// `context` is the span's own trace context, `parent` an `Option` of its parent's. The kind is `server`, `client`, `producer`,
+/// `consumer` or `internal`.
 #[macro_export]
 macro_rules! trace_span {
-    ($at:expr, $parent:expr, $kind:literal, $name:expr; $($fields:tt)*) => {
-        $crate::spans::Span::new($at, ::tracing::info_span!(
+    ($context:expr, $parent:expr, $kind:literal, $name:expr; $($fields:tt)*) => {
+        $crate::spans::Span::new($context, ::tracing::info_span!(
             target: $crate::spans::TARGET,
             parent: None,
             "span",
-            trace.at = %$at,
+            trace.at = %$context,
             trace.parent = $parent.map(::tracing::field::display),
             trace.kind = $kind,
             trace.name = $name,
@@ -75,59 +78,64 @@ macro_rules! trace_span {
     };
 }
 
-/// What became of news on its way into a batch: where what follows from it belongs, and the spans to be ended with the COMMIT.
+/// The spans of one piece of news that is applied to a batch, and the trace context for what follows from it.
 #[derive(Debug, Default)]
-pub(crate) struct Arrival {
-    /// Where what follows from it belongs.
-    pub(crate) at: Option<Traceparent>,
-    /// As it came by the bus.
+pub(crate) struct NewsSpans {
+    /// The trace context of messages that the decision sends.
+    pub(crate) context: Option<Traceparent>,
+    /// The span of the consumed message.
     _message: Option<Span>,
     decision: Option<Span>,
 }
 
-impl Arrival {
-    /// News of these causes comes to a batch whose own place is `home`. Without one, the batch follows whoever brings news.
+impl NewsSpans {
+    /// Starts the spans of news with these causes. `of_batch` is the batch's own trace context; a batch without one takes that of
+    /// the first cause.
     ///
-    /// The news of a neighbour that hands the trace on is a child of the neighbour's message; of any other, of the batch's own
-    /// place. A caller's later request is a trace of its own, which the decision links to.
-    pub(crate) fn of(
-        home: Option<Traceparent>,
+    /// The parent is the context of a cause in the same trace, so that the news of a service that passes the trace on is a child
+    /// of that service's span. Otherwise the parent is the batch's own context, and the decision links to the contexts of the
+    /// causes, for example to the trace of a caller's later request.
+    pub(crate) fn new(
+        of_batch: Option<Traceparent>,
         batch: &Batch,
         news: &News,
         causes: &[&Cause],
         system: &'static str,
     ) -> Self {
-        let mut brought = causes.iter().filter_map(|cause| cause.trace);
-        let Some(home) = home.or_else(|| brought.next()) else { return Self::default() };
-        if !home.is_sampled() || !are_on() {
-            return Self { at: Some(home), ..Self::default() };
+        let mut contexts = causes.iter().filter_map(|cause| cause.trace);
+        let Some(of_batch) = of_batch.or_else(|| contexts.next()) else { return Self::default() };
+        if !of_batch.is_sampled() || !is_enabled() {
+            return Self { context: Some(of_batch), ..Self::default() };
         }
-        let brought: Vec<Traceparent> = causes.iter().filter_map(|cause| cause.trace).collect();
-        let parent = brought.iter().copied().find(|place| place.trace() == home.trace()).unwrap_or(home);
-        let links = links(parent, &brought);
-        let message =
-            causes.iter().find_map(|cause| message(parent, &links, batch.id, cause, causes.len(), system));
+        let contexts: Vec<Traceparent> = causes.iter().filter_map(|cause| cause.trace).collect();
+        let parent =
+            contexts.iter().copied().find(|context| context.trace() == of_batch.trace()).unwrap_or(of_batch);
+        let links = links(parent, &contexts);
+        let message = causes
+            .iter()
+            .find_map(|cause| message_span(parent, &links, batch.id, cause, causes.len(), system));
         let links = if message.is_some() { String::new() } else { links };
-        let parent = message.as_ref().map_or(parent, Span::at);
-        let decision = decision(parent, &links, batch, news);
-        Self { at: Some(decision.as_ref().map_or(parent, Span::at)), _message: message, decision }
+        let parent = message.as_ref().map_or(parent, Span::context);
+        let decision = decision_span(parent, &links, batch, news);
+        let context = Some(decision.as_ref().map_or(parent, Span::context));
+        Self { context, _message: message, decision }
     }
 
-    /// A batch is handed in by a request at this place.
-    pub(crate) fn of_batch(requested: Option<Traceparent>, batch: &Batch) -> Self {
-        let decision = below(requested).map(|at| {
-            crate::trace_span!(at, requested, "internal", "decide accepted";
+    /// Starts the span of a new batch, as a child of the request's span.
+    pub(crate) fn for_new_batch(request: Option<Traceparent>, batch: &Batch) -> Self {
+        let decision = child_of(request).map(|context| {
+            crate::trace_span!(context, request, "internal", "decide accepted";
                 batch.id = %batch.id,
                 correlation.id = %batch.correlation_id.as_uuid(),
                 essays = batch.total,
                 outcome = "applied",
                 batch.revision = 1_i64)
         });
-        Self { at: decision.as_ref().map(Span::at).or(requested), _message: None, decision }
+        Self { context: decision.as_ref().map(Span::context).or(request), _message: None, decision }
     }
 
-    /// Says what was decided.
-    pub(crate) fn decided(&self, outcome: &'static str, after: &Batch) {
+    /// Records the outcome, and the batch's state after it.
+    pub(crate) fn record_outcome(&self, outcome: &'static str, after: &Batch) {
         let Some(decision) = &self.decision else { return };
         decision.record("outcome", outcome);
         decision.record("batch.status", after.status().as_str());
@@ -137,10 +145,10 @@ impl Arrival {
         }
     }
 
-    /// What is put on the bus within this unit.
-    pub(crate) fn sending(&self, batch: BatchId, system: &'static str) -> Option<Span> {
-        let at = below(self.at)?;
-        Some(crate::trace_span!(at, self.at, "producer", tracing::field::Empty;
+    /// Starts the span of messages that the unit itself puts on the embedded bus.
+    pub(crate) fn send_span(&self, batch: BatchId, system: &'static str) -> Option<Span> {
+        let context = child_of(self.context)?;
+        Some(crate::trace_span!(context, self.context, "producer", tracing::field::Empty;
             messaging.system = system,
             messaging.operation.type = "send",
             messaging.operation.name = "send",
@@ -150,10 +158,10 @@ impl Arrival {
     }
 }
 
-fn decision(parent: Traceparent, links: &str, batch: &Batch, news: &News) -> Option<Span> {
-    let at = parent.child()?;
+fn decision_span(parent: Traceparent, links: &str, batch: &Batch, news: &News) -> Option<Span> {
+    let context = parent.child()?;
     let name = format!("decide {}", news.kind());
-    Some(crate::trace_span!(at, Some(parent), "internal", name;
+    Some(crate::trace_span!(context, Some(parent), "internal", name;
         trace.links = links,
         batch.id = %batch.id,
         correlation.id = %batch.correlation_id.as_uuid(),
@@ -165,7 +173,7 @@ fn decision(parent: Traceparent, links: &str, batch: &Batch, news: &News) -> Opt
         attempt = tracing::field::Empty))
 }
 
-fn message(
+fn message_span(
     parent: Traceparent,
     links: &str,
     batch: BatchId,
@@ -174,9 +182,9 @@ fn message(
     system: &'static str,
 ) -> Option<Span> {
     let Origin::Bus(message) = &cause.origin else { return None };
-    let at = parent.child()?;
+    let context = parent.child()?;
     let name = format!("process {}", message.topic);
-    Some(crate::trace_span!(at, Some(parent), "consumer", name;
+    Some(crate::trace_span!(context, Some(parent), "consumer", name;
         trace.links = links,
         messaging.system = system,
         messaging.operation.type = "process",
@@ -184,29 +192,30 @@ fn message(
         messaging.destination.name = message.topic,
         messaging.destination.partition.id = message.partition,
         messaging.kafka.offset = message.offset,
-        messaging.consumer.group.name = crate::consumer::CONSUMER,
+        messaging.consumer.group.name = CONSUMER,
         messaging.batch.message_count = messages,
         event.id = %message.event_id,
         batch.id = %batch))
 }
 
-/// Texts of a batch are on their way to the Content Service.
-pub(crate) fn storing(home: Option<Traceparent>, batch: BatchId, essays: usize) -> Option<Span> {
-    let at = below(home)?;
-    Some(crate::trace_span!(at, home, "internal", "store texts"; batch.id = %batch, essays = essays))
+/// Starts the span of storing texts of a batch at the Content Service.
+pub(crate) fn store_span(of_batch: Option<Traceparent>, batch: BatchId, essays: usize) -> Option<Span> {
+    let context = child_of(of_batch)?;
+    Some(crate::trace_span!(context, of_batch, "internal", "store texts"; batch.id = %batch, essays = essays))
 }
 
-/// A record is on its way to the bus: under the place that it carries, whose stead the span's takes.
-pub(crate) fn sent(record: &mut Record) -> Option<Span> {
+/// Starts the span of sending a record, as a child of the trace context in its header, and replaces the header by the span's
+/// context.
+pub(crate) fn send_span(record: &mut Record) -> Option<Span> {
     let carried = record
         .headers
         .iter_mut()
         .find(|(header, _)| header == Traceparent::HEADER)
-        .map(|(_, place)| place)?;
+        .map(|(_, context)| context)?;
     let parent = carried.parse().ok();
-    let at = below(parent)?;
-    *carried = at.to_string();
-    Some(crate::trace_span!(at, parent, "producer", format!("send {}", record.topic);
+    let context = child_of(parent)?;
+    *carried = context.to_string();
+    Some(crate::trace_span!(context, parent, "producer", format!("send {}", record.topic);
         messaging.system = KAFKA,
         messaging.operation.type = "send",
         messaging.operation.name = "send",
@@ -217,39 +226,39 @@ pub(crate) fn sent(record: &mut Record) -> Option<Span> {
         event.id = %record.event_id))
 }
 
-/// Says what the bus answered.
-pub(crate) fn landed(span: &Span, outcome: Result<Placed, SendError>) {
+/// Records the answer of the bus.
+pub(crate) fn record_answer(span: &Span, outcome: Result<RecordPosition, SendError>) {
     match outcome {
-        Ok(Placed { partition, offset }) => {
+        Ok(RecordPosition { partition, offset }) => {
             span.record("messaging.destination.partition.id", partition);
             span.record("messaging.kafka.offset", offset);
         }
         Err(SendError::Unavailable { code } | SendError::Refused { code } | SendError::Failed { code }) => {
-            span.fail(code);
+            span.record_error(code);
         }
     }
 }
 
-/// Says what was put on the bus.
-pub(crate) fn put(span: &Span, topic: &str, messages: usize) {
+/// Records which messages a unit has put on the embedded bus.
+pub(crate) fn record_messages(span: &Span, topic: &str, messages: usize) {
     span.record("trace.name", format!("send {topic}").as_str());
     span.record("messaging.destination.name", topic);
     span.record("messaging.batch.message_count", messages);
 }
 
-/// The messaging system's name, for a bus that is beyond the relay and for one that is in our own database.
-pub(crate) const fn system(on_bus: bool) -> &'static str {
-    if on_bus { "bos_log" } else { KAFKA }
+/// The attribute `messaging.system` for the embedded bus and for Kafka.
+pub(crate) const fn messaging_system(embedded_bus: bool) -> &'static str {
+    if embedded_bus { "bos_log" } else { KAFKA }
 }
 
 const KAFKA: &str = "kafka";
 
-/// The other places, each once.
-fn links(parent: Traceparent, places: &[Traceparent]) -> String {
+/// The contexts other than the parent's, each once, as a list separated by spaces.
+fn links(parent: Traceparent, contexts: &[Traceparent]) -> String {
     let mut linked: Vec<Traceparent> = Vec::new();
-    for place in places {
-        if *place != parent && !linked.contains(place) {
-            linked.push(*place);
+    for context in contexts {
+        if *context != parent && !linked.contains(context) {
+            linked.push(*context);
         }
         if linked.len() == LINKS {
             break;

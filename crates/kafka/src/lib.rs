@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contract::Topic;
-use engine::ports::{Broker, BrokerError, Delivery, Placed, Record, SendError, Subscription};
+use engine::ports::{Broker, BrokerError, Delivery, Record, RecordPosition, SendError, Subscription};
 use futures::future::BoxFuture;
 pub use rdkafka::error::KafkaError;
 
@@ -103,7 +103,7 @@ fn join(readers: Vec<JoinHandle<()>>) {
 
 #[async_trait]
 impl Broker for KafkaBroker {
-    fn send(&self, record: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+    fn send(&self, record: Record) -> BoxFuture<'static, Result<RecordPosition, SendError>> {
         let (flight, topics) = (self.producer.send(&record), self.topics.clone());
         Box::pin(async move { flight.await.inspect_err(|_| topics.request_check()) })
     }
@@ -132,7 +132,7 @@ impl Broker for KafkaBroker {
         Ok(Box::new(reader))
     }
 
-    async fn fetch(&self, topic: Topic, places: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+    async fn fetch(&self, topic: Topic, places: Vec<RecordPosition>) -> Result<Vec<Delivery>, BrokerError> {
         let settings = self.settings.clone();
         let read = move || record::fetch(&settings, topic, &places);
         let read = tokio::task::spawn_blocking(read).await;
@@ -140,7 +140,7 @@ impl Broker for KafkaBroker {
         read.map_err(|panicked| failed(panicked.into()))?.map_err(|error| failed(error.into()))
     }
 
-    fn trouble(&self) -> Option<&'static str> {
+    fn outage(&self) -> Option<&'static str> {
         self.health.trouble().or_else(|| self.topics.trouble())
     }
 }

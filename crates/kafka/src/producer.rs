@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::ports::{Placed, Record, SendError};
+use engine::ports::{Record, RecordPosition, SendError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use rdkafka::error::KafkaError;
@@ -43,7 +43,7 @@ impl Producer {
     }
 
     /// Sends a record. The order of the calls is the order within a partition.
-    pub(crate) fn send(&self, record: &Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+    pub(crate) fn send(&self, record: &Record) -> BoxFuture<'static, Result<RecordPosition, SendError>> {
         let client = self.client();
         let headers = record
             .headers
@@ -119,11 +119,11 @@ impl Producer {
 /// The place of a delivered record. librdkafka may report a record as delivered, without an offset, that the broker refused: when a
 /// later request of the partition succeeds, it takes the earlier ones for stored (confluent-kafka-go #921). A new leader
 /// refuses records in its first moments. Such a record is sent again: consumers deduplicate, and a loss could not be mended.
-fn placed(delivery: &Delivery) -> Result<Placed, SendError> {
+fn placed(delivery: &Delivery) -> Result<RecordPosition, SendError> {
     if delivery.offset < 0 {
         return Err(SendError::Unavailable { code: "broker_not_certain" });
     }
-    Ok(Placed { partition: i64::from(delivery.partition), offset: delivery.offset })
+    Ok(RecordPosition { partition: i64::from(delivery.partition), offset: delivery.offset })
 }
 
 fn client(settings: &KafkaSettings, health: &Health) -> Result<Client, KafkaError> {
@@ -165,7 +165,7 @@ mod tests {
         let mut deliveries: Vec<_> = records.map(|record| producer.send(&record)).collect();
         let second = deliveries.pop().unwrap().await;
         let first = deliveries.pop().unwrap().await;
-        assert_eq!(second, Ok(Placed { partition: 0, offset: 0 }), "the broker has this record only");
+        assert_eq!(second, Ok(RecordPosition { partition: 0, offset: 0 }), "the broker has this record only");
         assert_eq!(first, Err(SendError::Unavailable { code: "broker_not_certain" }));
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use contract::Topic;
 use engine::Traceparent;
-use engine::ports::{Delivery, Placed};
+use engine::ports::{Delivery, RecordPosition};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers};
@@ -26,7 +26,11 @@ const PASS_BY: i64 = 1_000;
 ///
 /// # Errors
 /// When the cluster does not answer within 10 s.
-pub fn fetch(settings: &KafkaSettings, topic: Topic, places: &[Placed]) -> Result<Vec<Delivery>, KafkaError> {
+pub fn fetch(
+    settings: &KafkaSettings,
+    topic: Topic,
+    places: &[RecordPosition],
+) -> Result<Vec<Delivery>, KafkaError> {
     let mut client = settings.consumer(engine::consumer::CONSUMER);
     client.remove("statistics.interval.ms");
     let client: BaseConsumer = client.create()?;

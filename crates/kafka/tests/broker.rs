@@ -237,5 +237,5 @@ async fn a_cluster_that_is_away_is_said_to_be_and_nothing_is_held_against_a_mess
     let broker = KafkaBroker::new(settings("127.0.0.1:1".to_owned())).unwrap();
     let failed = broker.send(record(1)).await.unwrap_err();
     assert!(matches!(failed, SendError::Unavailable { .. }), "{failed:?}");
-    assert_eq!(broker.trouble(), Some("broker_unreachable"));
+    assert_eq!(broker.outage(), Some("broker_unreachable"));
 }

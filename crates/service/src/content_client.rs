@@ -62,18 +62,18 @@ impl ContentClient {
 
     /// Stores a text in a span of its own, of which the service is told.
     async fn store_one(&self, text: Bytes, place: Option<Traceparent>) -> Result<String, ContentError> {
-        let span = spans::below(place).map(|at| {
+        let span = spans::child_of(place).map(|at| {
             trace_span!(at, place, "client", "POST";
                 http.request.method = "POST",
                 http.response.status_code = tracing::field::Empty,
                 server.address = self.url.host_str(),
                 server.port = self.url.port_or_known_default())
         });
-        let stored = self.upload(text, span.as_ref().map(Span::at).or(place), span.as_ref()).await;
+        let stored = self.upload(text, span.as_ref().map(Span::context).or(place), span.as_ref()).await;
         if let (Some(span), Err(ContentError::Unavailable { code, .. } | ContentError::Refused { code })) =
             (&span, &stored)
         {
-            span.fail(code);
+            span.record_error(code);
         }
         stored
     }

@@ -139,6 +139,7 @@ where
 }
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the macro declares public enums")]
 mod tests {
     string_enum! {
         /// A colour.

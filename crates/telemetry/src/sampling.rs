@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_parent_based_sampler_follows_the_caller() {
         let trace = NonZeroU128::MAX;
-        let caller = |sampled| Traceparent::draw(trace, sampled);
+        let caller = |sampled| Traceparent::with_random_span(trace, sampled);
         assert_eq!(Sampling::new(ParentBasedAlwaysOn, 1.0), Sampling::default());
         for sampler in [ParentBasedAlwaysOn, ParentBasedAlwaysOff, ParentBasedTraceIdRatio] {
             assert!(Sampling::new(sampler, 0.5).keeps(trace, caller(true)), "{sampler:?}");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contract::Topic;
-use engine::ports::{Broker, BrokerError, Delivery, Placed, Record, SendError, Subscription};
+use engine::ports::{Broker, BrokerError, Delivery, Record, RecordPosition, SendError, Subscription};
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use uuid::Uuid;
@@ -50,7 +50,7 @@ pub struct Entry {
 /// A record that was sent and not answered.
 struct Flight {
     record: Record,
-    reply: oneshot::Sender<Result<Placed, SendError>>,
+    reply: oneshot::Sender<Result<RecordPosition, SendError>>,
 }
 
 impl fmt::Debug for Flight {
@@ -133,7 +133,7 @@ impl Bus {
     }
 
     /// Puts a neighbour's record on the bus.
-    pub fn append(&self, record: Record, about: About) -> Placed {
+    pub fn append(&self, record: Record, about: About) -> RecordPosition {
         self.inner().append(record, about)
     }
 
@@ -259,8 +259,8 @@ impl Bus {
         true
     }
 
-    fn take(&self, mut record: Record) -> Placed {
-        let nowhere = Placed { partition: 0, offset: 0 };
+    fn take(&self, mut record: Record) -> RecordPosition {
+        let nowhere = RecordPosition { partition: 0, offset: 0 };
         match self.sabotage {
             Some(Sabotage::LosesAcknowledged) if self.chance.percent(10) => return nowhere,
             Some(Sabotage::InventsEvents) if self.chance.percent(10) => {
@@ -307,14 +307,14 @@ pub const REFUSED: &str = "simulated_refusal";
 const TIMEOUT: SendError = SendError::Unavailable { code: "broker_timeout" };
 
 impl Inner {
-    fn append(&mut self, record: Record, about: About) -> Placed {
+    fn append(&mut self, record: Record, about: About) -> RecordPosition {
         let partition = partition(&record.key);
         let place = (record.topic, partition);
         let log = self.logs.entry(place).or_default();
         let at = log.len();
         log.push(Entry { record, about });
         self.history.push((place, at));
-        Placed { partition, offset: i64::try_from(at).unwrap_or(i64::MAX) }
+        RecordPosition { partition, offset: i64::try_from(at).unwrap_or(i64::MAX) }
     }
 }
 
@@ -325,7 +325,7 @@ fn partition(key: &str) -> i64 {
 
 #[async_trait]
 impl Broker for Bus {
-    fn send(&self, record: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+    fn send(&self, record: Record) -> BoxFuture<'static, Result<RecordPosition, SendError>> {
         if self.is_away() {
             return Box::pin(async { Err(SendError::Unavailable { code: "broker_unreachable" }) });
         }
@@ -349,7 +349,7 @@ impl Broker for Bus {
         Ok(Box::new(Reader::new(self.clone(), topics)))
     }
 
-    async fn fetch(&self, _: Topic, _: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+    async fn fetch(&self, _: Topic, _: Vec<RecordPosition>) -> Result<Vec<Delivery>, BrokerError> {
         Err(BrokerError { doing: "fetch", source: "nobody's database is restored here".into() })
     }
 }

@@ -196,7 +196,7 @@ impl Client {
         let answered = match &wish.what {
             What::HandIn { kind, open, phases, texts } => {
                 let body = texts.concat();
-                let key = engine.key(&owner(), "POST /v1/batch", &wish.key, "text/plain", &body);
+                let key = engine.idempotency_key(&owner(), "POST /v1/batch", &wish.key, "text/plain", &body);
                 let id = BatchId::new(engine.clock().now(), key.slot(), self.chance.between(0, u64::MAX));
                 let submission = Submission {
                     id,
@@ -218,8 +218,13 @@ impl Client {
             }
             What::Tell { batch, news } => {
                 let body = format!("{news:?}");
-                let key =
-                    engine.key(&owner(), "POST /v1/batch/command", &wish.key, "text/plain", body.as_bytes());
+                let key = engine.idempotency_key(
+                    &owner(),
+                    "POST /v1/batch/command",
+                    &wish.key,
+                    "text/plain",
+                    body.as_bytes(),
+                );
                 let command = Command {
                     batch: *batch,
                     owner: owner(),

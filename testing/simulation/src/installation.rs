@@ -71,7 +71,7 @@ pub struct Installation {
     relay: Relay,
     leases: Leases,
     shards: Shards,
-    pause: ingest::Pause,
+    ingest: ingest::IngestState,
     ingest_after: Duration,
     reader: Option<Box<dyn Subscription>>,
     dead: Arc<AtomicBool>,
@@ -100,7 +100,7 @@ impl Installation {
             relay,
             leases,
             shards,
-            pause: ingest::Pause::none(&engine),
+            ingest: ingest::IngestState::new(&engine),
             engine,
             ingest_after: Duration::ZERO,
             reader: None,
@@ -115,7 +115,7 @@ impl Installation {
 
     /// The shards that it works.
     pub fn shards(&self) -> Vec<i64> {
-        self.shards.now()
+        self.shards.held()
     }
 
     /// Takes a turn. An error is the turn's own and heals: the next one tries again.
@@ -130,13 +130,13 @@ impl Installation {
             Turn::Settle => self.around.bus.settle(),
             // Nobody waits for an answer that is not there.
             Turn::Land => {
-                let _ = self.relay.land().now_or_never();
+                let _ = self.relay.await_acks().now_or_never();
             }
-            Turn::Record => self.relay.record().await?,
+            Turn::Record => self.relay.record_outcomes().await?,
             Turn::Consume => self.consume().await?,
             Turn::Timers if self.around.sabotage == Some(Sabotage::ForgetsTimers) => {}
             Turn::Timers => {
-                timers::fire(&self.engine, &self.shards.now()).await?;
+                timers::fire(&self.engine, &self.shards.held()).await?;
             }
             Turn::Leases => self.leases.turn().await?,
             Turn::Prune => prune::sweep(&self.engine).await?,
@@ -148,8 +148,8 @@ impl Installation {
         let now = self.around.clock.elapsed();
         if now >= self.ingest_after {
             let content = &self.around.content;
-            let taken = ingest::turn(&self.engine, content, &self.shards, &mut self.pause).await;
-            self.ingest_after = now + self.pause.time();
+            let taken = ingest::turn(&self.engine, content, &self.shards, &mut self.ingest).await;
+            self.ingest_after = now + self.ingest.pause();
             taken?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The two translators: files of these names, or files in folders of these names.
-const TRANSLATORS: [&str; 2] = ["crates/engine/src/from_wire", "crates/engine/src/to_wire"];
+const TRANSLATORS: [&str; 2] = ["crates/engine/src/wire/from", "crates/engine/src/wire/to"];
 
 /// Code that ships: not tests, not comments.
 fn shipped(source: &Source) -> impl Iterator<Item = (usize, &str)> {
@@ -46,12 +46,7 @@ fn mixed_vocabularies(sources: &[Source]) -> Vec<Breach> {
         .filter_map(|source| {
             let line = first_mention(source, "contract")?.max(first_mention(source, "domain")?);
             let what = "this file knows both `contract` and `domain`";
-            Some(Breach::new(
-                &source.path,
-                line,
-                what,
-                "translate in crates/engine/src/{from_wire,to_wire}.rs",
-            ))
+            Some(Breach::new(&source.path, line, what, "translate in crates/engine/src/wire/{from,to}.rs"))
         })
         .collect()
 }
@@ -86,8 +81,8 @@ mod bad_examples {
 
     #[test]
     fn a_file_that_uses_both_vocabularies_is_a_breach() {
-        let breaches = mixed_vocabularies(&[Source::new("crates/engine/src/apply.rs", BOTH)]);
-        assert_eq!((breaches[0].path.as_str(), breaches[0].line), ("crates/engine/src/apply.rs", 3));
+        let breaches = mixed_vocabularies(&[Source::new("crates/engine/src/road/apply.rs", BOTH)]);
+        assert_eq!((breaches[0].path.as_str(), breaches[0].line), ("crates/engine/src/road/apply.rs", 3));
     }
 
     #[test]
@@ -95,11 +90,11 @@ mod bad_examples {
         let in_tests = format!("use domain::Batch;\n#[cfg(test)]\nmod tests {{\n{BOTH}}}\n");
         assert_eq!(
             mixed_vocabularies(&[
-                Source::new("crates/engine/src/to_wire.rs", BOTH),
-                Source::new("crates/engine/src/from_wire/results.rs", BOTH),
+                Source::new("crates/engine/src/wire/to.rs", BOTH),
+                Source::new("crates/engine/src/wire/from/results.rs", BOTH),
                 Source::new("crates/engine/tests/road.rs", BOTH),
-                Source::new("crates/engine/src/apply.rs", &in_tests),
-                Source::new("crates/engine/src/cause.rs", "// contract::Envelope\nuse domain::Batch;\n"),
+                Source::new("crates/engine/src/road/apply.rs", &in_tests),
+                Source::new("crates/engine/src/road/cause.rs", "// contract::Envelope\nuse domain::Batch;\n"),
                 Source::new("crates/engine/src/ports.rs", "use crate::contract::X;\nuse domain::Batch;\n"),
             ]),
             []

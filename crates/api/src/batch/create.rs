@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use bytes::Bytes;
 use domain::{BatchId, EssayId, Kind};
-use engine::{Key, Submission, Traceparent};
+use engine::{Submission, Traceparent};
 use serde::Serialize;
 use store::{Answer, Owner};
 use utoipa::ToSchema;
@@ -156,7 +156,7 @@ impl WrittenAs {
 fn submission_of(
     acceptable: Acceptable,
     id: BatchId,
-    key: Option<Key>,
+    key: Option<engine::IdempotencyKey>,
     correlation: Uuid,
     owner: Owner,
     trace: Option<Traceparent>,

@@ -1,14 +1,14 @@
-//! The road with real neighbours: SQLite, the embedded log, the embedded companions in instant mode.
+//! The engine with SQLite, the embedded bus, and either the embedded companions in instant mode or fakes that a test scripts.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test reports the line")]
 
 mod bus;
 mod crashes;
 mod deadlines;
-mod desk;
+mod installation;
+mod manual_engine;
 mod redrive;
 mod relay;
 mod road;
 mod storing;
 mod traces;
-mod world;

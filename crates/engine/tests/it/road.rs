@@ -1,33 +1,33 @@
-//! What a class lives through when nothing goes wrong.
+//! A class without any fault, and the Idempotency-Key.
 
 use domain::{BatchStatus, Phase};
 use engine::{Error, Receipt};
 
-use crate::world::{World, batch_of};
+use crate::installation::{Installation, batch_of};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_class_goes_through_both_phases_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::start(folder.path()).await;
-    let receipt = world.submit(30, &[Phase::Spellcheck, Phase::Nlp], None).await.unwrap();
-    let status = world.ended(batch_of(&receipt)).await;
+    let installation = Installation::start(folder.path()).await;
+    let receipt = installation.submit(30, &[Phase::Spellcheck, Phase::Nlp], None).await.unwrap();
+    let status = installation.ended(batch_of(&receipt)).await;
     assert_eq!(status.row.batch.status(), BatchStatus::CompletedSuccessfully);
     assert_eq!(status.counts.succeeded, 30);
     let mut ended: Vec<_> = status.attempts.iter().map(|a| (a.phase, a.attempt, a.succeeded)).collect();
     ended.sort();
     assert_eq!(ended, [(Phase::Spellcheck, 1, 30), (Phase::Nlp, 1, 30)]);
-    world.stop().await;
+    installation.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_published_about_a_class_is_published_once_and_in_the_batch_s_name() {
+async fn every_event_of_a_class_is_published_once() {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::start(folder.path()).await;
-    let batch = batch_of(&world.submit(3, &[Phase::Spellcheck], None).await.unwrap());
-    world.ended(batch).await;
-    world.stop().await;
-    let world = World::start(folder.path()).await;
-    let log = world.log().await;
+    let installation = Installation::start(folder.path()).await;
+    let batch = batch_of(&installation.submit(3, &[Phase::Spellcheck], None).await.unwrap());
+    installation.ended(batch).await;
+    installation.stop().await;
+    let installation = Installation::start(folder.path()).await;
+    let log = installation.log().await;
     let count = |topic: &str| log.iter().filter(|(name, ..)| name == topic).count();
     assert_eq!(count("huleedu.batch.essays.registered.v1"), 1);
     assert_eq!(count("huleedu.file.essay.content.provisioned.v1"), 3);
@@ -37,29 +37,29 @@ async fn what_is_published_about_a_class_is_published_once_and_in_the_batch_s_na
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), log.len(), "no event is on the log twice");
-    world.stop().await;
+    installation.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_and_request_get_the_same_answer_and_make_one_batch() {
+async fn a_request_repeated_with_its_key_gets_the_same_answer_and_makes_one_batch() {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::start(folder.path()).await;
-    let first = world.submit(2, &[], Some("k-1")).await.unwrap();
-    let again = world.submit(2, &[], Some("k-1")).await.unwrap();
+    let installation = Installation::start(folder.path()).await;
+    let first = installation.submit(2, &[], Some("k-1")).await.unwrap();
+    let again = installation.submit(2, &[], Some("k-1")).await.unwrap();
     assert!(matches!(again, Receipt::Replayed(_)));
     assert_eq!(batch_of(&first), batch_of(&again));
-    assert!(matches!(world.submit(3, &[], Some("k-1")).await, Err(Error::KeyReused)));
-    assert_eq!(world.batches().await.len(), 1);
-    world.stop().await;
+    assert!(matches!(installation.submit(3, &[], Some("k-1")).await, Err(Error::KeyReused)));
+    assert_eq!(installation.batches().await.len(), 1);
+    installation.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_phase_that_nobody_serves_is_refused_and_leaves_nothing() {
+async fn a_phase_that_is_not_served_is_refused_and_stores_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let world = World::start(folder.path()).await;
-    let refused = world.submit(2, &[Phase::CjAssessment], Some("k-2")).await;
+    let installation = Installation::start(folder.path()).await;
+    let refused = installation.submit(2, &[Phase::CjAssessment], Some("k-2")).await;
     assert!(matches!(refused, Err(Error::Refused(refusal)) if refusal.code() == "phase_not_served"));
-    assert!(world.batches().await.is_empty());
-    assert!(matches!(world.submit(2, &[Phase::Spellcheck], Some("k-2")).await, Ok(Receipt::Fresh(_))));
-    world.stop().await;
+    assert!(installation.batches().await.is_empty());
+    assert!(matches!(installation.submit(2, &[Phase::Spellcheck], Some("k-2")).await, Ok(Receipt::Fresh(_))));
+    installation.stop().await;
 }

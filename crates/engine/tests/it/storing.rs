@@ -1,4 +1,4 @@
-//! What ingest makes of a Content Service that is away, or does not like some texts just now.
+//! Ingest during an outage of the Content Service, and when it fails for single texts.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,31 +14,31 @@ use store::{StatusRow, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::world::{owner, submission};
+use crate::installation::{owner, submission};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Takes every text but those it is told to have trouble with.
+/// A Content Service that stores every text except those that a test makes it fail for.
 #[derive(Debug, Default)]
-struct Moody {
-    troubles: Mutex<HashSet<Bytes>>,
+struct FlakyContent {
+    failing: Mutex<HashSet<Bytes>>,
     stored: AtomicUsize,
 }
 
-impl Moody {
-    fn dislikes(&self, texts: &[&'static str]) {
-        *self.troubles.lock().unwrap() =
+impl FlakyContent {
+    fn fail_for(&self, texts: &[&'static str]) {
+        *self.failing.lock().unwrap() =
             texts.iter().map(|text| Bytes::from_static(text.as_bytes())).collect();
     }
 }
 
 #[async_trait]
-impl ContentStore for Moody {
+impl ContentStore for FlakyContent {
     async fn store(&self, texts: Vec<Bytes>) -> Vec<Result<String, ContentError>> {
         let away = ContentError::Unavailable { code: "content_unreachable", retry_after: None };
-        let troubles = self.troubles.lock().unwrap();
+        let failing = self.failing.lock().unwrap();
         let answer = |text: &Bytes| {
-            if troubles.contains(text) {
+            if failing.contains(text) {
                 Err(away.clone())
             } else {
                 Ok(format!("text-{}", self.stored.fetch_add(1, Ordering::SeqCst)))
@@ -56,16 +56,16 @@ impl ContentStore for Moody {
     }
 }
 
-/// An engine of which only ingest runs, with pauses of milliseconds and three repetitions.
-struct Storing {
+/// An engine that runs only ingest, with pauses of milliseconds and a retry limit of three.
+struct IngestOnly {
     engine: Arc<Engine>,
-    content: Arc<Moody>,
+    content: Arc<FlakyContent>,
     end: CancellationToken,
     tasks: TaskTracker,
     _folder: tempfile::TempDir,
 }
 
-impl Storing {
+impl IngestOnly {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -83,7 +83,7 @@ impl Storing {
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (shards, leases) = Shards::lease(store, "test".to_owned(), engine.settings(), clock, end.clone());
         tasks.spawn(leases);
-        let content = Arc::new(Moody::default());
+        let content = Arc::new(FlakyContent::default());
         let port: Arc<dyn ContentStore> = content.clone();
         tasks.spawn(ingest::run(Arc::clone(&engine), port, shards, end.clone()));
         Self { engine, content, end, tasks, _folder: folder }
@@ -96,9 +96,9 @@ impl Storing {
         id
     }
 
-    /// Waits until the batch is as wanted.
+    /// Waits until the status of the batch satisfies `wanted`.
     async fn until(&self, batch: BatchId, wanted: impl Fn(&StatusRow) -> bool) -> StatusRow {
-        let mut bell = self.engine.watch(batch);
+        let mut revisions = self.engine.watch(batch);
         let wait = async {
             loop {
                 let read = self
@@ -106,14 +106,14 @@ impl Storing {
                     .store()
                     .read(move |tx| Box::pin(async move { tx.status_row(&owner(), batch).await }));
                 let status: Option<StatusRow> = read.await.map_err(|e: store::Error| e).unwrap();
-                let status = status.expect("the batch is there");
+                let status = status.expect("the batch exists");
                 if wanted(&status) {
                     return status;
                 }
-                let _ = bell.changed().await;
+                let _ = revisions.changed().await;
             }
         };
-        tokio::time::timeout(PATIENCE, wait).await.expect("the batch becomes as wanted")
+        tokio::time::timeout(PATIENCE, wait).await.expect("the wanted status in time")
     }
 
     async fn stop(self) {
@@ -124,43 +124,43 @@ impl Storing {
     }
 }
 
-fn looked_at(status: &StatusRow) -> Option<AttentionCode> {
+fn attention(status: &StatusRow) -> Option<AttentionCode> {
     status.row.batch.attention.map(|attention| attention.code)
 }
 
-fn waits_for(status: &StatusRow) -> Option<WaitingCode> {
+fn waiting_on(status: &StatusRow) -> Option<WaitingCode> {
     status.row.batch.waiting_on.as_ref().map(|waiting_on| waiting_on.code)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_content_service_that_is_away_for_long_needs_attention_and_heals_by_itself() {
-    let desk = Storing::start().await;
-    desk.content.dislikes(&["one", "two"]);
-    let batch = desk.submit(&["one", "two"]).await;
-    let status = desk.until(batch, |status| looked_at(status).is_some()).await;
-    assert_eq!(looked_at(&status), Some(AttentionCode::StorageOverdue));
-    assert_eq!(waits_for(&status), Some(WaitingCode::ContentUnreachable));
-    assert_eq!(status.counts.waiting, 2, "nothing has failed, however often it was tried");
-    assert_eq!(desk.engine.content_trouble().map(|trouble| trouble.code), Some("content_unreachable"));
+async fn a_long_outage_of_the_content_service_needs_attention_and_ends_by_itself() {
+    let manual = IngestOnly::start().await;
+    manual.content.fail_for(&["one", "two"]);
+    let batch = manual.submit(&["one", "two"]).await;
+    let status = manual.until(batch, |status| attention(status).is_some()).await;
+    assert_eq!(attention(&status), Some(AttentionCode::StorageOverdue));
+    assert_eq!(waiting_on(&status), Some(WaitingCode::ContentUnreachable));
+    assert_eq!(status.counts.waiting, 2, "no essay has failed, however often its text was tried");
+    assert_eq!(manual.engine.content_outage().map(|outage| outage.code), Some("content_unreachable"));
 
-    desk.content.dislikes(&[]);
-    let status = desk.until(batch, |status| status.row.batch.stored == 2).await;
-    assert_eq!((looked_at(&status), waits_for(&status)), (None, Some(WaitingCode::Registration)));
-    assert_eq!(desk.engine.content_trouble(), None);
-    desk.stop().await;
+    manual.content.fail_for(&[]);
+    let status = manual.until(batch, |status| status.row.batch.stored == 2).await;
+    assert_eq!((attention(&status), waiting_on(&status)), (None, Some(WaitingCode::Registration)));
+    assert_eq!(manual.engine.content_outage(), None);
+    manual.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_cannot_be_stored_holds_up_no_other_and_needs_attention_in_time() {
-    let desk = Storing::start().await;
-    desk.content.dislikes(&["odd"]);
-    let odd = desk.submit(&["odd", "even"]).await;
-    let status = desk.until(odd, |status| looked_at(status).is_some()).await;
+async fn a_text_that_cannot_be_stored_blocks_no_other_and_needs_attention_in_time() {
+    let manual = IngestOnly::start().await;
+    manual.content.fail_for(&["odd"]);
+    let odd = manual.submit(&["odd", "even"]).await;
+    let status = manual.until(odd, |status| attention(status).is_some()).await;
     assert_eq!(status.row.batch.stored, 1);
-    let fine = desk.submit(&["three"]).await;
-    desk.until(fine, |status| status.row.batch.stored == 1).await;
-    desk.content.dislikes(&[]);
-    let status = desk.until(odd, |status| status.row.batch.stored == 2).await;
-    assert_eq!(looked_at(&status), None);
-    desk.stop().await;
+    let fine = manual.submit(&["three"]).await;
+    manual.until(fine, |status| status.row.batch.stored == 1).await;
+    manual.content.fail_for(&[]);
+    let status = manual.until(odd, |status| status.row.batch.stored == 2).await;
+    assert_eq!(attention(&status), None);
+    manual.stop().await;
 }

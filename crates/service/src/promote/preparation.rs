@@ -137,7 +137,7 @@ impl Preparation {
                     texts::move_all(&self.store, &self.texts_of, config, pace).await?;
                 }
                 Step::RenameTexts => self.change(step, |tx| Box::pin(tx.replace_text_ids())).await?,
-                Step::ForgetCommands => promotion::forget_commands(&engine).await.map(drop)?,
+                Step::ForgetCommands => promotion::drop_commands(&engine).await.map(drop)?,
                 Step::ReplaceNeighbours => {
                     tell(Progress::ReplacingNeighbours);
                     let mut after = Uuid::nil();

@@ -26,9 +26,7 @@ pub(super) async fn page(
     after: Option<Vec<Value>>,
     skip: u64,
 ) -> Result<Vec<Vec<Value>>, store::Error> {
-    store
-        .read(move |tx| Box::pin(async move { tx.promoted_rows(table, after.as_deref(), skip).await }))
-        .await
+    store.read(move |tx| Box::pin(async move { tx.promoted_rows(table, after.as_deref(), skip).await })).await
 }
 
 /// The checksums of a database's tables, with a look at each row.

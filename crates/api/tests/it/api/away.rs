@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::http::StatusCode;
 use contract::Topic;
 use engine::News;
-use engine::ports::{Broker, BrokerError, Delivery, Placed, Record, SendError, Subscription};
+use engine::ports::{Broker, BrokerError, Delivery, Record, RecordPosition, SendError, Subscription};
 use futures::future::BoxFuture;
 use serde_json::json;
 
@@ -22,7 +22,7 @@ struct Switch {
 
 #[async_trait]
 impl Broker for Switch {
-    fn send(&self, _: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+    fn send(&self, _: Record) -> BoxFuture<'static, Result<RecordPosition, SendError>> {
         Box::pin(async { Err(SendError::Unavailable { code: "broker_unreachable" }) })
     }
 
@@ -34,11 +34,11 @@ impl Broker for Switch {
         Err(BrokerError { doing: "subscribe", source: "nobody reads here".into() })
     }
 
-    async fn fetch(&self, _: Topic, _: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+    async fn fetch(&self, _: Topic, _: Vec<RecordPosition>) -> Result<Vec<Delivery>, BrokerError> {
         Err(BrokerError { doing: "fetch", source: "nobody reads here".into() })
     }
 
-    fn trouble(&self) -> Option<&'static str> {
+    fn outage(&self) -> Option<&'static str> {
         self.is_away.load(Ordering::SeqCst).then_some("broker_unreachable")
     }
 }

@@ -16,7 +16,7 @@ pub(crate) struct CrashAt {
 impl CrashAt {
     /// Whether the point is passed only where the relay has messages to send.
     pub(crate) const fn is_of_relay(self) -> bool {
-        self.point.is_of_relay()
+        self.point.is_in_relay()
     }
 
     /// Aborts at the chosen pass: nothing is flushed, closed or answered, as after a SIGKILL, and the exit status tells the

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contract::Topic;
 use domain::{AttentionCode, BatchId, BatchStatus, EssayId, Kind, Language, Phase};
 use engine::ports::{
-    Broker, BrokerError, Clock, Delivery, Placed, Record, SendError, Subscription, SystemClock,
+    Broker, BrokerError, Clock, Delivery, Record, RecordPosition, SendError, Subscription, SystemClock,
 };
 use engine::relay::Relay;
 use engine::{
@@ -109,7 +109,7 @@ async fn leases_are_neither_lost_nor_taken_over_when_the_clocks_of_their_holders
 
 /// The shards that it may send for: with time to spare, as it believes.
 fn held(shards: &Shards) -> i64 {
-    i64::try_from(shards.for_longer_than(Duration::from_secs(1)).len()).unwrap()
+    i64::try_from(shards.held_for(Duration::from_secs(1)).len()).unwrap()
 }
 
 fn owner() -> Owner {
@@ -191,7 +191,7 @@ struct Unwilling;
 
 #[async_trait]
 impl Broker for Unwilling {
-    fn send(&self, _: Record) -> BoxFuture<'static, Result<Placed, SendError>> {
+    fn send(&self, _: Record) -> BoxFuture<'static, Result<RecordPosition, SendError>> {
         Box::pin(std::future::ready(Err(SendError::Failed { code: "odd" })))
     }
 
@@ -203,11 +203,11 @@ impl Broker for Unwilling {
         unreachable!("the relay reads nothing")
     }
 
-    async fn fetch(&self, _: Topic, _: Vec<Placed>) -> Result<Vec<Delivery>, BrokerError> {
+    async fn fetch(&self, _: Topic, _: Vec<RecordPosition>) -> Result<Vec<Delivery>, BrokerError> {
         unreachable!("the relay reads nothing")
     }
 
-    fn trouble(&self) -> Option<&'static str> {
+    fn outage(&self) -> Option<&'static str> {
         None
     }
 }
@@ -229,10 +229,10 @@ async fn a_message_that_was_tried_often_is_not_set_aside_before_its_time_by_a_wr
             clock.is_off_by(30);
             let mut relay = Relay::new(Arc::clone(&engine), Arc::new(Unwilling), shards.clone());
             assert!(relay.send().await.unwrap() > 0);
-            while relay.is_waiting() {
-                relay.land().await;
+            while relay.has_in_flight() {
+                relay.await_acks().await;
             }
-            relay.record().await.unwrap();
+            relay.record_outcomes().await.unwrap();
             query_scalar("SELECT max(state) FROM outbox").fetch_one(&mut witness).await.unwrap()
         };
         assert_eq!(state_after_a_try("clock_timestamp()").await, 0, "it is tried again");

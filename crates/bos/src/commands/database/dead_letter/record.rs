@@ -3,7 +3,7 @@
 #[cfg(feature = "kafka")]
 use anyhow::Context as _;
 use engine::LocalBroker;
-use engine::ports::{Broker as _, Delivery, Placed};
+use engine::ports::{Broker as _, Delivery, RecordPosition};
 use store::Store;
 
 use super::place::Place;
@@ -11,7 +11,7 @@ use service::config::Config;
 
 /// Reads the message at a place; none when the bus no longer has it.
 pub(super) async fn fetch(config: &Config, store: &Store, place: Place) -> anyhow::Result<Option<Delivery>> {
-    let places = vec![Placed { partition: place.partition, offset: place.offset }];
+    let places = vec![RecordPosition { partition: place.partition, offset: place.offset }];
     #[cfg(feature = "kafka")]
     if let Some(settings) = service::settings::kafka_settings(config) {
         let away = format!("Kafka at {} does not give the record {place}", settings.bootstrap_servers);

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use engine::consumer;
 use engine::ports::SystemClock;
-use engine::{Applied, Crash, Dealt, Engine};
+use engine::{Applied, Crash, Disposition, Engine};
 use serde::Serialize;
 use store::Store;
 
@@ -88,9 +88,9 @@ async fn replay(config: &Config, store: &Store, engine: &Engine, place: Place) -
     let dealt =
         consumer::replay(engine, delivery).await.with_context(|| format!("{place} cannot be dealt with"))?;
     Ok(match dealt {
-        Dealt::Unusable(why) => row("unusable", Some(why.code), false),
+        Disposition::Unusable(why) => row("unusable", Some(why.code), false),
         // Whoever set it aside took it for ours: that it is not, an operator should decide.
-        Dealt::Applied(applied @ Applied::Foreign) => row(applied.label(), None, false),
-        Dealt::Applied(applied) => row(applied.label(), None, place.forget(store).await?),
+        Disposition::Applied(applied @ Applied::Foreign) => row(applied.label(), None, false),
+        Disposition::Applied(applied) => row(applied.label(), None, place.forget(store).await?),
     })
 }

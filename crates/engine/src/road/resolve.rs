@@ -1,0 +1,135 @@
+//! News → input: essay rows change by compare-and-set, and the rules get the number of rows that changed.
+
+use domain::{AttemptMatch, CorrelationId, EssayId, FailureCode, Input, Phase, Refusal, StorageId};
+use store::{BatchRow, EssayReport, Tx};
+use uuid::Uuid;
+
+use super::applied::Item;
+use super::news::{BatchNews, News};
+use crate::error::Error;
+
+/// News to be applied as one, made from one or more adjacent items.
+pub(super) struct Piece<'i, 'n> {
+    pub(super) news: News,
+    pub(super) members: Vec<&'i mut Item<'n>>,
+    /// The correlation id of the first member.
+    pub(super) correlation: Option<Uuid>,
+}
+
+/// Merges adjacent reports about essays of the same phase and attempt.
+pub(super) fn merge<'i, 'n: 'i>(items: impl Iterator<Item = &'i mut Item<'n>>) -> Vec<Piece<'i, 'n>> {
+    let mut pieces: Vec<Piece<'i, 'n>> = Vec::with_capacity(items.size_hint().1.unwrap_or(8).min(8));
+    for item in items {
+        let BatchNews { news, cause, .. } = item.news;
+        if let (
+            Some(Piece { news: News::EssaysReported { phase, correlation, reports }, members, .. }),
+            News::EssaysReported { phase: next_phase, correlation: next_correlation, reports: more },
+        ) = (pieces.last_mut(), news)
+            && phase == next_phase
+            && correlation == next_correlation
+        {
+            reports.extend_from_slice(more);
+            members.push(item);
+            continue;
+        }
+        pieces.push(Piece { news: news.clone(), correlation: cause.correlation, members: vec![item] });
+    }
+    pieces
+}
+
+/// Writes to the essay rows what the news says about them, and makes the input for the rules. `None` when no row changed and
+/// the rules have nothing to decide.
+pub(super) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<Option<Input>, Error> {
+    let batch = row.batch.id;
+    Ok(match news {
+        News::TextsStored { stored, refused } => {
+            let essays: Vec<EssayId> =
+                stored.iter().map(|s| s.essay_id).chain(refused.iter().map(|r| r.0)).collect();
+            let stored = tx.record_stored_texts(batch, stored).await?;
+            let refused: Vec<_> = refused.iter().map(|(essay, code)| (*essay, code.as_str())).collect();
+            let refused = tx.record_refused_texts(batch, &refused).await?;
+            tx.delete_staged(row.shard, batch, &essays).await?;
+            (stored + refused > 0).then_some(Input::TextsStored { stored, refused })
+        }
+        News::StorageStalled { code, next_check_at, overdue } => Some(Input::StorageStalled {
+            code: *code,
+            next_check_at: Some(*next_check_at),
+            overdue: *overdue,
+        }),
+        News::Registered => Some(Input::Registered),
+        News::EssaysReported { phase, correlation, reports } => {
+            Some(conclude(tx, row, *phase, *correlation, reports).await?)
+        }
+        News::PhaseOutcome { phase, correlation, word, processed, failed } => {
+            let attempt = match row.batch.attempt_of(*phase, *correlation) {
+                AttemptMatch::Ahead => return Err(Error::Refused(Refusal::too_early(&row.batch))),
+                AttemptMatch::Current(attempt) => attempt,
+                // The outcome of an attempt that has ended changes no row and no state.
+                AttemptMatch::Older(_) | AttemptMatch::NotRunning => return Ok(None),
+            };
+            let reports: Vec<EssayReport> = processed
+                .iter()
+                .map(|(essay, text)| report_of(*essay, Some(text.clone()), None))
+                .chain(
+                    failed
+                        .iter()
+                        .map(|essay| report_of(*essay, None, Some(FailureCode::PhaseFailed.as_str()))),
+                )
+                .collect();
+            let after = row.batch.essay_state_after_success();
+            let named = tx.conclude_essays(batch, *phase, attempt, after, &reports).await?;
+            Some(Input::PhaseConcluded {
+                phase: *phase,
+                attempt,
+                status: *word,
+                succeeded: named.succeeded,
+                failed: named.failed,
+            })
+        }
+        News::NeighboursReplaced => Some(Input::NeighboursReplaced),
+        News::StartRequested { phases } => Some(Input::Start { phases: phases.clone() }),
+        // The row is deleted whatever is decided, and a decision may set the timer again. If the row that was read is gone,
+        // another process that also worked the shard has fired it, or the timer was set again: then the new row is the deadline.
+        News::DeadlinePassed(due) => tx.clear_fired(due).await?.then_some(Input::DeadlinePassed(due.timer)),
+        News::Pause => Some(Input::Pause),
+        News::Resume => Some(Input::Resume),
+        News::Cancel(mode) => Some(Input::Cancel { mode: *mode }),
+        News::Close => Some(Input::Close),
+    })
+}
+
+/// The report about one essay that a phase outcome contains.
+fn report_of(essay_id: EssayId, text_storage_id: Option<StorageId>, error_code: Option<&str>) -> EssayReport {
+    EssayReport {
+        essay_id,
+        succeeded: error_code.is_none(),
+        text_storage_id,
+        error_code: error_code.map(str::to_owned),
+        figures: None,
+    }
+}
+
+/// Concludes essays by the reports of a worker.
+async fn conclude(
+    tx: &mut Tx,
+    row: &BatchRow,
+    phase: Phase,
+    correlation: Option<CorrelationId>,
+    reports: &[EssayReport],
+) -> Result<Input, Error> {
+    let attempt = match row.batch.attempt_of(phase, correlation) {
+        AttemptMatch::Ahead => return Err(Error::Refused(Refusal::too_early(&row.batch))),
+        // A report of an older attempt changes no state, but its figures complete the row of the essay in that attempt.
+        AttemptMatch::Current(attempt) | AttemptMatch::Older(attempt) => attempt,
+        AttemptMatch::NotRunning => row.batch.record(phase).map_or(0, |record| record.attempt),
+    };
+    let after = row.batch.essay_state_after_success();
+    let concluded = tx.conclude_essays(row.batch.id, phase, attempt, after, reports).await?;
+    Ok(Input::EssaysReported {
+        phase,
+        attempt,
+        succeeded: concluded.succeeded,
+        failed: concluded.failed,
+        stale: concluded.stale,
+    })
+}
