@@ -1,4 +1,4 @@
-//! One run from its seed to its end: first with faults, then without.
+//! One run: a stage with faults, then one without.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,58 +6,61 @@ use std::time::Duration;
 use anyhow::Result;
 use domain::{Phase, Stage};
 use engine::News;
+use invariants::Invariant;
 
 use crate::Sabotage;
 use crate::bus::Bus;
 use crate::chance::{Chance, Fault, Tally};
-use crate::check::{Check, Ends, Findings, Invariant};
+use crate::check::{Check, EndState, Findings};
 use crate::client::Client;
 use crate::clock::SimulatedClock;
 use crate::content::Content;
-use crate::installation::{Surroundings, Turn};
-use crate::neighbours::Neighbours;
 use crate::operator::Operator;
+use crate::peers::Peers;
+use crate::process::{Environment, Turn};
 use crate::processes::Processes;
 use crate::watchdog;
 
-/// Everything must have ended so long after the last fault: every phase and the registration of several runs take their whole
-/// time.
-const PATIENCE: Duration = Duration::from_hours(24);
+/// The simulated time after the last fault within which everything must end: long enough for the time-outs of
+/// registration and of every phase, in several runs of a batch.
+const CONVERGENCE: Duration = Duration::from_hours(24);
 /// Rounds of the second stage, at most.
-const ROUNDS: usize = 2_000;
-/// The longest step of the clock while something is on its way.
-const SHORT: Duration = Duration::from_millis(500);
+const MAX_ROUNDS: usize = 2_000;
+/// The step of the clock while something moves.
+const STEP: Duration = Duration::from_millis(500);
+/// The step of the clock while nothing moves and nothing is due: longer than any back-off of the engine (chosen).
 const POLL: Duration = Duration::from_secs(11);
-/// Rounds in which nothing moves although something could, because somebody makes a pause; each is about as long as the poll.
-const PAUSES: usize = 20;
-/// How many runs have two processes, in percent.
-const SHARED: u8 = 20;
-/// How often leases are renewed.
+/// Rounds without a change, although a message is not blocked, after which that is a violation. Each advances
+/// the clock by about `POLL`, so back-offs of the engine are over by then.
+const MAX_IDLE_ROUNDS: usize = 20;
+/// Share of the runs that have two processes, in percent.
+const SHARED_PERCENT: u8 = 20;
+/// Period of lease renewal.
 const RENEWAL: Duration = Duration::from_secs(2);
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// Its seed.
     pub seed: u64,
-    /// How the invariants fared.
+    /// What the checker has found.
     pub findings: Findings,
-    /// The faults that happened.
+    /// The number of times that each fault happened.
     pub tally: Tally,
-    /// Turns taken.
+    /// The number of turns taken.
     pub turns: u64,
-    /// Time that passed in it.
+    /// The simulated time.
     pub simulated: Duration,
-    /// A hash of everything that got onto the bus, for telling two runs apart.
+    /// A hash of everything on the bus, for comparing two runs.
     pub digest: u64,
 }
 
-struct Story {
+struct Run {
     seed: u64,
-    around: Surroundings,
+    environment: Environment,
     client: Client,
     operator: Operator,
-    neighbours: Neighbours,
+    peers: Peers,
     check: Check,
     processes: Processes,
     calm: bool,
@@ -65,75 +68,74 @@ struct Story {
     trace: bool,
 }
 
-/// Runs a seed on a database in `folder`, which is empty.
+/// Makes the run of a seed, with its database in the empty folder `folder`.
 ///
 /// # Errors
-/// When the database cannot be used: a defect of the simulation or of the machine, never of what is simulated.
-pub async fn tell(seed: u64, folder: &Path, sabotage: Option<Sabotage>, trace: bool) -> Result<Outcome> {
-    let chance = Chance::of(seed);
+/// When the database cannot be used: a defect of the simulation or of the machine, not of the engine.
+pub async fn simulate(seed: u64, folder: &Path, sabotage: Option<Sabotage>, trace: bool) -> Result<Outcome> {
+    let chance = Chance::from_seed(seed);
     let clock = SimulatedClock::default();
     let calm = chance.percent(30);
     if calm {
-        // With these, results or their absence would depend on when something happens.
-        chance.spare(&[Fault::ContentRefused, Fault::ResultLost, Fault::DeadlinePasses]);
+        // With these faults, the end of an essay would depend on timing.
+        chance.disable(&[Fault::ContentRefused, Fault::ResultLost, Fault::DeadlinePasses]);
     }
     let bus = Bus::new(chance.clone(), clock.clone(), sabotage);
     let content = Content::new(chance.clone(), clock.clone(), sabotage);
-    let neighbours = Neighbours::new(chance.clone(), bus.clone(), clock.clone());
+    let peers = Peers::new(chance.clone(), bus.clone(), clock.clone());
     let client = Client::new(chance.clone(), calm);
     let operator = Operator::new(chance.clone(), calm);
-    let around = Surroundings { chance, clock, bus, content, sabotage };
+    let environment = Environment { chance, clock, bus, content, sabotage };
     let file = folder.join("bos.db");
-    let is_shared = around.chance.percent(SHARED);
-    let processes = Processes::start(&file, &around, if is_shared { 2 } else { 1 }).await?;
+    let is_shared = environment.chance.percent(SHARED_PERCENT);
+    let processes = Processes::start(&file, &environment, if is_shared { 2 } else { 1 }).await?;
     let check = Check::new(&file, is_shared)?;
-    let mut story =
-        Story { seed, around, client, operator, neighbours, check, processes, calm, turns: 0, trace };
-    story.with_faults().await?;
-    story.without_faults().await?;
-    story.end().await
+    let mut run = Run { seed, environment, client, operator, peers, check, processes, calm, turns: 0, trace };
+    run.with_faults().await?;
+    run.without_faults().await?;
+    run.end().await
 }
 
-impl Story {
+impl Run {
     async fn with_faults(&mut self) -> Result<()> {
-        let turns = self.around.chance.between(100, 500);
-        self.around.chance.set_faults(true);
+        let turns = self.environment.chance.between(100, 500);
+        self.environment.chance.set_faults(true);
         for _ in 0..turns {
             self.pass_time();
             self.processes.start_due(self.turns).await?;
             self.keep_leases().await?;
-            let turn = self.draw();
-            self.take(turn).await?;
+            let turn = self.draw_turn();
+            self.take_turn(turn).await?;
             if self.is_broken() {
                 break;
             }
-            if let Some(dead) = self.processes.dead() {
+            if let Some(dead) = self.processes.crashed() {
                 self.crash(dead).await?;
-            } else if self.around.chance.strikes(Fault::Crash) {
-                self.crash(self.processes.any()).await?;
+            } else if self.environment.chance.injects(Fault::Crash) {
+                self.crash(self.processes.pick_running()).await?;
             }
         }
-        self.around.chance.set_faults(false);
+        self.environment.chance.set_faults(false);
         Ok(())
     }
 
-    /// Whether a promise is broken: what comes after that tells nothing.
+    /// Whether an invariant is violated. The run ends then, because later violations may be consequences.
     fn is_broken(&self) -> bool {
         !self.check.findings.violations.is_empty()
     }
 
-    /// Whose turn it is; none is the neighbours'. Seldom of somebody who has nothing to do.
-    fn draw(&self) -> Option<Turn> {
-        let under_way = self.around.bus.under_way() > 0;
-        let unread = !self.around.bus.is_read();
+    /// Draws the next turn; `None` is the peers'. A turn that has nothing to do gets a low weight.
+    fn draw_turn(&self) -> Option<Turn> {
+        let in_flight = self.environment.bus.in_flight_count() > 0;
+        let unread = !self.environment.bus.is_read();
         let tempting = !self.calm && self.check.states().any(|(_, seen)| seen.is_half_done);
         let weigh = |is_busy, weight| if is_busy { weight } else { 1 };
         let turns = [
-            (None, weigh(!self.neighbours.is_quiet(), 30)),
+            (None, weigh(!self.peers.is_quiet(), 30)),
             (Some(Turn::Client), if tempting { 20 } else { 5 }),
             (Some(Turn::Ingest), 8),
             (Some(Turn::Send), 8),
-            (Some(Turn::Settle), weigh(under_way, 20)),
+            (Some(Turn::Deliver), weigh(in_flight, 20)),
             (Some(Turn::Land), 6),
             (Some(Turn::Record), 6),
             (Some(Turn::Consume), weigh(unread, 12)),
@@ -141,7 +143,7 @@ impl Story {
             (Some(Turn::Prune), 1),
             (Some(Turn::Operator), if self.check.parked() > 0 { 3 } else { 0 }),
         ];
-        let mut at = self.around.chance.below(turns.iter().map(|(_, weight)| weight).sum());
+        let mut at = self.environment.chance.below(turns.iter().map(|(_, weight)| weight).sum());
         for (turn, weight) in turns {
             if at < weight {
                 return turn;
@@ -151,32 +153,32 @@ impl Story {
         None
     }
 
-    /// Renews the leases, as each process does every few seconds.
+    /// Renews the leases that are due.
     async fn keep_leases(&mut self) -> Result<()> {
         for at in self.processes.all() {
-            if self.processes.renews(at, RENEWAL) {
+            if self.processes.is_renewal_due(at, RENEWAL) {
                 self.take_at(at, Some(Turn::Leases)).await?;
-                self.processes.note_shared();
+                self.processes.record_shared_shards();
             }
         }
         Ok(())
     }
 
     fn pass_time(&self) {
-        let chance = &self.around.chance;
-        let millis = if chance.strikes(Fault::DeadlinePasses) {
+        let chance = &self.environment.chance;
+        let millis = if chance.injects(Fault::DeadlinePasses) {
             chance.between(60_000, 2_000_000)
         } else if chance.percent(30) {
             chance.between(1, 900)
         } else {
             0
         };
-        self.around.clock.advance(Duration::from_millis(millis));
+        self.environment.clock.advance(Duration::from_millis(millis));
     }
 
-    /// Takes a turn, whichever process has it, and looks at what it changed.
-    async fn take(&mut self, turn: Option<Turn>) -> Result<bool> {
-        self.take_at(self.processes.any(), turn).await
+    /// Takes a turn of a running process, drawn, and checks what it has changed.
+    async fn take_turn(&mut self, turn: Option<Turn>) -> Result<bool> {
+        self.take_at(self.processes.pick_running(), turn).await
     }
 
     /// Takes a turn of every process.
@@ -188,33 +190,33 @@ impl Story {
         Ok(is_changed)
     }
 
-    /// Takes a turn of the process at a place.
+    /// Takes a turn of the process at an index.
     async fn take_at(&mut self, at: usize, turn: Option<Turn>) -> Result<bool> {
         self.turns += 1;
-        let Some(installation) = self.processes.get(at) else { return Ok(false) };
+        let Some(process) = self.processes.get(at) else { return Ok(false) };
         if turn == Some(Turn::Client) {
-            self.client.look(self.check.states());
+            self.client.observe(self.check.states());
         }
         let outcome = if let Some(turn) = turn {
-            let taken = installation.take(turn, &mut self.client, &mut self.operator);
-            let taken = watchdog::watch(&self.around.chance, taken).await;
+            let taken = process.take(turn, &mut self.client, &mut self.operator);
+            let taken = watchdog::watch(&self.environment.chance, taken).await;
             let stuck = taken.as_ref().err();
-            self.check.findings.hold(Invariant::Turn, stuck.is_none(), || {
-                format!("turn {}, {turn:?}, {}", self.turns, stuck.map_or("", String::as_str))
+            self.check.findings.check(Invariant::S4, stuck.is_none(), || {
+                (format!("turn {}, {turn:?}", self.turns), stuck.cloned().unwrap_or_default())
             });
             taken.unwrap_or(Ok(()))
         } else {
-            self.neighbours.turn();
+            self.peers.turn();
             Ok(())
         };
         if self.trace {
-            let name = turn.map_or_else(|| "Neighbours".to_owned(), |turn| format!("{turn:?}"));
-            let time = self.around.clock.elapsed();
+            let name = turn.map_or_else(|| "Peers".to_owned(), |turn| format!("{turn:?}"));
+            let time = self.environment.clock.elapsed();
             let error = outcome.as_ref().err().map(|error| format!(": {error:#}")).unwrap_or_default();
             eprintln!("{:>5} {:>10.3} s  {at} {name}{error}", self.turns, time.as_secs_f64());
         }
-        let others = (&mut self.neighbours, &mut self.client);
-        self.check.look(self.processes.store()?, &self.around.bus, others).await
+        let others = (&mut self.peers, &mut self.client);
+        self.check.check_turn(self.processes.store()?, &self.environment.bus, others).await
     }
 
     async fn crash(&mut self, at: usize) -> Result<()> {
@@ -222,94 +224,94 @@ impl Story {
             eprintln!("      crash of {at}");
         }
         self.processes.crash(at, self.turns).await?;
-        self.check.look_for(&self.client.acknowledged())
+        self.check.check_acknowledged(&self.client.acknowledged())
     }
 
-    /// Faults are over: everything has to come to its end.
+    /// The second stage, without faults: everything has to end.
     async fn without_faults(&mut self) -> Result<()> {
-        self.around.bus.heal();
-        self.around.content.heal();
-        while let Some(dead) = self.processes.dead() {
+        self.environment.bus.heal();
+        self.environment.content.heal();
+        while let Some(dead) = self.processes.crashed() {
             self.crash(dead).await?;
         }
         self.processes.start_all().await?;
-        let healed_at = self.around.clock.elapsed();
+        let healed_at = self.environment.clock.elapsed();
         let mut idle = 0;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let is_changed = self.round().await?;
             if self.is_broken() {
                 return Ok(());
             }
             if !is_changed && self.is_quiet()? {
-                // What arrives now finds everything done.
-                if self.around.bus.wash_up() {
+                // A record that arrives now must change nothing.
+                if self.environment.bus.deliver_late() {
                     continue;
                 }
                 break;
             }
             idle = if is_changed { 0 } else { idle + 1 };
             if is_changed {
-                self.around.clock.advance(SHORT);
-            } else if self.decides(idle).await? {
+                self.environment.clock.advance(STEP);
+            } else if self.operator_decides(idle).await? {
                 idle = 0;
             } else {
                 self.ask_to_go_on();
                 let step = self.until_due()?;
-                self.around.clock.advance(step);
+                self.environment.clock.advance(step);
             }
-            if self.around.clock.elapsed() > healed_at + PATIENCE {
+            if self.environment.clock.elapsed() > healed_at + CONVERGENCE {
                 break;
             }
         }
-        let took = self.around.clock.elapsed().saturating_sub(healed_at);
-        let ends = Ends {
+        let took = self.environment.clock.elapsed().saturating_sub(healed_at);
+        let end_state = EndState {
             client: &self.client,
             operator: &self.operator,
-            neighbours: &self.neighbours,
-            content: &self.around.content,
+            peers: &self.peers,
+            content: &self.environment.content,
             calm: self.calm,
             took,
         };
-        self.check.conclude(ends)
+        self.check.check_end(end_state)
     }
 
-    /// Nothing has moved for so many rounds: whatever else waits is on the bus, and only then somebody decides about a parked
-    /// message. True when somebody did.
-    async fn decides(&mut self, idle: usize) -> Result<bool> {
+    /// Lets the operator decide about a parked message, once everything that is not blocked has been sent.
+    /// `idle` is the number of rounds without a change. True when a decision has changed something.
+    async fn operator_decides(&mut self, idle: usize) -> Result<bool> {
         if self.check.parked() == 0 {
             return Ok(false);
         }
-        let free = self.check.free()?;
-        if free > 0 && idle < PAUSES {
+        let unblocked = self.check.count_unblocked()?;
+        if unblocked > 0 && idle < MAX_IDLE_ROUNDS {
             return Ok(false);
         }
-        self.check.hold_free(free);
-        self.take(Some(Turn::Operator)).await
+        self.check.check_unblocked(unblocked);
+        self.take_turn(Some(Turn::Operator)).await
     }
 
-    /// Everybody has a turn. True when anything has changed.
+    /// Gives each participant a turn. True when anything has changed.
     async fn round(&mut self) -> Result<bool> {
         self.keep_leases().await?;
         let mut is_changed = false;
         if !self.client.is_answered() {
-            is_changed |= self.take(Some(Turn::Client)).await?;
+            is_changed |= self.take_turn(Some(Turn::Client)).await?;
         }
         for turn in [Turn::Ingest, Turn::Send] {
             is_changed |= self.take_each(turn).await?;
         }
-        for _ in 0..self.around.bus.under_way() {
-            is_changed |= self.take(Some(Turn::Settle)).await?;
+        for _ in 0..self.environment.bus.in_flight_count() {
+            is_changed |= self.take_turn(Some(Turn::Deliver)).await?;
         }
         for turn in [Turn::Land, Turn::Record] {
             is_changed |= self.take_each(turn).await?;
         }
         for _ in 0..50 {
-            if self.neighbours.is_quiet() {
+            if self.peers.is_quiet() {
                 break;
             }
-            is_changed |= self.take(None).await?;
+            is_changed |= self.take_turn(None).await?;
         }
-        if !self.around.bus.is_read() {
+        if !self.environment.bus.is_read() {
             is_changed |= self.take_each(Turn::Consume).await?;
         }
         is_changed |= self.take_each(Turn::Timers).await?;
@@ -318,13 +320,13 @@ impl Story {
 
     fn is_quiet(&self) -> Result<bool> {
         Ok(self.client.is_answered()
-            && self.neighbours.is_quiet()
-            && self.around.bus.under_way() == 0
-            && self.around.bus.is_read()
+            && self.peers.is_quiet()
+            && self.environment.bus.in_flight_count() == 0
+            && self.environment.bus.is_read()
             && self.check.is_quiet()?)
     }
 
-    /// Nothing moves: what waits for the caller is asked to go on.
+    /// Requests what batches wait for that only the caller can do.
     fn ask_to_go_on(&mut self) {
         for (batch, seen) in self.check.states() {
             let news = match seen.stage {
@@ -334,31 +336,32 @@ impl Story {
                 Stage::Ready => News::StartRequested { phases: vec![Phase::Spellcheck] },
                 Stage::Storing { .. } | Stage::Registering | Stage::Running(_) => continue,
             };
-            self.client.wish(batch, news);
+            self.client.request_command(batch, news);
         }
     }
 
-    /// How long until something is due; the engine's own pauses are not in its tables, and none is longer than the poll.
+    /// The time until something is due. Back-offs in the engine's memory are not in the tables; none is
+    /// longer than `POLL`.
     fn until_due(&self) -> Result<Duration> {
-        let due = self.check.next_due()?.map(|due| due - self.around.clock.time());
+        let due = self.check.next_due()?.map(|due| due - self.environment.clock.time());
         let due = due.and_then(|due| due.to_std().ok()).unwrap_or(Duration::ZERO);
         let is_calm = self.calm || !self.client.is_answered();
         Ok(if due.is_zero() || is_calm { POLL } else { due + Duration::from_millis(1) })
     }
 
     async fn end(self) -> Result<Outcome> {
-        let Self { processes, around, .. } = self;
+        let Self { processes, environment, .. } = self;
         processes.stop().await;
         let mut hash = std::hash::DefaultHasher::new();
-        for (place, at, entry) in around.bus.since(0) {
+        for (place, at, entry) in environment.bus.since(0) {
             std::hash::Hash::hash(&(place, at, entry.record.event_id, entry.record.value), &mut hash);
         }
         Ok(Outcome {
             seed: self.seed,
             findings: self.check.findings,
-            tally: around.chance.tally(),
+            tally: environment.chance.tally(),
             turns: self.turns,
-            simulated: around.clock.elapsed(),
+            simulated: environment.clock.elapsed(),
             digest: std::hash::Hasher::finish(&hash),
         })
     }

@@ -1,93 +1,96 @@
-//! What must hold when the faults are over and everything is quiet: I1, I3, I6, I8, I10, I11, and the results.
+//! Checks of what must hold when the faults are over and nothing moves: I1, I3, I6, I8, I10, I11, S5.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Result;
 use contract::PhaseName;
+use invariants::Invariant;
 use uuid::Uuid;
 
-use super::{Check, Invariant};
+use super::Check;
 use crate::client::Client;
 use crate::content::Content;
-use crate::neighbours::{Neighbours, WORKER_FAILED};
 use crate::operator::Operator;
+use crate::peers::{Peers, WORKER_FAILED};
 
-/// Codes of essays that failed by a neighbour's word.
-const BY_WORD: [&str; 3] = [WORKER_FAILED, "spellcheck_failed", "phase_failed"];
-/// Codes of essays that failed because no word came.
-const WITHOUT_A_WORD: [&str; 2] = ["phase_timeout", "outcome_missing"];
+/// Codes of essays for which a peer reported a failure.
+const REPORTED: [&str; 3] = [WORKER_FAILED, "spellcheck_failed", "phase_failed"];
+/// Codes of essays without a result.
+const NOT_REPORTED: [&str; 2] = ["phase_timeout", "outcome_missing"];
 
-/// What is left of the surroundings at the end.
+/// The environment at the end of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Ends<'e> {
+pub struct EndState<'e> {
     /// The caller.
     pub client: &'e Client,
     /// The operator.
     pub operator: &'e Operator,
-    /// The neighbours.
-    pub neighbours: &'e Neighbours,
+    /// The peers.
+    pub peers: &'e Peers,
     /// The Content Service.
     pub content: &'e Content,
-    /// No result was lost and no command given, so everything is known beforehand.
+    /// No result was lost and no command was given, so the end of every essay is determined.
     pub calm: bool,
-    /// How long it took after the last fault.
+    /// The simulated time since the last fault.
     pub took: Duration,
 }
 
 impl Check {
-    /// When something is due, for whoever moves the clock.
+    /// The earliest time at which something in the database is due.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn next_due(&self) -> Result<Option<chrono::DateTime<chrono::Utc>>> {
-        self.eye.next_due()
+        self.database.next_due()
     }
 
-    /// Whether nothing waits in the database.
+    /// Whether nothing waits in the database, and every run is over.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn is_quiet(&self) -> Result<bool> {
-        let waits =
-            self.eye.count("SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM staged_texts)")?;
-        Ok(waits == 0 && self.states.values().all(super::Seen::is_ended))
+        let waits = self
+            .database
+            .count("SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM staged_texts)")?;
+        Ok(waits == 0 && self.states.values().all(crate::observed::ObservedBatch::is_ended))
     }
 
-    /// Holds everything against the end.
+    /// Evaluates everything that must hold at the end.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn conclude(&mut self, ends: Ends<'_>) -> Result<()> {
-        let acknowledged = ends.client.acknowledged();
-        self.look_for(&acknowledged)?;
-        self.conclude_given_up(ends.operator)?;
-        let batches = self.eye.batches()?;
+    pub fn check_end(&mut self, end_state: EndState<'_>) -> Result<()> {
+        let acknowledged = end_state.client.acknowledged();
+        self.check_acknowledged(&acknowledged)?;
+        self.check_given_up(end_state.operator)?;
+        let batches = self.database.batches()?;
         let known: BTreeSet<Uuid> = acknowledged.iter().map(|batch| batch.as_uuid()).collect();
         for (batch, _, next) in &batches {
-            self.findings
-                .hold(Invariant::I3, known.contains(batch), || format!("nobody was told of {batch}"));
+            self.findings.check(Invariant::I3, known.contains(batch), || {
+                (format!("batch {batch}"), "it exists and was never acknowledged".to_owned())
+            });
             let missing: Vec<i64> =
                 (1..*next).filter(|number| !self.numbers.contains_key(&(*batch, *number))).collect();
-            self.findings.hold(Invariant::I6, missing.is_empty(), || {
-                format!(
-                    "the events {missing:?} of {batch} were committed, not given up, and are not on the bus"
-                )
+            self.findings.check(Invariant::I6, missing.is_empty(), || {
+                let what =
+                    format!("its events {missing:?} were committed, not given up, and are not on the bus");
+                (format!("batch {batch}"), what)
             });
         }
         let open: Vec<_> =
             self.states.iter().map(|(batch, seen)| (*batch, seen.is_ended(), seen.clone())).collect();
         for (batch, is_ended, seen) in open {
-            self.findings.hold(Invariant::I8, is_ended, || {
-                format!("{batch} has not ended after {:?}: {seen:?}", ends.took)
+            self.findings.check(Invariant::I8, is_ended, || {
+                (format!("batch {batch}"), format!("it has not ended after {:?}: {seen:?}", end_state.took))
             });
         }
-        self.conclude_queues()?;
-        self.conclude_keys(ends.client)?;
-        self.conclude_results(ends)
+        self.check_queues()?;
+        self.check_keys(end_state.client)?;
+        self.check_results(end_state)
     }
 
-    fn conclude_queues(&mut self) -> Result<()> {
+    fn check_queues(&mut self) -> Result<()> {
         let counts = [
             ("messages in the outbox", "SELECT count(*) FROM outbox", 0),
             ("staged texts", "SELECT count(*) FROM staged_texts", 0),
@@ -99,69 +102,76 @@ impl Check {
             ("dead letters", "SELECT count(*) FROM dead_letters", self.poison),
         ];
         for (what, sql, wanted) in counts {
-            let found = self.eye.count(sql)?;
-            self.findings.hold(Invariant::I10, found == wanted, || format!("{found} {what}, not {wanted}"));
+            let found = self.database.count(sql)?;
+            self.findings.check(Invariant::I10, found == wanted, || {
+                ("database".to_owned(), format!("{found} {what}, not {wanted}"))
+            });
         }
         Ok(())
     }
 
-    fn conclude_keys(&mut self, client: &Client) -> Result<()> {
+    fn check_keys(&mut self, client: &Client) -> Result<()> {
         let mut keys: BTreeMap<String, Vec<Option<Uuid>>> = BTreeMap::new();
-        for (key, batch) in self.eye.keys()? {
+        for (key, batch) in self.database.keys()? {
             keys.entry(key).or_default().push(batch);
         }
         for (key, batch) in client.keys() {
             let stored = keys.remove(key).unwrap_or_default();
             let holds = stored == [Some(batch.as_uuid())];
-            self.findings.hold(Invariant::I11, holds, || {
-                format!("{key} was answered with {batch} and stands for {stored:?}")
+            self.findings.check(Invariant::I11, holds, || {
+                (format!("key {key}"), format!("it was answered with {batch} and stores {stored:?}"))
             });
         }
         let holds = keys.is_empty();
-        self.findings.hold(Invariant::I3, holds, || format!("keys that nobody was answered under: {keys:?}"));
+        self.findings.check(Invariant::I3, holds, || {
+            ("database".to_owned(), format!("it has keys that were never acknowledged: {keys:?}"))
+        });
         Ok(())
     }
 
-    fn conclude_results(&mut self, ends: Ends<'_>) -> Result<()> {
-        for row in self.eye.finished()? {
+    fn check_results(&mut self, end_state: EndState<'_>) -> Result<()> {
+        for row in self.database.finished()? {
             let phase: PhaseName = row.phase.parse()?;
-            let verdict = ends.neighbours.verdict((row.essay, phase, row.attempt));
+            let verdict = end_state.peers.verdict((row.essay, phase, row.attempt));
             let code = row.error_code.as_deref().unwrap_or_default();
             let holds = match row.state.as_str() {
                 "succeeded" => verdict == Some(true),
-                "failed" if BY_WORD.contains(&code) => verdict == Some(false),
-                "failed" => !ends.calm && WITHOUT_A_WORD.contains(&code),
-                _ => !ends.calm,
+                "failed" if REPORTED.contains(&code) => verdict == Some(false),
+                "failed" => !end_state.calm && NOT_REPORTED.contains(&code),
+                _ => !end_state.calm,
             };
-            self.findings
-                .hold(Invariant::Fold, holds, || format!("{row:?}, and the neighbours said {verdict:?}"));
+            self.findings.check(Invariant::S5, holds, || {
+                (format!("essay {}", row.essay), format!("{row:?}, and the peers reported {verdict:?}"))
+            });
         }
-        for essay in self.eye.essays()? {
+        for essay in self.database.essays()? {
             let batch = domain::EssayId::try_from(essay.id)?.batch();
-            let texts = ends.client.texts(batch);
+            let texts = end_state.client.texts(batch);
             let Some(text) = texts.get(usize::try_from(essay.position)?) else { continue };
             let holds = match &essay.text_storage_id {
-                Some(id) => ends.content.has(id, text),
-                None => !ends.calm,
+                Some(id) => end_state.content.has(id, text),
+                None => !end_state.calm,
             };
-            self.findings
-                .hold(Invariant::Fold, holds, || format!("{essay:?} has not the text that was handed in"));
-            if ends.calm {
-                let expected = self.expected(ends.neighbours, batch, essay.id);
-                self.findings.hold(Invariant::Fold, essay.state == expected, || {
-                    format!("{essay:?} should have {expected} by what the neighbours said")
+            self.findings.check(Invariant::S5, holds, || {
+                (format!("essay {}", essay.id), format!("{essay:?} does not have the submitted text"))
+            });
+            if end_state.calm {
+                let expected = self.expected(end_state.peers, batch, essay.id);
+                self.findings.check(Invariant::S5, essay.state == expected, || {
+                    let what = format!("{essay:?} should have {expected} by what the peers reported");
+                    (format!("essay {}", essay.id), what)
                 });
             }
         }
         Ok(())
     }
 
-    /// How an essay must have ended when no word was lost: by the first phase that it failed, if there is one.
-    fn expected(&self, neighbours: &Neighbours, batch: domain::BatchId, essay: Uuid) -> &'static str {
+    /// How an essay must have ended when no result was lost: it failed if the peers reported a failure of any phase.
+    fn expected(&self, peers: &Peers, batch: domain::BatchId, essay: Uuid) -> &'static str {
         let phases = self.states.get(&batch).map(|seen| seen.phases.as_slice()).unwrap_or_default();
         for (phase, attempt) in phases {
             let Ok(name) = phase.as_str().parse() else { return "a phase" };
-            match neighbours.verdict((essay, name, *attempt)) {
+            match peers.verdict((essay, name, *attempt)) {
                 Some(true) => {}
                 Some(false) => return "failed",
                 None => return "a verdict",
