@@ -160,7 +160,7 @@ mod tests {
         let mixed = Misbehaviour { reorder: true, ..Misbehaviour::default() };
         let published = through(mixed, outcomes(100)).await;
         assert!(!published.is_sorted());
-        assert_eq!(heard.len(), 100);
+        assert_eq!(published.len(), 100);
     }
 
     #[tokio::test]
