@@ -6,11 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use contract::Topic;
 use engine::consumer::CONSUMER;
+use invariants::Evaluation;
 use rdkafka::error::KafkaError;
 use store::{CommittedRow, Store};
 use uuid::Uuid;
 
-use super::{Audit, Figures, Finding, Terms, topics};
+use super::{Audit, Figures, Terms, topics};
 use kafka::settings::KafkaSettings;
 
 /// Rows of one page.
@@ -47,7 +48,7 @@ pub async fn compare(
     kafka: KafkaSettings,
     since: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<(Vec<Finding>, Figures), Error> {
+) -> Result<(Vec<Evaluation>, Figures), Error> {
     let reading = tokio::task::spawn_blocking(move || {
         let positions = topics::positions(&kafka, CONSUMER, Topic::READ)?;
         let terms =

@@ -1,8 +1,8 @@
 //! What the topics and the database say about each other, seen from outside: for `bos audit`, and for tests that break things.
 //!
 //! [`Audit`] is told every record and every row once, in any number of pages, and holds a few dozen bytes of each event: ids and
-//! hashes, never bodies. What it says is a pure function of what it was told. The numbers of the invariants are those of
-//! `docs/reliability.md`.
+//! hashes, never bodies. What it says is a pure function of what it was told. The invariants are those of
+//! [`invariants`], which `docs/reliability.md` prints.
 
 pub mod compare;
 mod order;
@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use contract::Topic;
+use invariants::{Evaluation, Finding, Invariant};
 use sha2::{Digest as _, Sha256};
 use store::{CommittedRow, DeadLetterPosition};
 use uuid::Uuid;
@@ -68,42 +69,27 @@ pub struct Terms {
     pub skew_ms: i64,
 }
 
-/// How one invariant fared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Its number.
-    pub id: &'static str,
-    /// What it says.
-    pub title: &'static str,
-    /// How many times it was put to the test.
-    pub checked: usize,
-    /// What was counted.
-    pub unit: &'static str,
-    /// The first violations, with ids.
-    pub violations: Vec<String>,
-    /// How many there are in all.
-    pub violated: usize,
-}
-
 /// How one invariant fares so far.
 #[derive(Debug, Default)]
 struct Count {
     checked: usize,
-    violations: Vec<String>,
+    /// The first violations: where, and what.
+    violations: Vec<(String, String)>,
     violated: usize,
 }
 
 impl Count {
-    fn violated(&mut self, what: impl FnOnce() -> String) {
+    fn violated(&mut self, what: impl FnOnce() -> (String, String)) {
         self.violated += 1;
         if self.violations.len() < KEPT {
             self.violations.push(what());
         }
     }
 
-    fn into_finding(self, id: &'static str, title: &'static str, unit: &'static str) -> Finding {
+    fn evaluation(self, invariant: Invariant, unit: &'static str) -> Evaluation {
         let Self { checked, violations, violated } = self;
-        Finding { id, title, checked, unit, violations, violated }
+        let findings = violations.into_iter().map(|(location, what)| Finding::new(invariant, location, what));
+        Evaluation { invariant, checked, unit, findings: findings.collect(), violations: violated }
     }
 }
 
@@ -181,11 +167,11 @@ impl Audit {
     pub fn committed(&mut self, row: &CommittedRow) {
         if row.parked {
             self.waiting.violated(|| {
-                format!("the event {} is parked and holds back {}", row.event_id, row.ordering_key)
+                (event(row.event_id), format!("it is parked and blocks the key {}", row.ordering_key))
             });
         } else if row.sent_at.is_none() && row.created_at <= self.terms.patience {
             self.waiting.violated(|| {
-                format!("the event {} waits in the outbox since {}", row.event_id, row.created_at)
+                (event(row.event_id), format!("it has waited in the outbox since {}", row.created_at))
             });
         }
         self.waiting.checked += 1;
@@ -194,7 +180,7 @@ impl Audit {
                 && row.sent_at.is_some_and(|sent_at| sent_at < self.terms.until);
             if is_covered {
                 self.committed
-                    .violated(|| format!("the event {} was sent and is not on {}", row.event_id, row.topic));
+                    .violated(|| (event(row.event_id), format!("it was sent and is not on {}", row.topic)));
             }
             return;
         };
@@ -205,7 +191,7 @@ impl Audit {
         {
             let topic = &row.topic;
             self.same.violated(|| {
-                format!("the event {} was committed with other bytes than {topic} has", row.event_id)
+                (event(row.event_id), format!("it was committed with other bytes than {topic} has"))
             });
         }
     }
@@ -222,64 +208,38 @@ impl Audit {
     }
 
     /// What all of it says.
-    pub fn finish(mut self) -> Vec<Finding> {
+    pub fn finish(mut self) -> Vec<Evaluation> {
         self.committed.checked += self.said.len();
         for (id, said) in self.said.iter().filter(|(_, said)| !said.committed) {
-            let (topic, partition) = said.partition;
-            let offset = said.offset;
-            self.committed.violated(|| {
-                format!(
-                    "the event {id} ({topic}, partition {partition}, offset {offset}) was never committed"
-                )
-            });
+            let location = format!("{} at {}", event(*id), place(said.partition, said.offset));
+            self.committed.violated(|| (location, "it was never committed".to_owned()));
         }
         order::check(&self.said, self.terms.skew_ms, &mut self.ordered);
         for heard in self.heard.values().flatten().chain(&self.contradictions) {
             let is_ours = self.batches.contains(&heard.batch);
             if is_ours && !self.aside.contains(&heard.place()) {
                 self.applied.violated(|| {
-                    let ((topic, partition), offset) = (heard.partition, heard.offset);
-                    format!(
-                        "the record {topic}, partition {partition}, offset {offset} about the batch {} was passed over",
+                    let what = format!(
+                        "the group has passed it, and it is neither in the inbox nor a dead letter (batch {})",
                         heard.batch
-                    )
+                    );
+                    (place(heard.partition, heard.offset), what)
                 });
             }
         }
         for (topic, partition, offset) in &self.unreadable {
             self.applied.violated(|| {
-                format!(
-                    "the unreadable record {topic}, partition {partition}, offset {offset} was passed over"
-                )
+                let location = format!("{topic}, partition {partition}, offset {offset}");
+                (location, "the group has passed this unreadable record, and it is no dead letter".to_owned())
             });
         }
         vec![
-            self.once.into_finding(
-                "I2",
-                "one event id asks for a phase of an essay, per attempt",
-                "essays × phases",
-            ),
-            self.same.into_finding(
-                "I4",
-                "what we send under one event id is the same every time",
-                "records of ours",
-            ),
-            self.ordered.into_finding(
-                "I5",
-                "what is ordered is sent in its order, and a key stays on its partition",
-                "events of ours",
-            ),
-            self.committed.into_finding(
-                "I6",
-                "what is on the topics was committed, and what was sent is there",
-                "events of ours",
-            ),
-            self.applied.into_finding(
-                "I9",
-                "what the group is past is applied or set aside",
-                "records below its positions",
-            ),
-            self.waiting.into_finding("I10", "nothing waits for too long or is parked", "messages"),
+            self.once.evaluation(Invariant::I2, "essays × phases"),
+            self.same.evaluation(Invariant::I4, "records of ours"),
+            self.ordered.evaluation(Invariant::I5, "events of ours"),
+            self.committed.evaluation(Invariant::I6, "events of ours"),
+            self.applied.evaluation(Invariant::I9, "records below its positions"),
+            self.waiting.evaluation(Invariant::I10, "messages"),
         ]
     }
 }
@@ -297,6 +257,16 @@ pub struct Figures {
     pub batches: usize,
     /// Messages set aside.
     pub set_aside: usize,
+}
+
+/// Names an event as the location of a finding.
+fn event(id: Uuid) -> String {
+    format!("event {id}")
+}
+
+/// Names the place of a record as the location of a finding.
+fn place((topic, partition): Partition, offset: i64) -> String {
+    format!("{topic}, partition {partition}, offset {offset}")
 }
 
 /// What is the same whenever an event is sent.

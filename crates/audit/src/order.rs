@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Count, said::Said};
+use super::{Count, event, said::Said};
 
 /// Of what is ordered by one key, the first time that each was said must come in the order of their numbers: on a partition by
 /// their offsets, across topics by when they were handed to the client, as far as the writers' clocks agree.
@@ -19,12 +19,15 @@ pub(super) fn check(said: &HashMap<Uuid, Said>, skew_ms: i64, ordered: &mut Coun
             continue;
         }
         if seq == next_seq {
-            ordered.violated(|| format!("the events {id} and {next_id} have the same number, {seq}"));
+            ordered.violated(|| (event(**id), format!("event {next_id} has the same number, {seq}")));
         }
         let is_behind = earlier.partition == later.partition && later.offset < earlier.offset;
         if is_behind || later.at_ms.saturating_add(skew_ms) < earlier.at_ms {
             ordered.violated(|| {
-                format!("the event {next_id} (number {next_seq}) was sent before {id} (number {seq})")
+                (
+                    event(**next_id),
+                    format!("it has the number {next_seq} and was sent before event {id}, number {seq}"),
+                )
             });
         }
     }

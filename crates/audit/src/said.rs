@@ -7,7 +7,7 @@ use serde_json::Value;
 use store::DeadLetterPosition;
 use uuid::Uuid;
 
-use super::{Audit, Partition, Record, digest, short};
+use super::{Audit, Partition, Record, digest, event, place, short};
 
 /// An event of ours.
 #[derive(Debug)]
@@ -59,14 +59,9 @@ impl Audit {
             self.duplicates += 1;
             first.at_ms = first.at_ms.min(record.at_ms);
             if first.digest != digest || first.partition != partition || first.key_seq != key_seq {
-                let (topic, partition) = partition;
-                let offset = record.offset;
-                self.same.violated(|| {
-                    format!(
-                        "the event {id} lies at {topic}, partition {partition}, offset {offset} with another key, \
-                         partition or bytes"
-                    )
-                });
+                let location = format!("{} at {}", event(id), place(partition, record.offset));
+                self.same
+                    .violated(|| (location, "another record has other bytes, key or partition".to_owned()));
             }
             return;
         }
@@ -74,12 +69,8 @@ impl Audit {
         let home = *self.keys.entry(key).or_insert(record.partition);
         if home != record.partition {
             self.ordered.violated(|| {
-                format!(
-                    "the key {} of {} is on the partitions {home} and {}",
-                    String::from_utf8_lossy(&record.key),
-                    record.topic,
-                    record.partition
-                )
+                let location = format!("key {} of {}", String::from_utf8_lossy(&record.key), record.topic);
+                (location, format!("it is on the partitions {home} and {}", record.partition))
             });
         }
         self.asks(id, record);
@@ -104,7 +95,7 @@ impl Audit {
             let first = *self.asked.entry((essay, phase, attempt)).or_insert(id);
             if first != id {
                 self.once.violated(|| {
-                    format!("the events {first} and {id} ask for {phase} of {essay}, attempt {attempt}")
+                    (event(id), format!("event {first} asks for {phase} of {essay}, attempt {attempt}, too"))
                 });
             }
         }

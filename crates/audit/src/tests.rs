@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use contract::Topic;
+use invariants::Judge;
 use serde_json::json;
 
 use super::*;
@@ -101,7 +102,7 @@ impl World {
         }
     }
 
-    fn findings(self) -> Vec<Finding> {
+    fn findings(self) -> Vec<Evaluation> {
         let mut audit = Audit::new(self.terms);
         self.records.iter().for_each(|record| audit.record(record));
         audit.batch(BATCH);
@@ -117,17 +118,19 @@ fn broken(make_bad: impl FnOnce(&mut World)) -> Vec<&'static str> {
     let mut world = World::good();
     make_bad(&mut world);
     let findings = world.findings();
-    findings.iter().filter(|finding| finding.violated > 0).map(|finding| finding.id).collect()
+    findings.iter().filter(|finding| finding.violations > 0).map(|finding| finding.invariant.id()).collect()
 }
 
 #[test]
 fn a_good_world_passes_and_every_invariant_was_held_against_something() {
     let findings = World::good().findings();
     assert_eq!(
-        findings.iter().filter(|finding| finding.violated > 0).collect::<Vec<_>>(),
-        [] as [&Finding; 0]
+        findings.iter().filter(|finding| finding.violations > 0).collect::<Vec<_>>(),
+        [] as [&Evaluation; 0]
     );
     assert!(findings.iter().all(|finding| finding.checked > 0));
+    let evaluated: Vec<_> = findings.iter().map(|finding| finding.invariant).collect();
+    assert_eq!(evaluated, Invariant::evaluated_by(Judge::Audit).collect::<Vec<_>>());
 }
 
 #[test]

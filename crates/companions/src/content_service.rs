@@ -1,4 +1,4 @@
-//! The Content Service: immutable texts under ids of its own making.
+//! The embedded Content Service: immutable texts under ids that it assigns.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::database::Database;
 /// A storage id: 16 random bytes, 32 hexadecimal digits on the wire.
 type Id = [u8; 16];
 
-/// The Content Service of this process. Another service speaks to it over HTTP or through [`ContentStore`]; both mean
-/// the same three calls.
+/// The Content Service of this process. It is called over HTTP or through [`ContentStore`]; both make the
+/// same three calls.
 #[derive(Debug)]
 pub struct ContentService {
     database: Arc<Database>,
@@ -25,8 +25,8 @@ impl ContentService {
         Self { database }
     }
 
-    /// Stores a text and says its id. Not idempotent: each call makes a new id. The contract knows no empty text; whoever
-    /// takes one in refuses it.
+    /// Stores a text and returns its id. Not idempotent: each call assigns a new id. The caller must refuse
+    /// an empty text, which the contract does not allow.
     ///
     /// # Errors
     /// When the database cannot write; nothing is stored then.
@@ -35,13 +35,13 @@ impl ContentService {
         ids.into_iter().next().ok_or(Error::Closed)
     }
 
-    /// Stores texts in one commit and says their ids, in order.
+    /// Stores texts in one commit and returns their ids, in order.
     async fn put_all(&self, texts: Vec<Bytes>) -> Result<Vec<String>, Error> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
         let ids = texts.iter().map(|_| random_id()).collect::<Result<Vec<Id>, Error>>()?;
-        let written = ids.iter().map(|id| written(*id)).collect();
+        let written = ids.iter().map(|id| format_id(*id)).collect();
         let insert = move |conn: &Connection| {
             let mut insert =
                 conn.prepare_cached("INSERT INTO contents (storage_id, body) VALUES (?1, ?2)")?;
@@ -54,12 +54,12 @@ impl ContentService {
         Ok(written)
     }
 
-    /// The bytes of a text; none where nothing is stored under this id.
+    /// The bytes of a text; `None` for an unknown id.
     ///
     /// # Errors
     /// When the database cannot read.
     pub async fn get(&self, storage_id: &str) -> Result<Option<Bytes>, Error> {
-        let Some(id) = read_id(storage_id) else { return Ok(None) };
+        let Some(id) = parse_id(storage_id) else { return Ok(None) };
         self.database
             .read("read a text", move |conn| {
                 conn.prepare_cached("SELECT body FROM contents WHERE storage_id = ?1")?
@@ -70,12 +70,12 @@ impl ContentService {
             .map(|body| body.map(Bytes::from))
     }
 
-    /// Erases a text; false where there was none.
+    /// Erases a text; false for an unknown id.
     ///
     /// # Errors
     /// When the database cannot write; the text stays then.
     pub async fn delete(&self, storage_id: &str) -> Result<bool, Error> {
-        let Some(id) = read_id(storage_id) else { return Ok(false) };
+        let Some(id) = parse_id(storage_id) else { return Ok(false) };
         self.database
             .write("erase a text", move |conn| {
                 conn.prepare_cached("DELETE FROM contents WHERE storage_id = ?1")?.execute([id])
@@ -85,7 +85,7 @@ impl ContentService {
     }
 
     async fn size(&self, storage_id: &str) -> Result<Option<u64>, Error> {
-        let Some(id) = read_id(storage_id) else { return Ok(None) };
+        let Some(id) = parse_id(storage_id) else { return Ok(None) };
         self.database
             .read("look up a text", move |conn| {
                 conn.prepare_cached("SELECT length(body) FROM contents WHERE storage_id = ?1")?
@@ -99,7 +99,7 @@ impl ContentService {
 
 #[async_trait]
 impl ContentStore for ContentService {
-    /// Stores all texts in one commit. An empty one is refused, as the contract has it.
+    /// Stores all texts in one commit. An empty text is refused, as the contract demands.
     async fn store(&self, texts: Vec<Bytes>) -> Vec<Result<String, ContentError>> {
         let refused: Vec<bool> = texts.iter().map(Bytes::is_empty).collect();
         let taken = texts.into_iter().filter(|text| !text.is_empty()).collect();
@@ -125,7 +125,7 @@ impl ContentStore for ContentService {
 const NOT_FOUND: ContentError = ContentError::Refused { code: "text_not_found" };
 
 fn unavailable(error: &Error) -> ContentError {
-    tracing::debug!(error = error as &dyn std::error::Error, "the embedded Content Service cannot serve");
+    tracing::debug!(error = error as &dyn std::error::Error, "the embedded Content Service is unavailable");
     ContentError::Unavailable { code: "content_database", retry_after: None }
 }
 
@@ -135,12 +135,12 @@ fn random_id() -> Result<Id, Error> {
     Ok(id)
 }
 
-fn written(id: Id) -> String {
+fn format_id(id: Id) -> String {
     format!("{:032x}", u128::from_be_bytes(id))
 }
 
-/// The id in 32 hexadecimal digits of either case; anything else names no text.
-fn read_id(text: &str) -> Option<Id> {
+/// Parses an id of 32 hexadecimal digits of either case; `None` for anything else.
+fn parse_id(text: &str) -> Option<Id> {
     let hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     hex.then(|| u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)).flatten()
 }

@@ -1,7 +1,7 @@
-//! `companions.db`: one writer thread that commits a group of writes at a time, and a few readers.
+//! `companions.db`: one writer thread with group commit, and a few readers.
 //!
-//! The writer owns the only connection that writes. Each write runs in a savepoint of one `BEGIN IMMEDIATE … COMMIT` and is
-//! answered after the COMMIT, so one fsync serves everybody who arrived meanwhile.
+//! The writer owns the only connection that writes. Each write runs in a savepoint of one `BEGIN IMMEDIATE …
+//! COMMIT` and is answered after the COMMIT, so all writes that arrive meanwhile share one fsync.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,16 +15,17 @@ use tokio::sync::oneshot;
 
 use crate::Error;
 
-/// At most this many writes share a COMMIT.
+/// Writes that share a COMMIT, at most (chosen).
 const GROUP_WRITES: usize = 64;
-/// A group takes no further write after this time.
+/// The time after which a group takes no further write (chosen).
 const GROUP_TIME: Duration = Duration::from_millis(2);
-/// Connections for reading that are kept.
+/// Idle reader connections that are kept (chosen).
 const READERS: usize = 4;
 
 const SCHEMA: &str = include_str!("database/schema.sql");
 
-/// A write: runs in the group, and hands back what tells its caller how the group's COMMIT went.
+/// A write: runs in the group, and returns the function that answers its caller with the result of the
+/// COMMIT.
 type Write = Box<dyn FnOnce(&Connection) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
@@ -38,7 +39,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens the file, or makes it.
+    /// Opens the file, or creates it.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let conn = connect(path, true)
             .and_then(|conn| conn.execute_batch(SCHEMA).map(|()| conn))
@@ -55,7 +56,7 @@ impl Database {
         Ok(Self { path: path.to_owned(), writes: Some(writes), writer: Some(thread), idle: Mutex::default() })
     }
 
-    /// Runs `work` and answers when what it did is on disk; after an error of its own nothing of it stands.
+    /// Runs `work` and returns when its changes are on disk. When `work` fails, its changes are rolled back.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -64,14 +65,14 @@ impl Database {
         let (reply, answer) = oneshot::channel();
         let write: Write = Box::new(move |conn| {
             let outcome = in_savepoint(conn, work).map_err(Error::database(doing));
-            // The caller may have gone; the write is committed all the same.
+            // The caller may have been dropped; the write is committed all the same.
             Box::new(move |committed| drop(reply.send(committed.and(outcome))))
         });
         self.writes.as_ref().ok_or(Error::Closed)?.send(write).map_err(|_| Error::Closed)?;
         answer.await.unwrap_or(Err(Error::Closed))
     }
 
-    /// Runs `work` on a reader's connection, on a blocking thread.
+    /// Runs `work` on a reader connection, on a blocking thread.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         doing: &'static str,
@@ -97,7 +98,7 @@ impl Database {
 }
 
 impl Drop for Database {
-    /// Ends the writer after the writes that already wait.
+    /// Ends the writer after the writes that are already queued.
     fn drop(&mut self) {
         drop(self.writes.take());
         if let Some(writer) = self.writer.take() {
@@ -127,7 +128,8 @@ fn run_group(
     let begun = execute(conn, "BEGIN IMMEDIATE");
     let mut next = Some(first);
     while let Some(write) = next.take() {
-        // Outside a transaction (it did not begin, or a full disk made SQLite roll it back) this write fails with the group.
+        // Outside of a transaction (BEGIN failed, or SQLite rolled back because of a full disk) this write
+        // fails with its group.
         answers.push(write(conn));
         let open = !conn.is_autocommit();
         if open && answers.len() < GROUP_WRITES && started.elapsed() < GROUP_TIME {
@@ -166,7 +168,7 @@ fn connect(path: &Path, writes: bool) -> rusqlite::Result<Connection> {
     let conn = Connection::open_with_flags(path, flags)?;
     conn.set_prepared_statement_cache_capacity(32);
     conn.busy_timeout(Duration::from_secs(5))?;
-    // One plan per statement, whatever is bound to it.
+    // One query plan per statement, independent of the bound values.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "FULL")?;

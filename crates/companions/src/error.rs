@@ -1,34 +1,34 @@
-//! What can go wrong with the companions' own database.
+//! Errors of the companions' database.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The companions' database cannot do its part. Nothing was changed.
+/// An error of the companions' database. Nothing was changed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be opened, or holds something else.
+    /// The file cannot be opened, or is not a database of the companions.
     #[error("cannot open {}", path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: Arc<rusqlite::Error>,
     },
-    /// The writer's thread cannot be started.
+    /// The writer thread cannot be started.
     #[error("cannot start the writer of the companions' database")]
     Start(#[source] Arc<std::io::Error>),
-    /// A statement failed: the disk is full, the file is gone.
+    /// A statement failed, for example because the disk is full or the file was deleted.
     #[error("cannot {doing} in the companions' database")]
     Database {
-        /// What it was to do.
+        /// The operation, as a verb with its object.
         doing: &'static str,
-        /// Why.
+        /// The cause.
         #[source]
         source: Arc<rusqlite::Error>,
     },
-    /// The system gives no random bits for an id.
-    #[error("cannot draw a random id")]
+    /// The operating system returned no random bytes for an id.
+    #[error("cannot generate a random id")]
     Random,
     /// The database is closing.
     #[error("the companions' database is closing")]

@@ -1,8 +1,8 @@
-//! What the workers do with a text: correct its spelling and measure it.
+//! Spelling correction and measurement of texts.
 //!
-//! Everything here is synchronous, deterministic and CPU-bound; callers on an async runtime move it to a blocking thread.
-//! A dictionary is read at its first use and kept for the life of the process, so a process that corrects nothing pays
-//! nothing. English is part of the binary; Swedish comes from the system's Hunspell dictionaries (see
+//! Everything here is synchronous, deterministic and CPU-bound; callers on an async runtime move it to a
+//! blocking thread. A dictionary is read at its first use and kept for the life of the process. English is
+//! part of the binary; Swedish is read from the system's Hunspell dictionaries (see
 //! `docs/decisions/0003-english-spelling.md`).
 //!
 //! ```
@@ -51,7 +51,7 @@ impl Language {
 impl FromStr for Language {
     type Err = LanguageError;
 
-    /// Reads the platform's code; exact, as course codes are.
+    /// Parses the platform's code. Case-sensitive, as course codes are.
     fn from_str(code: &str) -> Result<Self, LanguageError> {
         match code {
             "en" => Ok(Self::English),
@@ -61,7 +61,7 @@ impl FromStr for Language {
     }
 }
 
-/// Why a text could not be corrected. None of these is the text's fault, and none mends itself.
+/// Why a text could not be corrected. The cause is never the text, and a retry does not help.
 #[derive(Debug, thiserror::Error)]
 pub enum LanguageError {
     /// The system has no dictionary for the language. Installing it is enough: the next text finds it.
@@ -76,10 +76,10 @@ pub enum LanguageError {
         file: &'static str,
         /// The Debian package that brings it.
         package: &'static str,
-        /// The directories that were looked into, in this order.
+        /// The directories that were searched, in this order.
         searched: Vec<PathBuf>,
     },
-    /// A dictionary is there but cannot be read or understood.
+    /// A dictionary exists but cannot be read or parsed.
     #[error("the {} dictionary {} cannot be used: reinstall the package {package}", language.code(), path.display())]
     DictionaryUnusable {
         /// The language of the dictionary.
@@ -88,7 +88,7 @@ pub enum LanguageError {
         path: PathBuf,
         /// The Debian package that brings it.
         package: &'static str,
-        /// What went wrong.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -98,7 +98,7 @@ pub enum LanguageError {
 }
 
 impl LanguageError {
-    /// The stable code that travels in events and answers.
+    /// The stable code in events and answers.
     pub fn code(&self) -> &'static str {
         match self {
             Self::DictionaryMissing { .. } => "dictionary_missing",
@@ -112,7 +112,10 @@ fn list(directories: &[PathBuf]) -> String {
     directories.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Corrects `text` with the dictionaries of the system: [`Dictionaries::correct`] without a directory of one's own.
+/// Corrects `text` with the dictionaries of the system.
+///
+/// # Errors
+/// As [`Dictionaries::correct`].
 pub fn correct(text: &str, language: Language) -> Result<Corrected, LanguageError> {
     static SYSTEM: Dictionaries = Dictionaries::system();
     SYSTEM.correct(text, language)

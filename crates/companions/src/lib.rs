@@ -1,15 +1,16 @@
-//! The neighbours of the service, for the embedded mode: small and honest versions of what other teams run in production.
+//! The peer services of BOS for the embedded mode: small implementations of what other teams run in
+//! production.
 //!
-//! A companion knows what a neighbour would know: the contracts and the ports, never the rules or the tables of the
-//! service. They share one database file of their own and speak only over the bus and through the Content Service's
-//! contract:
+//! A companion knows what a peer service would know: the contracts and the ports, never the rules or the
+//! tables of BOS. The companions share one database file of their own, and communicate only over the bus and
+//! through the Content Service's contract:
 //!
-//! - [`ContentService`] keeps the texts;
-//! - `lifecycle` knows every essay's status and moves essays from phase to phase as it is commanded;
-//! - `spellcheck` corrects texts, `nlp` measures them; see [`language`] for what they compute.
+//! - [`ContentService`] stores the texts;
+//! - `lifecycle` knows the status of every essay, and moves essays from phase to phase on command;
+//! - `spellcheck` corrects texts and `nlp` measures them; see [`language`] for the computations.
 //!
-//! Phases that need a language model (`ai_feedback`, `cj_assessment`) have no companion: a command for them is met with
-//! silence, as on a platform where nobody serves them.
+//! Phases that need a language model (`ai_feedback`, `cj_assessment`) have no companion: a command for them
+//! is not answered, as on a platform that does not run these services.
 
 mod content_service;
 mod database;
@@ -42,20 +43,20 @@ pub use misbehaviour::Misbehaviour;
 use database::Database;
 use language::Dictionaries;
 use lifecycle::Lifecycle;
-use misbehaviour::Unruly;
+use misbehaviour::FaultyBroker;
 use nlp::Nlp;
 use spellcheck::Spellcheck;
 use worker::{Bus, run};
 
-/// How the companions work.
+/// Settings of the companions.
 #[derive(Debug, Clone, Default)]
 pub struct CompanionSettings {
-    /// The workers answer at once without doing language work: the spell checker with the text as it is, nlp with figures of
-    /// zero. For measuring everything else.
+    /// The workers answer at once and do no language work: the spell checker returns the text unchanged, and
+    /// nlp figures of zero. For benchmarks of everything else. Default: off.
     pub instant: bool,
-    /// Where the Hunspell dictionaries are, if not where the system keeps them.
+    /// The folder of the Hunspell dictionaries. Default: the folders of the system.
     pub hunspell_dir: Option<PathBuf>,
-    /// What goes wrong on purpose.
+    /// Injected faults. Default: none.
     pub misbehaviour: Misbehaviour,
 }
 
@@ -68,7 +69,7 @@ pub struct Companions {
 }
 
 impl Companions {
-    /// Opens the companions' database, or makes it.
+    /// Opens the companions' database, or creates it.
     ///
     /// # Errors
     /// When the file cannot be opened or written.
@@ -83,8 +84,9 @@ impl Companions {
         Arc::clone(&self.content)
     }
 
-    /// The companions that read the bus, by name: `lifecycle`, `spellcheck`, `nlp`. Each works until `stop`; the caller spawns
-    /// them. `content` is the Content Service that the workers take texts from and bring them to, ours or another.
+    /// The tasks of the companions that read the bus, by name: `lifecycle`, `spellcheck`, `nlp`. The caller
+    /// spawns them; each runs until `stop`. The workers fetch texts from `content` and store texts there; it
+    /// may be [`Companions::content`] or another Content Service.
     pub fn tasks(
         &self,
         broker: Arc<dyn Broker>,
@@ -93,7 +95,7 @@ impl Companions {
         stop: &CancellationToken,
     ) -> Vec<(&'static str, BoxFuture<'static, ()>)> {
         let misbehaviour = self.settings.misbehaviour;
-        let bus = Bus { broker: Unruly::around(broker, misbehaviour), clock };
+        let bus = Bus { broker: FaultyBroker::wrap(broker, misbehaviour), clock };
         let instant = self.settings.instant;
         let dictionaries =
             self.settings.hunspell_dir.as_ref().map_or_else(Dictionaries::system, Dictionaries::with_dir);

@@ -1,20 +1,21 @@
-//! The Essay Lifecycle Service: knows the status of every essay of every batch, sends essays to the workers when it is
-//! commanded to, and says when a phase has ended.
+//! The Essay Lifecycle Service: knows the status of every essay of every batch, sends essays to the workers
+//! on command, and reports the end of each phase.
 //!
-//! It is as strict as the platform's own: it moves only essays that were registered, have their text and are ready for the
-//! phase, and passes over everything else without a word; a text that overtakes the registration waits for it, a command that
-//! overtakes the text does not. It differs in one thing: an essay may be commanded again into a phase that it has been
-//! through (a retry), under another correlation id.
+//! It is as strict as the platform's service: it moves only essays that were registered, have their text and
+//! are ready for the phase, and ignores everything else silently. A text that arrives before its registration
+//! is kept for it; a command that arrives before the text is not kept. It differs in one point: an essay may
+//! be commanded again into a phase that it has been through (a retry), under another correlation id.
 //!
-//! **A turn** reads the batches its records are about, lets [`batch`] decide, publishes what is to be said, saves what has
-//! changed in one write, and then the position on the bus is committed. A crash is harmless
+//! **A turn** loads the batches that its records are about, lets [`batch`] decide, publishes the resulting
+//! events, saves the changes in one write, and then commits the offset. A crash is harmless
 //!
-//! - before the publishing: nothing happened, the records come again;
-//! - after it, or in its midst: the records come again, meet the same state and give the same events with the same ids and
-//!   bytes, since ids and times follow from the records that caused them, one record at a time; receivers drop the second;
-//! - after the saving: the records come again and meet a state that they have already changed, where each is a repetition:
-//!   registered already, a text there already, a command known already, an essay that no longer waits. What was to be said was
-//!   said before the state was saved.
+//! - before publishing: nothing happened, and the records are delivered again;
+//! - during or after publishing: the records are delivered again, meet the same state and cause the same
+//!   events with the same ids and bytes, because ids and times are derived from the causing records;
+//!   receivers drop the duplicates;
+//! - after saving: the records are delivered again and meet a state that they have already changed, where
+//!   each is a repetition (already registered, text already known, command already known, essay no longer
+//!   waiting). Their events were published before the state was saved.
 
 mod announce;
 mod batch;
@@ -29,12 +30,12 @@ use engine::ports::{Delivery, Record};
 use uuid::Uuid;
 
 use crate::database::Database;
-use crate::wire::{Cause, passed_over};
-use crate::worker::{Bus, Reader, Trouble, Work};
+use crate::wire::{Cause, log_skipped};
+use crate::worker::{Bus, Reader, TurnError, Work};
 use batch::{Batch, Registration, Reply};
 use table::Rows;
 
-/// Nobody in this process serves the other phases, so their commands are not even read.
+/// Commands for other phases are not read, because this process has no worker for them.
 pub(crate) const READER: Reader = Reader {
     consumer: "essay-lifecycle-service",
     topics: &[
@@ -49,12 +50,12 @@ pub(crate) const READER: Reader = Reader {
     limit: 500,
 };
 
-/// What is to be said is published and saved when it is this much.
+/// The number of events from which on a turn publishes and saves (chosen).
 const PUBLISH_RECORDS: usize = 2_000;
-/// When more essays than this are remembered, all are forgotten; they are read again when news of them comes.
+/// The number of cached essays above which the cache is cleared (chosen).
 const REMEMBERED_ESSAYS: usize = 20_000;
 
-/// The service: its database, and the batches it has had to do with lately.
+/// The service, with a cache of recently used batches.
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     database: Arc<Database>,
@@ -62,16 +63,16 @@ pub(crate) struct Lifecycle {
     batches: HashMap<Uuid, Batch>,
 }
 
-/// A record that has been read.
-struct Heard {
+/// A record that was parsed.
+struct Received {
     batch_id: Uuid,
     cause: Cause,
-    word: Word,
+    event: Event,
 }
 
-/// What it says.
-enum Word {
-    News(NeighbourBody),
+/// The content of a record.
+enum Event {
+    Incoming(NeighbourBody),
     Spellchecked { essay_id: Uuid, verdict: Verdict, corrected_text_storage_id: Option<String> },
 }
 
@@ -80,10 +81,13 @@ impl Lifecycle {
         Self { database, bus, batches: HashMap::new() }
     }
 
-    /// Reads from the database what a turn needs and is not remembered.
-    async fn remember(&mut self, heard: &[Heard]) -> Result<(), Trouble> {
-        let mut unknown: Vec<Uuid> =
-            heard.iter().map(|heard| heard.batch_id).filter(|id| !self.batches.contains_key(id)).collect();
+    /// Loads the batches of a turn that are not cached.
+    async fn load(&mut self, received: &[Received]) -> Result<(), TurnError> {
+        let mut unknown: Vec<Uuid> = received
+            .iter()
+            .map(|received| received.batch_id)
+            .filter(|id| !self.batches.contains_key(id))
+            .collect();
         unknown.sort_unstable();
         unknown.dedup();
         if unknown.is_empty() {
@@ -97,9 +101,9 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Publishes, and only then saves.
-    async fn flush(&mut self, said: Vec<Record>) -> Result<(), Trouble> {
-        self.bus.publish(said).await?;
+    /// Publishes, then saves.
+    async fn flush(&mut self, outgoing: Vec<Record>) -> Result<(), TurnError> {
+        self.bus.publish(outgoing).await?;
         let changed: Vec<Rows> = self.batches.values_mut().filter_map(Rows::changed).collect();
         if changed.is_empty() {
             return Ok(());
@@ -111,55 +115,59 @@ impl Lifecycle {
 
 #[async_trait]
 impl Work for Lifecycle {
-    async fn turn(&mut self, deliveries: Vec<Delivery>) -> Result<(), Trouble> {
-        let heard: Vec<Heard> = deliveries.iter().filter_map(|delivery| self.hear(delivery)).collect();
-        self.remember(&heard).await?;
-        let mut said = Vec::new();
-        for Heard { batch_id, cause, word } in heard {
+    async fn turn(&mut self, deliveries: Vec<Delivery>) -> Result<(), TurnError> {
+        let received: Vec<Received> = deliveries.iter().filter_map(|delivery| self.read(delivery)).collect();
+        self.load(&received).await?;
+        let mut outgoing = Vec::new();
+        for Received { batch_id, cause, event } in received {
             let Some(batch) = self.batches.get_mut(&batch_id) else { continue };
-            announce::announce(batch_id, reply(batch, word, &cause), &cause, &mut said);
-            if said.len() >= PUBLISH_RECORDS {
-                self.flush(std::mem::take(&mut said)).await?;
+            announce::append_records(batch_id, reply(batch, event, &cause), &cause, &mut outgoing);
+            if outgoing.len() >= PUBLISH_RECORDS {
+                self.flush(std::mem::take(&mut outgoing)).await?;
             }
         }
-        self.flush(said).await?;
+        self.flush(outgoing).await?;
         if self.batches.values().map(|batch| 1 + batch.essays.len()).sum::<usize>() > REMEMBERED_ESSAYS {
-            self.forget();
+            self.clear_cache();
         }
         Ok(())
     }
 
-    fn forget(&mut self) {
+    fn clear_cache(&mut self) {
         self.batches.clear();
     }
 }
 
 impl Lifecycle {
-    fn hear(&self, delivery: &Delivery) -> Option<Heard> {
-        hear(delivery, &self.bus).inspect_err(|error| passed_over(delivery, error)).ok().flatten()
+    fn read(&self, delivery: &Delivery) -> Option<Received> {
+        parse(delivery, &self.bus).inspect_err(|error| log_skipped(delivery, error)).ok().flatten()
     }
 }
 
-/// Reads a record; none where it is about no batch.
-fn hear(delivery: &Delivery, bus: &Bus) -> Result<Option<Heard>, ReadError> {
+/// Parses a record; `None` when it is about no batch.
+fn parse(delivery: &Delivery, bus: &Bus) -> Result<Option<Received>, ReadError> {
     if delivery.topic == Topic::SpellcheckPhaseCompleted {
         let incoming = contract::read(delivery.topic, &delivery.value)?;
-        let cause = Cause::of(&incoming, delivery, bus.clock.now());
+        let cause = Cause::from_incoming(&incoming, delivery, bus.clock.now());
         return Ok(spellchecked(incoming, cause));
     }
     let incoming = contract::read_neighbour(delivery.topic, &delivery.value)?;
-    let cause = Cause::of(&incoming, delivery, bus.clock.now());
-    Ok(batch_of(&incoming.body).map(|batch_id| Heard { batch_id, cause, word: Word::News(incoming.body) }))
+    let cause = Cause::from_incoming(&incoming, delivery, bus.clock.now());
+    Ok(batch_of(&incoming.body).map(|batch_id| Received {
+        batch_id,
+        cause,
+        event: Event::Incoming(incoming.body),
+    }))
 }
 
-fn spellchecked(incoming: Incoming, cause: Cause) -> Option<Heard> {
+fn spellchecked(incoming: Incoming, cause: Cause) -> Option<Received> {
     let IncomingBody::EssaySpellchecked { essay_id, batch_id, verdict, corrected_text_storage_id, .. } =
         incoming.body
     else {
         return None;
     };
-    let word = Word::Spellchecked { essay_id, verdict, corrected_text_storage_id };
-    Some(Heard { batch_id: batch_id?, cause, word })
+    let event = Event::Spellchecked { essay_id, verdict, corrected_text_storage_id };
+    Some(Received { batch_id: batch_id?, cause, event })
 }
 
 fn batch_of(body: &NeighbourBody) -> Option<Uuid> {
@@ -173,9 +181,9 @@ fn batch_of(body: &NeighbourBody) -> Option<Uuid> {
     }
 }
 
-fn reply(batch: &mut Batch, word: Word, cause: &Cause) -> Reply {
-    match word {
-        Word::News(NeighbourBody::EssaysRegistered {
+fn reply(batch: &mut Batch, event: Event, cause: &Cause) -> Reply {
+    match event {
+        Event::Incoming(NeighbourBody::EssaysRegistered {
             expected_essay_count: expected,
             essay_ids,
             course_code,
@@ -187,23 +195,23 @@ fn reply(batch: &mut Batch, word: Word, cause: &Cause) -> Reply {
                 Registration { event_id, correlation_id, expected, course_code, user_id, complete: false };
             batch.register(registration, &essay_ids, cause)
         }
-        // An upload's id is the id of the essay that it is the text of; any other text has no place in the batch.
-        Word::News(NeighbourBody::EssayContentProvisioned { file_upload_id, text_storage_id, .. }) => {
-            match Uuid::try_parse(&file_upload_id) {
-                Ok(essay_id) => batch.provision(essay_id, text_storage_id, cause),
-                Err(_) => Reply::Silence,
-            }
-        }
-        Word::News(NeighbourBody::InitiatePhase { phase, essays, language, .. }) => {
+        // The upload id is the essay id. Any other text does not belong to the batch.
+        Event::Incoming(NeighbourBody::EssayContentProvisioned {
+            file_upload_id, text_storage_id, ..
+        }) => match Uuid::try_parse(&file_upload_id) {
+            Ok(essay_id) => batch.provision(essay_id, text_storage_id, cause),
+            Err(_) => Reply::None,
+        },
+        Event::Incoming(NeighbourBody::InitiatePhase { phase, essays, language, .. }) => {
             batch.command(phase, essays, language, cause)
         }
-        Word::News(NeighbourBody::NlpAnalysed { succeeded, .. }) => batch.analysed(&succeeded, cause),
-        Word::Spellchecked { essay_id, verdict, corrected_text_storage_id } => {
+        Event::Incoming(NeighbourBody::NlpAnalysed { succeeded, .. }) => batch.analysed(&succeeded, cause),
+        Event::Spellchecked { essay_id, verdict, corrected_text_storage_id } => {
             batch.spellchecked(essay_id, verdict, corrected_text_storage_id, cause)
         }
-        // The workers' business.
-        Word::News(NeighbourBody::SpellcheckRequested { .. } | NeighbourBody::NlpRequested { .. }) => {
-            Reply::Silence
+        // Requests for the workers.
+        Event::Incoming(NeighbourBody::SpellcheckRequested { .. } | NeighbourBody::NlpRequested { .. }) => {
+            Reply::None
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Neighbours that fail, forget, repeat and mix up what they say, on purpose and drawn from a seed, so that whoever depends on
-//! them can be seen to bear it.
+//! Injected faults: companions that fail essays and lose, repeat and reorder their events, drawn from a seed,
+//! for tests of what depends on them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,28 +10,28 @@ use engine::ports::{Broker, BrokerError, Delivery, Record, RecordPosition, SendE
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
-/// How the companions misbehave; by default they do not. Rates are from 0 to 1.
+/// Rates of injected faults, from 0 to 1. Default: no faults.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Misbehaviour {
-    /// The part of essays that a worker says it cannot do.
+    /// The share of essays that a worker fails.
     pub fail_rate: f64,
-    /// The part of the requests that the Content Service answers with an error in place of doing what was asked.
+    /// The share of requests that the Content Service answers with an error instead of executing them.
     pub content_fail_rate: f64,
-    /// How long a worker or the lifecycle service takes before it says anything.
+    /// The delay before a worker or the lifecycle service publishes.
     pub delay: Duration,
-    /// The part of what is said to the service that is never said.
+    /// The share of events for BOS that are not published.
     pub silent_rate: f64,
-    /// The part of it that is said twice.
+    /// The share of events for BOS that are published twice.
     pub duplicate_rate: f64,
-    /// What is said in one breath is said in any order.
+    /// Shuffles the events that are published together.
     pub reorder: bool,
-    /// Draws all that.
+    /// The seed of all draws.
     pub seed: u64,
 }
 
 impl Misbehaviour {
-    /// Whether a worker fails this essay in answer to this request. The same request always gets the same answer, as it must
-    /// when it is delivered again.
+    /// Whether a worker fails this essay of this request. The same request always gives the same result,
+    /// because it may be delivered again.
     pub(crate) fn fails(&self, request: Uuid, essay: Uuid) -> bool {
         if self.fail_rate <= 0.0 {
             return false;
@@ -42,24 +42,24 @@ impl Misbehaviour {
         fastrand::Rng::with_seed(seed).f64() < self.fail_rate
     }
 
-    fn touches_the_bus(&self) -> bool {
+    fn affects_bus(&self) -> bool {
         self.silent_rate > 0.0 || self.duplicate_rate > 0.0 || self.reorder || !self.delay.is_zero()
     }
 }
 
-/// A bus on which not everything arrives as it was said. What companions say to each other is left alone, unless the service
-/// reads it too.
+/// A bus that loses, repeats and reorders events that BOS reads. Events that only companions read are passed
+/// on unchanged.
 #[derive(Debug)]
-pub(crate) struct Unruly {
+pub(crate) struct FaultyBroker {
     bus: Arc<dyn Broker>,
     how: Misbehaviour,
     random: Mutex<fastrand::Rng>,
 }
 
-impl Unruly {
-    /// The bus as it is, where nothing is to go wrong on it.
-    pub(crate) fn around(bus: Arc<dyn Broker>, how: Misbehaviour) -> Arc<dyn Broker> {
-        if !how.touches_the_bus() {
+impl FaultyBroker {
+    /// Wraps `bus`; returns it unchanged when no fault affects the bus.
+    pub(crate) fn wrap(bus: Arc<dyn Broker>, how: Misbehaviour) -> Arc<dyn Broker> {
+        if !how.affects_bus() {
             return bus;
         }
         Arc::new(Self { bus, how, random: Mutex::new(fastrand::Rng::with_seed(how.seed)) })
@@ -69,31 +69,31 @@ impl Unruly {
         self.random.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn disturb(&self, records: Vec<Record>) -> Vec<Record> {
+    fn inject_faults(&self, records: Vec<Record>) -> Vec<Record> {
         let mut random = self.random();
-        let mut said = Vec::with_capacity(records.len());
+        let mut outgoing = Vec::with_capacity(records.len());
         for record in records {
             if !Topic::READ.contains(&record.topic) {
-                said.push(record);
+                outgoing.push(record);
                 continue;
             }
             if random.f64() < self.how.silent_rate {
                 continue;
             }
             if random.f64() < self.how.duplicate_rate {
-                said.push(record.clone());
+                outgoing.push(record.clone());
             }
-            said.push(record);
+            outgoing.push(record);
         }
         if self.how.reorder {
-            random.shuffle(&mut said);
+            random.shuffle(&mut outgoing);
         }
-        said
+        outgoing
     }
 }
 
 #[async_trait]
-impl Broker for Unruly {
+impl Broker for FaultyBroker {
     fn send(&self, record: Record) -> BoxFuture<'static, Result<RecordPosition, SendError>> {
         self.bus.send(record)
     }
@@ -102,8 +102,8 @@ impl Broker for Unruly {
         if !self.how.delay.is_zero() {
             tokio::time::sleep(self.how.delay).await;
         }
-        let said = self.disturb(records);
-        if said.is_empty() { Ok(()) } else { self.bus.publish(said).await }
+        let outgoing = self.inject_faults(records);
+        if outgoing.is_empty() { Ok(()) } else { self.bus.publish(outgoing).await }
     }
 
     async fn subscribe(
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::testing::{MemoryBus, id};
 
-    fn said(topic: Topic, number: u128) -> Record {
+    fn event(topic: Topic, number: u128) -> Record {
         Record {
             topic,
             key: String::new(),
@@ -141,45 +141,45 @@ mod tests {
 
     async fn through(how: Misbehaviour, records: Vec<Record>) -> Vec<u128> {
         let bus = MemoryBus::default();
-        Unruly::around(Arc::new(bus.clone()), how).publish(records).await.unwrap();
+        FaultyBroker::wrap(Arc::new(bus.clone()), how).publish(records).await.unwrap();
         bus.log().iter().map(|record| record.event_id.as_u128()).collect()
     }
 
     fn outcomes(count: u128) -> Vec<Record> {
-        (0..count).map(|number| said(Topic::BatchPhaseOutcome, number)).collect()
+        (0..count).map(|number| event(Topic::BatchPhaseOutcome, number)).collect()
     }
 
     #[tokio::test]
-    async fn what_is_said_to_the_service_is_lost_doubled_and_mixed_up_at_the_rates_asked_for() {
+    async fn events_for_bos_are_lost_repeated_and_reordered_at_the_given_rates() {
         let silent = Misbehaviour { silent_rate: 0.3, ..Misbehaviour::default() };
-        let heard = through(silent, outcomes(1_000)).await.len();
-        assert!((600..800).contains(&heard), "{heard}");
+        let published = through(silent, outcomes(1_000)).await.len();
+        assert!((600..800).contains(&published), "{published}");
         let twice = Misbehaviour { duplicate_rate: 0.3, ..Misbehaviour::default() };
-        let heard = through(twice, outcomes(1_000)).await.len();
-        assert!((1_200..1_400).contains(&heard), "{heard}");
+        let published = through(twice, outcomes(1_000)).await.len();
+        assert!((1_200..1_400).contains(&published), "{published}");
         let mixed = Misbehaviour { reorder: true, ..Misbehaviour::default() };
-        let heard = through(mixed, outcomes(100)).await;
-        assert!(!heard.is_sorted());
-        assert_eq!(heard.len(), 100);
+        let published = through(mixed, outcomes(100)).await;
+        assert!(!published.is_sorted());
+        assert_eq!(published.len(), 100);
     }
 
     #[tokio::test]
-    async fn the_same_seed_goes_wrong_in_the_same_way_and_another_in_another() {
+    async fn the_same_seed_injects_the_same_faults_and_another_seed_others() {
         let how = |seed| Misbehaviour { silent_rate: 0.5, reorder: true, seed, ..Misbehaviour::default() };
-        let heard = through(how(1), outcomes(50)).await;
-        assert_eq!(heard, through(how(1), outcomes(50)).await);
-        assert_ne!(heard, through(how(2), outcomes(50)).await);
+        let published = through(how(1), outcomes(50)).await;
+        assert_eq!(published, through(how(1), outcomes(50)).await);
+        assert_ne!(published, through(how(2), outcomes(50)).await);
     }
 
     #[tokio::test]
-    async fn what_companions_say_to_each_other_arrives() {
+    async fn events_between_companions_are_passed_on() {
         let how = Misbehaviour { silent_rate: 1.0, ..Misbehaviour::default() };
-        let request = said(Topic::EssaySpellcheckRequested, 7);
+        let request = event(Topic::EssaySpellcheckRequested, 7);
         assert_eq!(through(how, vec![request]).await, [7]);
     }
 
     #[test]
-    fn a_request_that_comes_again_fails_again() {
+    fn a_redelivered_request_has_the_same_result() {
         let how = Misbehaviour { fail_rate: 0.25, ..Misbehaviour::default() };
         let fails = |number| how.fails(id(1), id(number));
         let failed = (0..1_000).filter(|number| fails(*number)).count();

@@ -1,5 +1,5 @@
-//! The nlp worker: measures the texts of a batch and says each essay's figures, then which essays of the batch it has
-//! measured and which not. It keeps no state.
+//! The nlp worker: measures the texts of a batch, and publishes the figures of each essay and then a summary
+//! of the batch. It is stateless.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,16 +14,16 @@ use uuid::Uuid;
 
 use crate::language::{Measures, measure};
 use crate::misbehaviour::Misbehaviour;
-use crate::texts::{FailureCode, ON_PURPOSE, fetch, on_all_cores, spoken};
-use crate::wire::{Address, Cause, passed_over, record};
-use crate::worker::{Bus, Reader, Trouble, Work};
+use crate::texts::{FailureCode, INJECTED_FAILURE, engine_language, fetch, on_all_cores};
+use crate::wire::{Address, Cause, log_skipped, record};
+use crate::worker::{Bus, Reader, TurnError, Work};
 
 pub(crate) const READER: Reader =
     Reader { consumer: "nlp-service", topics: &[Topic::BatchNlpProcessingRequestedV2], limit: 200 };
 
-/// Texts in memory at a time.
+/// Texts in memory at a time, at most (chosen).
 const TEXTS: usize = 200;
-/// What is to be said is published when it is this much; what is said of one batch is never split.
+/// The number of events from which on a turn publishes (chosen). The events of one batch are never split.
 const PUBLISH_RECORDS: usize = 2_000;
 
 /// The worker.
@@ -33,11 +33,11 @@ pub(crate) struct Nlp {
     pub(crate) content: Arc<dyn ContentStore>,
     /// Answers at once, with figures of zero.
     pub(crate) instant: bool,
-    /// Fails some essays on purpose.
+    /// Injected failures.
     pub(crate) misbehaviour: Misbehaviour,
 }
 
-/// A request that has been read.
+/// A request that was parsed.
 #[derive(Debug)]
 struct Request {
     cause: Cause,
@@ -46,7 +46,7 @@ struct Request {
     language: Language,
 }
 
-/// The figures of a text, and how many milliseconds they took.
+/// The figures of a text, and the duration in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 struct Measured {
     figures: NlpFigures,
@@ -55,26 +55,26 @@ struct Measured {
 
 #[async_trait]
 impl Work for Nlp {
-    async fn turn(&mut self, deliveries: Vec<Delivery>) -> Result<(), Trouble> {
-        let mut said = Vec::new();
+    async fn turn(&mut self, deliveries: Vec<Delivery>) -> Result<(), TurnError> {
+        let mut outgoing = Vec::new();
         for request in deliveries.iter().filter_map(|delivery| self.read(delivery)) {
             let started = Instant::now();
             let measured = self.analyse(&request).await?;
-            said.extend(self.answers(&request, &measured, started.elapsed().as_secs_f64()));
-            if said.len() >= PUBLISH_RECORDS {
-                self.bus.publish(std::mem::take(&mut said)).await?;
+            outgoing.extend(self.answers(&request, &measured, started.elapsed().as_secs_f64()));
+            if outgoing.len() >= PUBLISH_RECORDS {
+                self.bus.publish(std::mem::take(&mut outgoing)).await?;
             }
         }
-        Ok(self.bus.publish(said).await?)
+        Ok(self.bus.publish(outgoing).await?)
     }
 }
 
 impl Nlp {
     fn read(&self, delivery: &Delivery) -> Option<Request> {
         let incoming = contract::read_neighbour(delivery.topic, &delivery.value)
-            .inspect_err(|error| passed_over(delivery, error))
+            .inspect_err(|error| log_skipped(delivery, error))
             .ok()?;
-        let cause = Cause::of(&incoming, delivery, self.bus.clock.now());
+        let cause = Cause::from_incoming(&incoming, delivery, self.bus.clock.now());
         let NeighbourBody::NlpRequested { batch_id, essays, language } = incoming.body else { return None };
         Some(Request { cause, batch_id, essays, language })
     }
@@ -102,11 +102,11 @@ impl Nlp {
     ) -> Vec<Record> {
         let now = self.bus.clock.now();
         let to = |topic| Address { topic, source: Source::NlpService, key: request.batch_id };
-        let mut said = Vec::with_capacity(measured.len() + 1);
+        let mut outgoing = Vec::with_capacity(measured.len() + 1);
         let (mut succeeded, mut failed) = (Vec::new(), Vec::new());
         for (essay, measured) in request.essays.iter().zip(measured) {
             let fails = self.misbehaviour.fails(request.cause.event_id, essay.essay_id);
-            let measured = if fails { Err(ON_PURPOSE) } else { *measured };
+            let measured = if fails { Err(INJECTED_FAILURE) } else { *measured };
             let Ok(Measured { figures, duration_ms }) = measured else {
                 failed.push(essay.essay_id);
                 continue;
@@ -121,19 +121,19 @@ impl Nlp {
                 processing_time_ms: duration_ms,
             };
             let (to, part) = (to(Topic::EssayNlpCompleted), essay.essay_id.to_string());
-            said.push(record(to, &request.cause, &part, now, EssayNlpCompleted::new(&report, now)));
+            outgoing.push(record(to, &request.cause, &part, now, EssayNlpCompleted::new(&report, now)));
         }
         let seconds = if self.instant { 0.0 } else { seconds };
         let done = BatchNlpAnalysisCompleted::new(request.batch_id, &succeeded, &failed, seconds, now);
-        said.push(record(to(Topic::BatchNlpAnalysisCompleted), &request.cause, "", now, done));
-        said
+        outgoing.push(record(to(Topic::BatchNlpAnalysisCompleted), &request.cause, "", now, done));
+        outgoing
     }
 }
 
 fn measure_text(text: &str, language: Language) -> Measured {
     let started = Instant::now();
     let Measures { words, sentences, mean_sentence_length, type_token_ratio, lix, flesch } =
-        measure(text, spoken(language));
+        measure(text, engine_language(language));
     let figures = NlpFigures {
         words,
         sentences: Some(sentences),

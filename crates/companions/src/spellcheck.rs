@@ -1,9 +1,11 @@
-//! The spell checker: fetches a text, corrects it, stores the corrected text and says so. It keeps no state.
+//! The spell checker: fetches a text, corrects it, stores the corrected text and publishes the result. It is
+//! stateless.
 //!
-//! An essay of a batch is answered twice, as on the platform: the rich result for whoever shows figures and the thin one for
-//! the lifecycle service. An essay without a batch is answered in the shape of 2025, the only one that knows such essays.
+//! An essay of a batch gets two results, as on the platform: the rich one for consumers of figures, and the
+//! thin one for the lifecycle service. An essay without a batch gets the result of the platform's 2025
+//! generation, the only one that allows such essays.
 
-mod lone;
+mod single_essay;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,14 +22,14 @@ use uuid::Uuid;
 
 use crate::language::{Corrected, Dictionaries};
 use crate::misbehaviour::Misbehaviour;
-use crate::texts::{FailureCode, ON_PURPOSE, fetch, on_all_cores, spoken};
-use crate::wire::{Address, Cause, passed_over, record};
-use crate::worker::{Bus, Reader, Trouble, Work};
+use crate::texts::{FailureCode, INJECTED_FAILURE, engine_language, fetch, on_all_cores};
+use crate::wire::{Address, Cause, log_skipped, record};
+use crate::worker::{Bus, Reader, TurnError, Work};
 
 pub(crate) const READER: Reader =
     Reader { consumer: "spell-checker-service", topics: &[Topic::EssaySpellcheckRequested], limit: 200 };
 
-/// The engine that corrects, as it is named in results.
+/// The name of the correcting program in results.
 const PROCESSOR: &str = concat!("bos-companions-", env!("CARGO_PKG_VERSION"));
 
 /// The worker.
@@ -36,13 +38,13 @@ pub(crate) struct Spellcheck {
     pub(crate) bus: Bus,
     pub(crate) content: Arc<dyn ContentStore>,
     pub(crate) dictionaries: Arc<Dictionaries>,
-    /// Answers at once, with the text as it is.
+    /// Answers at once, with the text unchanged.
     pub(crate) instant: bool,
-    /// Fails some essays on purpose.
+    /// Injected failures.
     pub(crate) misbehaviour: Misbehaviour,
 }
 
-/// A request that has been read.
+/// A request that was parsed.
 #[derive(Debug)]
 struct Request {
     cause: Cause,
@@ -52,7 +54,7 @@ struct Request {
     language: Language,
 }
 
-/// What became of a text.
+/// The result of a checked text.
 #[derive(Debug)]
 struct Checked {
     corrected_text_storage_id: String,
@@ -63,13 +65,13 @@ struct Checked {
 
 #[async_trait]
 impl Work for Spellcheck {
-    async fn turn(&mut self, deliveries: Vec<Delivery>) -> Result<(), Trouble> {
+    async fn turn(&mut self, deliveries: Vec<Delivery>) -> Result<(), TurnError> {
         let requests: Vec<Request> = deliveries.iter().filter_map(|delivery| self.read(delivery)).collect();
         let checked = if self.instant { unchanged(&requests) } else { self.check(&requests).await? };
         let now = self.bus.clock.now();
         let answers = requests.iter().zip(checked).flat_map(|(request, checked)| {
             let fails = self.misbehaviour.fails(request.cause.event_id, request.essay_id);
-            answers(request, &if fails { Err(ON_PURPOSE) } else { checked }, now)
+            answers(request, &if fails { Err(INJECTED_FAILURE) } else { checked }, now)
         });
         Ok(self.bus.publish(answers.collect()).await?)
     }
@@ -78,9 +80,9 @@ impl Work for Spellcheck {
 impl Spellcheck {
     fn read(&self, delivery: &Delivery) -> Option<Request> {
         let incoming = contract::read_neighbour(delivery.topic, &delivery.value)
-            .inspect_err(|error| passed_over(delivery, error))
+            .inspect_err(|error| log_skipped(delivery, error))
             .ok()?;
-        let cause = Cause::of(&incoming, delivery, self.bus.clock.now());
+        let cause = Cause::from_incoming(&incoming, delivery, self.bus.clock.now());
         let NeighbourBody::SpellcheckRequested { essay_id, batch_id, text_storage_id, language } =
             incoming.body
         else {
@@ -134,16 +136,16 @@ impl Spellcheck {
     }
 }
 
-/// The corrected text, and how many milliseconds it took.
+/// Corrects a text; the number is the duration in milliseconds.
 fn correct(
     dictionaries: &Dictionaries,
     text: Result<String, FailureCode>,
     language: Language,
 ) -> Result<(Corrected, u64), FailureCode> {
     let started = Instant::now();
-    let corrected = dictionaries.correct(&text?, spoken(language)).map_err(|error| {
-        // It names the package to install, which a code cannot.
-        tracing::warn!(error = &error as &dyn std::error::Error, "a text cannot be spellchecked");
+    let corrected = dictionaries.correct(&text?, engine_language(language)).map_err(|error| {
+        // The log line names the package to install, which a code cannot.
+        tracing::warn!(error = &error as &dyn std::error::Error, "cannot spellcheck a text");
         error.code()
     })?;
     Ok((corrected, u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)))
@@ -158,7 +160,7 @@ fn unchanged(requests: &[Request]) -> Vec<Result<Checked, FailureCode>> {
 }
 
 fn answers(request: &Request, checked: &Result<Checked, FailureCode>, now: DateTime<Utc>) -> Vec<Record> {
-    let Some(batch_id) = request.batch_id else { return vec![lone::answer(request, checked, now)] };
+    let Some(batch_id) = request.batch_id else { return vec![single_essay::answer(request, checked, now)] };
     let done = checked.as_ref().ok();
     let report = SpellcheckReport {
         essay_id: request.essay_id,

@@ -1,5 +1,5 @@
-//! What the tests of this crate share: a bus in memory that can be told to fail, a clock that does not wait, and a story to
-//! tell the companions.
+//! Shared by the tests of this crate: a bus in memory with injected failures, a clock that does not wait, and
+//! records to send.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,17 +25,17 @@ use uuid::Uuid;
 use crate::wire::{Address, Cause, record};
 use crate::worker::Bus;
 
-/// An id of the tests: the same number is the same id.
+/// The id of this number.
 pub(crate) fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-/// The time at which everything in the tests happens.
+/// The time of everything in the tests.
 pub(crate) fn noon() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000, 0).unwrap()
 }
 
-/// A clock that stands still, does not wait, and remembers for how long it was asked to.
+/// A clock that stands still, does not wait, and records the requested delays.
 #[derive(Debug, Default)]
 pub(crate) struct StillClock {
     pub(crate) slept: Mutex<Vec<Duration>>,
@@ -57,7 +57,7 @@ impl Clock for StillClock {
     }
 }
 
-/// A bus in memory. A publish that is told to fail has published all the same, which is the worst that a bus may do.
+/// A bus in memory. A failing publish has published all the same, which is the worst case of a real bus.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct MemoryBus {
     inner: Arc<Inner>,
@@ -98,12 +98,12 @@ impl MemoryBus {
         self.inner.log.borrow().clone()
     }
 
-    /// Takes everything off the bus.
+    /// Removes and returns everything on the bus.
     pub(crate) fn drain(&self) -> Vec<Record> {
         self.inner.log.send_replace(Vec::new())
     }
 
-    /// Waits until so many records of a topic are on the bus.
+    /// Waits until `count` records of a topic are on the bus.
     pub(crate) async fn wait_for(&self, topic: Topic, count: usize) {
         let enough = |log: &Vec<Record>| log.iter().filter(|record| record.topic == topic).count() >= count;
         self.inner.log.subscribe().wait_for(enough).await.unwrap();
@@ -141,7 +141,13 @@ impl Broker for MemoryBus {
     ) -> Result<Box<dyn Subscription>, BrokerError> {
         fails(&self.inner.failing_subscribes, "subscribe")?;
         let committed = self.inner.positions.lock().unwrap().get(consumer).copied().unwrap_or(0);
-        Ok(Box::new(Place { bus: self.clone(), consumer, topics, committed, position: committed }))
+        Ok(Box::new(MemorySubscription {
+            bus: self.clone(),
+            consumer,
+            topics,
+            committed,
+            position: committed,
+        }))
     }
 
     async fn fetch(&self, _: Topic, _: Vec<RecordPosition>) -> Result<Vec<Delivery>, BrokerError> {
@@ -150,7 +156,7 @@ impl Broker for MemoryBus {
 }
 
 #[derive(Debug)]
-struct Place {
+struct MemorySubscription {
     bus: MemoryBus,
     consumer: &'static str,
     topics: Vec<Topic>,
@@ -159,7 +165,7 @@ struct Place {
 }
 
 #[async_trait]
-impl Subscription for Place {
+impl Subscription for MemorySubscription {
     async fn next(&mut self, limit: usize) -> Result<Vec<Delivery>, BrokerError> {
         let wanted = |record: &Record| self.topics.contains(&record.topic);
         let position = self.position;
@@ -195,12 +201,12 @@ fn delivery(at: usize, record: &Record) -> Delivery {
     }
 }
 
-/// The records as a subscription hands them out.
+/// The records as a subscription delivers them.
 pub(crate) fn deliveries<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<Delivery> {
     records.into_iter().enumerate().map(|(at, record)| delivery(at, record)).collect()
 }
 
-/// What two publications of the same events have in common: everything.
+/// The parts of events that must be the same when they are published again.
 pub(crate) fn events(records: &[Record]) -> Vec<(Topic, String, Uuid, String)> {
     let event = |record: &Record| {
         (record.topic, record.key.clone(), record.event_id, String::from_utf8(record.value.clone()).unwrap())
@@ -214,14 +220,14 @@ pub(crate) fn data(record: &Record) -> serde_json::Value {
     envelope["data"].take()
 }
 
-/// A Content Service that cannot be used now.
+/// A Content Service that is unavailable.
 #[derive(Debug)]
-pub(crate) struct Away;
+pub(crate) struct UnavailableContent;
 
 const AWAY: ContentError = ContentError::Unavailable { code: "content_unreachable", retry_after: None };
 
 #[async_trait]
-impl ContentStore for Away {
+impl ContentStore for UnavailableContent {
     async fn store(&self, texts: Vec<Bytes>) -> Vec<Result<String, ContentError>> {
         texts.iter().map(|_| Err(AWAY)).collect()
     }
@@ -235,7 +241,13 @@ impl ContentStore for Away {
     }
 }
 
-fn told<T: Payload>(topic: Topic, batch: Uuid, correlation: Uuid, part: &str, payload: T) -> Record {
+fn service_record<T: Payload>(
+    topic: Topic,
+    batch: Uuid,
+    correlation: Uuid,
+    part: &str,
+    payload: T,
+) -> Record {
     let to = Address { topic, source: Source::BatchOrchestratorService, key: batch };
     let cause = Cause { event_id: correlation, correlation_id: correlation, at: noon(), trace: None };
     record(to, &cause, part, noon(), payload)
@@ -252,13 +264,13 @@ pub(crate) fn registered(batch: Uuid, essays: &[Uuid]) -> Record {
         student_prompt_ref: None,
     };
     let event = BatchEssaysRegistered::new(&registration, noon());
-    told(Topic::BatchEssaysRegistered, batch, batch, "", event)
+    service_record(Topic::BatchEssaysRegistered, batch, batch, "", event)
 }
 
-/// The text of one essay is there.
+/// The event that the text of one essay is stored.
 pub(crate) fn provisioned(batch: Uuid, essay: Uuid, text: &str) -> Record {
     let event = EssayContentProvisioned::new(batch, essay, text, 10, batch, noon());
-    told(Topic::EssayContentProvisioned, batch, batch, &essay.to_string(), event)
+    service_record(Topic::EssayContentProvisioned, batch, batch, &essay.to_string(), event)
 }
 
 fn command(batch: Uuid, essays: &[(Uuid, &str)]) -> Command {
@@ -284,18 +296,30 @@ fn command(batch: Uuid, essays: &[(Uuid, &str)]) -> Command {
 /// The command to spellcheck these essays with these texts.
 pub(crate) fn spellcheck(batch: Uuid, correlation: Uuid, essays: &[(Uuid, &str)]) -> Record {
     let command = command(batch, essays);
-    told(Topic::SpellcheckInitiate, batch, correlation, "", InitiateSpellcheck::new(&command, noon()))
+    service_record(
+        Topic::SpellcheckInitiate,
+        batch,
+        correlation,
+        "",
+        InitiateSpellcheck::new(&command, noon()),
+    )
 }
 
 /// The command to analyse these essays with these texts.
 pub(crate) fn nlp(batch: Uuid, correlation: Uuid, essays: &[(Uuid, &str)]) -> Record {
     let command = command(batch, essays);
     let event = InitiateNlp::new(&command, NlpCommandVersion::V2, noon());
-    told(Topic::NlpInitiateV2, batch, correlation, "", event)
+    service_record(Topic::NlpInitiateV2, batch, correlation, "", event)
 }
 
 /// A request to the spell checker.
 pub(crate) fn request(essay: Uuid, batch: Option<Uuid>, text: &str, language: Language) -> Record {
     let event = SpellcheckRequested::new(essay, batch, text, language, noon());
-    told(Topic::EssaySpellcheckRequested, batch.unwrap_or(essay), id(900), &essay.to_string(), event)
+    service_record(
+        Topic::EssaySpellcheckRequested,
+        batch.unwrap_or(essay),
+        id(900),
+        &essay.to_string(),
+        event,
+    )
 }

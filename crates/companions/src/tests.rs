@@ -14,7 +14,7 @@ fn last(bus: &MemoryBus, topic: Topic) -> Record {
     bus.log().into_iter().rfind(|record| record.topic == topic).unwrap()
 }
 
-/// Registers a batch of the two texts, commands both phases and answers what the outcomes and the figures say.
+/// Registers a batch of the two texts and commands both phases.
 async fn play(instant: bool, texts: [&'static str; 2]) -> (Arc<ContentService>, MemoryBus) {
     let dir = tempfile::tempdir().unwrap();
     let settings = CompanionSettings { instant, ..CompanionSettings::default() };
@@ -75,7 +75,7 @@ async fn a_class_goes_through_both_phases_with_the_real_language_engine() {
 }
 
 #[tokio::test]
-async fn in_the_instant_mode_the_lifecycle_is_the_same_and_the_texts_stay() {
+async fn in_instant_mode_the_lifecycle_is_the_same_and_the_texts_are_unchanged() {
     let (content, bus) = play(true, ["I recieve teh mail.", "   "]).await;
     let outcomes: Vec<_> =
         bus.log().iter().filter(|record| record.topic == Topic::BatchPhaseOutcome).map(data).collect();

@@ -1,4 +1,4 @@
-//! What both workers do with texts: fetch them, and work on them on every core.
+//! What both workers do with texts: fetch them, and process them on all cores.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,17 +9,19 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::language::Language;
 
-/// Texts on their way from the Content Service at a time.
+/// Concurrent fetches from the Content Service (chosen).
 const FETCHES: usize = 16;
 
-/// Why an essay failed, as a stable code. It says nothing of the text.
+/// The stable code of an essay's failure. It never contains text.
 pub(crate) type FailureCode = &'static str;
 
-/// The failure of a worker that was told to fail.
-pub(crate) const ON_PURPOSE: FailureCode = "failed_on_purpose";
+/// The code of an injected failure.
+pub(crate) const INJECTED_FAILURE: FailureCode = "failed_on_purpose";
 
-/// Fetches texts, in order. What the Content Service does not have, what is blank and what is not UTF-8 fails; a Content
-/// Service that cannot be used now is an error.
+/// Fetches texts, in order. A text that is missing, blank or not UTF-8 is a failure of its essay.
+///
+/// # Errors
+/// When the Content Service is unavailable.
 pub(crate) async fn fetch(
     content: &dyn ContentStore,
     ids: Vec<String>,
@@ -44,8 +46,8 @@ fn readable(fetched: Result<Bytes, ContentError>) -> Result<Result<String, Failu
     })
 }
 
-/// Does CPU work on many items away from the runtime's threads, on as many threads as there are cores, and answers in order;
-/// none where the work panicked.
+/// Runs CPU-bound work on blocking threads, one per core, and returns the results in order; `None` where the
+/// work panicked.
 pub(crate) async fn on_all_cores<T, R>(
     items: Vec<T>,
     work: impl Fn(T) -> R + Send + Sync + 'static,
@@ -79,8 +81,8 @@ where
     done
 }
 
-/// The language engine's name for a language of the wire.
-pub(crate) const fn spoken(language: contract::Language) -> Language {
+/// The language engine's value for a language of the contract.
+pub(crate) const fn engine_language(language: contract::Language) -> Language {
     match language {
         contract::Language::English => Language::English,
         contract::Language::Swedish => Language::Swedish,

@@ -1,26 +1,30 @@
-//! From a payload to a record, the same for every companion.
+//! Builds records from payloads, in the same way for every companion.
 
 use chrono::{DateTime, Utc};
 use contract::{Envelope, Header, Payload, Source, Topic};
 use engine::ports::{Delivery, Record, Traceparent};
 use uuid::Uuid;
 
-/// Why a companion says something: the record that moved it.
+/// The record that caused a companion's event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cause {
     /// The record's event id.
     pub(crate) event_id: Uuid,
-    /// The thread it belongs to, which every answer echoes; where the writer gave none, its event id.
+    /// Its correlation id, which every answer repeats; its event id where the writer gave none.
     pub(crate) correlation_id: Uuid,
-    /// When the writer says it happened, else when it was read.
+    /// The time in the record; the time of reading where it has none.
     pub(crate) at: DateTime<Utc>,
-    /// The place in a trace that it named, which every answer repeats.
+    /// Its trace context, which every answer repeats.
     pub(crate) trace: Option<Traceparent>,
 }
 
 impl Cause {
-    /// Of a record that has been read.
-    pub(crate) fn of<B>(incoming: &contract::Incoming<B>, delivery: &Delivery, now: DateTime<Utc>) -> Self {
+    /// The cause for events that answer this record.
+    pub(crate) fn from_incoming<B>(
+        incoming: &contract::Incoming<B>,
+        delivery: &Delivery,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             event_id: incoming.event_id,
             correlation_id: incoming.correlation_id.unwrap_or(incoming.event_id),
@@ -29,22 +33,23 @@ impl Cause {
         }
     }
 
-    /// The id of an event that follows from this one: the same however often it is made.
+    /// The id of an event with this cause. It is derived, so a repetition has the same id.
     pub(crate) fn event_id(&self, topic: Topic, part: &str) -> Uuid {
         Uuid::new_v5(&self.event_id, format!("{topic}\n{part}").as_bytes())
     }
 }
 
-/// Where a record goes, and in whose name.
+/// The topic, source and key of a record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Address {
     pub(crate) topic: Topic,
     pub(crate) source: Source,
-    /// The batch, or the essay that has none.
+    /// The batch, or the essay of a request without a batch.
     pub(crate) key: Uuid,
 }
 
-/// The record of an event that follows from `cause`; `part` tells it from its siblings on the same topic.
+/// Builds the record of an event with `cause`; `part` distinguishes it from other events of that cause on the
+/// topic.
 pub(crate) fn record<T: Payload>(
     to: Address,
     cause: &Cause,
@@ -57,7 +62,7 @@ pub(crate) fn record<T: Payload>(
     addressed(to, &envelope, envelope.to_bytes(), cause)
 }
 
-/// The record of a finished envelope that follows from `cause`.
+/// Builds the record of a complete envelope with `cause`.
 pub(crate) fn addressed<T>(to: Address, envelope: &Envelope<T>, value: Vec<u8>, cause: &Cause) -> Record {
     let header = |name: &str, value: String| (name.to_owned(), value);
     let trace = cause.trace.map(|place| header(Header::TRACEPARENT, place.to_string()));
@@ -77,7 +82,8 @@ pub(crate) fn addressed<T>(to: Address, envelope: &Envelope<T>, value: Vec<u8>, 
     }
 }
 
-/// Notes a record that cannot be read and is passed over, as a neighbour would: by its code, never by what it holds.
-pub(crate) fn passed_over(delivery: &Delivery, error: &contract::ReadError) {
-    tracing::warn!(topic = %delivery.topic, offset = delivery.offset, code = error.code(), "passed over an unreadable record");
+/// Logs an unreadable record, which the companion skips as a peer service would. The log line contains its
+/// code, never its content.
+pub(crate) fn log_skipped(delivery: &Delivery, error: &contract::ReadError) {
+    tracing::warn!(topic = %delivery.topic, offset = delivery.offset, code = error.code(), "skipped an unreadable record");
 }

@@ -1,7 +1,7 @@
-//! The loop that every companion runs: take what the bus has, deal with it, say that it is dealt with.
+//! The loop of every companion: fetch records, process them, commit the offset.
 //!
-//! A turn either succeeds as a whole or is done again from the last commit, so whatever a companion publishes has an id that
-//! follows from its cause: what goes out twice is the same event.
+//! A turn either succeeds as a whole or is repeated from the last committed offset. Event ids are derived
+//! from the cause, so a repeated turn publishes the same events again.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,20 +14,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 
+/// The first back-off after an error; it doubles with each further error (chosen).
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest back-off (chosen).
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Who reads what.
+/// A consumer group and its topics.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reader {
-    /// The name of its consumer group.
+    /// The name of the consumer group.
     pub(crate) consumer: &'static str,
     pub(crate) topics: &'static [Topic],
-    /// The most records of one turn.
+    /// Records per turn, at most.
     pub(crate) limit: usize,
 }
 
-/// What every companion is given.
+/// The bus and the clock of a companion.
 #[derive(Debug, Clone)]
 pub(crate) struct Bus {
     pub(crate) broker: Arc<dyn Broker>,
@@ -40,19 +42,19 @@ impl Bus {
     }
 }
 
-/// What a companion does with its records.
+/// The work of a companion.
 #[async_trait]
 pub(crate) trait Work: Send {
-    /// Deals with records, in their order; after an error they come again.
-    async fn turn(&mut self, deliveries: Vec<Delivery>) -> Result<(), Trouble>;
+    /// Processes records, in their order. After an error they are delivered again.
+    async fn turn(&mut self, deliveries: Vec<Delivery>) -> Result<(), TurnError>;
 
-    /// Drops what is only remembered: a turn has failed somewhere on its way.
-    fn forget(&mut self) {}
+    /// Drops state that is only in memory, after a turn has failed.
+    fn clear_cache(&mut self) {}
 }
 
-/// Why a turn could not be done now. None of these is the records' fault.
+/// A transient error of a turn. The turn is repeated.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum TurnError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error(transparent)]
@@ -61,8 +63,8 @@ pub(crate) enum Trouble {
     Database(#[from] Error),
 }
 
-impl Trouble {
-    /// How long the neighbour in trouble asked to be left alone.
+impl TurnError {
+    /// The delay that the Content Service asked for.
     fn retry_after(&self) -> Duration {
         match self {
             Self::Content(ContentError::Unavailable { retry_after: Some(time), .. }) => *time,
@@ -71,13 +73,13 @@ impl Trouble {
     }
 }
 
-/// Works until `stop`. What is under way then is left: it comes again after the next start.
+/// Runs until `stop`. A turn that is interrupted then is repeated after the next start.
 pub(crate) async fn run(reader: Reader, mut work: impl Work, bus: Bus, stop: CancellationToken) {
     let endless = async {
-        let mut troubles = Troubles { consumer: reader.consumer, pause: None };
+        let mut backoff = Backoff { consumer: reader.consumer, pause: None };
         loop {
-            let Err(trouble) = follow(reader, &mut work, &bus, &mut troubles).await;
-            bus.clock.sleep(troubles.pause_after(&trouble)).await;
+            let Err(error) = consume(reader, &mut work, &bus, &mut backoff).await;
+            bus.clock.sleep(backoff.after(&error)).await;
         }
     };
     tokio::select! {
@@ -86,20 +88,20 @@ pub(crate) async fn run(reader: Reader, mut work: impl Work, bus: Bus, stop: Can
     }
 }
 
-/// Reads and works; ends when the subscription itself is in trouble.
-async fn follow(
+/// Subscribes and processes records, until the subscription itself fails.
+async fn consume(
     reader: Reader,
     work: &mut impl Work,
     bus: &Bus,
-    troubles: &mut Troubles,
-) -> Result<Infallible, Trouble> {
+    backoff: &mut Backoff,
+) -> Result<Infallible, TurnError> {
     let mut subscription = bus.broker.subscribe(reader.consumer, reader.topics.to_vec()).await?;
     loop {
         match turn(reader, work, subscription.as_mut()).await {
-            Ok(()) => troubles.over(),
-            Err(trouble) => {
-                work.forget();
-                bus.clock.sleep(troubles.pause_after(&trouble)).await;
+            Ok(()) => backoff.reset(),
+            Err(error) => {
+                work.clear_cache();
+                bus.clock.sleep(backoff.after(&error)).await;
                 subscription.rewind().await?;
             }
         }
@@ -110,34 +112,34 @@ async fn turn(
     reader: Reader,
     work: &mut impl Work,
     subscription: &mut dyn Subscription,
-) -> Result<(), Trouble> {
+) -> Result<(), TurnError> {
     let deliveries = subscription.next(reader.limit).await?;
     work.turn(deliveries).await?;
     Ok(subscription.commit().await?)
 }
 
-/// Trouble in a row: said once when it begins and once when it is over.
-struct Troubles {
+/// The back-off of consecutive errors; it logs the first error and the recovery.
+struct Backoff {
     consumer: &'static str,
     pause: Option<Duration>,
 }
 
-impl Troubles {
-    fn pause_after(&mut self, trouble: &Trouble) -> Duration {
+impl Backoff {
+    fn after(&mut self, error: &TurnError) -> Duration {
         let pause = if let Some(pause) = self.pause {
             (pause * 2).min(LONGEST_PAUSE)
         } else {
-            let error: &dyn std::error::Error = trouble;
-            tracing::warn!(companion = self.consumer, error, "a companion is held up; it tries again");
+            let error: &dyn std::error::Error = error;
+            tracing::warn!(companion = self.consumer, error, "a companion failed; retrying");
             FIRST_PAUSE
         };
         self.pause = Some(pause);
-        pause.max(trouble.retry_after().min(LONGEST_PAUSE))
+        pause.max(error.retry_after().min(LONGEST_PAUSE))
     }
 
-    fn over(&mut self) {
+    fn reset(&mut self) {
         if self.pause.take().is_some() {
-            tracing::info!(companion = self.consumer, "a companion works again");
+            tracing::info!(companion = self.consumer, "a companion has recovered");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Words that occur nowhere in the world but in what a run hands in, so that each place where they turn up is known.
+//! Canaries: strings that occur only in what a run submits, so that every place where they appear is known.
 
-/// The canaries of one run. They are numbers: no spell checker has an opinion about them.
+/// The canaries of one run. They are numbers, so that no spell checker changes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Canary {
-    /// Stands in every essay.
+    /// Part of every essay.
     pub(crate) text: String,
-    /// Stands in the name of every class.
+    /// Part of the name of every class.
     pub(crate) name: String,
 }
 
@@ -16,7 +16,7 @@ impl Canary {
         Self { text: number(0x7e_97).to_string(), name: number(0x4a_3e).to_string() }
     }
 
-    /// Which of the two stand in these bytes, by what they came in with.
+    /// The canaries in these bytes.
     pub(crate) fn found_in(&self, bytes: &[u8]) -> impl Iterator<Item = Secret> + use<> {
         let holds = |word: &str| bytes.windows(word.len()).any(|window| window == word.as_bytes());
         let text = holds(&self.text).then_some(Secret::Text);
@@ -24,13 +24,13 @@ impl Canary {
         text.into_iter().chain(name)
     }
 
-    /// As [`Canary::found_in`], of bytes from a place where none of them may be.
+    /// As [`Canary::found_in`], for bytes from a place where none may be.
     pub(crate) fn sightings(&self, place: &str, bytes: &[u8]) -> impl Iterator<Item = Sighting> {
         self.found_in(bytes).map(|secret| Sighting { place: place.to_owned(), secret })
     }
 }
 
-/// What must not be told.
+/// The kind of private text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Secret {
     /// Of an essay.
@@ -39,7 +39,7 @@ pub(crate) enum Secret {
     Name,
 }
 
-/// A place where a canary turned up.
+/// A place where a canary was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sighting {
     pub(crate) place: String,
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_canary_is_found_inside_other_bytes_and_no_other_runs_canary_is() {
+    fn a_canary_is_found_inside_other_bytes_and_that_of_another_run_is_not() {
         let (mine, other) = (Canary::of(1), Canary::of(2));
         let bytes = format!("\u{0}…{}!", mine.text).into_bytes();
         assert_eq!(mine.found_in(&bytes).collect::<Vec<_>>(), [Secret::Text]);

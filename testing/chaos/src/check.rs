@@ -1,7 +1,7 @@
 //! The checker: a pure function of the history, the log, the database and the sightings of canaries.
 //!
-//! One function per invariant; the numbers are those that [`TITLES`] explains. A finding also says how much was looked at: an
-//! invariant that nothing was held against holds in vain.
+//! One function per invariant of [`JUDGES`]. An evaluation also says how often the invariant was checked; a
+//! run with an unchecked invariant is vacuous.
 
 mod answers;
 mod events;
@@ -11,6 +11,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use invariants::{Evaluation, Finding, Invariant};
 use uuid::Uuid;
 
 pub(crate) use reads::has_ended;
@@ -22,82 +23,67 @@ use crate::{
     history::{Call, Op, Outcome},
 };
 
-/// The invariants.
-const TITLES: [(&str, &str); 10] = [
-    ("I1", "what was acknowledged can be read, at once and ever after"),
-    ("I2", "one event id asks for a phase of an essay, per attempt"),
-    ("I3", "refused leaves nothing; unanswered, nothing or one; acknowledged, one"),
-    ("I4", "what we send under one event id is the same every time"),
-    ("I6", "every event on the bus was committed, and none is missing"),
-    ("I7", "status never goes back, ends once a run, and its counts add up"),
-    ("I8", "after the last fault everything ends"),
-    ("I10", "nothing waits or is set aside that should not be"),
-    ("I11", "a key makes one thing and always gets the same answer"),
-    ("I13", "no text and no name where they must not be"),
+/// The invariants that both modes evaluate, each with the function that does it.
+const JUDGES: [(Invariant, fn(&Facts<'_>) -> Judged); 10] = [
+    (Invariant::I1, answers::are_readable),
+    (Invariant::I2, events::ask_once),
+    (Invariant::I3, answers::leave_what_they_say),
+    (Invariant::I4, events::are_the_same_under_an_id),
+    (Invariant::I6, events::are_the_committed_ones),
+    (Invariant::I7, reads::never_go_back),
+    (Invariant::I8, reads::end),
+    (Invariant::I10, events::do_not_wait),
+    (Invariant::I11, answers::are_the_same_under_a_key),
+    (Invariant::I13, tell_no_secret),
 ];
 
-/// What is judged.
+/// The evidence of a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Evidence<'e> {
     pub(crate) calls: &'e [Call],
     pub(crate) database: &'e Database,
-    /// Canaries that were found where they must not be.
+    /// Canaries found where they must not be.
     pub(crate) sightings: &'e [Sighting],
-    /// Places searched for canaries.
+    /// The number of places searched for canaries.
     pub(crate) searched: usize,
-    /// Records that nobody can read, put on the bus on purpose.
+    /// The number of unreadable records put on the bus.
     pub(crate) poison: usize,
 }
 
-/// How one invariant fared.
-#[derive(Debug)]
-pub(crate) struct Finding {
-    pub(crate) id: &'static str,
-    pub(crate) title: &'static str,
-    /// How many times it was put to the test.
-    pub(crate) checked: usize,
-    /// What was counted.
-    pub(crate) unit: &'static str,
-    pub(crate) violations: Vec<String>,
-}
-
-/// Holds every invariant against the evidence.
-pub(crate) fn check(evidence: Evidence<'_>) -> Vec<Finding> {
+/// Evaluates every invariant of [`JUDGES`] on the evidence.
+pub(crate) fn check(evidence: Evidence<'_>) -> Vec<Evaluation> {
     let facts = Facts::of(evidence);
-    let judges = [
-        answers::are_readable,
-        events::ask_once,
-        answers::leave_what_they_say,
-        events::are_the_same_under_an_id,
-        events::are_the_committed_ones,
-        reads::never_go_back,
-        reads::end,
-        events::do_not_wait,
-        answers::are_the_same_under_a_key,
-        tell_no_secret,
-    ];
-    let titled = TITLES.into_iter().zip(judges);
-    titled
-        .map(|((id, title), judge)| {
-            let Judged { checked, unit, violations } = judge(&facts);
-            Finding { id, title, checked, unit, violations }
-        })
-        .collect()
+    let evaluate = |(invariant, judge): (Invariant, fn(&Facts<'_>) -> Judged)| {
+        let Judged { checked, unit, violations } = judge(&facts);
+        let findings = violations.into_iter();
+        let findings = findings.map(|Violation(location, what)| Finding::new(invariant, location, what));
+        Evaluation::new(invariant, checked, unit, findings.collect())
+    };
+    JUDGES.into_iter().map(evaluate).collect()
 }
 
-/// What a judge says.
+/// Something that violates the invariant of a judge: where, and what is wrong.
+struct Violation(String, String);
+
+impl Violation {
+    fn new(location: impl ToString, what: impl Into<String>) -> Self {
+        Self(location.to_string(), what.into())
+    }
+}
+
+/// The result of a judge.
 struct Judged {
     checked: usize,
     unit: &'static str,
-    violations: Vec<String>,
+    violations: Vec<Violation>,
 }
 
 impl Judged {
-    /// Judges things one by one: what is wrong with each, if anything is.
+    /// Evaluates things one by one; `wrong` returns what is wrong with a thing, if anything is.
     fn each<T>(
         unit: &'static str,
         things: impl IntoIterator<Item = T>,
-        wrong: impl Fn(T) -> Option<String>,
+        wrong: impl Fn(T) -> Option<Violation>,
     ) -> Self {
         let (mut checked, mut violations) = (0, Vec::new());
         for thing in things {
@@ -107,8 +93,8 @@ impl Judged {
         Self { checked, unit, violations }
     }
 
-    /// Adds what is wrong whatever was counted.
-    fn and(mut self, violations: impl IntoIterator<Item = String>) -> Self {
+    /// Adds further violations.
+    fn and(mut self, violations: impl IntoIterator<Item = Violation>) -> Self {
         self.violations.extend(violations);
         self
     }
@@ -124,12 +110,12 @@ struct Submission<'e> {
 }
 
 impl<'e> Submission<'e> {
-    /// The answers that said yes, in the order in which they were asked for.
+    /// The accepting answers, in the order of the requests.
     fn acknowledgements(&self) -> impl Iterator<Item = &'e Call> {
         self.calls.iter().copied().filter(|call| call.outcome == Outcome::Ok)
     }
 
-    /// What the first of them named.
+    /// The id in the first of them.
     fn acknowledged(&self) -> Option<Uuid> {
         self.acknowledgements().find_map(|call| call.facts.id)
     }
@@ -139,13 +125,13 @@ impl<'e> Submission<'e> {
         self.calls.iter().any(|call| call.outcome == Outcome::Fail && call.facts.status.is_some())
     }
 
-    /// Whether it is something that a caller may hand in.
+    /// Whether its body is valid.
     fn is_valid(&self) -> bool {
         matches!(self.op, Op::SubmitClass | Op::SubmitEssay)
     }
 }
 
-/// The evidence in the order in which the judges ask for it.
+/// The evidence, indexed for the judges.
 struct Facts<'e> {
     evidence: Evidence<'e>,
     submissions: Vec<Submission<'e>>,
@@ -181,26 +167,26 @@ impl<'e> Facts<'e> {
         }
     }
 
-    /// The batch that an id answered to a client means: a class, or the one that holds a single essay.
+    /// The batch of an id that was answered to a client: of a class, or of a single essay.
     fn batch_of(&self, id: Uuid) -> Option<Uuid> {
         let own = self.batches.get(&id).map(|batch| batch.id);
         own.or_else(|| self.essays.get(&id).map(|essay| essay.batch))
     }
 
-    /// The valid submissions that were acknowledged, each with the id it was given.
+    /// The valid submissions that were acknowledged, each with its id.
     fn acknowledged(&self) -> impl Iterator<Item = (&Submission<'e>, Uuid)> {
         let valid = self.submissions.iter().filter(|submission| submission.is_valid());
         valid.filter_map(|submission| Some((submission, submission.acknowledged()?)))
     }
 
-    /// Everything that read a batch or an essay, by its id.
+    /// All reads of a batch or an essay, by its id.
     fn reads(&self) -> BTreeMap<Uuid, Vec<&'e Call>> {
         let reads =
             self.evidence.calls.iter().filter(|call| matches!(call.op, Op::ReadBatch | Op::ReadEssay));
         grouped(reads.filter_map(|call| Some((call.facts.id?, call))))
     }
 
-    /// When faults were over and the time that everything had to end was too.
+    /// The call that ended the time for everything to end.
     fn converged(&self) -> Option<&'e Call> {
         self.evidence.calls.iter().find(|call| call.op == Op::Converge)
     }
@@ -214,14 +200,14 @@ fn grouped<K: Ord, V>(pairs: impl IntoIterator<Item = (K, V)>) -> BTreeMap<K, Ve
     groups
 }
 
-/// I13.
+/// Evaluates I13.
 fn tell_no_secret(facts: &Facts<'_>) -> Judged {
     let told = facts.evidence.sightings.iter().map(|sighting| {
         let what = match sighting.secret {
             Secret::Text => "an essay's text",
             Secret::Name => "the name of a class",
         };
-        format!("{what} in {}", sighting.place)
+        Violation::new(&sighting.place, format!("it contains {what}"))
     });
     Judged { checked: facts.evidence.searched, unit: "places searched", violations: told.collect() }
 }

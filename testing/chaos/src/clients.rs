@@ -1,4 +1,4 @@
-//! Everybody who uses the service during a run, and the end, when all that was acknowledged is read once more.
+//! The clients of a run, and the final reading of everything that was acknowledged.
 
 use std::{
     collections::BTreeMap,
@@ -18,13 +18,14 @@ use crate::{
     watch::{Watched, watch},
 };
 
-/// Threads that hand in, and threads that look.
+/// Number of threads that submit, and number of threads that read.
 const WORKERS: usize = 4;
-const LOOKERS: usize = 2;
+const READERS: usize = 2;
 
 const POLL: Duration = Duration::from_millis(20);
 
-/// Does `work` while everybody uses the service. It is told how to ask whether everything handed in has its answer.
+/// Does `work` while the clients run. `work` gets a function that tells whether every submission has its
+/// answer.
 pub(crate) fn with_clients<T>(
     run: &Run,
     work: impl FnOnce(&dyn Fn() -> bool) -> Result<T>,
@@ -32,13 +33,14 @@ pub(crate) fn with_clients<T>(
     thread::scope(|threads| {
         let watchers: Vec<_> =
             run.replicas.iter().map(|replica| threads.spawn(move || watch(run, replica))).collect();
-        let workers: Vec<_> = (0..WORKERS).map(|worker| threads.spawn(move || run.hand_in(worker))).collect();
-        let lookers = WORKERS..WORKERS + LOOKERS;
-        let lookers: Vec<_> = lookers.map(|worker| threads.spawn(move || run.look(worker))).collect();
+        let workers: Vec<_> =
+            (0..WORKERS).map(|worker| threads.spawn(move || run.submit_all(worker))).collect();
+        let readers = WORKERS..WORKERS + READERS;
+        let readers: Vec<_> = readers.map(|worker| threads.spawn(move || run.read_all(worker))).collect();
         let done = work(&|| workers.iter().all(ScopedJoinHandle::is_finished));
         run.enough.store(true, Ordering::Relaxed);
         run.over.store(true, Ordering::Relaxed);
-        for client in workers.into_iter().chain(lookers) {
+        for client in workers.into_iter().chain(readers) {
             client.join().map_err(|_| anyhow!("a client panicked"))??;
         }
         let mut watched = Watched::default();
@@ -49,11 +51,12 @@ pub(crate) fn with_clients<T>(
     })
 }
 
-/// Takes no more submissions, waits at most `time` until everything is answered and has ended, and reads it all once more.
-pub(crate) fn converge(run: &Run, time: Duration, is_all_handed_in: &dyn Fn() -> bool) -> Result<()> {
+/// Ends the submissions, waits at most `time` until everything is answered and has ended, and reads
+/// everything once more.
+pub(crate) fn converge(run: &Run, time: Duration, is_all_submitted: &dyn Fn() -> bool) -> Result<()> {
     run.enough.store(true, Ordering::Relaxed);
     let converge = run.history.begin(WORKER, Op::Converge, Facts::default())?;
-    let outcome = if ends(run, time, is_all_handed_in)? { Outcome::Ok } else { Outcome::Info };
+    let outcome = if ends(run, time, is_all_submitted)? { Outcome::Ok } else { Outcome::Info };
     run.history.end(converge, outcome, Facts::default())?;
     let mut client = run.client();
     for target in run.acknowledged() {
@@ -63,10 +66,10 @@ pub(crate) fn converge(run: &Run, time: Duration, is_all_handed_in: &dyn Fn() ->
     Ok(())
 }
 
-/// Waits until everything is answered and everything acknowledged has ended, or the time for that is over.
-fn ends(run: &Run, time: Duration, is_all_handed_in: &dyn Fn() -> bool) -> Result<bool> {
+/// Waits until everything is answered and everything acknowledged has ended, at most `time`.
+fn ends(run: &Run, time: Duration, is_all_submitted: &dyn Fn() -> bool) -> Result<bool> {
     let begun = Instant::now();
-    while !is_all_handed_in() && begun.elapsed() < time {
+    while !is_all_submitted() && begun.elapsed() < time {
         thread::sleep(POLL);
     }
     let mut client = run.client();

@@ -1,4 +1,4 @@
-//! What the stopped service has in its database file, read through SQLite alone.
+//! The database file of the stopped service, read through SQLite alone.
 
 use std::path::Path;
 
@@ -12,14 +12,14 @@ use crate::{
     essays::hash,
 };
 
-/// The two services that this program's own events come from; its neighbours sign with names of their own.
+/// The values of `source_service` of the orchestrator's own events.
 pub(crate) const OUR_SOURCES: [&str; 2] = ["batch-service", "batch-orchestrator-service"];
 
-/// Tables where the texts wait until the Content Service has them, and where the names of classes live.
+/// The tables that may contain texts (until the Content Service has them) and names of classes.
 pub(crate) const KEEPS_TEXTS: &str = "staged_texts";
 pub(crate) const KEEPS_NAMES: &str = "batches";
 
-/// The rows that the checker looks at.
+/// The rows that the checker reads.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Database {
     pub(crate) batches: Vec<Batch>,
@@ -27,11 +27,12 @@ pub(crate) struct Database {
     pub(crate) results: Vec<EssayPhase>,
     pub(crate) keys: Vec<Key>,
     pub(crate) log: Vec<Event>,
-    /// Rows of the outbox: event id and whether it is parked.
+    /// Rows of the outbox: event id, and whether it is parked.
     pub(crate) outbox: Vec<(Uuid, bool)>,
     pub(crate) staged_texts: usize,
     pub(crate) dead_letters: usize,
-    /// Cells that were searched for canaries, and where they were where they must not be.
+    /// The number of cells that were searched for canaries, and the places where one was found and must not
+    /// be.
     pub(crate) searched: usize,
     pub(crate) sightings: Vec<Sighting>,
 }
@@ -40,10 +41,10 @@ pub(crate) struct Database {
 pub(crate) struct Batch {
     pub(crate) id: Uuid,
     pub(crate) run: i64,
-    /// The number that its next message would take.
+    /// The number of its next message.
     pub(crate) next_key_seq: i64,
     pub(crate) ended: bool,
-    /// It could not be brought to its end: what it lists was not done.
+    /// It failed as a whole, so its phases were not all requested.
     pub(crate) failed: bool,
 }
 
@@ -62,7 +63,7 @@ pub(crate) struct EssayPhase {
     pub(crate) succeeded: bool,
 }
 
-/// What was answered under an Idempotency-Key.
+/// The stored answer of an Idempotency-Key.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
     pub(crate) key: String,
@@ -79,16 +80,16 @@ pub(crate) struct Event {
     pub(crate) partition: i64,
     pub(crate) id: Uuid,
     pub(crate) value: Vec<u8>,
-    /// Whether the orchestrator wrote it, not one of its neighbours.
+    /// Whether the orchestrator wrote it, not a companion.
     pub(crate) ours: bool,
     pub(crate) key_seq: Option<i64>,
     pub(crate) attempt: Option<i64>,
-    /// The essays that it asks a phase for.
+    /// The essays that it requests a phase for.
     pub(crate) essays: Vec<Uuid>,
 }
 
 impl Event {
-    /// The phase that it asks for.
+    /// The phase that it requests.
     pub(crate) fn phase(&self) -> Option<&'static str> {
         match self.topic.as_str() {
             "huleedu.essay.spellcheck.requested.v1" | "huleedu.els.spellcheck.initiate.command.v1" => {
@@ -101,7 +102,7 @@ impl Event {
 }
 
 impl Database {
-    /// Reads the file of a service that has stopped.
+    /// Reads the file of a stopped service.
     pub(crate) fn read(path: &Path, canary: &Canary) -> Result<Self> {
         let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .with_context(|| format!("opening {}", path.display()))?;
@@ -147,7 +148,7 @@ impl Database {
     }
 }
 
-/// Puts a record on the bus of a dead service that nobody can read, as a broken neighbour would.
+/// Appends an unreadable record to the bus of a stopped service, as a broken peer would.
 pub(crate) fn put_poison(path: &Path) -> Result<()> {
     let db = Connection::open(path).with_context(|| format!("opening {}", path.display()))?;
     db.execute(
@@ -156,12 +157,13 @@ pub(crate) fn put_poison(path: &Path) -> Result<()> {
          strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'))",
         [],
     )
-    .context("putting poison on the bus")?;
+    .context("appending an unreadable record to the bus")?;
     Ok(())
 }
 
-/// Leaves a dead service a deadline that has passed for a class that has long ended, as a process leaves it that dies
-/// between the end of the class and the clearing of the timer. What fires of it must change nothing.
+/// Inserts an overdue timer for an ended class into the database of a stopped service. A process leaves such
+/// a timer when it crashes between the end of the class and the deletion of the timer. When it fires, nothing
+/// must change.
 pub(crate) fn put_overdue_timer(path: &Path) -> Result<()> {
     let db = Connection::open(path).with_context(|| format!("opening {}", path.display()))?;
     db.execute(
@@ -170,7 +172,7 @@ pub(crate) fn put_overdue_timer(path: &Path) -> Result<()> {
          FROM batches WHERE ended_at IS NOT NULL ORDER BY batch_id DESC LIMIT 1 ON CONFLICT DO NOTHING",
         [],
     )
-    .context("leaving an overdue timer")?;
+    .context("inserting an overdue timer")?;
     Ok(())
 }
 
@@ -218,7 +220,8 @@ pub(crate) fn essays_of(payload: &Value) -> Vec<Uuid> {
     }
 }
 
-/// Looks for the canaries in every cell of every table: how many cells, and where they are where they must not be.
+/// Searches every cell of every table for the canaries. Returns the number of cells, and the places where a
+/// canary must not be.
 fn search(db: &Connection, canary: &Canary) -> Result<(usize, Vec<Sighting>)> {
     let tables = rows(db, "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name", |row| {
         row.get::<_, String>(0)

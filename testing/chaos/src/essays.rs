@@ -1,4 +1,5 @@
-//! What is handed in: classes, single essays, and what must be refused. Every text holds the run's canary.
+//! The submissions: classes, single essays, and bodies that must be refused. Every text contains the run's
+//! canary.
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -8,28 +9,28 @@ use crate::{canary::Canary, history::Op};
 /// Essays of the largest class.
 const LARGEST_CLASS: usize = 12;
 
-/// What pupils write.
+/// Sentences without mistakes.
 const SENTENCES: [&str; 9] = [
     "It was the best day of the summer.",
     "The teacher said that homework is good for us, but I am not so sure.",
     "First of all, phones can be useful in a lesson.",
     "On the other hand they make a lot of noise.",
-    "In conclusion, a school day that begins later helps everybody.",
+    "In conclusion, a school day that begins later helps all of us.",
     "She got a letter from her grandmother in Malmö.",
     "“Why not?” he asked, and we all laughed.",
     "There are many reasons for it, and I will name three.",
     "We waited for the bus until it was dark.",
 ];
 
-/// What they write, mistakes included. Correcting is the neighbours' work and not what is tested: one of these per text.
+/// Sentences with a mistake, one per text. The corrections are the companions' work and not tested here.
 const MISTAKES: [&str; 4] = [
     "My freind and I went to the library on Saturday.",
     "Every pupil should get a choise.",
-    "The dog ran accross the street and nobody saw it.",
+    "The dog ran accross the street and was gone.",
     "I have allways wanted to see the northern lights.",
 ];
 
-/// A request that asks for something to be stored.
+/// A write request.
 #[derive(Debug, Clone)]
 pub(crate) struct Submission {
     pub(crate) op: Op,
@@ -54,7 +55,7 @@ impl Author {
         Self { random: fastrand::Rng::with_seed(seed ^ worker as u64), canary, worker, made: 0 }
     }
 
-    /// A class through both phases.
+    /// A class for both phases.
     pub(crate) fn class(&mut self) -> Submission {
         let tag = self.tag();
         let count = self.random.usize(1..=LARGEST_CLASS);
@@ -78,7 +79,7 @@ impl Author {
         Submission { key, path: used.path, ..batch(Op::SubmitUnderUsedKey, tag, 1, &body) }
     }
 
-    /// Something that must be refused as a whole, though most of it is good.
+    /// A body that must be refused as a whole, though most of it is valid.
     pub(crate) fn invalid(&mut self) -> Submission {
         let tag = self.tag();
         let mut body = self.class_of(&tag, 3);

@@ -1,8 +1,8 @@
-//! What was asked and what was answered, kept by the askers.
+//! The history: every request and its answer, recorded by the clients.
 //!
-//! One JSON object a line; of a write it is on the disk before the request leaves and again before its answer is used, so
-//! that the file knows no less than anybody who was told something. A request that got no answer is `info`: it may have been
-//! done or not.
+//! One JSON object per line. The line of a write is on disk before the request is sent, and again before its
+//! answer is used, so the file knows at least as much as every client. A request without an answer is `info`:
+//! it may have been executed or not.
 
 use std::{
     collections::BTreeMap,
@@ -20,17 +20,17 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use uuid::Uuid;
 
-/// What was done.
+/// An operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Op {
-    /// A class was handed in.
+    /// A class was submitted.
     SubmitClass,
-    /// A single essay was handed in.
+    /// A single essay was submitted.
     SubmitEssay,
-    /// Something was handed in that must be refused.
+    /// An invalid body was submitted, which must be refused.
     SubmitInvalid,
-    /// A body was handed in under the key of another one, which must be refused.
+    /// A body was submitted under the key of another one, which must be refused.
     SubmitUnderUsedKey,
     /// The status of a batch was read.
     ReadBatch,
@@ -38,18 +38,18 @@ pub(crate) enum Op {
     ReadEssay,
     /// The process was killed.
     Kill,
-    /// The process ended itself at a crash point, which is the note.
+    /// The process ended at a crash point, which is the note.
     Crash,
-    /// Something was done to what the service needs, which is the note; it ends when that is over.
+    /// A fault of a dependency, whose name is the note; it ends when the fault is over.
     Fault,
     /// The process was started; it ends when it is ready.
     Start,
-    /// Faults are over; it ends when everything acknowledged has ended, or when the time for that is over.
+    /// The faults are over; it ends when everything acknowledged has ended, or after the time for that.
     Converge,
 }
 
 impl Op {
-    /// Whether it asks for something to be stored.
+    /// Whether it is a write.
     pub(crate) const fn is_write(self) -> bool {
         matches!(self, Self::SubmitClass | Self::SubmitEssay | Self::SubmitInvalid | Self::SubmitUnderUsedKey)
     }
@@ -59,27 +59,27 @@ impl Op {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
-    /// Under way.
+    /// In progress.
     Begun,
-    /// It was done.
+    /// It was executed.
     Ok,
-    /// It was not done: refused for good, or never sent.
+    /// It was not executed: refused for good, or never sent.
     Fail,
-    /// Nobody knows: no answer, or one that does not say.
+    /// Unknown: no answer, or one that does not tell.
     Info,
 }
 
-/// What one answer said about where a batch or a single essay is.
+/// The state of a batch or a single essay in one answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Seen {
     pub(crate) run: i64,
     pub(crate) revision: i64,
     pub(crate) status: String,
-    /// How many things are counted, and the sum of the counts beside it: the essays, then each phase. None in an essay.
+    /// Each total with the sum of its counts: the essays, then each phase. Empty for an essay.
     pub(crate) counts: Vec<(i64, i64)>,
 }
 
-/// What is recorded about a call beside its time.
+/// What is recorded about a call besides its times.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Facts {
     /// The Idempotency-Key.
@@ -88,7 +88,7 @@ pub(crate) struct Facts {
     /// The hash of the request's body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) body_hash: Option<String>,
-    /// The word that begins the `client_ref` of every essay in the body, and of no other essay.
+    /// The prefix of the `client_ref` of every essay in the body, and of no other essay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tag: Option<String>,
     /// Essays in the body.
@@ -99,28 +99,28 @@ pub(crate) struct Facts {
     /// The batch or the single essay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<Uuid>,
-    /// The hash of the answer's body, of an answer to a write that was accepted.
+    /// The hash of the answer's body, for an accepted write.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) answer_hash: Option<String>,
-    /// The service said that it had answered this before.
+    /// The service marked the answer as a replay.
     pub(crate) replayed: bool,
-    /// Where a batch or an essay was.
+    /// The state of the batch or essay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<Seen>,
-    /// The body of an answer that was an error.
+    /// The body of an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
-    /// What else there is to say, such as the name of a crash point.
+    /// A note, such as the name of a crash point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
 }
 
-/// A call from its begin to its end.
+/// A call, from its begin to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     /// Microseconds since the history was opened.
     pub(crate) began_us: u64,
-    /// None: it has not ended.
+    /// `None`: it has not ended.
     pub(crate) ended_us: Option<u64>,
     pub(crate) worker: usize,
     pub(crate) op: Op,
@@ -140,7 +140,7 @@ impl Call {
         other.began_us <= self.began_us && ends.is_some_and(|(own, others)| own <= others)
     }
 
-    /// Whether it was under way when the other began.
+    /// Whether it was in progress when the other began.
     pub(crate) fn is_open_at(&self, other: &Self) -> bool {
         self.began_us < other.began_us && !self.is_before(other)
     }
@@ -181,7 +181,7 @@ impl History {
         Ok(Self { opened: Instant::now(), next: AtomicU64::new(1), kept })
     }
 
-    /// Records that a call begins. The line of a write is on the disk when this returns.
+    /// Records the begin of a call. The line of a write is on disk when this returns.
     pub(crate) fn begin(&self, worker: usize, op: Op, facts: Facts) -> Result<CallId> {
         let id = CallId(self.next.fetch_add(1, Ordering::Relaxed));
         let call = Call { began_us: 0, ended_us: None, worker, op, outcome: Outcome::Begun, facts };
@@ -189,23 +189,23 @@ impl History {
         Ok(id)
     }
 
-    /// Records how a call ended. The line of a write is on the disk when this returns.
+    /// Records the end of a call. The line of a write is on disk when this returns.
     pub(crate) fn end(&self, id: CallId, outcome: Outcome, facts: Facts) -> Result<()> {
-        let begun = self.lock().calls.get(&id).cloned().context("a call that never began")?;
+        let begun = self.lock().calls.get(&id).cloned().context("the history has no such call")?;
         self.keep(id, Call { outcome, facts, ..begun }, |call, now| call.ended_us = Some(now))
     }
 
-    /// How long it has been open.
+    /// The time since it was opened.
     pub(crate) fn elapsed(&self) -> Duration {
         self.opened.elapsed()
     }
 
-    /// The same in whole seconds.
+    /// That time in whole seconds.
     pub(crate) fn seconds(&self) -> u64 {
         self.elapsed().as_secs()
     }
 
-    /// When the last of such calls began, since the history was opened.
+    /// The begin of the last such call, since the history was opened.
     pub(crate) fn last(&self, wanted: impl Fn(&Call) -> bool) -> Option<Duration> {
         let kept = self.lock();
         let call = kept.calls.values().rev().find(|call| wanted(call))?;

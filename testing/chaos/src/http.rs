@@ -1,4 +1,4 @@
-//! A client that never hides what became of a request: answered, never sent, or nobody knows.
+//! An HTTP client that reports the outcome of each request: answered, never sent, or unknown.
 
 use std::{
     io::{Read as _, Write as _},
@@ -36,7 +36,7 @@ impl Answer {
 pub(crate) enum Lost {
     /// Nothing was sent.
     Unsent,
-    /// Something was sent; it may have been done or not.
+    /// The request was sent, at least in part, and may have been executed.
     Unknown,
 }
 
@@ -63,7 +63,7 @@ impl Client {
         self.exchange(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())
     }
 
-    /// Hands something in under an Idempotency-Key.
+    /// Sends a body under an Idempotency-Key.
     pub(crate) fn post(
         &mut self,
         path: &str,
@@ -77,7 +77,7 @@ impl Client {
     /// As [`Client::post`], and hangs up after the first bytes of the answer.
     pub(crate) fn post_and_hang_up(&mut self, path: &str, media_type: &str, key: &str, body: &[u8]) -> Lost {
         let Some(Ok(mut stream)) = self.next_end().map(|end| end.connect()) else { return Lost::Unsent };
-        // Whatever becomes of it, nobody knows.
+        // The outcome stays unknown.
         let _ = stream.write_all(&post(path, media_type, key, body)).and_then(|()| stream.read(&mut [0; 20]));
         Lost::Unknown
     }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_cut_short_may_have_been_done() {
+    fn a_truncated_answer_leaves_the_outcome_unknown() {
         let mut whole =
             answering(b"HTTP/1.1 202 Accepted\r\nIdempotency-Replayed: true\r\nContent-Length: 2\r\n\r\n{}");
         let answer = whole.post("/v1/batch", "application/json", "k", b"{}").unwrap();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_to_nobody_was_not_sent() {
+    fn a_request_without_a_listener_was_not_sent() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         assert!(matches!(Client::new([address]).get("/"), Err(Lost::Unsent)));
     }

@@ -1,4 +1,5 @@
-//! Those who hand in, and those who look: each with a connection of its own, and everything they learn in the history.
+//! The load: threads that submit and threads that read, each with its own connection. Everything that they
+//! learn is in the history.
 
 use std::{
     net::SocketAddr,
@@ -22,28 +23,28 @@ use crate::{
     http::{Answer, Client, Lost},
 };
 
-/// Of a hundred turns of somebody who hands in, up to which number each kind goes.
+/// Upper bounds of the kinds of submissions, in percent of the turns.
 const ESSAYS: u8 = 50;
 const CLASSES: u8 = 72;
 const INVALID: u8 = 80;
 const UNDER_USED_KEY: u8 = 88;
-/// One in so many requests hangs up before it has its answer.
+/// One in this many requests hangs up before it has its answer.
 const HANGS_UP: u8 = 15;
-/// Pollers look at one of so many of the last ones, mostly.
+/// Readers mostly choose one of this many latest acknowledgements.
 const RECENT: usize = 60;
 
-/// What the threads of a run share.
+/// Shared by the threads of a run.
 pub(crate) struct Run {
     pub(crate) seed: u64,
     pub(crate) canary: Canary,
     pub(crate) history: History,
     pub(crate) pace: Pace,
-    /// The processes of the service that everybody asks in turn.
+    /// The processes of the service, asked in turn.
     pub(crate) replicas: Vec<Replica>,
     acknowledged: Mutex<Vec<Target>>,
-    /// No new submissions.
+    /// Set: no new submissions.
     pub(crate) enough: AtomicBool,
-    /// Nothing at all any more.
+    /// Set: no new calls.
     pub(crate) over: AtomicBool,
 }
 
@@ -51,22 +52,22 @@ pub(crate) struct Run {
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) address: SocketAddr,
-    /// How many processes were started there so far.
+    /// The number of processes started at this address so far.
     pub(crate) life: AtomicUsize,
 }
 
-/// How long each of them pauses between two calls, in milliseconds: what a debug build on two busy cores bears, with some to
-/// spare.
+/// The pause between two calls, in milliseconds; a load that a debug build on two busy cores can take
+/// (measured).
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
-    pub(crate) hand_in: Range<u64>,
-    pub(crate) look: Range<u64>,
+    pub(crate) submit: Range<u64>,
+    pub(crate) read: Range<u64>,
 }
 
-/// Something acknowledged that can be looked at.
+/// An acknowledged batch or essay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target {
-    /// How it is read.
+    /// The operation that reads it.
     pub(crate) op: Op,
     pub(crate) id: Uuid,
 }
@@ -86,7 +87,7 @@ impl Run {
         }
     }
 
-    /// A client that asks the replicas in turn: what one acknowledged, each of them must know.
+    /// A client that asks the replicas in turn, because each of them must know what one has acknowledged.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.replicas.iter().map(|replica| replica.address))
     }
@@ -96,8 +97,8 @@ impl Run {
         self.lock().clone()
     }
 
-    /// Hands in until there is enough, each submission until it is answered for good.
-    pub(crate) fn hand_in(&self, worker: usize) -> Result<()> {
+    /// Submits until `enough` is set, each submission until it has a definite answer.
+    pub(crate) fn submit_all(&self, worker: usize) -> Result<()> {
         let mut random = fastrand::Rng::with_seed(self.seed ^ 0x10ad ^ worker as u64);
         let mut author = Author::new(self.seed, worker, self.canary.clone());
         let mut client = self.client();
@@ -119,12 +120,12 @@ impl Run {
                 accepted.push(submission);
                 self.read(worker, &mut client, target)?;
             }
-            thread::sleep(Duration::from_millis(random.u64(self.pace.hand_in.clone())));
+            thread::sleep(Duration::from_millis(random.u64(self.pace.submit.clone())));
         }
         Ok(())
     }
 
-    /// Hands in one class after the other until it is `enough`, each until it is answered for good.
+    /// Submits one class after the other until it is `enough`, each until it has a definite answer.
     pub(crate) fn flood(&self, worker: usize, enough: &AtomicBool) -> Result<()> {
         let mut random = fastrand::Rng::with_seed(self.seed ^ 0xf100d ^ worker as u64);
         let mut author = Author::new(self.seed, worker, self.canary.clone());
@@ -136,8 +137,8 @@ impl Run {
         Ok(())
     }
 
-    /// Looks at what was acknowledged until the run is over.
-    pub(crate) fn look(&self, worker: usize) -> Result<()> {
+    /// Reads what was acknowledged until the run is over.
+    pub(crate) fn read_all(&self, worker: usize) -> Result<()> {
         let mut random = fastrand::Rng::with_seed(self.seed ^ 0x100c ^ worker as u64);
         let mut client = self.client();
         while !self.over.load(Ordering::Relaxed) {
@@ -150,12 +151,12 @@ impl Run {
             if let Some(target) = target {
                 self.read(worker, &mut client, target)?;
             }
-            thread::sleep(Duration::from_millis(random.u64(self.pace.look.clone())));
+            thread::sleep(Duration::from_millis(random.u64(self.pace.read.clone())));
         }
         Ok(())
     }
 
-    /// Reads where something is.
+    /// Reads the state of a batch or an essay.
     pub(crate) fn read(&self, worker: usize, client: &mut Client, target: Target) -> Result<Option<Seen>> {
         let Target { op, id } = target;
         let call = self.history.begin(worker, op, Facts { id: Some(id), ..Facts::default() })?;
@@ -171,7 +172,7 @@ impl Run {
         Ok(seen)
     }
 
-    /// Sends a submission until it is answered for good, and says what can be looked at then.
+    /// Sends a submission until it has a definite answer; returns what it made.
     fn submit(
         &self,
         worker: usize,
@@ -221,7 +222,7 @@ impl Run {
     }
 }
 
-/// What an answer says about the effect.
+/// What an answer tells about the effect of the request.
 fn note(answer: &Result<Answer, Lost>, facts: &mut Facts) -> Outcome {
     let answer = match answer {
         Ok(answer) => answer,
@@ -240,7 +241,7 @@ fn note(answer: &Result<Answer, Lost>, facts: &mut Facts) -> Outcome {
     }
 }
 
-/// What an acknowledgement is about.
+/// The batch or essay of an acknowledgement.
 fn target_of(answer: &Value) -> Option<Target> {
     let id = |name: &str| answer.get(name)?.as_str()?.parse().ok();
     let batch = id("batch_id").map(|id| Target { op: Op::ReadBatch, id });
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_answer_that_says_so_means_that_nothing_was_done() {
+    fn only_a_definite_refusal_means_that_nothing_was_done() {
         assert_eq!(answered(202).0, Outcome::Ok);
         assert_eq!([400, 413, 422].map(|status| answered(status).0), [Outcome::Fail; 3]);
         assert_eq!([408, 409, 429, 500, 503].map(|status| answered(status).0), [Outcome::Info; 5]);

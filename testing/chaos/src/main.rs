@@ -1,10 +1,12 @@
-//! `cargo xtask chaos`: breaks the service and what it needs under load, and checks what it promised.
+//! `cargo xtask chaos`: injects faults into the service and its dependencies under load, and checks the
+//! invariants.
 //!
-//! Threads hand in and look ([`load`]) and write down what they were told ([`history`]) while others do harm: to one process
-//! with everything embedded, which is killed at random and at its crash points ([`nemesis`]), or to several on `PostgreSQL` and
-//! Kafka and to everything that they need ([`production`]). Then nobody does harm any more, the service gets time to finish, is
-//! read and stopped, and a pure function ([`check`]) holds the history against the bus and the database. A run whose faults
-//! did not happen fails too ([`report`]).
+//! Client threads submit and read ([`load`]) and record every answer ([`history`]) while other threads inject
+//! faults: into one process with everything embedded, which is killed at random and at its crash points
+//! ([`nemesis`]), or into several replicas on PostgreSQL and Kafka and all their dependencies
+//! ([`production`]). Then the faults end, the service gets time to finish, is read and stopped, and a pure
+//! function ([`check`]) compares the history with the bus and the database. A run whose faults did not happen
+//! fails too ([`report`]).
 
 mod canary;
 mod check;
@@ -29,26 +31,26 @@ use testbed::process;
 
 use story::Story;
 
-/// Kill the service under load and check what it promised.
+/// Inject faults into the service under load and check the invariants
 #[derive(Parser)]
 #[command(name = "chaos")]
 struct Args {
-    /// The `bos` program, built with the feature `crash-points`
+    /// Path of `bos`, built with the feature `crash-points`
     #[arg(long)]
     bos: PathBuf,
-    /// Several replicas on PostgreSQL and Kafka, which are started here, instead of one with everything embedded
+    /// Run several replicas on PostgreSQL and Kafka, which are started, instead of one embedded process
     #[arg(long)]
     production: bool,
-    /// How long faults last, in seconds; up to eight times as long while some crash point has not been reached
+    /// Duration of the faults in seconds; up to eight times as long until every crash point was reached
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// With the faults that take minutes, of production only
+    /// Include the faults that take minutes
     #[arg(long, requires = "production")]
     long: bool,
-    /// Draws the submissions and the faults; the same seed makes the same plan, though not the same interleaving
+    /// Seed of the submissions and of the fault plan; the interleaving differs in each run [default: random]
     #[arg(long)]
     seed: Option<u64>,
-    /// Folder for the history, the service's log and the report; made anew
+    /// Folder for the history, the logs and the report; an existing one is replaced
     #[arg(long)]
     out: PathBuf,
 }
@@ -64,7 +66,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says whether every promise was kept under faults that did happen.
+/// Makes a run. True when every invariant held and every fault happened.
 fn run(args: &Args) -> Result<bool> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     if args.out.exists() {
@@ -86,7 +88,10 @@ fn run(args: &Args) -> Result<bool> {
     if report.passed() {
         fs::remove_dir_all(out.join("data")).context("removing the data")?;
     } else {
-        println!("History, log and data are kept in {}; run again with --seed {seed}", args.out.display());
+        println!(
+            "History, logs and data are kept in {}; to repeat the plan: --seed {seed}",
+            args.out.display()
+        );
     }
     Ok(report.passed())
 }

@@ -17,66 +17,66 @@ use crate::{
     server::{Death, Installation, Server},
 };
 
-/// This thread's name in the history.
+/// The worker number of this thread in the history.
 pub(crate) const WORKER: usize = 1_000;
 
-/// The crash points, with the fault that each is, and up to which pass of it a process may live: the work after a start,
-/// before which the first passes come, is always the same.
+/// The crash points, each with its effect and the largest pass at which a process is told to crash. The
+/// number is drawn, because the work after a start, which makes the first passes, is always the same.
 pub(crate) const POINTS: [Point; 10] = [
     Point { name: "before_accept", fault: "before the accept transaction", passes: 20 },
-    Point { name: "accepted", fault: "accept committed, nobody answered", passes: 20 },
-    Point { name: "text_stored", fault: "text at Content, not yet known here", passes: 10 },
+    Point { name: "accepted", fault: "accept committed, not answered", passes: 20 },
+    Point { name: "text_stored", fault: "text stored at Content, not recorded", passes: 10 },
     Point { name: "before_wake", fault: "committed, tasks not woken", passes: 20 },
     Point { name: "before_publish", fault: "relay: nothing published yet", passes: 20 },
-    Point { name: "published", fault: "relay: published, not yet noted", passes: 10 },
-    Point { name: "polled", fault: "consumer: messages in hand only", passes: 10 },
-    Point { name: "consumed", fault: "consumer: committed, position not", passes: 10 },
-    Point { name: "set_aside", fault: "dead letter written, position not", passes: 1 },
+    Point { name: "published", fault: "relay: published, not recorded", passes: 10 },
+    Point { name: "polled", fault: "consumer: messages in memory only", passes: 10 },
+    Point { name: "consumed", fault: "consumer: committed, offset not", passes: 10 },
+    Point { name: "set_aside", fault: "dead letter written, offset not committed", passes: 1 },
     Point { name: "timer_fired", fault: "timer due, nothing committed", passes: 1 },
 ];
 
-/// The point that is passed only when the bus holds something that cannot be read.
+/// The crash point that needs an unreadable record on the bus.
 pub(crate) const NEEDS_POISON: &str = "set_aside";
-/// The point that is passed only when a deadline passes, which on a fast machine none does.
+/// The crash point that needs an overdue timer; on a fast machine no deadline passes otherwise.
 pub(crate) const NEEDS_TIMER: &str = "timer_fired";
 
-/// How long the service lives between faults.
+/// Time between the start of the service and the next fault.
 const LIFE_MS: std::ops::Range<u64> = 150..1_500;
-/// A run goes on for up to so many times its length until every crash point has had its crash.
+/// A run lasts up to this many times its length until every crash point was reached.
 const PATIENCE: u32 = 8;
-/// How long a process is given to come to the point where it is to crash.
+/// Time for a process to reach its crash point.
 const CRASH_DEADLINE: Duration = Duration::from_secs(4);
-/// One in so many rounds is a volley, of so many kills, so soon after each start.
+/// One in this many rounds is a volley: several kills, each shortly after a start.
 const VOLLEY: u8 = 5;
 const VOLLEY_KILLS: std::ops::Range<usize> = 3..6;
 const VOLLEY_MS: std::ops::Range<u64> = 10..250;
 
-/// A place in the service where it can be told to crash.
+/// A crash point of the service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Point {
     pub(crate) name: &'static str,
-    /// What the crash leaves half done.
+    /// The state that the crash leaves.
     pub(crate) fault: &'static str,
     pub(crate) passes: u32,
 }
 
-/// What was done to the service.
+/// The faults that were injected.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    /// How often the service crashed at each point.
+    /// The number of crashes at each point.
     pub(crate) crashes: BTreeMap<&'static str, usize>,
-    /// Records put on the bus that nobody can read.
+    /// Number of unreadable records put on the bus.
     pub(crate) poison: usize,
 }
 
 impl Done {
-    /// The crashes as rows of the report: each point at least once.
+    /// The crashes as rows of the report. Each point is required once.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row> {
         crash_rows(&self.crashes)
     }
 }
 
-/// How often the service crashed at each point, as rows of the report.
+/// The number of crashes at each point, as rows of the report.
 pub(crate) fn crash_rows(crashes: &BTreeMap<&'static str, usize>) -> impl Iterator<Item = Row> {
     POINTS.iter().map(|point| {
         let times = crashes.get(point.name).copied().unwrap_or_default();
@@ -84,7 +84,7 @@ pub(crate) fn crash_rows(crashes: &BTreeMap<&'static str, usize>) -> impl Iterat
     })
 }
 
-/// The one who kills.
+/// Kills and crashes the service.
 pub(crate) struct Nemesis<'r> {
     run: &'r Run,
     installation: &'r Installation,
@@ -99,16 +99,17 @@ impl<'r> Nemesis<'r> {
         Self { run, installation, random, plan: Vec::new(), done: Done::default() }
     }
 
-    /// Does harm to a ready service for `time`, and for up to [`PATIENCE`] times as long while some crash point has not had
-    /// its crash: what a run must show may not depend on how fast the machine is. Leaves the service dead.
-    pub(crate) fn rage(mut self, mut server: Server, time: Duration) -> Result<Done> {
+    /// Kills and crashes a ready service for `time`, and for up to [`PATIENCE`] times as long until every
+    /// crash point was reached, so that the result does not depend on the speed of the machine. Leaves the
+    /// service stopped.
+    pub(crate) fn run(mut self, mut server: Server, time: Duration) -> Result<Done> {
         let begun = Instant::now();
         loop {
             let complete = self.done.crashes.len() == POINTS.len();
             if begun.elapsed() >= if complete { time } else { time * PATIENCE } {
                 break;
             }
-            self.live(LIFE_MS);
+            self.wait(LIFE_MS);
             self.kill(&mut server)?;
             if self.random.u8(..VOLLEY) == 0 {
                 self.volley()?;
@@ -116,14 +117,15 @@ impl<'r> Nemesis<'r> {
             self.crash()?;
             server = self.start(None)?;
             if let Some(death) = self.ready(&mut server)? {
-                bail!("the service ended by itself: {death:?}");
+                bail!("the service ended unexpectedly: {death:?}");
             }
         }
         self.kill(&mut server)?;
         Ok(self.done)
     }
 
-    /// Starts a process and lets it live until it has crashed at the next point of the plan, or has not come there.
+    /// Starts a process that is to crash at the next point of the plan, and kills it when it does not reach
+    /// the point.
     fn crash(&mut self) -> Result<()> {
         let point = self.next_point();
         if point.name == NEEDS_POISON {
@@ -147,23 +149,23 @@ impl<'r> Nemesis<'r> {
                 self.run.history.end(crash, Outcome::Ok, facts)
             }
             Some(death @ (Death::Other(_) | Death::Killed)) => {
-                bail!("the service ended by itself: {death:?}")
+                bail!("the service ended unexpectedly: {death:?}")
             }
             None => self.kill(&mut server),
         }
     }
 
-    /// Several kills so soon after each other that no start gets far.
+    /// Several kills, each so soon after a start that the start does not complete.
     fn volley(&mut self) -> Result<()> {
         for _ in 0..self.random.usize(VOLLEY_KILLS) {
             let mut server = self.start(None)?;
-            self.live(VOLLEY_MS);
+            self.wait(VOLLEY_MS);
             self.kill(&mut server)?;
         }
         Ok(())
     }
 
-    /// Every point once, in an order drawn anew each time.
+    /// The next point of the plan, which contains every point once in a drawn order.
     fn next_point(&mut self) -> Point {
         if self.plan.is_empty() {
             self.plan = POINTS.to_vec();
@@ -173,7 +175,7 @@ impl<'r> Nemesis<'r> {
         self.plan.pop().unwrap_or(first)
     }
 
-    fn live(&mut self, milliseconds: std::ops::Range<u64>) {
+    fn wait(&mut self, milliseconds: std::ops::Range<u64>) {
         thread::sleep(Duration::from_millis(self.random.u64(milliseconds)));
     }
 
@@ -192,7 +194,7 @@ impl<'r> Nemesis<'r> {
     }
 }
 
-/// Starts a process in a life of its own.
+/// Starts a process and counts the start.
 pub(crate) fn start(run: &Run, installation: &Installation, crash_at: Option<&str>) -> Result<Server> {
     for replica in &run.replicas {
         replica.life.fetch_add(1, Ordering::Relaxed);
@@ -200,7 +202,7 @@ pub(crate) fn start(run: &Run, installation: &Installation, crash_at: Option<&st
     installation.start(crash_at)
 }
 
-/// Waits until the process is ready or has ended. None: it is ready.
+/// Waits until the process is ready or has ended. `None`: it is ready.
 pub(crate) fn ready(run: &Run, server: &mut Server) -> Result<Option<Death>> {
     let start = run.history.begin(WORKER, Op::Start, Facts::default())?;
     let death = server.ready()?;

@@ -1,4 +1,5 @@
-//! The service on PostgreSQL and Kafka: several replicas, neighbours that misbehave, and faults of every part.
+//! The production mode: several replicas on PostgreSQL and Kafka, companions with injected faults, and faults
+//! of every dependency.
 
 mod bus;
 mod cluster;

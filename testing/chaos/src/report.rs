@@ -1,18 +1,17 @@
-//! What came of a run, for somebody who reads it late in the evening.
+//! The report of a run.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use comfy_table::{Cell, CellAlignment, Table, TableStyle, presets};
 
-use crate::{
-    check::Finding,
-    history::{Call, Op, Outcome},
-};
+use invariants::Evaluation;
 
-/// Below so many kills while a write was in flight a run has shown nothing.
+use crate::history::{Call, Op, Outcome};
+
+/// Kills during a write that a run needs to show anything.
 pub(crate) const KILLS_IN_FLIGHT: usize = 5;
 
-/// Kills while a write was in flight.
+/// The number of kills while a write was in flight.
 pub(crate) fn kills_in_flight(calls: &[Call]) -> usize {
     let kills = calls.iter().filter(|call| call.op == Op::Kill);
     let in_flight = |kill: &&Call| calls.iter().any(|call| call.op.is_write() && call.is_open_at(kill));
@@ -22,22 +21,22 @@ pub(crate) fn kills_in_flight(calls: &[Call]) -> usize {
 /// Violations of one invariant that are printed.
 const SHOWN: usize = 10;
 
-/// What was done, and how the promises fared.
+/// What happened in a run, and the result of each invariant.
 pub(crate) struct Report {
     mode: &'static str,
     seed: u64,
     load: Load,
     rows: Vec<Row>,
-    findings: Vec<Finding>,
+    evaluations: Vec<Evaluation>,
 }
 
-/// A fault, or what came of faults, and how often.
+/// The count of a fault or of its effect.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) fault: String,
     pub(crate) note: &'static str,
     pub(crate) times: usize,
-    /// Below this the run has shown nothing.
+    /// The count below which the run is vacuous.
     pub(crate) least: usize,
 }
 
@@ -46,7 +45,7 @@ impl Row {
         Self { fault: fault.into(), note, times, least }
     }
 
-    /// What became of the clients' calls; `redeliveries` is what the service itself has counted.
+    /// Counts of the clients' calls; `redeliveries` is the service's own counter.
     pub(crate) fn of_load(calls: &[Call], redeliveries: u64) -> Vec<Self> {
         let count = |wanted: &dyn Fn(&Call) -> bool| calls.iter().filter(|call| wanted(call)).count();
         let kills = count(&|call| call.op == Op::Kill);
@@ -62,10 +61,10 @@ impl Row {
                 kills_in_flight(calls),
                 KILLS_IN_FLIGHT,
             ),
-            Self::new("answer lost", "of a write, or 503: sent again under its key", unanswered, 0),
+            Self::new("answer lost", "of a write, or 503: repeated under its key", unanswered, 0),
             Self::new("answer cut", "of these: the client hung up within it", hung_up, 0),
-            Self::new("replay", "the stored answer was given again", replays, 1),
-            Self::new("redelivery", "an event came again and changed nothing", redeliveries, 1),
+            Self::new("replay", "the stored answer was returned again", replays, 1),
+            Self::new("redelivery", "an event was delivered again and changed nothing", redeliveries, 1),
         ]
     }
 }
@@ -85,7 +84,7 @@ impl Report {
         seed: u64,
         calls: &[Call],
         rows: Vec<Row>,
-        findings: Vec<Finding>,
+        evaluations: Vec<Evaluation>,
     ) -> Self {
         let count = |wanted: &dyn Fn(&Call) -> bool| calls.iter().filter(|call| wanted(call)).count();
         let acknowledged = |op: Op| -> BTreeMap<_, usize> {
@@ -102,36 +101,37 @@ impl Report {
             }),
             readings: count(&|call| call.facts.seen.is_some()),
         };
-        Self { mode, seed, load, rows, findings }
+        Self { mode, seed, load, rows, evaluations }
     }
 
-    /// Whether every promise was kept under faults that did happen.
+    /// Whether every invariant held under faults that happened.
     pub(crate) fn passed(&self) -> bool {
         self.vacuous().is_empty() && self.violations() == 0
     }
 
     fn violations(&self) -> usize {
-        self.findings.iter().map(|finding| finding.violations.len()).sum()
+        self.evaluations.iter().map(|evaluation| evaluation.violations).sum()
     }
 
-    /// What this run did not show, because it did not happen.
+    /// What this run did not test, because it did not happen.
     fn vacuous(&self) -> Vec<String> {
         let few = self.rows.iter().filter(|row| row.times < row.least);
-        let few = few.map(|row| format!("{} ({}): {} and not {}", row.fault, row.note, row.times, row.least));
-        let unchecked = self.findings.iter().filter(|finding| finding.checked == 0);
-        few.chain(unchecked.map(|finding| format!("nothing to hold {} against", finding.id))).collect()
+        let few =
+            few.map(|row| format!("{} ({}): {} instead of {}", row.fault, row.note, row.times, row.least));
+        let unchecked = self.evaluations.iter().filter(|evaluation| evaluation.checked == 0);
+        few.chain(unchecked.map(|evaluation| format!("{} was never checked", evaluation.invariant))).collect()
     }
 
-    /// For a terminal.
+    /// The text for a terminal.
     pub(crate) fn text(&self) -> String {
         let mut text = self.render(presets::UTF8_HORIZONTAL_ONLY);
-        for finding in self.findings.iter().filter(|finding| !finding.violations.is_empty()) {
+        for evaluation in self.evaluations.iter().filter(|evaluation| evaluation.violations > 0) {
             // Writing to a string does not fail.
-            let _ = writeln!(text, "\n{} violated: {}", finding.id, finding.title);
-            for violation in finding.violations.iter().take(SHOWN) {
-                let _ = writeln!(text, "  {violation}");
+            let _ = writeln!(text, "\n{} violated: {}", evaluation.invariant, evaluation.invariant.title());
+            for finding in evaluation.findings.iter().take(SHOWN) {
+                let _ = writeln!(text, "  {finding}");
             }
-            let more = finding.violations.len().saturating_sub(SHOWN);
+            let more = evaluation.violations.saturating_sub(evaluation.findings.len().min(SHOWN));
             if more > 0 {
                 let _ = writeln!(text, "  … and {more} more");
             }
@@ -139,7 +139,7 @@ impl Report {
         text
     }
 
-    /// For a page.
+    /// The text for a Markdown page.
     pub(crate) fn markdown(&self) -> String {
         self.render(presets::ASCII_MARKDOWN)
     }
@@ -147,12 +147,12 @@ impl Report {
     fn render(&self, style: TableStyle) -> String {
         let Load { seconds, classes, essays, refused, readings } = &self.load;
         let mut invariants = table(style, ["", "invariant", "checked", "violations"]);
-        for finding in &self.findings {
+        for Evaluation { invariant, checked, unit, violations, .. } in &self.evaluations {
             invariants.add_row([
-                Cell::new(finding.id),
-                Cell::new(finding.title),
-                Cell::new(format!("{} {}", finding.checked, finding.unit)),
-                Cell::new(finding.violations.len()).set_alignment(CellAlignment::Right),
+                Cell::new(invariant),
+                Cell::new(invariant.title()),
+                Cell::new(format!("{checked} {unit}")),
+                Cell::new(violations).set_alignment(CellAlignment::Right),
             ]);
         }
         let mut faults = table(style, ["fault", "", "times"]);
@@ -164,8 +164,8 @@ impl Report {
             ]);
         }
         let verdict = match (self.violations(), self.vacuous().as_slice()) {
-            (0, []) => "PASSED: every promise was kept, and every fault happened".to_owned(),
-            (0, missing) => format!("FAILED: the run shows nothing: {}", missing.join("; ")),
+            (0, []) => "PASSED: every invariant held, and every fault happened".to_owned(),
+            (0, missing) => format!("FAILED: the run is vacuous: {}", missing.join("; ")),
             (violations, _) => format!("FAILED: {violations} violations"),
         };
         format!(

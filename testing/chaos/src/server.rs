@@ -1,4 +1,4 @@
-//! The process under test: started again and again on the same data and the same port.
+//! The process under test, which is started repeatedly on the same data and port.
 
 use std::{
     fs::{self, File},
@@ -15,16 +15,17 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::http::Client;
 
-/// Far more than a start takes on a machine that does much else.
+/// Far more than a start takes on a busy machine (chosen).
 const READY_DEADLINE: Duration = Duration::from_secs(30);
 /// More than the service's own drain time.
 const STOP_DEADLINE: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(5);
 
-/// The times are shortened by configuration: with them timers fire within a run. No phase fails of them.
+/// Times are shortened by configuration, so that timers fire within a run. No phase times out because of
+/// them.
 const SETTINGS: [&str; 3] = ["start_timeout=300ms", "phase_timeout=5m", "log_level=debug"];
 
-/// What is started, and on what.
+/// The program, its data and its address.
 #[derive(Debug, Clone)]
 pub(crate) struct Installation {
     bos: PathBuf,
@@ -34,7 +35,7 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// On a port that nobody listens on just now.
+    /// On a free port.
     pub(crate) fn new(bos: &Path, data: PathBuf, log: PathBuf) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("finding a free port")?;
         Ok(Self { bos: bos.to_owned(), data, log, address: listener.local_addr()? })
@@ -45,7 +46,7 @@ impl Installation {
         self.data.join("bos.db")
     }
 
-    /// What the processes said.
+    /// The log of the processes.
     pub(crate) fn log(&self) -> Result<Vec<u8>> {
         fs::read(&self.log).with_context(|| format!("reading {}", self.log.display()))
     }
@@ -69,8 +70,8 @@ impl Installation {
     }
 }
 
-/// The service's program in `folder`. Neither this shell's variables nor a `.env` of the working folder may configure what is
-/// tested.
+/// A command of the service's program in `folder`. Variables of the calling shell and a `.env` of its folder
+/// must not configure what is tested.
 pub(crate) fn program(bos: &Path, folder: &Path) -> Command {
     let mut command = Command::new(bos);
     command.env_clear().current_dir(folder);
@@ -84,7 +85,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a process that says what it has to say to the end of `log`, and does not wait for it.
+    /// Starts a process that appends its output to `log`, and does not wait for it.
     pub(crate) fn start(command: &mut Command, log: &Path, address: SocketAddr) -> Result<Self> {
         let log = File::options().create(true).append(true).open(log)?;
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
@@ -107,7 +108,7 @@ impl Server {
         }
     }
 
-    /// Waits at most `time` for the process to end by itself.
+    /// Waits at most `time` for the process to end.
     pub(crate) fn wait(&mut self, time: Duration) -> Result<Option<Death>> {
         let begun = Instant::now();
         loop {
@@ -119,7 +120,7 @@ impl Server {
         }
     }
 
-    /// Kills the process, which cannot say goodbye.
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill().context("killing the service")?;
         self.child.wait().context("waiting for the service")?;
@@ -131,22 +132,22 @@ impl Server {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         match self.wait(STOP_DEADLINE)? {
             Some(Death::Other(status)) if status.success() => Ok(()),
-            Some(death) => bail!("the service did not stop in peace: {death:?}"),
+            Some(death) => bail!("the service did not stop cleanly: {death:?}"),
             None => bail!("the service has not stopped after {STOP_DEADLINE:?}"),
         }
     }
 
-    /// Freezes the process: its connections stay, and it does nothing.
+    /// Stops the process with SIGSTOP: its connections stay open, and it does nothing.
     pub(crate) fn pause(&mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::STOP).context("pausing the service")
     }
 
-    /// Lets a frozen process go on as if nothing had happened.
+    /// Continues a stopped process with SIGCONT.
     pub(crate) fn resume(&mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::CONT).context("resuming the service")
     }
 
-    /// The process's number in the system.
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -163,7 +164,7 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// The run is over in one way or another; errors cannot matter here.
+    /// Kills the process when a run ends early; errors are ignored.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -175,7 +176,7 @@ impl Drop for Server {
 pub(crate) enum Death {
     /// At the crash point that it was started with.
     AtCrashPoint,
-    /// By somebody's hand.
+    /// By SIGKILL.
     Killed,
     /// In another way.
     Other(ExitStatus),

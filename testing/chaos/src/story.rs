@@ -1,4 +1,4 @@
-//! A run of the embedded mode from its beginning to its end.
+//! A run of the embedded mode.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -16,12 +16,12 @@ use crate::{
     watch::Watched,
 };
 
-/// How long everything may take to be answered and to end, once nobody does harm any more.
+/// Time for everything to be answered and to end after the last fault (chosen).
 const CONVERGENCE: Duration = Duration::from_secs(90);
 
-const PACE: Pace = Pace { hand_in: 5..60, look: 2..12 };
+const PACE: Pace = Pace { submit: 5..60, read: 2..12 };
 
-/// What a run needs.
+/// The parameters of a run.
 pub(crate) struct Story {
     pub(crate) bos: PathBuf,
     pub(crate) out: PathBuf,
@@ -29,13 +29,13 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// Lives through it, with faults for `time`.
+    /// Makes the run, with faults for `time`.
     pub(crate) fn tell(&self, time: Duration) -> Result<Report> {
         let history = History::create(&self.out.join("history.jsonl"))?;
         let installation = Installation::new(&self.bos, self.out.join("data"), self.out.join("service.log"))?;
         let run = Run::new(self.seed, history, &[installation.address], PACE);
-        let (done, watched) = with_clients(&run, |is_all_handed_in| {
-            suffer_and_heal(&run, &installation, time, is_all_handed_in)
+        let (done, watched) = with_clients(&run, |is_all_submitted| {
+            run_with_faults(&run, &installation, time, is_all_submitted)
         })?;
         self.judge(&run, &installation, &done, watched)
     }
@@ -70,23 +70,24 @@ impl Story {
     }
 }
 
-/// Starts the service, has it killed for `time`, starts it for good, and reads everything once it had time to end.
-fn suffer_and_heal(
+/// Starts the service, kills it for `time`, starts it again without faults, waits until everything has ended,
+/// and reads it.
+fn run_with_faults(
     run: &Run,
     installation: &Installation,
     time: Duration,
-    is_all_handed_in: &dyn Fn() -> bool,
+    is_all_submitted: &dyn Fn() -> bool,
 ) -> Result<Done> {
     let mut server = start(run, installation, None)?;
     if let Some(death) = ready(run, &mut server)? {
         bail!("the service did not start: {death:?}; see service.log");
     }
-    let done = Nemesis::new(run, installation).rage(server, time)?;
+    let done = Nemesis::new(run, installation).run(server, time)?;
     let mut server = start(run, installation, None)?;
     if let Some(death) = ready(run, &mut server)? {
-        bail!("the service did not start again: {death:?}; see service.log");
+        bail!("the service did not start after the faults: {death:?}; see service.log");
     }
-    converge(run, CONVERGENCE, is_all_handed_in)?;
+    converge(run, CONVERGENCE, is_all_submitted)?;
     server.stop()?;
     Ok(done)
 }

@@ -1,4 +1,4 @@
-//! What the service itself counts, read again and again: its numbers begin anew with each life.
+//! Reads the metrics of the service repeatedly; counters restart with each process.
 
 use std::{collections::BTreeMap, sync::atomic::Ordering, thread, time::Duration};
 
@@ -8,29 +8,29 @@ use crate::{
     load::{Replica, Run},
 };
 
-/// Events that had been applied before.
+/// The counter of events that had been applied before.
 const DUPLICATES: &str = "bos_messages_consumed_total{outcome=\"duplicate\"}";
 
-/// How often the service is asked.
+/// The period of reading.
 const PERIOD: Duration = Duration::from_millis(50);
 
 /// What was read.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    /// The highest number of duplicates read in each life.
+    /// The highest number of duplicates read from each process.
     duplicates: BTreeMap<usize, u64>,
-    /// How often the numbers were read.
+    /// The number of readings.
     pub(crate) readings: usize,
     pub(crate) sightings: Vec<Sighting>,
 }
 
 impl Watched {
-    /// Events delivered to the orchestrator that it had applied before; those of a life's last moments are missing.
+    /// The number of redelivered events. Those of a process's last moments are missing.
     pub(crate) fn duplicates(&self) -> u64 {
         self.duplicates.values().sum()
     }
 
-    /// Adds what was read of another replica.
+    /// Adds what was read from another replica.
     pub(crate) fn add(&mut self, other: Self) {
         let before = self.duplicates.len();
         let lives = other.duplicates.into_values().enumerate();
@@ -50,7 +50,7 @@ impl Watched {
     }
 }
 
-/// Reads the numbers of one replica until the run is over.
+/// Reads the metrics of one replica until the run is over.
 pub(crate) fn watch(run: &Run, replica: &Replica) -> Watched {
     let mut watched = Watched::default();
     let mut client = Client::new([replica.address]);
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_found_by_its_whole_name() {
+    fn a_counter_is_found_by_its_whole_name() {
         let page = format!(
             "# TYPE x counter\nbos_messages_consumed_total{{outcome=\"applied\"}} 9\n{DUPLICATES} 4\n"
         );

@@ -1,9 +1,10 @@
-//! Outbox → bus, by two relays.
+//! From the outbox to the bus: two relays.
 //!
-//! A transaction puts a message into the outbox under the batch's lock; a relay chooses the first row of each key, sends it,
-//! and deletes it when the bus has acknowledged it. A lease keeps one relay away while the other works. At any moment
-//! a transaction may roll back, the lease may run out, a copy may get lost, arrive without an answer, or arrive long after
-//! its sender gave up or died, and a relay may crash.
+//! A transaction writes a message to the outbox under the lock of its batch. A relay chooses the first row of
+//! each key, sends it, and archives it when the bus has acknowledged it. A lease keeps one relay from working
+//! while the other does. At any moment a transaction may roll back, the lease may expire, a copy may be lost,
+//! be appended without an acknowledgement, or be appended long after its sender gave up or crashed, and a
+//! relay may crash.
 
 mod actions;
 #[cfg(test)]
@@ -13,92 +14,96 @@ use stateright::{Model, Property};
 
 pub use actions::Action;
 
-/// Ordering keys.
+/// Number of ordering keys.
 pub const KEYS: usize = 2;
-/// Messages of one key, at most.
+/// Messages per key, at most.
 pub const LONGEST: usize = 3;
-/// Relays.
+/// Number of relays.
 pub const RELAYS: usize = 2;
-/// Copies of one message on their way at once, at most. This bounds the states, not the number of copies that may be sent.
+/// Copies of one message in flight at once, at most. This bounds the number of states, not the number of
+/// copies sent.
 const COPIES: u8 = 2;
 
 /// A rule that is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
-    /// Nobody asks for a lease: both relays work all the time. Not a flaw, as the checker shows: safety never rests on it.
+    /// No lease is needed: both relays work all the time. This is not a flaw, as the checker shows, because
+    /// safety does not depend on the lease.
     NoLease,
-    /// Any row is sent, also one behind another of its key.
+    /// Any row is sent, even one that is not the first of its key.
     AnyRow,
-    /// Two transactions may write messages of one key at once.
+    /// Two transactions may write messages of one key concurrently.
     NoLock,
     /// A message is sent when it is written, before its transaction commits.
     BeforeCommit,
-    /// A row is deleted when it is sent, before the bus has acknowledged it.
-    DeletedWhenSent,
+    /// A row is archived when it is sent, before the bus has acknowledged it.
+    ArchivedWhenSent,
 }
 
-/// How much there is to send, and by which rules.
+/// The model: the messages to send and the rules that the relays follow.
 #[derive(Debug, Clone, Copy)]
 pub struct Relays {
-    /// Messages of each key.
+    /// Number of messages of each key.
     pub messages: [usize; KEYS],
-    /// What is left out.
+    /// The rule that is left out.
     pub flaw: Option<Flaw>,
 }
 
-/// What the database knows of a message.
+/// The state of a message in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Row {
-    /// Nothing: not written, or rolled back.
+    /// Not written, or rolled back.
     #[default]
     Absent,
-    /// A transaction has written it and not ended.
+    /// Written in an open transaction.
     Open,
-    /// Committed and to be sent.
+    /// Committed and waiting.
     Pending,
     /// Archived as sent.
     Sent,
 }
 
-/// What a relay does with a message in its hands.
+/// The state of a message in a relay's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Read from the outbox.
     Chosen,
-    /// Given to the bus, not answered.
+    /// Sent and not acknowledged.
     Sending,
-    /// Acknowledged by the bus; the row is still there.
+    /// Acknowledged; the row is not yet archived.
     Acked,
 }
 
-/// A relay's memory. A crash empties it.
+/// A relay's memory. A crash clears it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Relay {
-    /// It believes that the lease is its own.
+    /// It believes that it holds the lease.
     pub believes: bool,
-    /// The message of each key that it has in hand; one at a time.
-    pub hands: [Option<(usize, Step)>; KEYS],
+    /// The current message of each key, one at a time.
+    pub current: [Option<(usize, Step)>; KEYS],
 }
 
-/// Everything: database, relays, bus.
+/// The state of database, relays and bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct State {
     /// The database: messages by key and number.
     pub rows: [[Row; LONGEST]; KEYS],
-    /// The database: who holds the lease. One that ran out and one whose holder died are alike: anybody may take it.
+    /// The database: the holder of the lease. An expired lease and one whose holder crashed are alike: any
+    /// relay may take it.
     pub lease: Option<usize>,
-    /// The processes.
+    /// The relays.
     pub relays: [Relay; RELAYS],
-    /// Copies on their way to the bus, whoever sent them, and whether or not that relay still lives.
-    pub under_way: [[u8; LONGEST]; KEYS],
-    /// The topic: for each message, its place among the first occurrences of its key; 0 when it is not there.
+    /// Copies in flight, of any sender, alive or crashed.
+    pub in_flight: [[u8; LONGEST]; KEYS],
+    /// The topic: for each message, its rank among the first occurrences of its key; 0 when it is not on the
+    /// topic.
     pub topic: [[u8; LONGEST]; KEYS],
 }
 
 impl State {
     fn messages(&self) -> impl Iterator<Item = (Row, u8, u8)> {
-        let places = self.rows.iter().flatten().zip(self.under_way.iter().flatten());
-        places.zip(self.topic.iter().flatten()).map(|((row, under_way), place)| (*row, *under_way, *place))
+        let places = self.rows.iter().flatten().zip(self.in_flight.iter().flatten());
+        places.zip(self.topic.iter().flatten()).map(|((row, in_flight), place)| (*row, *in_flight, *place))
     }
 
     fn loses_nothing(&self) -> bool {
@@ -117,15 +122,15 @@ impl State {
     }
 
     fn is_about_to_repeat(&self) -> bool {
-        self.messages().any(|(_, under_way, place)| under_way > 0 && place > 0)
+        self.messages().any(|(_, in_flight, place)| in_flight > 0 && place > 0)
     }
 
     fn has_two_believers(&self) -> bool {
         self.relays.iter().all(|relay| relay.believes)
     }
 
-    fn comes_from_beyond(&self, by: impl Fn(&Relay, usize, usize) -> bool) -> bool {
-        let keys = self.under_way.iter().enumerate();
+    fn has_orphaned_copy(&self, by: impl Fn(&Relay, usize, usize) -> bool) -> bool {
+        let keys = self.in_flight.iter().enumerate();
         let mut messages =
             keys.flat_map(|(key, all)| all.iter().enumerate().map(move |(at, n)| (key, at, *n)));
         messages.any(|(key, at, n)| n > 0 && !self.relays.iter().any(|relay| by(relay, key, at)))
@@ -150,9 +155,11 @@ impl Model for Relays {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("what is archived is on the topic", |_, state: &State| state.loses_nothing()),
+            Property::always("an archived message is on the topic", |_, state: &State| state.loses_nothing()),
             Property::always("first occurrences of a key ascend", |_, state: &State| state.keeps_order()),
-            Property::always("what is on the topic was committed", |_, state: &State| state.has_no_phantom()),
+            Property::always("a message on the topic was committed", |_, state: &State| {
+                state.has_no_phantom()
+            }),
             Property::sometimes("everything is sent", |model: &Self, state: &State| {
                 let sent = |(key, messages): (usize, &usize)| {
                     let rows = state.rows.get(key).into_iter().flatten();
@@ -160,15 +167,15 @@ impl Model for Relays {
                 };
                 model.messages.iter().enumerate().all(sent)
             }),
-            Property::sometimes("a copy is under way of what is there", |_, state: &State| {
+            Property::sometimes("a copy of a message on the topic is in flight", |_, state: &State| {
                 state.is_about_to_repeat()
             }),
-            Property::sometimes("a lease changed hands and its old holder works on", |_, state: &State| {
+            Property::sometimes("a relay works on after losing its lease", |_, state: &State| {
                 state.has_two_believers()
             }),
-            Property::sometimes("a copy is under way that nobody waits for", |_, state: &State| {
-                state.comes_from_beyond(|relay, key, at| {
-                    relay.hands.get(key).copied().flatten() == Some((at, Step::Sending))
+            Property::sometimes("a copy is in flight that no relay waits for", |_, state: &State| {
+                state.has_orphaned_copy(|relay, key, at| {
+                    relay.current.get(key).copied().flatten() == Some((at, Step::Sending))
                 })
             }),
         ]

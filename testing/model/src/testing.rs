@@ -1,4 +1,4 @@
-//! Walking through a model in whole, and through one with a flaw up to the first thing that goes wrong.
+//! Explores a model completely, or one with a flaw up to the first violated property.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -7,8 +7,9 @@ use stateright::{Checker as _, Expectation, HasDiscoveries, Model};
 
 const THREADS: usize = 2;
 
-/// Visits every state: what must always hold does, and what must happen somewhere does, so that nothing holds in vain.
-/// `unreachable` names what cannot happen by these rules.
+/// Visits every state: each `always` property holds in all of them, and each `sometimes` property in at least
+/// one, so that none holds vacuously. `unreachable` names the `sometimes` properties that cannot be reached
+/// with these rules.
 pub(crate) fn assert_holds<M>(model: M, unreachable: &[&str])
 where
     M: Model + Send + Sync + 'static,
@@ -16,7 +17,7 @@ where
     M::Action: Clone + Debug + PartialEq + Send + Sync,
 {
     let checker = model.checker().threads(THREADS).spawn_bfs().join();
-    println!("{} states, {} steps to the furthest", checker.unique_state_count(), checker.max_depth());
+    println!("{} states, maximum depth {}", checker.unique_state_count(), checker.max_depth());
     for property in checker.model().properties() {
         match property.expectation {
             Expectation::Sometimes if !unreachable.contains(&property.name) => {
@@ -29,7 +30,7 @@ where
     }
 }
 
-/// The property that the checker finds broken first.
+/// The property that the checker finds violated first.
 pub(crate) fn found<M>(model: M) -> &'static str
 where
     M: Model + Send + Sync + 'static,
@@ -44,7 +45,9 @@ where
         .filter(|property| property.expectation != Expectation::Sometimes)
         .filter_map(|property| Some((property.name, checker.discovery(property.name)?)))
         .collect();
-    let [(name, path)] = failures.as_slice() else { panic!("one property is broken: {failures:?}") };
-    println!("{name}, broken by {:?}", path.clone().into_actions());
+    let [(name, path)] = failures.as_slice() else {
+        panic!("exactly one property is violated: {failures:?}")
+    };
+    println!("{name}, violated by {:?}", path.clone().into_actions());
     name
 }

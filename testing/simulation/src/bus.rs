@@ -1,4 +1,4 @@
-//! An event bus with partitions, consumer groups, records under way, and faults.
+//! A simulated event bus with partitions, consumer groups, records in flight, and injected faults.
 
 mod reader;
 
@@ -19,22 +19,22 @@ use crate::chance::{Chance, Fault};
 use crate::clock::SimulatedClock;
 use reader::Reader;
 
-/// Partitions of every topic.
+/// Number of partitions of every topic.
 const PARTITIONS: i64 = 3;
 
 /// A partition of a topic.
-pub type Place = (Topic, i64);
+pub type TopicPartition = (Topic, i64);
 
-/// What a record is about, for the checks: a neighbour knows, and the engine is not told.
+/// What a record is about. Only the checker reads this; the engine does not see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
     /// The engine sent it.
     Ours,
-    /// It is news about this batch.
+    /// A peer's event about this batch.
     Batch(Uuid),
-    /// It is news about nothing that the engine has.
-    Nobody,
-    /// Nobody can read it.
+    /// A peer's event about a batch that the engine does not have.
+    Foreign,
+    /// It cannot be parsed.
     Poison,
 }
 
@@ -47,15 +47,15 @@ pub struct Entry {
     pub about: About,
 }
 
-/// A record that was sent and not answered.
-struct Flight {
+/// A record that was sent and is not acknowledged.
+struct InFlight {
     record: Record,
     reply: oneshot::Sender<Result<RecordPosition, SendError>>,
 }
 
-impl fmt::Debug for Flight {
+impl fmt::Debug for InFlight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Flight({})", self.record.event_id)
+        write!(f, "InFlight({})", self.record.event_id)
     }
 }
 
@@ -70,31 +70,32 @@ pub struct Bus {
 
 #[derive(Debug, Default)]
 struct Inner {
-    logs: BTreeMap<Place, Vec<Entry>>,
-    /// Every record in the order in which it came.
-    history: Vec<(Place, usize)>,
-    flights: Vec<Flight>,
-    /// Records that nobody waits for any more: their sender gave up or died. Each gets onto the bus some time, or never.
-    adrift: Vec<Record>,
-    /// Of each event that has arrived, whether the bus refuses it: always, until somebody sees to it.
+    logs: BTreeMap<TopicPartition, Vec<Entry>>,
+    /// Every record in the order in which it was appended.
+    history: Vec<(TopicPartition, usize)>,
+    in_flight: Vec<InFlight>,
+    /// Records whose sender gave up or died. Each is appended at some later time, or never.
+    late: Vec<Record>,
+    /// For each event that has arrived, whether the bus refuses it. A refusal lasts until the operator ends
+    /// it.
     refuses: BTreeMap<Uuid, bool>,
     has_refused: bool,
-    committed: BTreeMap<Place, usize>,
-    /// The farthest place that was ever committed.
-    dealt_with: BTreeMap<Place, usize>,
+    committed: BTreeMap<TopicPartition, usize>,
+    /// The highest offsets that were ever committed.
+    highest_committed: BTreeMap<TopicPartition, usize>,
     group: Group,
     away_until: Duration,
     held_back: Option<Record>,
 }
 
-/// The readers of the engine's group, which share the partitions.
+/// The readers of the engine's consumer group, which share the partitions.
 #[derive(Debug, Default)]
 struct Group {
     members: Vec<u64>,
     joined: u64,
-    /// Rises whenever partitions change hands.
+    /// Increases with every rebalance.
     generation: u64,
-    turned: usize,
+    rebalances: usize,
 }
 
 impl Group {
@@ -110,20 +111,20 @@ impl Group {
         self.generation += 1;
     }
 
-    /// Partitions change hands, where there are several.
-    fn turn(&mut self) {
-        self.turned += 1;
+    /// Moves the partitions to other members, where there are several.
+    fn rebalance(&mut self) {
+        self.rebalances += 1;
         self.generation += 1;
     }
 
-    fn reads(&self, member: u64, (_, partition): Place) -> bool {
-        let at = usize::try_from(partition).unwrap_or_default() + self.turned;
+    fn is_assigned(&self, member: u64, (_, partition): TopicPartition) -> bool {
+        let at = usize::try_from(partition).unwrap_or_default() + self.rebalances;
         at.checked_rem(self.members.len()).and_then(|at| self.members.get(at)) == Some(&member)
     }
 }
 
 impl Bus {
-    /// An empty one.
+    /// An empty bus.
     pub fn new(chance: Chance, clock: SimulatedClock, sabotage: Option<Sabotage>) -> Self {
         Self { chance, clock, sabotage, inner: Arc::default() }
     }
@@ -132,73 +133,73 @@ impl Bus {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a neighbour's record on the bus.
+    /// Appends a peer's record.
     pub fn append(&self, record: Record, about: About) -> RecordPosition {
         self.inner().append(record, about)
     }
 
-    /// The record at a place.
-    pub fn entry(&self, place: Place, at: usize) -> Option<Entry> {
+    /// The record at an offset.
+    pub fn entry(&self, place: TopicPartition, at: usize) -> Option<Entry> {
         self.inner().logs.get(&place).and_then(|log| log.get(at)).cloned()
     }
 
-    /// Records beyond the first `seen`, in the order in which they came.
-    pub fn since(&self, seen: usize) -> Vec<(Place, usize, Entry)> {
+    /// The records after the first `seen`, in the order in which they were appended.
+    pub fn since(&self, seen: usize) -> Vec<(TopicPartition, usize, Entry)> {
         let inner = self.inner();
         let new = inner.history.iter().skip(seen);
         let new = new.filter_map(|(place, at)| Some((*place, *at, inner.logs.get(place)?.get(*at)?.clone())));
         new.collect()
     }
 
-    /// How long the log of each partition of these topics is.
-    pub fn ends(&self, topics: &[Topic]) -> Vec<(Place, usize)> {
+    /// The end offset of each partition of these topics.
+    pub fn end_offsets(&self, topics: &[Topic]) -> Vec<(TopicPartition, usize)> {
         let inner = self.inner();
         let logs = inner.logs.iter().filter(|((topic, _), _)| topics.contains(topic));
         logs.map(|(place, log)| (*place, log.len())).collect()
     }
 
-    /// The farthest places that the engine ever committed.
-    pub fn dealt_with(&self) -> BTreeMap<Place, usize> {
-        self.inner().dealt_with.clone()
+    /// The highest offsets that the engine ever committed.
+    pub fn highest_committed(&self) -> BTreeMap<TopicPartition, usize> {
+        self.inner().highest_committed.clone()
     }
 
     /// Whether the engine's group has committed everything that it reads.
     pub fn is_read(&self) -> bool {
         let inner = self.inner();
-        let read = |(place, log): (&Place, &Vec<Entry>)| {
+        let read = |(place, log): (&TopicPartition, &Vec<Entry>)| {
             !Topic::READ.contains(&place.0) || inner.committed.get(place) == Some(&log.len())
         };
         inner.logs.iter().all(read)
     }
 
-    /// Records under way.
-    pub fn under_way(&self) -> usize {
-        self.inner().flights.len()
+    /// The number of records in flight.
+    pub fn in_flight_count(&self) -> usize {
+        self.inner().in_flight.len()
     }
 
-    /// The events under way that somebody waits for, and that may get onto the bus.
-    pub fn in_flight(&self) -> Vec<Uuid> {
+    /// The events in flight whose sender still waits, and that the bus may accept.
+    pub fn in_flight_events(&self) -> Vec<Uuid> {
         let inner = self.inner();
-        let live = inner.flights.iter().filter(|flight| !flight.reply.is_canceled());
-        let events = live.map(|flight| flight.record.event_id);
+        let live = inner.in_flight.iter().filter(|record| !record.reply.is_canceled());
+        let events = live.map(|sent| sent.record.event_id);
         events.filter(|event| inner.refuses.get(event) != Some(&true)).collect()
     }
 
-    /// Somebody has seen to it that the bus takes this event.
-    pub fn take_from_now_on(&self, event: Uuid) {
+    /// Makes the bus accept this event.
+    pub fn accept_from_now_on(&self, event: Uuid) {
         self.inner().refuses.insert(event, false);
     }
 
-    /// Whether it has ever refused an event for good.
-    pub fn refuses_any(&self) -> bool {
+    /// Whether the bus has ever refused an event for good.
+    pub fn has_refused(&self) -> bool {
         self.inner().has_refused
     }
 
-    /// Whether the bus refuses a record that arrives. What it took once it takes again.
+    /// Whether the bus refuses an arriving record. An event that was accepted once is accepted again.
     fn refuses(&self, event: Uuid) -> bool {
         let known = self.inner().refuses.get(&event).copied();
         known.unwrap_or_else(|| {
-            let refuses = self.chance.strikes(Fault::SendRefused);
+            let refuses = self.chance.injects(Fault::SendRefused);
             let mut inner = self.inner();
             inner.refuses.insert(event, refuses);
             inner.has_refused |= refuses;
@@ -206,60 +207,61 @@ impl Bus {
         })
     }
 
-    /// It is back, whatever it said.
+    /// Ends an outage.
     pub fn heal(&self) {
         self.inner().away_until = Duration::ZERO;
     }
 
-    /// One record that is under way arrives, or does not; and now and then one that nobody waits for.
-    pub fn settle(&self) {
+    /// Delivers one record in flight, or loses it, as the faults decide; in 10 % of the calls it first
+    /// delivers a late one.
+    pub fn deliver_next(&self) {
         let chance = &self.chance;
         if chance.percent(10) {
-            self.wash_up();
+            self.deliver_late();
         }
-        let under_way = self.under_way();
-        if under_way == 0 {
+        let count = self.in_flight_count();
+        if count == 0 {
             return;
         }
-        let at = if chance.strikes(Fault::SendReorder) { chance.below(under_way) } else { 0 };
-        let Flight { record, reply } = self.inner().flights.remove(at);
+        let at = if chance.injects(Fault::SendReorder) { chance.below(count) } else { 0 };
+        let InFlight { record, reply } = self.inner().in_flight.remove(at);
         if reply.is_canceled() {
-            self.inner().adrift.push(record);
+            self.inner().late.push(record);
             return;
         }
-        let answer = if chance.strikes(Fault::SendFails) {
+        let answer = if chance.injects(Fault::SendFails) {
             Err(SendError::Failed { code: "simulated" })
-        } else if chance.strikes(Fault::SendTimeout) {
+        } else if chance.injects(Fault::SendTimeout) {
             Err(TIMEOUT)
         } else if self.refuses(record.event_id) {
             Err(SendError::Refused { code: REFUSED })
-        } else if chance.strikes(Fault::SendExecuted) {
+        } else if chance.injects(Fault::SendExecuted) {
             self.append(record, About::Ours);
             Err(TIMEOUT)
-        } else if chance.strikes(Fault::SendLate) {
-            self.inner().adrift.push(record);
+        } else if chance.injects(Fault::SendLate) {
+            self.inner().late.push(record);
             Err(TIMEOUT)
         } else {
-            Ok(self.take(record))
+            Ok(self.accept(record))
         };
-        // Whoever waited may have died.
+        // The sender may have died.
         let _ = reply.send(answer);
     }
 
-    /// One of the records that nobody waits for any more gets onto the bus, or is lost. False when there is none.
-    pub fn wash_up(&self) -> bool {
-        let adrift = self.inner().adrift.len();
-        if adrift == 0 {
+    /// Delivers or loses one of the records whose sender no longer waits. False when there is none.
+    pub fn deliver_late(&self) -> bool {
+        let count = self.inner().late.len();
+        if count == 0 {
             return false;
         }
-        let record = self.inner().adrift.remove(self.chance.below(adrift));
+        let record = self.inner().late.remove(self.chance.below(count));
         if self.chance.percent(70) && !self.refuses(record.event_id) {
             self.append(record, About::Ours);
         }
         true
     }
 
-    fn take(&self, mut record: Record) -> RecordPosition {
+    fn accept(&self, mut record: Record) -> RecordPosition {
         let nowhere = RecordPosition { partition: 0, offset: 0 };
         match self.sabotage {
             Some(Sabotage::LosesAcknowledged) if self.chance.percent(10) => return nowhere,
@@ -270,7 +272,7 @@ impl Bus {
                 record.value.push(if self.chance.percent(50) { b' ' } else { b'\n' });
             }
             Some(Sabotage::Overtakes) if record.topic == Topic::SpellcheckInitiate => {
-                // Acknowledged, and on the bus only after the next record of its ordering key.
+                // Acknowledged now, and appended only after the next record of its ordering key.
                 self.inner().held_back = Some(record);
                 return nowhere;
             }
@@ -282,7 +284,7 @@ impl Bus {
                 |held: &mut Record| held.key == record.key && record.topic == Topic::BatchPipelineCompleted;
             inner.held_back.take_if(next)
         };
-        if self.chance.strikes(Fault::SendDuplicate) {
+        if self.chance.injects(Fault::SendDuplicate) {
             self.append(record.clone(), About::Ours);
         }
         let placed = self.append(record, About::Ours);
@@ -294,7 +296,7 @@ impl Bus {
 
     fn is_away(&self) -> bool {
         let now = self.clock.elapsed();
-        if self.chance.strikes(Fault::SendAway) {
+        if self.chance.injects(Fault::SendAway) {
             let wait = Duration::from_millis(self.chance.between(100, 20_000));
             self.inner().away_until = now + wait;
         }
@@ -302,7 +304,7 @@ impl Bus {
     }
 }
 
-/// The code with which the bus refuses.
+/// The error code of a refused record.
 pub const REFUSED: &str = "simulated_refusal";
 const TIMEOUT: SendError = SendError::Unavailable { code: "broker_timeout" };
 
@@ -318,7 +320,7 @@ impl Inner {
     }
 }
 
-/// By the key alone, as every partitioner does it.
+/// The partition depends on the key only, as with every partitioner.
 fn partition(key: &str) -> i64 {
     key.bytes().map(i64::from).sum::<i64>() % PARTITIONS
 }
@@ -330,7 +332,7 @@ impl Broker for Bus {
             return Box::pin(async { Err(SendError::Unavailable { code: "broker_unreachable" }) });
         }
         let (reply, answer) = oneshot::channel();
-        self.inner().flights.push(Flight { record, reply });
+        self.inner().in_flight.push(InFlight { record, reply });
         Box::pin(async move { answer.await.unwrap_or(Err(TIMEOUT)) })
     }
 
@@ -350,6 +352,6 @@ impl Broker for Bus {
     }
 
     async fn fetch(&self, _: Topic, _: Vec<RecordPosition>) -> Result<Vec<Delivery>, BrokerError> {
-        Err(BrokerError { doing: "fetch", source: "nobody's database is restored here".into() })
+        Err(BrokerError { doing: "fetch", source: "the simulation restores no database".into() })
     }
 }

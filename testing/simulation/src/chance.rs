@@ -1,11 +1,11 @@
-//! The one source of chance of a run, and the faults that it has brought about.
+//! The seeded randomness of a run, the faults that it injects, and their counts.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Declares the faults: their names, where they happen, and what they are in Temporal's words.
+/// Declares the faults: name, port, kind and meaning.
 macro_rules! faults {
     ($($fault:ident = $port:literal $kind:literal $meaning:literal,)+) => {
-        /// Something that goes wrong.
+        /// A fault that can be injected.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Fault { $(#[doc = $meaning] $fault,)+ }
 
@@ -13,8 +13,8 @@ macro_rules! faults {
             /// Every fault.
             pub const ALL: [Self; FAULTS] = [$(Self::$fault,)+];
 
-            /// Where it happens, its kind, and what it is.
-            pub const fn words(self) -> (&'static str, &'static str, &'static str) {
+            /// Its port, its kind in the terms of Temporal's fault injection, and its meaning.
+            pub const fn description(self) -> (&'static str, &'static str, &'static str) {
                 match self { $(Self::$fault => ($port, $kind, $meaning),)+ }
             }
         }
@@ -29,58 +29,59 @@ faults! {
     CommitUnknown = "store" "ExecuteAndTimeout" "a unit is committed and reported as failed",
     ReadFails = "store" "Unavailable" "a read fails",
     ContentBusy = "content" "Error" "a text is not stored",
-    ContentTimeout = "content" "Timeout" "a text is not stored, and nobody says so",
-    ContentExecuted = "content" "ExecuteAndTimeout" "a text is stored, and nobody says so",
-    ContentAway = "content" "Unavailable" "the service is away for a while",
-    ContentNonsense = "content" "Error" "an answer that is no id",
+    ContentTimeout = "content" "Timeout" "a text is not stored; the request times out",
+    ContentExecuted = "content" "ExecuteAndTimeout" "a text is stored; the answer is lost",
+    ContentAway = "content" "Unavailable" "the service is unavailable for a while",
+    ContentNonsense = "content" "Error" "an answer that is not an id",
     ContentRefused = "content" "Refused" "a text is refused for good",
-    SendFails = "send" "Error" "the bus does not take a record",
-    SendTimeout = "send" "Timeout" "a record is lost on its way",
-    SendExecuted = "send" "ExecuteAndTimeout" "a record is on the bus, its acknowledgement is lost",
-    SendLate = "send" "Delay" "a record gets onto the bus after its sender gave up",
-    SendDuplicate = "send" "Duplicate" "a record is on the bus twice",
+    SendFails = "send" "Error" "the bus rejects a record once",
+    SendTimeout = "send" "Timeout" "a record is lost in flight",
+    SendExecuted = "send" "ExecuteAndTimeout" "a record is appended; its acknowledgement is lost",
+    SendLate = "send" "Delay" "a record is appended after its sender gave up",
+    SendDuplicate = "send" "Duplicate" "a record is appended twice",
     SendReorder = "send" "Reorder" "a record overtakes one of another key",
     SendRefused = "send" "Refused" "a record is refused for good, and parked",
-    SendAway = "send" "Unavailable" "the bus is away for a while",
+    SendAway = "send" "Unavailable" "the bus is unavailable for a while",
     PollFails = "read" "Unavailable" "reading fails",
-    PollDuplicate = "read" "Duplicate" "a record is handed out twice at once",
-    PollRedelivery = "read" "Duplicate" "the partitions come back: from the committed places on",
-    PositionsLost = "read" "Duplicate" "the committed places are lost: everything comes again",
-    PartitionsMove = "read" "Duplicate" "partitions change hands between two processes",
-    AdvanceFails = "read" "Error" "the place is not committed",
-    AdvanceExecuted = "read" "ExecuteAndTimeout" "the place is committed, and nobody says so",
-    ResultLost = "neighbours" "Timeout" "a result never comes",
-    ResultDuplicate = "neighbours" "Duplicate" "a result comes twice",
-    ResultReorder = "neighbours" "Reorder" "a result overtakes earlier ones",
-    ResultRepeated = "neighbours" "Duplicate" "a result comes again under another id",
-    OutcomeSlow = "neighbours" "Delay" "an outcome comes long after the results",
-    NeighbourRedelivery = "neighbours" "Duplicate" "a neighbour reads a record again",
-    Poison = "neighbours" "Error" "a record that nobody can read",
-    Foreign = "neighbours" "Error" "news about somebody else's batch",
-    AnswerLost = "client" "ExecuteAndTimeout" "an answer is lost, and the request is sent again",
-    Unparked = "operator" "Retry" "a parked record is sent again",
-    Skipped = "operator" "Skip" "a parked record is given up",
-    DeadlinePasses = "clock" "Delay" "minutes go by",
+    PollDuplicate = "read" "Duplicate" "a record is delivered twice in one poll",
+    PollRedelivery = "read" "Duplicate" "partitions are reassigned: delivery restarts at the committed offsets",
+    PositionsLost = "read" "Duplicate" "the committed offsets are lost: everything is delivered again",
+    PartitionsMove = "read" "Duplicate" "partitions move between two processes",
+    AdvanceFails = "read" "Error" "the offset is not committed",
+    AdvanceExecuted = "read" "ExecuteAndTimeout" "the offset is committed; the answer is lost",
+    ResultLost = "peers" "Timeout" "a result is never published",
+    ResultDuplicate = "peers" "Duplicate" "a result is published twice",
+    ResultReorder = "peers" "Reorder" "a result overtakes earlier ones",
+    ResultRepeated = "peers" "Duplicate" "a result is published again with another event id",
+    OutcomeSlow = "peers" "Delay" "an outcome is published long after the results",
+    PeerRedelivery = "peers" "Duplicate" "a peer reads a record again",
+    Poison = "peers" "Error" "an unreadable record",
+    Foreign = "peers" "Error" "an event about a foreign batch",
+    AnswerLost = "client" "ExecuteAndTimeout" "an answer is lost; the request is repeated",
+    Unparked = "operator" "Retry" "a parked message is retried",
+    Skipped = "operator" "Skip" "a parked message is given up",
+    DeadlinePasses = "clock" "Delay" "minutes pass",
     LeaseLost = "clock" "Delay" "the lease is not renewed in time",
-    SharedShard = "process" "Duplicate" "two processes work one shard",
-    CrashOfOne = "process" "Crash" "one of two is gone for a while, and the other goes on",
+    SharedShard = "process" "Duplicate" "two processes work on one shard",
+    CrashOfOne = "process" "Crash" "one of two processes is down while the other works",
     Crash = "process" "Crash" "between two turns",
     CrashBeforeAccept = "process" "Crash" "before the accept transaction",
-    CrashAccepted = "process" "Crash" "accept committed, nobody answered",
-    CrashTextStored = "process" "Crash" "text at Content, not yet known here",
+    CrashAccepted = "process" "Crash" "accept committed, not answered",
+    CrashTextStored = "process" "Crash" "text stored at Content, not recorded",
     CrashBeforeWake = "process" "Crash" "committed, tasks not woken",
     CrashBeforePublish = "process" "Crash" "relay: nothing published yet",
-    CrashPublished = "process" "Crash" "relay: published, not yet noted",
-    CrashPolled = "process" "Crash" "consumer: messages in hand only",
-    CrashConsumed = "process" "Crash" "consumer: committed, position not",
-    CrashSetAside = "process" "Crash" "dead letter written, position not",
+    CrashPublished = "process" "Crash" "relay: published, not recorded",
+    CrashPolled = "process" "Crash" "consumer: messages in memory only",
+    CrashConsumed = "process" "Crash" "consumer: committed, offset not",
+    CrashSetAside = "process" "Crash" "dead letter written, offset not committed",
     CrashTimerFired = "process" "Crash" "timer due, nothing committed",
 }
 
 impl Fault {
-    /// The highest rate of a fault. Where it is asked for at every turn, or takes everything back to where it was, it must be
-    /// rare, or a run gets nowhere and meets no other; where it is seldom asked for, it may strike each time.
-    fn highest(self) -> f64 {
+    /// The highest rate of a fault, chosen by its effect. A fault that is drawn in every turn, or that
+    /// repeats much work, must be rare, or a run makes no progress and meets no other fault. A fault that is
+    /// seldom drawn may happen each time.
+    fn max_rate(self) -> f64 {
         use Fault as F;
         let is = |faults: &[Self]| faults.contains(&self);
         if is(&[F::Crash, F::DeadlinePasses]) {
@@ -98,7 +99,7 @@ impl Fault {
             F::SendRefused,
         ]) {
             0.15
-        } else if self.words().1 == "Crash" {
+        } else if self.description().1 == "Crash" {
             0.1
         } else {
             0.4
@@ -106,7 +107,7 @@ impl Fault {
     }
 }
 
-/// How often each fault happened.
+/// The number of times that each fault happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally(pub [u64; FAULTS]);
 
@@ -117,20 +118,21 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Adds another run's.
+    /// Adds the counts of another run.
     pub fn add(&mut self, other: &Self) {
         for (mine, other) in self.0.iter_mut().zip(other.0) {
             *mine += other;
         }
     }
 
-    /// Each fault with how often it happened.
+    /// Each fault with its count.
     pub fn each(&self) -> impl Iterator<Item = (Fault, u64)> {
         Fault::ALL.into_iter().zip(self.0)
     }
 }
 
-/// Draws everything that is left to chance. Clones share it, so the order of the draws is the order of the run.
+/// Draws everything that is random in a run. Clones share the generator, so the order of the draws is the
+/// order of the run.
 #[derive(Debug, Clone)]
 pub struct Chance(Arc<Mutex<Inner>>);
 
@@ -140,21 +142,21 @@ struct Inner {
     rates: [f64; FAULTS],
     tally: Tally,
     faults_on: bool,
-    /// Questions since the turn began, and the last of them.
+    /// Draws of faults since the turn began, and the last of them.
     steps: u64,
     last: [Option<Fault>; LAST],
 }
 
-/// Questions that are remembered.
+/// Number of remembered draws.
 const LAST: usize = 6;
 
 impl Chance {
-    /// The chance of this seed. Half of all faults never happen in a run, and the others more or less often: what always
-    /// happens together hides what one of them alone would show.
-    pub fn of(seed: u64) -> Self {
+    /// A generator for this seed. Each fault is off in half of the runs and has a random rate in the others,
+    /// because faults that always happen together hide what one of them alone would show.
+    pub fn from_seed(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let rates =
-            Fault::ALL.map(|fault| if rng.bool() { 0.0 } else { rng.f64().powi(2) * fault.highest() });
+            Fault::ALL.map(|fault| if rng.bool() { 0.0 } else { rng.f64().powi(2) * fault.max_rate() });
         let tally = Tally::default();
         Self(Arc::new(Mutex::new(Inner {
             rng,
@@ -170,13 +172,13 @@ impl Chance {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether faults may happen from now on.
+    /// Switches the injection of faults on or off.
     pub fn set_faults(&self, on: bool) {
         self.inner().faults_on = on;
     }
 
-    /// These faults never happen in this run.
-    pub fn spare(&self, faults: &[Fault]) {
+    /// Switches these faults off for the whole run.
+    pub fn disable(&self, faults: &[Fault]) {
         let mut inner = self.inner();
         for fault in faults {
             if let Some(rate) = inner.rates.get_mut(*fault as usize) {
@@ -185,8 +187,8 @@ impl Chance {
         }
     }
 
-    /// Whether this fault happens now. Who asks must make it happen.
-    pub fn strikes(&self, fault: Fault) -> bool {
+    /// Whether this fault happens now. It is counted; the caller must make it happen.
+    pub fn injects(&self, fault: Fault) -> bool {
         let mut inner = self.inner();
         let place = usize::try_from(inner.steps).unwrap_or_default() % LAST;
         inner.steps += 1;
@@ -201,19 +203,19 @@ impl Chance {
         strikes
     }
 
-    /// A turn begins, whose steps are counted: each question whether something goes wrong is one.
+    /// Begins a turn and resets its steps: each draw of a fault is one step.
     pub fn begin_turn(&self) {
         let mut inner = self.inner();
         inner.steps = 0;
         inner.last = [None; LAST];
     }
 
-    /// Steps since the turn began.
+    /// The number of steps since the turn began.
     pub fn steps(&self) -> u64 {
         self.inner().steps
     }
 
-    /// The last of them, the oldest first: what might have gone wrong says what was done.
+    /// The last steps, oldest first. The fault that was drawn shows which port was called.
     pub fn last_steps(&self) -> String {
         let inner = self.inner();
         let first = usize::try_from(inner.steps).unwrap_or_default() % LAST;
@@ -222,8 +224,8 @@ impl Chance {
         names.collect::<Vec<_>>().join(", ")
     }
 
-    /// A fault that happened by itself.
-    pub fn happened(&self, fault: Fault) {
+    /// Counts a fault that was not drawn.
+    pub fn record(&self, fault: Fault) {
         if let Some(times) = self.inner().tally.0.get_mut(fault as usize) {
             *times += 1;
         }
@@ -234,7 +236,7 @@ impl Chance {
         self.inner().rng.u8(0..100) < percent
     }
 
-    /// A number below `end`; 0 where that is none.
+    /// A number below `end`; 0 if `end` is 0.
     pub fn below(&self, end: usize) -> usize {
         if end == 0 { 0 } else { self.inner().rng.usize(0..end) }
     }
@@ -244,17 +246,17 @@ impl Chance {
         self.inner().rng.u64(low..=high)
     }
 
-    /// One of these, if there are any.
+    /// One of these; `None` when there are none.
     pub fn pick<T: Copy>(&self, from: &[T]) -> Option<T> {
         from.get(self.below(from.len())).copied()
     }
 
-    /// An id.
+    /// A random id.
     pub fn uuid(&self) -> uuid::Uuid {
         uuid::Uuid::from_u128(self.inner().rng.u128(..))
     }
 
-    /// How often each fault has happened.
+    /// The number of times that each fault has happened so far.
     pub fn tally(&self) -> Tally {
         self.inner().tally.clone()
     }

@@ -1,11 +1,11 @@
-//! The checker: what must hold after every turn, and what must hold when everything is quiet.
+//! The checker: evaluates the invariants after every turn, and once more when everything has ended.
 //!
-//! It looks at the bus, and at the database through a connection of its own that no fault befalls; the counts that callers
-//! see it reads as they do. It remembers what it has seen, so a turn costs what the turn has changed.
+//! It reads the bus, and the database through a connection of its own that no injected fault affects. The counts that callers
+//! see it reads through the store, as callers do. It remembers what it has seen, so a turn costs what that turn has changed.
 
-mod ends;
+mod database_view;
+mod end_state;
 mod events;
-mod eye;
 mod parked;
 mod states;
 
@@ -14,125 +14,116 @@ use std::path::Path;
 
 use anyhow::Result;
 use domain::BatchId;
+use invariants::{Finding, Invariant};
 use store::Store;
 use uuid::Uuid;
 
-use crate::bus::{Bus, Place};
+use crate::bus::{Bus, TopicPartition};
 use crate::client::Client;
-use crate::neighbours::{Neighbours, Task};
-pub use ends::Ends;
+use crate::observed::ObservedBatch;
+use crate::peers::{Peers, Task};
+use database_view::DatabaseView;
+pub use end_state::EndState;
 use events::Event;
-use eye::Eye;
-pub use states::Seen;
 
-/// Declares the invariants: their numbers as everywhere in this project, what is counted, and what they say.
-macro_rules! invariants {
-    ($($invariant:ident = $unit:literal $title:literal,)+) => {
-        /// Something that must hold.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Invariant { $(#[doc = $title] $invariant,)+ }
+/// The invariants that are evaluated here, each with the unit in which its evaluations are counted.
+pub const EVALUATED: [(Invariant, &str); 16] = [
+    (Invariant::I1, "reads of acknowledged batches"),
+    (Invariant::I2, "essays × phases × attempts"),
+    (Invariant::I3, "batches"),
+    (Invariant::I4, "records of ours"),
+    (Invariant::I5, "records of ours"),
+    (Invariant::I6, "records of ours"),
+    (Invariant::I7, "revisions"),
+    (Invariant::I8, "batches"),
+    (Invariant::I9, "records read"),
+    (Invariant::I10, "queues"),
+    (Invariant::I11, "keys"),
+    (Invariant::S1, "messages in flight"),
+    (Invariant::S2, "records read by peers"),
+    (Invariant::S3, "reads of parked messages"),
+    (Invariant::S4, "turns"),
+    (Invariant::S5, "essays × phases"),
+];
 
-        impl Invariant {
-            /// Every invariant.
-            pub const ALL: [Self; INVARIANTS] = [$(Self::$invariant,)+];
-
-            /// Its name, what is counted, and what it says.
-            pub const fn words(self) -> (&'static str, &'static str, &'static str) {
-                match self { $(Self::$invariant => (stringify!($invariant), $unit, $title),)+ }
-            }
-        }
-
-        const INVARIANTS: usize = [$(stringify!($invariant),)+].len();
-    };
-}
-
-invariants! {
-    I1 = "looks at acknowledged batches" "what was acknowledged is there, also after a crash",
-    I2 = "essays × phases × attempts" "one event asks for a phase of an essay, per attempt",
-    I3 = "batches" "refused leaves nothing; acknowledged leaves one",
-    I4 = "records of ours" "what we send under one event id is the same every time",
-    I5 = "records sent" "first occurrences of a key ascend, one is under way at a time, commands follow the registration",
-    I6 = "records of ours" "every event on the bus was committed, and none is missing",
-    I7 = "revisions" "status never goes back, ends once a run, and its counts add up",
-    I8 = "batches" "after the last fault everything ends",
-    I9 = "records read" "the committed place never leads the database",
-    I10 = "queues" "nothing waits or is set aside that should not be",
-    I11 = "keys" "a key makes one thing and always gets the same answer",
-    Parked = "looks at parked messages" "a parked message holds back its key and nothing else, until somebody decides",
-    Turn = "turns" "a turn comes to its end",
-    Fold = "essays × phases" "results are those that the neighbours gave, and texts those that were handed in",
-}
-
-/// How the invariants fared.
+/// What the evaluations of a run have found so far.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
-    checked: [u64; INVARIANTS],
-    /// What was found wrong.
-    pub violations: Vec<(Invariant, String)>,
+    checked: BTreeMap<Invariant, u64>,
+    /// Every violation, in the order of discovery.
+    pub violations: Vec<Finding>,
 }
 
 impl Findings {
-    /// Holds an invariant against something.
-    pub fn hold(&mut self, invariant: Invariant, holds: bool, wrong: impl FnOnce() -> String) {
-        if let Some(times) = self.checked.get_mut(invariant as usize) {
-            *times += 1;
-        }
+    /// Evaluates an invariant once. When it does not hold, `violation` says where and what is wrong.
+    pub fn check(&mut self, invariant: Invariant, holds: bool, violation: impl FnOnce() -> (String, String)) {
+        self.count(invariant, 1);
         if !holds {
-            self.violations.push((invariant, wrong()));
+            let (location, what) = violation();
+            self.violations.push(Finding::new(invariant, location, what));
         }
     }
 
-    /// How often an invariant was put to the test.
-    pub fn checked(&self, invariant: Invariant) -> u64 {
-        self.checked.get(invariant as usize).copied().unwrap_or_default()
+    /// Counts evaluations that found nothing.
+    fn count(&mut self, invariant: Invariant, times: u64) {
+        *self.checked.entry(invariant).or_default() += times;
     }
 
-    /// Adds another run's counts.
-    pub fn add(&mut self, other: &Self) {
-        for (mine, other) in self.checked.iter_mut().zip(other.checked) {
-            *mine += other;
+    /// How many times an invariant was evaluated.
+    pub fn checked(&self, invariant: Invariant) -> u64 {
+        self.checked.get(&invariant).copied().unwrap_or_default()
+    }
+
+    /// Adds another run's counts, without its violations.
+    pub fn add_counts(&mut self, other: &Self) {
+        for (invariant, times) in &other.checked {
+            self.count(*invariant, *times);
         }
     }
 }
 
-/// What has been seen so far.
+/// The checker of one run, with what it has seen so far.
 #[derive(Debug)]
 pub struct Check {
-    /// How the invariants fared so far.
+    /// What it has found so far.
     pub findings: Findings,
-    eye: Eye,
-    /// Records on the bus that are dealt with here.
+    database: DatabaseView,
+    /// Number of records on the bus that are already checked.
     seen: usize,
     events: BTreeMap<Uuid, Event>,
-    /// Of each ordering key, the last number that came first.
+    /// For each ordering key, the `key_seq` of its last first occurrence.
     order: BTreeMap<String, i64>,
-    asked: BTreeMap<Task, Uuid>,
-    /// The event under each number of a batch.
+    /// For each topic and record key, the partition of its records.
+    partitions: BTreeMap<(contract::Topic, String), i64>,
+    requests: BTreeMap<Task, Uuid>,
+    /// The event under each `key_seq` of a batch.
     numbers: BTreeMap<(Uuid, i64), Uuid>,
-    dealt_with: BTreeMap<Place, usize>,
+    highest_committed: BTreeMap<TopicPartition, usize>,
+    /// Unreadable records that the engine has consumed.
     poison: u64,
-    states: BTreeMap<BatchId, Seen>,
+    states: BTreeMap<BatchId, ObservedBatch>,
     /// Messages that are parked.
     parked: usize,
-    /// Two processes share the work.
+    /// Whether two processes share the database.
     is_shared: bool,
 }
 
 impl Check {
-    /// Nothing is seen yet of a database that two processes share, or one has for itself.
+    /// A checker of a new database, which two processes share if `is_shared`.
     ///
     /// # Errors
     /// When the database cannot be opened.
     pub fn new(file: &Path, is_shared: bool) -> Result<Self> {
         Ok(Self {
             findings: Findings::default(),
-            eye: Eye::open(file)?,
+            database: DatabaseView::open(file)?,
             seen: 0,
             events: BTreeMap::new(),
             order: BTreeMap::new(),
-            asked: BTreeMap::new(),
+            partitions: BTreeMap::new(),
+            requests: BTreeMap::new(),
             numbers: BTreeMap::new(),
-            dealt_with: BTreeMap::new(),
+            highest_committed: BTreeMap::new(),
             poison: 0,
             states: BTreeMap::new(),
             parked: 0,
@@ -140,55 +131,61 @@ impl Check {
         })
     }
 
-    /// What a batch looked like when it was last seen.
-    pub fn states(&self) -> impl Iterator<Item = (BatchId, &Seen)> {
+    /// Each batch as it was last read.
+    pub fn states(&self) -> impl Iterator<Item = (BatchId, &ObservedBatch)> {
         self.states.iter().map(|(batch, seen)| (*batch, seen))
     }
 
-    /// How much has been seen: the same number means that nothing has changed.
-    pub fn mark(&mut self) -> (usize, i64) {
-        (self.seen, self.eye.version())
-    }
-
-    /// Looks at what the last turn has changed. True when that was something.
+    /// Checks what the last turn has changed. True when it has changed something.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn look(
+    pub async fn check_turn(
         &mut self,
         store: &Store,
         bus: &Bus,
-        others: (&mut Neighbours, &mut Client),
+        others: (&mut Peers, &mut Client),
     ) -> Result<bool> {
-        let news = self.look_at_events(bus)?;
-        self.look_at_flights(bus)?;
-        let is_changed = self.eye.is_changed()?;
+        let has_new_records = self.check_events(bus)?;
+        self.check_in_flight(bus)?;
+        let is_changed = self.database.is_changed()?;
         if is_changed {
-            self.look_at_states(store).await?;
-            if bus.refuses_any() {
-                self.look_at_parked()?;
+            self.check_states(store).await?;
+            if bus.has_refused() {
+                self.check_parked()?;
             }
         }
-        let (neighbours, client) = others;
-        for complaint in neighbours.complaints() {
-            self.findings.violations.push((Invariant::I5, complaint));
-        }
-        for complaint in client.complaints() {
-            self.findings.violations.push((Invariant::I11, complaint));
-        }
-        Ok(news || is_changed)
+        let (peers, client) = others;
+        self.findings.count(Invariant::S2, peers.take_received());
+        self.findings.violations.extend(peers.take_findings());
+        self.findings.violations.extend(client.take_findings());
+        Ok(has_new_records || is_changed)
     }
 
-    /// What was acknowledged is there.
+    /// Checks that every acknowledged batch exists.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn look_for(&mut self, acknowledged: &[BatchId]) -> Result<()> {
+    pub fn check_acknowledged(&mut self, acknowledged: &[BatchId]) -> Result<()> {
         for batch in acknowledged {
-            let is_there = self.eye.has_batch(batch.as_uuid())?;
-            self.findings
-                .hold(Invariant::I1, is_there, || format!("{batch} was acknowledged and is not there"));
+            let exists = self.database.has_batch(batch.as_uuid())?;
+            self.findings.check(Invariant::I1, exists, || {
+                (format!("batch {batch}"), "it was acknowledged and does not exist".to_owned())
+            });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use invariants::{Invariant, Judge};
+
+    use super::EVALUATED;
+
+    #[test]
+    fn the_evaluated_invariants_are_those_that_the_catalogue_names() {
+        let named: Vec<_> = Invariant::evaluated_by(Judge::Simulation).collect();
+        assert_eq!(EVALUATED.map(|(invariant, _)| invariant).to_vec(), named);
     }
 }

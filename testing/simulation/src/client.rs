@@ -1,4 +1,5 @@
-//! A caller that hands essays in and gives commands, under keys, again and again until it is answered.
+//! A caller that submits essays and gives commands, each under a key, and repeats each request until it is
+//! answered.
 
 use std::sync::Arc;
 
@@ -7,118 +8,121 @@ use domain::{BatchId, CancelMode, Kind, Language, Phase};
 use engine::{
     Answer, Command, Engine, Error, News, Owner, Receipt, Submission, SubmittedEssay, SubmittedText,
 };
+use invariants::{Finding, Invariant};
 use store::{Details, Labels};
 
 use crate::chance::{Chance, Fault};
-use crate::check::Seen;
+use crate::observed::ObservedBatch;
 
-/// What is asked for in a run, at most.
-const WISHES: usize = 40;
+/// Requests of a run, at most.
+const MAX_REQUESTS: usize = 40;
 
-/// The one caller.
+/// The only caller.
 pub fn owner() -> Owner {
     Owner { user_id: "local".to_owned(), org_id: None }
 }
 
-/// The caller, and what it asks for.
+/// The caller and its requests.
 #[derive(Debug)]
 pub struct Client {
     chance: Chance,
-    /// What its keys begin with: a key stands for a slot, and so for a shard.
-    series: u64,
-    wishes: Vec<Wish>,
-    /// What the engine should not have answered.
-    complaints: Vec<String>,
-    /// How often it gives commands, in percent of its turns. Never in a calm run: what comes of it is then known beforehand.
-    commanding: u8,
-    /// Batches whose run it has seen to be over, and those whose last phase is half done.
+    /// The prefix of its keys. A key determines a slot, and so a shard.
+    key_prefix: u64,
+    requests: Vec<Request>,
+    /// Wrong answers of the engine (I11).
+    findings: Vec<Finding>,
+    /// The share of its turns in which it gives a command, in percent. 0 in a calm run, whose results must be
+    /// determined.
+    command_percent: u8,
+    /// Batches whose run is over, and batches whose last phase is half done, as last observed.
     ended: Vec<BatchId>,
     half_done: Vec<BatchId>,
 }
 
-/// Something that is asked for under one key.
+/// A request with its key.
 #[derive(Debug)]
-struct Wish {
+struct Request {
     key: String,
-    what: What,
+    operation: Operation,
     outcome: Outcome,
 }
 
 #[derive(Debug)]
-enum What {
-    HandIn { kind: Kind, open: bool, phases: Vec<Phase>, texts: Vec<Bytes> },
-    Tell { batch: BatchId, news: News },
+enum Operation {
+    Submit { kind: Kind, open: bool, phases: Vec<Phase>, texts: Vec<Bytes> },
+    Command { batch: BatchId, news: News },
 }
 
-/// What the caller knows of a wish.
+/// What the caller knows of the outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
-    /// It was never answered: done or not.
+    /// No definite answer yet: done or not.
     Unknown,
-    /// It was answered with these bytes.
+    /// Accepted, with these bytes.
     Done(Vec<u8>),
-    /// It was refused for good.
+    /// Refused for good.
     Refused,
 }
 
 impl Client {
-    /// Draws what will be handed in.
+    /// A caller whose submissions are drawn now.
     pub fn new(chance: Chance, calm: bool) -> Self {
-        let (batches, series) = (chance.between(1, 4), chance.between(0, 1_000));
-        let wishes = (0..batches).map(|number| Wish {
-            key: format!("{series}-{number}"),
-            what: hand_in(&chance, number, calm),
+        let (batches, key_prefix) = (chance.between(1, 4), chance.between(0, 1_000));
+        let requests = (0..batches).map(|number| Request {
+            key: format!("{key_prefix}-{number}"),
+            operation: draw_submission(&chance, number, calm),
             outcome: Outcome::Unknown,
         });
-        let wishes = wishes.collect();
-        let commanding = if calm { 0 } else { chance.pick(&[10, 30, 60]).unwrap_or_default() };
+        let requests = requests.collect();
+        let command_percent = if calm { 0 } else { chance.pick(&[10, 30, 60]).unwrap_or_default() };
         Self {
             chance,
-            series,
-            wishes,
-            complaints: Vec::new(),
-            commanding,
+            key_prefix,
+            requests,
+            findings: Vec::new(),
+            command_percent,
             ended: Vec::new(),
             half_done: Vec::new(),
         }
     }
 
-    /// What the engine should not have answered, since the last call.
-    pub fn complaints(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.complaints)
+    /// The wrong answers of the engine since the last call.
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
     }
 
     /// The batches that were acknowledged.
     pub fn acknowledged(&self) -> Vec<BatchId> {
-        let handed_in = self.wishes.iter().filter(|wish| matches!(wish.what, What::HandIn { .. }));
-        handed_in.filter_map(Wish::batch).collect()
+        let submitted =
+            self.requests.iter().filter(|request| matches!(request.operation, Operation::Submit { .. }));
+        submitted.filter_map(Request::batch).collect()
     }
 
     /// The texts of an acknowledged batch.
     pub fn texts(&self, batch: BatchId) -> &[Bytes] {
-        let wish = self.wishes.iter().find(|wish| wish.batch() == Some(batch));
-        match wish.map(|wish| &wish.what) {
-            Some(What::HandIn { texts, .. }) => texts,
-            Some(What::Tell { .. }) | None => &[],
+        let request = self.requests.iter().find(|request| request.batch() == Some(batch));
+        match request.map(|request| &request.operation) {
+            Some(Operation::Submit { texts, .. }) => texts,
+            Some(Operation::Command { .. }) | None => &[],
         }
     }
 
-    /// The wishes that were acknowledged, each with its key and its batch.
+    /// The requests that were acknowledged, each with its key and its batch.
     pub fn keys(&self) -> impl Iterator<Item = (&str, BatchId)> {
-        let batch = |wish: &Wish| match wish.what {
-            What::HandIn { .. } => wish.batch(),
-            What::Tell { batch, .. } => matches!(wish.outcome, Outcome::Done(_)).then_some(batch),
+        let batch = |request: &Request| match request.operation {
+            Operation::Submit { .. } => request.batch(),
+            Operation::Command { batch, .. } => matches!(request.outcome, Outcome::Done(_)).then_some(batch),
         };
-        self.wishes.iter().filter_map(move |wish| Some((wish.key.as_str(), batch(wish)?)))
+        self.requests.iter().filter_map(move |request| Some((request.key.as_str(), batch(request)?)))
     }
 
-    /// Whether everything is answered for good.
+    /// Whether every request has a definite answer.
     pub fn is_answered(&self) -> bool {
-        self.wishes.iter().all(|wish| wish.outcome != Outcome::Unknown)
+        self.requests.iter().all(|request| request.outcome != Outcome::Unknown)
     }
 
-    /// The caller looks at its batches.
-    pub fn look<'s>(&mut self, batches: impl Iterator<Item = (BatchId, &'s Seen)>) {
+    /// Updates what the caller knows of its batches.
+    pub fn observe<'s>(&mut self, batches: impl Iterator<Item = (BatchId, &'s ObservedBatch)>) {
         self.ended.clear();
         self.half_done.clear();
         for (batch, seen) in batches {
@@ -130,53 +134,59 @@ impl Client {
         }
     }
 
-    /// One request: what was not answered yet, something new, or what was answered long ago.
+    /// Sends one request: an unanswered one, a new one, or an answered one again.
     ///
     /// # Errors
     /// When the engine stopped at a crash point.
     pub async fn turn(&mut self, engine: &Engine) -> Result<(), Error> {
-        let wishes = self.wishes.len();
-        if self.chance.percent(self.commanding) {
-            self.think_of_a_command();
+        let requests = self.requests.len();
+        if self.chance.percent(self.command_percent) {
+            self.draw_command();
         }
-        if self.wishes.len() > wishes {
-            return self.ask(engine, wishes).await;
+        if self.requests.len() > requests {
+            return self.send(engine, requests).await;
         }
-        let all: Vec<usize> = (0..self.wishes.len()).collect();
+        let all: Vec<usize> = (0..self.requests.len()).collect();
         let open: Vec<usize> = all
             .iter()
             .copied()
-            .filter(|at| self.wishes.get(*at).is_some_and(|wish| wish.outcome == Outcome::Unknown))
+            .filter(|at| self.requests.get(*at).is_some_and(|request| request.outcome == Outcome::Unknown))
             .collect();
         let repeats = self.chance.percent(20);
         let from = if open.is_empty() || repeats { all } else { open };
         let Some(at) = self.chance.pick(&from) else { return Ok(()) };
-        self.ask(engine, at).await
+        self.send(engine, at).await
     }
 
-    /// In the end nothing is held up by the caller: open batches are closed, paused ones resumed, ready ones started.
-    pub fn wish(&mut self, batch: BatchId, news: News) {
-        let asked_for = |wish: &Wish| {
-            wish.outcome == Outcome::Unknown
-                && matches!(wish.what, What::Tell { batch: of, .. } if of == batch)
+    /// Adds a command to the requests, unless one for this batch is unanswered. In the second stage this
+    /// closes open batches, resumes paused ones and starts ready ones.
+    pub fn request_command(&mut self, batch: BatchId, news: News) {
+        let asked_for = |request: &Request| {
+            request.outcome == Outcome::Unknown
+                && matches!(request.operation, Operation::Command { batch: of, .. } if of == batch)
         };
-        if !self.wishes.iter().any(asked_for) {
-            let key = format!("{}-{}", self.series, self.wishes.len());
-            self.wishes.push(Wish { key, what: What::Tell { batch, news }, outcome: Outcome::Unknown });
+        if !self.requests.iter().any(asked_for) {
+            let key = format!("{}-{}", self.key_prefix, self.requests.len());
+            self.requests.push(Request {
+                key,
+                operation: Operation::Command { batch, news },
+                outcome: Outcome::Unknown,
+            });
         }
     }
 
-    fn think_of_a_command(&mut self) {
-        if self.wishes.len() >= WISHES {
+    fn draw_command(&mut self) {
+        if self.requests.len() >= MAX_REQUESTS {
             return;
         }
-        // Only what is abandoned half done and started again has a second attempt while there is news of the first.
+        // A second attempt while events of the first are in flight needs a batch that was abandoned half done
+        // and started again.
         if let Some(batch) = self.chance.pick(&self.half_done).filter(|_| self.chance.percent(80)) {
-            self.wish(batch, News::Cancel(CancelMode::Abandon));
+            self.request_command(batch, News::Cancel(CancelMode::Abandon));
             return;
         }
         if let Some(batch) = self.chance.pick(&self.ended).filter(|_| self.chance.percent(60)) {
-            self.wish(batch, News::StartRequested { phases: SERVED.to_vec() });
+            self.request_command(batch, News::StartRequested { phases: SERVED.to_vec() });
             return;
         }
         let Some(batch) = self.chance.pick(&self.acknowledged()) else { return };
@@ -188,15 +198,16 @@ impl Client {
             5 => News::Cancel(CancelMode::Abandon),
             _ => News::StartRequested { phases: phases(&self.chance, &SERVED) },
         };
-        self.wish(batch, news);
+        self.request_command(batch, news);
     }
 
-    async fn ask(&mut self, engine: &Engine, at: usize) -> Result<(), Error> {
-        let Some(wish) = self.wishes.get_mut(at) else { return Ok(()) };
-        let answered = match &wish.what {
-            What::HandIn { kind, open, phases, texts } => {
+    async fn send(&mut self, engine: &Engine, at: usize) -> Result<(), Error> {
+        let Some(request) = self.requests.get_mut(at) else { return Ok(()) };
+        let answered = match &request.operation {
+            Operation::Submit { kind, open, phases, texts } => {
                 let body = texts.concat();
-                let key = engine.idempotency_key(&owner(), "POST /v1/batch", &wish.key, "text/plain", &body);
+                let key =
+                    engine.idempotency_key(&owner(), "POST /v1/batch", &request.key, "text/plain", &body);
                 let id = BatchId::new(engine.clock().now(), key.slot(), self.chance.between(0, u64::MAX));
                 let submission = Submission {
                     id,
@@ -216,12 +227,12 @@ impl Client {
                 };
                 engine.submit(submission).await
             }
-            What::Tell { batch, news } => {
+            Operation::Command { batch, news } => {
                 let body = format!("{news:?}");
                 let key = engine.idempotency_key(
                     &owner(),
                     "POST /v1/batch/command",
-                    &wish.key,
+                    &request.key,
                     "text/plain",
                     body.as_bytes(),
                 );
@@ -237,39 +248,41 @@ impl Client {
             }
         };
         if matches!(answered, Err(Error::Crashed)) {
-            wish.forget_refusal();
+            request.forget_refusal();
             return answered.map(drop);
         }
-        let is_lost = self.chance.strikes(Fault::AnswerLost);
-        let complaint = if is_lost { wish.forget_refusal() } else { wish.hear(answered) };
-        self.complaints.extend(complaint.map(|what| format!("{} {what}", wish.key)));
+        let is_lost = self.chance.injects(Fault::AnswerLost);
+        let wrong = if is_lost { request.forget_refusal() } else { request.record_answer(answered) };
+        self.findings
+            .extend(wrong.map(|what| Finding::new(Invariant::I11, format!("key {}", request.key), what)));
         Ok(())
     }
 }
 
-impl Wish {
-    /// Takes an answer in. Says what is wrong with it, if anything is.
-    fn hear(&mut self, answered: Result<Receipt, Error>) -> Option<String> {
+impl Request {
+    /// Records an answer. Returns what is wrong with it, if anything is.
+    fn record_answer(&mut self, answered: Result<Receipt, Error>) -> Option<String> {
         let body = match answered {
             Ok(Receipt::Fresh(answer) | Receipt::Replayed(answer)) => answer.body,
             Err(Error::Refused(_)) if matches!(self.outcome, Outcome::Done(_)) => {
-                return Some("was granted and then refused".to_owned());
+                return Some("it was accepted and then refused".to_owned());
             }
             Err(Error::Refused(_)) => {
                 self.outcome = Outcome::Refused;
                 return None;
             }
             Err(error) if error.is_transient() => return self.forget_refusal(),
-            Err(error) => return Some(format!("was answered: {error}")),
+            Err(error) => return Some(format!("it was answered with an error: {error}")),
         };
         if matches!(&self.outcome, Outcome::Done(before) if *before != body) {
-            return Some("was answered with other bytes than before".to_owned());
+            return Some("it was answered with other bytes than before".to_owned());
         }
         self.outcome = Outcome::Done(body);
         None
     }
 
-    /// Without an answer nothing is known: what was refused before may have been granted now.
+    /// Forgets a refusal, because without an answer the repeated request may have been accepted. Never
+    /// returns a violation.
     fn forget_refusal(&mut self) -> Option<String> {
         if self.outcome == Outcome::Refused {
             self.outcome = Outcome::Unknown;
@@ -277,16 +290,16 @@ impl Wish {
         None
     }
 
-    /// The batch that was acknowledged.
+    /// The batch that was acknowledged, of a submission.
     fn batch(&self) -> Option<BatchId> {
-        match (&self.what, &self.outcome) {
-            (What::HandIn { .. }, Outcome::Done(body)) => std::str::from_utf8(body).ok()?.parse().ok(),
+        match (&self.operation, &self.outcome) {
+            (Operation::Submit { .. }, Outcome::Done(body)) => std::str::from_utf8(body).ok()?.parse().ok(),
             _ => None,
         }
     }
 }
 
-/// Phases that the installation serves.
+/// The phases that the installation serves.
 pub const SERVED: [Phase; 3] = [Phase::Spellcheck, Phase::Nlp, Phase::AiFeedback];
 
 fn phases(chance: &Chance, from: &[Phase]) -> Vec<Phase> {
@@ -294,19 +307,19 @@ fn phases(chance: &Chance, from: &[Phase]) -> Vec<Phase> {
     if chosen.is_empty() { vec![Phase::Spellcheck] } else { chosen }
 }
 
-fn hand_in(chance: &Chance, number: u64, calm: bool) -> What {
+fn draw_submission(chance: &Chance, number: u64, calm: bool) -> Operation {
     let kind = if chance.percent(25) { Kind::Single } else { Kind::Class };
     let essays = if kind == Kind::Single { 1 } else { chance.between(1, 6) };
     let text = |essay| Bytes::from(format!("Essay {essay} of the class {number}, recieved in time."));
     let phases = match kind {
         Kind::Single => Vec::new(),
-        // A phase that nobody serves is refused, and leaves nothing.
+        // A phase that is not served is refused.
         Kind::Class if !calm && chance.percent(5) => vec![Phase::CjAssessment],
         Kind::Class if !calm && chance.percent(15) => Vec::new(),
         Kind::Class => phases(chance, &SERVED),
     };
     let open = kind == Kind::Class && !calm && chance.percent(15);
-    What::HandIn { kind, open, phases, texts: (0..essays).map(text).collect() }
+    Operation::Submit { kind, open, phases, texts: (0..essays).map(text).collect() }
 }
 
 fn essay(text: &Bytes) -> SubmittedEssay {

@@ -1,4 +1,4 @@
-//! A Content Service with faults.
+//! A simulated Content Service with injected faults.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::Sabotage;
 use crate::chance::{Chance, Fault};
 use crate::clock::SimulatedClock;
 
-/// Texts under ids of its own making.
+/// Texts by the ids that it assigns.
 #[derive(Debug, Clone)]
 pub struct Content {
     chance: Chance,
@@ -29,7 +29,7 @@ struct Inner {
 }
 
 impl Content {
-    /// An empty one.
+    /// An empty service.
     pub fn new(chance: Chance, clock: SimulatedClock, sabotage: Option<Sabotage>) -> Self {
         Self { chance, clock, sabotage, inner: Arc::default() }
     }
@@ -38,12 +38,12 @@ impl Content {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It is back, whatever it said.
+    /// Ends an outage.
     pub fn heal(&self) {
         self.inner().away_until = Duration::ZERO;
     }
 
-    /// Whether it has this text under this id.
+    /// Whether it stores this text under this id.
     pub fn has(&self, id: &str, text: &[u8]) -> bool {
         self.inner().texts.get(id).is_some_and(|stored| stored == text)
     }
@@ -59,7 +59,7 @@ impl Content {
 
     fn is_away(&self) -> Option<ContentError> {
         let now = self.clock.elapsed();
-        if self.chance.strikes(Fault::ContentAway) {
+        if self.chance.injects(Fault::ContentAway) {
             let wait = Duration::from_millis(self.chance.between(100, 20_000));
             self.inner().away_until = now + wait;
         }
@@ -77,22 +77,22 @@ impl Content {
 
     fn store_one(&self, text: Bytes) -> Result<String, ContentError> {
         let chance = &self.chance;
-        // No for good is no for good.
-        if self.refused(&text) || chance.strikes(Fault::ContentRefused) {
+        // A refusal is permanent.
+        if self.refused(&text) || chance.injects(Fault::ContentRefused) {
             self.inner().refused.push(text);
             return Err(ContentError::Refused { code: "content_refused" });
         }
-        if chance.strikes(Fault::ContentBusy) {
+        if chance.injects(Fault::ContentBusy) {
             return Err(Self::unavailable("content_busy", None));
         }
-        if chance.strikes(Fault::ContentTimeout) {
+        if chance.injects(Fault::ContentTimeout) {
             return Err(Self::unavailable("content_timeout", None));
         }
         let id = self.keep(text);
-        if chance.strikes(Fault::ContentExecuted) {
+        if chance.injects(Fault::ContentExecuted) {
             return Err(Self::unavailable("content_timeout", None));
         }
-        Ok(if chance.strikes(Fault::ContentNonsense) { "no id / at all".to_owned() } else { id })
+        Ok(if chance.injects(Fault::ContentNonsense) { "no id / at all".to_owned() } else { id })
     }
 }
 

@@ -1,12 +1,13 @@
-//! The engine under faults that a seed draws, one turn at a time.
+//! A simulation of the engine under injected faults, one turn at a time.
 //!
-//! The real engine on SQLite, with a bus, a Content Service, neighbours, a caller and a clock that do only what the run tells
-//! them to. A seed draws everything: what is handed in, which of the engine's tasks takes its next turn, what goes wrong at each
-//! port (in the style of Temporal: `Error`, `Timeout`, `ExecuteAndTimeout`, `Unavailable`, `Delay`, `Duplicate`, `Reorder`, `Crash`), when the
-//! process dies. One thing happens at a time, and time passes only between two turns, so a seed is the same run each time.
+//! It runs the real engine on SQLite, with a simulated bus, Content Service, peers, caller and clock. A seed
+//! draws everything: what is submitted, which task of the engine takes its next turn, which fault happens at
+//! each port (in the style of Temporal: `Error`, `Timeout`, `ExecuteAndTimeout`, `Unavailable`, `Delay`,
+//! `Duplicate`, `Reorder`, `Crash`), and when the process dies. One thing happens at a time, and time passes
+//! only between two turns, so a seed always gives the same run.
 //!
-//! A run has two stages. With faults on, safety is checked after every turn; then they are off, and everything has to come to its
-//! end. See [`check`] for what must hold, and [`chance`] for what goes wrong.
+//! A run has two stages. With faults on, the invariants of safety are checked after every turn. Then the
+//! faults are off, and everything has to end. [`check`] lists the invariants and [`chance`] the faults.
 
 pub mod bus;
 pub mod chance;
@@ -14,30 +15,31 @@ pub mod check;
 pub mod client;
 pub mod clock;
 pub mod content;
-pub mod installation;
-pub mod neighbours;
+pub mod observed;
 pub mod operator;
+pub mod peers;
+pub mod process;
 pub mod processes;
 pub mod report;
+pub mod run;
 pub mod runs;
-pub mod story;
 pub mod watchdog;
 
-/// Something broken on purpose, which the checks must find.
+/// A deliberate defect that the checker must find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
     /// The bus acknowledges records and drops them.
     LosesAcknowledged,
-    /// Something gets onto the bus that was never committed.
+    /// The bus appends events that were never committed.
     InventsEvents,
-    /// The bytes of an event change on their way.
+    /// The bus changes the bytes of events.
     ChangesBytes,
-    /// A record is acknowledged and overtaken by the next one of its ordering key.
+    /// The bus acknowledges a record and appends it after the next one of its ordering key.
     Overtakes,
-    /// The place on the bus is committed before the database is.
+    /// The offset is committed before the database is.
     AdvancesFirst,
     /// No timer ever fires.
     ForgetsTimers,
-    /// The Content Service is asked again and again within one turn.
+    /// The Content Service never answers within a turn.
     NeverAnswers,
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask simulate`: many runs of the engine under faults, each drawn from its seed.
+//! `cargo xtask simulate`: runs the engine under injected faults, one run per seed.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -6,17 +6,17 @@ use std::time::Instant;
 use clap::Parser;
 use simulation::{report::Report, runs};
 
-/// Run the engine under faults that a seed draws, and check every promise.
+/// Run the engine under injected faults and check every invariant
 #[derive(Parser)]
 #[command(name = "simulation")]
 struct Args {
-    /// How many runs: 1,000, or one when a seed is given
+    /// Number of runs [default: 1000, or 1 with --seed]
     #[arg(long)]
     seeds: Option<u64>,
-    /// The seed of the first run
+    /// Seed of the first run; the following runs count up from it [default: random]
     #[arg(long)]
     seed: Option<u64>,
-    /// Tell every turn of a single run
+    /// Print every turn of a single run
     #[arg(long, requires = "seed")]
     trace: bool,
 }

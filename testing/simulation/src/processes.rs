@@ -1,8 +1,8 @@
 //! The processes on one database: one, or two that share the work.
 //!
-//! SQLite lets one process have its file. Two engines over one open file are two processes to everything above the tables:
-//! leases, shards, places on the bus and what is in hand are each one's own, and only the tables are both's. Of two, one dies
-//! while the other goes on; the file is closed when nobody is left.
+//! SQLite lets one process open its file. Two engines over one open file behave as two processes to
+//! everything above the tables: leases, shards, offsets and memory are each engine's own, and only the tables
+//! are shared. When one of two crashes, the other goes on. When none is left, the file is closed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,53 +12,58 @@ use anyhow::{Context as _, Result};
 use store::Store;
 
 use crate::chance::Fault;
-use crate::installation::{Installation, Surroundings};
+use crate::process::{Environment, Process};
 
-/// Shards where two processes share the work. Alone a process has one, as SQLite has it.
+/// Number of shards where two processes share the database. A single process has one, the default on SQLite.
 const SHARDS: i64 = 4;
-/// Turns that a process is away, at most, while the other goes on.
-const AWAY: u64 = 80;
+/// Turns that a crashed process is down, at most, while the other goes on.
+const MAX_AWAY: u64 = 80;
 
-/// The processes, dead or alive.
+/// The processes, running or crashed.
 #[derive(Debug)]
 pub struct Processes {
     file: PathBuf,
-    around: Surroundings,
-    /// None only between two lives: the file has one opener.
+    environment: Environment,
+    /// `None` only between a close and the next open, because the file has one opener.
     store: Option<Store>,
-    seats: Vec<Seat>,
-    /// Lives that have begun: each has a name of its own.
-    lives: u32,
+    members: Vec<Member>,
+    /// Number of processes started so far; it gives each a name of its own.
+    starts: u32,
 }
 
-/// Where a process is, or was and will be again.
+/// The place of a process, which keeps it across crashes.
 #[derive(Debug, Default)]
-struct Seat {
-    living: Option<Installation>,
-    /// When it renews its leases.
-    leases_at: Duration,
+struct Member {
+    running: Option<Process>,
+    /// The simulated time of its next lease renewal.
+    renew_at: Duration,
     /// The turn at which it is started again.
-    back_at: u64,
+    restart_at: u64,
 }
 
 impl Processes {
-    /// Starts so many processes on a new database.
+    /// Starts `count` processes on a new database.
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub async fn start(file: &Path, around: &Surroundings, count: usize) -> Result<Self> {
-        let store = open(file, around)?;
+    pub async fn start(file: &Path, environment: &Environment, count: usize) -> Result<Self> {
+        let store = open(file, environment)?;
         if count > 1 {
             share_out(file)?;
         }
-        let seats = std::iter::repeat_with(Seat::default).take(count).collect();
-        let mut processes =
-            Self { file: file.to_owned(), around: around.clone(), store: Some(store), seats, lives: 0 };
+        let members = std::iter::repeat_with(Member::default).take(count).collect();
+        let mut processes = Self {
+            file: file.to_owned(),
+            environment: environment.clone(),
+            store: Some(store),
+            members,
+            starts: 0,
+        };
         processes.start_all().await?;
         Ok(processes)
     }
 
-    /// The database as it is, for whoever looks at it from outside.
+    /// The database without injected faults.
     ///
     /// # Errors
     /// When the last process could not be started again.
@@ -66,95 +71,100 @@ impl Processes {
         self.store.as_ref().context("the database is not open")
     }
 
-    /// Places of processes, dead ones too.
+    /// The indices of all processes, crashed ones too.
     pub fn all(&self) -> std::ops::Range<usize> {
-        0..self.seats.len()
+        0..self.members.len()
     }
 
-    /// The process at a place, if it lives.
-    pub fn get(&mut self, at: usize) -> Option<&mut Installation> {
-        self.seats.get_mut(at)?.living.as_mut()
+    /// The process at an index, if it runs.
+    pub fn get(&mut self, at: usize) -> Option<&mut Process> {
+        self.members.get_mut(at)?.running.as_mut()
     }
 
-    /// One that lives.
-    pub fn any(&self) -> usize {
-        let living: Vec<usize> = self.all().filter(|at| self.lives_at(*at)).collect();
-        if let [only] = living.as_slice() {
+    /// The index of a running process, drawn.
+    pub fn pick_running(&self) -> usize {
+        let running: Vec<usize> = self.all().filter(|at| self.is_running(*at)).collect();
+        if let [only] = running.as_slice() {
             return *only;
         }
-        self.around.chance.pick(&living).unwrap_or_default()
+        self.environment.chance.pick(&running).unwrap_or_default()
     }
 
-    /// One that has stopped at a crash point.
-    pub fn dead(&self) -> Option<usize> {
-        self.seats.iter().position(|seat| seat.living.as_ref().is_some_and(Installation::is_dead))
+    /// The index of a process that has stopped at a crash point.
+    pub fn crashed(&self) -> Option<usize> {
+        self.members.iter().position(|member| member.running.as_ref().is_some_and(Process::has_crashed))
     }
 
-    fn lives_at(&self, at: usize) -> bool {
-        self.seats.get(at).is_some_and(|seat| seat.living.is_some())
+    fn is_running(&self, at: usize) -> bool {
+        self.members.get(at).is_some_and(|member| member.running.is_some())
     }
 
-    /// Whether a process lives and its leases are to be renewed, as it does every `period`.
-    pub fn renews(&mut self, at: usize, period: Duration) -> bool {
-        let now = self.around.clock.elapsed();
-        let Some(seat) = self.seats.get_mut(at) else { return false };
-        if seat.living.is_none() || now < seat.leases_at || self.around.chance.strikes(Fault::LeaseLost) {
+    /// Whether a process runs and its leases are due for renewal, which happens every `period`.
+    pub fn is_renewal_due(&mut self, at: usize, period: Duration) -> bool {
+        let now = self.environment.clock.elapsed();
+        let Some(member) = self.members.get_mut(at) else { return false };
+        if member.running.is_none()
+            || now < member.renew_at
+            || self.environment.chance.injects(Fault::LeaseLost)
+        {
             return false;
         }
-        seat.leases_at = now + period;
+        member.renew_at = now + period;
         true
     }
 
-    /// Counts it when two work one shard.
-    pub fn note_shared(&self) {
+    /// Counts the fault when two processes work on one shard.
+    pub fn record_shared_shards(&self) {
         let mut held = Vec::new();
-        for process in self.seats.iter().filter_map(|seat| seat.living.as_ref()) {
+        for process in self.members.iter().filter_map(|member| member.running.as_ref()) {
             let shards = process.shards();
             if shards.iter().any(|shard| held.contains(shard)) {
-                self.around.chance.happened(Fault::SharedShard);
+                self.environment.chance.record(Fault::SharedShard);
                 return;
             }
             held.extend(shards);
         }
     }
 
-    /// Ends a process in its turn `now`. Another goes on without it for a while; where there is none, the database is closed, and
-    /// opened by the next life. What is committed stays, and what was handed to the bus is on its way.
+    /// Crashes a process in turn `now`. Another one goes on without it for a while. Where there is none, the
+    /// database is closed and opened by the next start. Committed rows stay, and records that the bus has
+    /// taken stay in flight.
     ///
     /// # Errors
     /// When the database cannot be used.
     pub async fn crash(&mut self, at: usize, now: u64) -> Result<()> {
-        let Some(seat) = self.seats.get_mut(at) else { return Ok(()) };
-        seat.living = None;
-        if self.all().any(|at| self.lives_at(at)) {
-            let away = self.around.chance.between(1, AWAY);
-            if let Some(seat) = self.seats.get_mut(at) {
-                seat.back_at = now + away;
+        let Some(member) = self.members.get_mut(at) else { return Ok(()) };
+        member.running = None;
+        if self.all().any(|at| self.is_running(at)) {
+            let away = self.environment.chance.between(1, MAX_AWAY);
+            if let Some(member) = self.members.get_mut(at) {
+                member.restart_at = now + away;
             }
-            self.around.chance.happened(Fault::CrashOfOne);
+            self.environment.chance.record(Fault::CrashOfOne);
             return Ok(());
         }
         if let Some(store) = self.store.take() {
             store.close().await;
         }
-        self.store = Some(open(&self.file, &self.around)?);
-        self.start_at(at).await
+        self.store = Some(open(&self.file, &self.environment)?);
+        self.start_one(at).await
     }
 
-    /// Starts those whose time has come again.
+    /// Starts the crashed processes that are due.
     ///
     /// # Errors
     /// When the database cannot be used.
     pub async fn start_due(&mut self, now: u64) -> Result<()> {
         for at in self.all() {
-            if self.seats.get(at).is_some_and(|seat| seat.living.is_none() && seat.back_at <= now) {
-                self.start_at(at).await?;
+            if self.members.get(at).is_some_and(|member| member.running.is_none() && member.restart_at <= now)
+            {
+                self.start_one(at).await?;
             }
         }
         Ok(())
     }
 
-    /// Starts whoever does not live.
+    /// Starts every crashed process.
     ///
     /// # Errors
     /// When the database cannot be used.
@@ -162,32 +172,32 @@ impl Processes {
         self.start_due(u64::MAX).await
     }
 
-    async fn start_at(&mut self, at: usize) -> Result<()> {
-        self.lives += 1;
-        let name = format!("simulated-{}", self.lives);
-        let living = Installation::start(self.store()?, name, &self.around).await?;
-        if let Some(seat) = self.seats.get_mut(at) {
-            *seat = Seat { living: Some(living), ..Seat::default() };
+    async fn start_one(&mut self, at: usize) -> Result<()> {
+        self.starts += 1;
+        let name = format!("simulated-{}", self.starts);
+        let running = Process::start(self.store()?, name, &self.environment).await?;
+        if let Some(member) = self.members.get_mut(at) {
+            *member = Member { running: Some(running), ..Member::default() };
         }
         Ok(())
     }
 
-    /// Ends everybody.
+    /// Ends every process.
     pub async fn stop(self) {
-        let Self { store, seats, .. } = self;
-        drop(seats);
+        let Self { store, members, .. } = self;
+        drop(members);
         if let Some(store) = store {
             store.close().await;
         }
     }
 }
 
-fn open(file: &Path, around: &Surroundings) -> Result<Store> {
-    let clock = around.clock.clone();
+fn open(file: &Path, environment: &Environment) -> Result<Store> {
+    let clock = environment.clock.clone();
     Ok(Store::open_sqlite(file, Arc::new(move || clock.time()))?)
 }
 
-/// Gives a new database several shards, before anybody has read how many there are.
+/// Gives a new database several shards, before any process has read their number.
 fn share_out(file: &Path) -> Result<()> {
     let db = rusqlite::Connection::open(file)?;
     db.execute("UPDATE meta SET value = ?1 WHERE key = 'shards'", [SHARDS.to_string()])?;

@@ -10,20 +10,20 @@ use anyhow::{Context as _, Result, anyhow};
 
 use crate::Sabotage;
 use crate::report::Report;
-use crate::story::{self, Outcome};
+use crate::run::{self, Outcome};
 
-/// One run, in a folder of its own that is gone afterwards.
+/// Makes one run in a temporary folder.
 ///
 /// # Errors
-/// When there is no place for a database, or it cannot be used.
+/// When no temporary folder can be made, or the database cannot be used.
 pub fn run(seed: u64, sabotage: Option<Sabotage>, trace: bool) -> Result<Outcome> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().context("making a runtime")?;
     let folder = tempfile::Builder::new().prefix("simulation").tempdir_in(memory())?;
-    runtime.block_on(story::tell(seed, folder.path(), sabotage, trace))
+    runtime.block_on(run::simulate(seed, folder.path(), sabotage, trace))
 }
 
-/// Runs `count` seeds from `first` on.
+/// Makes `count` runs, with the seeds from `first` on.
 pub fn run_many(first: u64, count: u64) -> Report {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let next = AtomicU64::new(0);
@@ -54,7 +54,7 @@ pub fn run_many(first: u64, count: u64) -> Report {
     all
 }
 
-/// A folder in memory, where a sync costs nothing; else wherever temporary files are.
+/// A folder in memory, where a sync costs nothing; the folder for temporary files where there is none.
 fn memory() -> PathBuf {
     let shared = Path::new("/dev/shm");
     if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() }

@@ -1,8 +1,9 @@
-//! A turn that gets nowhere fails its seed, with what was going on, instead of hanging.
+//! Ends a turn that makes no progress, so that its seed fails instead of hanging.
 //!
-//! Two things keep a turn from its end. It may ask its ports for more and more: each time chance is asked whether something goes
-//! wrong, and so many times are too many. Or it may wait for what nobody will ever say: then nothing is asked and nothing
-//! ready for far longer than a database takes. A loop that asks nobody anything is neither, and would still hang.
+//! Two things keep a turn from its end. It may call its ports again and again: each draw of a fault counts as
+//! a step, and 20,000 steps are too many. Or it may wait for something that never happens: then no step is
+//! made for far longer than a database access takes. A loop that makes no call at all is neither, and would
+//! still hang.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -12,15 +13,15 @@ use tokio::time::timeout;
 
 use crate::chance::Chance;
 
-/// Questions that a turn asks chance at most; the longest ones ask some hundreds.
+/// Steps of a turn, at most; the longest turns take some hundreds (measured).
 const STEPS: u64 = 20_000;
-/// Real time between two looks at a turn that waits. Looks are counted rather than time, since a machine that is stopped
-/// for a while is no turn that waits.
-const LOOK: Duration = Duration::from_secs(1);
-/// Looks in a row at which nothing has happened.
-const LOOKS: u32 = 60;
+/// Real time between two polls of a waiting turn. Polls are counted rather than time, because a machine that
+/// is suspended for a while must not fail a turn.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Polls in a row without a step after which a turn is ended.
+const IDLE_POLLS: u32 = 60;
 
-/// Takes a turn to its end. Says what was going on when it does not come to one.
+/// Takes a turn to its end. The error says what the turn was doing when it had no end.
 pub async fn watch<T>(chance: &Chance, turn: impl Future<Output = T>) -> Result<T, String> {
     chance.begin_turn();
     let mut turn = pin!(turn);
@@ -29,9 +30,9 @@ pub async fn watch<T>(chance: &Chance, turn: impl Future<Output = T>) -> Result<
         Poll::Pending if chance.steps() > STEPS => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     }));
-    let (mut steps, mut looks) = (0, 0);
-    while looks < LOOKS {
-        match timeout(LOOK, within_steps.as_mut()).await {
+    let (mut steps, mut idle_polls) = (0, 0);
+    while idle_polls < IDLE_POLLS {
+        match timeout(POLL_INTERVAL, within_steps.as_mut()).await {
             Ok(Some(done)) => return Ok(done),
             Ok(None) => {
                 return Err(format!(
@@ -39,12 +40,12 @@ pub async fn watch<T>(chance: &Chance, turn: impl Future<Output = T>) -> Result<
                     chance.last_steps()
                 ));
             }
-            Err(_) if chance.steps() > steps => (steps, looks) = (chance.steps(), 0),
-            Err(_) => looks += 1,
+            Err(_) if chance.steps() > steps => (steps, idle_polls) = (chance.steps(), 0),
+            Err(_) => idle_polls += 1,
         }
     }
     let last = chance.last_steps();
-    Err(format!("waits for what does not come, after {} steps, the last of them {last}", chance.steps()))
+    Err(format!("waits without progress after {} steps, the last of them {last}", chance.steps()))
 }
 
 #[cfg(test)]
@@ -58,12 +59,12 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_asks_for_ever_is_ended_with_what_it_asked_for() {
-        let chance = Chance::of(1);
+    fn a_turn_that_calls_its_ports_for_ever_is_ended_and_its_last_steps_are_named() {
+        let chance = Chance::from_seed(1);
         let asks = async {
             loop {
-                chance.strikes(Fault::ReadFails);
-                chance.strikes(Fault::CommitUnknown);
+                chance.injects(Fault::ReadFails);
+                chance.injects(Fault::CommitUnknown);
                 tokio::task::yield_now().await;
             }
         };
@@ -72,23 +73,23 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_waits_for_ever_is_ended_too() {
-        let chance = Chance::of(1);
+    fn a_turn_that_waits_for_ever_is_ended() {
+        let chance = Chance::from_seed(1);
         let waits = async {
-            chance.strikes(Fault::PollFails);
+            chance.injects(Fault::PollFails);
             std::future::pending::<()>().await;
         };
         let said = run(watch(&chance, waits)).unwrap_err();
-        assert_eq!(said, "waits for what does not come, after 1 steps, the last of them PollFails");
+        assert_eq!(said, "waits without progress after 1 steps, the last of them PollFails");
     }
 
     #[test]
-    fn a_turn_that_takes_long_and_gets_on_is_left_alone() {
-        let chance = Chance::of(1);
+    fn a_slow_turn_that_makes_progress_is_not_ended() {
+        let chance = Chance::from_seed(1);
         let slow = async {
             for _ in 0..10 {
-                tokio::time::sleep(LOOK * (LOOKS - 1)).await;
-                chance.strikes(Fault::ReadFails);
+                tokio::time::sleep(POLL_INTERVAL * (IDLE_POLLS - 1)).await;
+                chance.injects(Fault::ReadFails);
             }
         };
         assert_eq!(run(watch(&chance, slow)), Ok(()));

@@ -56,7 +56,7 @@ async fn an_erased_text_is_gone_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn what_is_no_id_names_no_text() {
+async fn a_malformed_id_is_not_found() {
     let dir = tempfile::tempdir().unwrap();
     let service = open(dir.path());
     for id in ["", "short", "0123456789abcdef0123456789abcdeg", "+123456789abcdef0123456789abcdef"] {

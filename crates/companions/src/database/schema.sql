@@ -1,10 +1,10 @@
--- The Content Service: texts that never change.
+-- The Content Service: immutable texts.
 CREATE TABLE IF NOT EXISTS contents (
   storage_id BLOB NOT NULL UNIQUE CHECK (length(storage_id) = 16),
   body       BLOB NOT NULL
 ) STRICT;
 
--- The lifecycle service: a batch that was registered, ...
+-- The lifecycle service: registered batches.
 CREATE TABLE IF NOT EXISTS els_batches (
   batch_id        BLOB PRIMARY KEY,
   event_id        BLOB NOT NULL,
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS els_batches (
   complete        INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- ... its essays (position is null for a text that came before the registration; status is null until there is a text), ...
+-- Their essays. `position` is null for a text that arrived before the registration; `status` is null until there is a text.
 CREATE TABLE IF NOT EXISTS els_essays (
   batch_id        BLOB NOT NULL,
   essay_id        BLOB NOT NULL,
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS els_essays (
   PRIMARY KEY (batch_id, essay_id)
 ) STRICT, WITHOUT ROWID;
 
--- ... and the commands that moved any of them (essays: their ids, 16 bytes each, while the command is under way).
+-- The commands that moved any of them. `essays` holds their ids, 16 bytes each, while the command is in progress.
 CREATE TABLE IF NOT EXISTS els_phases (
   batch_id        BLOB NOT NULL,
   phase           TEXT NOT NULL,

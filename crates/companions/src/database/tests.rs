@@ -9,7 +9,7 @@ fn count(conn: &Connection) -> rusqlite::Result<i64> {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_leaves_nothing_and_its_neighbours_stand() {
+async fn a_failed_write_is_rolled_back_and_the_others_of_its_group_are_committed() {
     let dir = tempfile::tempdir().unwrap();
     let database = Arc::new(Database::open(&dir.path().join("companions.db")).unwrap());
     let writes = (0..40u8).map(|number| {
@@ -26,7 +26,7 @@ async fn a_write_that_fails_leaves_nothing_and_its_neighbours_stand() {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_there_after_reopening() {
+async fn an_answered_write_survives_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("companions.db");
     let database = Database::open(&path).unwrap();
@@ -37,10 +37,10 @@ async fn what_was_answered_is_there_after_reopening() {
 }
 
 #[tokio::test]
-async fn a_lost_transaction_fails_everybody_in_its_group() {
+async fn a_lost_transaction_fails_every_write_of_its_group() {
     let dir = tempfile::tempdir().unwrap();
     let database = Arc::new(Database::open(&dir.path().join("companions.db")).unwrap());
-    // What SQLite does by itself when the disk is full.
+    // SQLite does this by itself when the disk is full.
     let lost = database.write("lose", |conn| {
         insert(conn, 1)?;
         conn.execute_batch("ROLLBACK")
@@ -59,7 +59,7 @@ async fn a_reader_cannot_write() {
 }
 
 #[test]
-fn the_writer_waits_for_the_disk() {
+fn the_writer_syncs_to_disk() {
     let dir = tempfile::tempdir().unwrap();
     let conn = connect(&dir.path().join("companions.db"), true).unwrap();
     let synchronous: i64 = conn.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();

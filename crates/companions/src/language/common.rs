@@ -1,4 +1,4 @@
-//! The English words that everybody uses, in three sizes: what makes one correction likelier than another.
+//! The most common English words, in three sizes. They decide which of several corrections is likelier.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -69,8 +69,9 @@ impl CommonWords {
     }
 }
 
-/// Whether two edits at most lead from `word` to `candidate`, case aside: a letter more, less or other, or two neighbours
-/// swapped (optimal string alignment, Damerau 1964, <https://doi.org/10.1145/363958.363994>).
+/// Whether at most two edits lead from `word` to `candidate`, ignoring case: a letter inserted, deleted or
+/// replaced, or two adjacent letters transposed (optimal string alignment, Damerau 1964,
+/// <https://doi.org/10.1145/363958.363994>).
 pub(super) fn within_reach(word: &str, candidate: &str) -> bool {
     strsim::osa_distance(&word.to_lowercase(), &candidate.to_lowercase()) <= MAX_EDITS
 }

@@ -1,4 +1,4 @@
-//! Where dictionaries come from, and that each is read once.
+//! Finds the dictionaries, and reads each one once.
 
 use std::{
     fs,
@@ -11,11 +11,11 @@ use super::{Corrected, Language, LanguageError, lexicon::Lexicon, spelling};
 const SWEDISH_PACKAGE: &str = "hunspell-sv";
 const SWEDISH_FILE: &str = "sv_SE.aff";
 
-/// Where Debian and its relatives keep Hunspell dictionaries, the present place and the older one.
+/// The folders of Hunspell dictionaries on Debian and its derivatives: the current and the older one.
 const SYSTEM_DIRECTORIES: [&str; 2] = ["/usr/share/hunspell", "/usr/share/myspell/dicts"];
 
-/// The dictionaries of one process. Each is read at its first use and then kept; a failure is not kept, so a dictionary
-/// that is installed later is found without a restart.
+/// The dictionaries of one process. Each is read at its first use and then kept. A failure is not kept, so a
+/// dictionary that is installed later is found without a restart.
 #[derive(Debug, Default)]
 pub struct Dictionaries {
     directory: Option<PathBuf>,
@@ -56,7 +56,8 @@ impl Dictionaries {
         if let Some(lexicon) = self.swedish.get() {
             return Ok(lexicon);
         }
-        // One reader at a time: a second copy would cost its memory for nothing. The lock guards no data to be poisoned.
+        // One thread reads at a time, because a second copy would waste its memory. The lock guards no data,
+        // so poisoning is ignored.
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lexicon) = self.swedish.get() {
             return Ok(lexicon);

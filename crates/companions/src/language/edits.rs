@@ -1,9 +1,11 @@
-//! How likely a writer is to turn one word into another: an edit distance whose edits weigh what pupils' slips suggest.
+//! The likelihood that a writer turns one word into another: an edit distance whose weights follow the
+//! typical errors of pupils.
 //!
-//! Optimal string alignment (Wagner–Fischer with swaps of neighbours) with weights in place of ones. Most slips keep the
-//! first letter, double or fail to double a letter, leave a letter out, swap two, or take one vowel for another
-//! (Yannakoudakis & Fawthrop 1983, "The rules of spelling errors", <https://doi.org/10.1016/0306-4573(83)90045-6>); the
-//! numbers are set by hand so that the demo essays come out right.
+//! Optimal string alignment (Wagner–Fischer with transpositions of adjacent letters) with weights instead of
+//! ones. Most errors keep the first letter, double or fail to double a letter, omit a letter, transpose two,
+//! or replace one vowel by another (Yannakoudakis & Fawthrop 1983, "The rules of spelling errors",
+//! <https://doi.org/10.1016/0306-4573(83)90045-6>). The numbers are set by hand so that the demo essays are
+//! corrected as expected.
 
 /// A doubled letter, an apostrophe, an ending formed by the wrong rule.
 pub(super) const SLIGHT: u32 = 1;
@@ -20,7 +22,7 @@ const ENDINGS: [(&str, &str); 4] = [("ys", "ies"), ("ie", "y"), ("fs", "ves"), (
 /// Spellings of one sound: *filosophy*, *kemistry*.
 const SOUNDS: [(&str, &str); 2] = [("f", "ph"), ("k", "ch")];
 
-/// The weight of the likeliest way from `meant` to `written`, case aside; 0 if only the case differs.
+/// The weight of the likeliest edits from `meant` to `written`, ignoring case; 0 if only the case differs.
 pub(super) fn weight(written: &str, meant: &str) -> u32 {
     let (written, meant) = (fold(written), fold(meant));
     if ENDINGS.iter().any(|(wrong, right)| {

@@ -122,7 +122,7 @@ impl Lexicon {
         }
     }
 
-    /// What the candidate's rarity adds to its weight; nothing if it is no candidate.
+    /// What the candidate's rarity adds to its weight; `None` if it is no candidate.
     fn rarity(&self, candidate: &str) -> Option<u32> {
         let Some(common) = self.common else {
             return (!candidate.contains([' ', '-'])).then_some(0);

@@ -1,10 +1,10 @@
-//! Measures of a text: how long, how varied, how hard to read.
+//! Measures of a text: length, variety and readability.
 
 use std::collections::HashSet;
 
 use super::{Language, syllables, words};
 
-/// What the nlp worker says of a text. Every figure is finite, and 0 for a text without words.
+/// The figures of a text. Every figure is finite, and 0 for a text without words.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measures {
     /// Words: the segments of UAX #29 that hold a letter or a digit; an address counts as one.

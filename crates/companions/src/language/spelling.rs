@@ -1,4 +1,4 @@
-//! Correcting a text: which words are looked at, and that nothing else changes.
+//! Corrects a text: which words are checked, and that nothing else changes.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -7,9 +7,9 @@ use super::{
     words::{self, Word},
 };
 
-/// How many different unknown words of one text are looked up. An essay has some dozens; a text with more is not in the
-/// language, and what is left of it stays as it is. This bounds the time of one text: a look-up takes about 0.1 ms in English and
-/// 2 to 8 ms in Swedish.
+/// Different unknown words of one text that are looked up, at most. An essay has some dozens; a text with
+/// more is not in the language, and the rest stays unchanged. This bounds the time per text: a look-up takes
+/// about 0.1 ms in English and 2 to 8 ms in Swedish (measured).
 const MAX_LOOKUPS: usize = 400;
 /// The longest word that is looked up, in bytes.
 const MAX_WORD_BYTES: usize = 48;
@@ -17,9 +17,9 @@ const MAX_WORD_BYTES: usize = 48;
 /// One change to a text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Correction {
-    /// Where the misspelt word stood: a byte range of the original text.
+    /// The misspelt word: a byte range of the original text.
     pub from: Range<usize>,
-    /// What stands there now.
+    /// The text that replaces it.
     pub replacement: String,
 }
 
@@ -30,18 +30,18 @@ pub struct Corrected {
     pub text: String,
     /// The changes, in the order of the text; they do not overlap.
     pub corrections: Vec<Correction>,
-    /// How many words the original has, by the same count as [`Measures`](super::Measures).
+    /// The number of words of the original, counted as in [`Measures`](super::Measures).
     pub word_count: u32,
 }
 
-/// Essays do not belong in logs: only sizes are shown.
+/// Shows sizes only, because essays must not be logged.
 impl std::fmt::Debug for Correction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Correction").field("from", &self.from).finish_non_exhaustive()
     }
 }
 
-/// Essays do not belong in logs: only sizes are shown.
+/// Shows sizes only, because essays must not be logged.
 impl std::fmt::Debug for Corrected {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Corrected")
@@ -70,7 +70,7 @@ fn applied(text: &str, corrections: &[Correction]) -> String {
     corrected
 }
 
-/// Goes through one text and remembers what it has looked up.
+/// Reads one text and caches its look-ups.
 struct Reader<'a> {
     text: &'a str,
     lexicon: &'a Lexicon,
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How `word` may be changed; not at all if it is a name, an abbreviation, a number, an address or endless.
+/// How `word` may be changed; `None` if it is a name, an abbreviation, a number, an address or too long.
 fn place(word: Word<'_>, opens_sentence: bool) -> Option<Place> {
     let plain = word.text.chars().all(|letter| letter.is_alphabetic() || matches!(letter, '\'' | '’'));
     if !plain || word.text.len() > MAX_WORD_BYTES {

@@ -1,10 +1,10 @@
-//! Counting the syllables of an English word without a dictionary of pronunciations.
+//! Counts the syllables of an English word without a pronunciation dictionary.
 
 use super::edits::is_vowel;
 
-/// The syllables of an English word, at least 1: its groups of vowels (`y` is one), less a silent `e` at the end (*make*,
-/// *makes*, but *table*, *boxes*) and a silent `-ed` (*walked*, but *wanted*). A silent `e` inside is
-/// heard (*homework* counts three), so the reading ease of an essay comes out a point or two low.
+/// The number of syllables, at least 1: the groups of vowels (`y` is one), minus a silent `e` at the end
+/// (*make*, *makes*, but *table*, *boxes*) and a silent `-ed` (*walked*, but *wanted*). A silent `e` inside a
+/// word is counted (*homework* counts three), so the reading ease of an essay is a point or two too low.
 pub(super) fn count(word: &str) -> u32 {
     let word: Vec<char> = word.chars().flat_map(char::to_lowercase).filter(|c| c.is_alphabetic()).collect();
     let groups = word.iter().fold((0_u32, false), |(count, in_vowels), &letter| {
@@ -21,8 +21,8 @@ fn ends_silently(word: &[char]) -> bool {
     }
 }
 
-/// Whether an `e` after `stem` is not heard: after a consonant (*make*), but not after one and an `l` (*table*, *settled*).
-/// After a vowel it is in that vowel's group already (*tie*).
+/// Whether an `e` after `stem` is silent: after a consonant (*make*), but not after a consonant and an `l`
+/// (*table*, *settled*). After a vowel it is in that vowel's group already (*tie*).
 fn is_mute_after(stem: &[char]) -> bool {
     match stem {
         [.., before, 'l'] => is_vowel(*before) || *before == 'l',

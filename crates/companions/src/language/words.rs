@@ -1,15 +1,15 @@
-//! Where words and sentences begin and end: [UAX #29](https://www.unicode.org/reports/tr29/), with what the texts of pupils
-//! ask for beside it: addresses, wrapped lines, forgotten capitals.
+//! Boundaries of words and sentences: [UAX #29](https://www.unicode.org/reports/tr29/), extended for the
+//! texts of pupils by addresses, wrapped lines and missing capitals.
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Abbreviations of three letters and more that a sentence goes on after, English and Swedish.
+/// Abbreviations of at least three letters after which a sentence continues, English and Swedish.
 const ABBREVIATIONS: [&str; 10] = ["approx", "dvs", "etc", "kap", "mrs", "osv", "prof", "resp", "sid", "vol"];
 
 /// A word of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word<'a> {
-    /// Offset in bytes of the first letter in the text.
+    /// Byte offset of the first letter in the text.
     pub(super) start: usize,
     /// The word as written.
     pub(super) text: &'a str,
@@ -40,13 +40,13 @@ fn is_address(chunk: &str) -> bool {
     marked && chunk.contains(char::is_alphanumeric)
 }
 
-/// How many sentences of `text` a word begins in. A line that goes on in lower case on the next line is one sentence; any
-/// other line end closes it (headings, verses, lists).
+/// The number of sentences in which a word begins. A line that continues in lower case on the next line is
+/// one sentence; any other line end closes it (headings, verses, lists).
 pub(super) fn sentences(text: &str) -> usize {
     sentence_starts(&join_wrapped_lines(text)).count()
 }
 
-/// Where the first word of each sentence begins, as an offset in bytes.
+/// The byte offset of the first word of each sentence.
 pub(super) fn sentence_starts(text: &str) -> impl Iterator<Item = usize> {
     let mut bounds = text.split_sentence_bound_indices().map(|(start, _)| start).peekable();
     let mut before: Option<Word<'_>> = None;
@@ -59,8 +59,9 @@ pub(super) fn sentence_starts(text: &str) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Whether a full stop parts two words although the second is in lower case, where UAX #29 goes on (rule SB8): pupils forget
-/// capitals more often than they abbreviate, so the stop of an abbreviation is told by its word.
+/// Whether a full stop ends a sentence although the next word is in lower case, where UAX #29 continues it
+/// (rule SB8). Pupils omit capitals more often than they abbreviate, so abbreviations are recognised by the
+/// word before the stop.
 fn ends_plainly(text: &str, before: Word<'_>, word: Word<'_>) -> bool {
     let between = text.get(before.start + before.text.len()..word.start).unwrap_or_default();
     let stopped = between.starts_with('.') && between.contains(char::is_whitespace);

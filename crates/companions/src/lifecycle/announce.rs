@@ -1,4 +1,4 @@
-//! A reply of the lifecycle service as records.
+//! Builds records from a reply of the lifecycle service.
 
 use contract::{
     BatchContentProvisioningCompleted, BatchNlpProcessingRequestedV2, ElsBatchPhaseOutcome, EssayRef,
@@ -10,11 +10,11 @@ use uuid::Uuid;
 use super::batch::Reply;
 use crate::wire::{Address, Cause, record};
 
-/// Appends what is to be said. Ids and times follow from what moved the service to speak, so the same reply made again gives
-/// the same bytes.
-pub(super) fn announce(batch_id: Uuid, reply: Reply, cause: &Cause, out: &mut Vec<Record>) {
+/// Appends the records of a reply. Ids and times are derived from the cause, so the same reply gives the same
+/// bytes.
+pub(super) fn append_records(batch_id: Uuid, reply: Reply, cause: &Cause, out: &mut Vec<Record>) {
     match reply {
-        Reply::Silence => {}
+        Reply::None => {}
         Reply::ContentComplete { registered_by, expected, course_code, user_id, essays } => {
             let to = address(Topic::BatchContentProvisioningCompleted, batch_id);
             let (correlation_id, at) = (registered_by.correlation_id, registered_by.at);

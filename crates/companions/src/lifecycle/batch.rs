@@ -1,4 +1,4 @@
-//! What the lifecycle service knows of one batch, and how it changes. Pure: no clock, no database, no bus.
+//! The state of one batch in the lifecycle service, and its transitions. Pure: no clock, no database, no bus.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,18 +7,18 @@ use uuid::Uuid;
 
 use crate::wire::Cause;
 
-/// A batch, registered or only heard of.
+/// A batch, which may not be registered yet.
 #[derive(Debug, Clone)]
 pub(super) struct Batch {
     pub(super) id: Uuid,
     pub(super) registration: Option<Registration>,
     pub(super) essays: HashMap<Uuid, Essay>,
-    /// Every command that moved an essay; at most the last is under way.
+    /// Every command that moved an essay. At most the last one is in progress.
     pub(super) commands: Vec<Command>,
     pub(super) changes: Changes,
 }
 
-/// What has changed since the batch was last saved.
+/// The changes since the batch was last saved.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Changes {
     pub(super) registration: bool,
@@ -33,16 +33,16 @@ pub(super) struct Registration {
     pub(super) expected: u32,
     pub(super) course_code: CourseCode,
     pub(super) user_id: String,
-    /// Every text is there and that has been said.
+    /// Every text is present, and this was published.
     pub(super) complete: bool,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Essay {
-    /// Where it stands in the registration; none for a text that came first.
+    /// Its position in the registration; `None` for a text that arrived before it.
     pub(super) position: Option<u32>,
     pub(super) text_storage_id: Option<String>,
-    /// None until it is registered and has its text.
+    /// `None` until it is registered and has its text.
     pub(super) status: Option<EssayStatus>,
 }
 
@@ -51,23 +51,23 @@ pub(super) struct Command {
     pub(super) phase: PhaseName,
     pub(super) event_id: Uuid,
     pub(super) correlation_id: Uuid,
-    /// The essays it moved, in its order, while it is under way.
-    pub(super) under_way: Option<UnderWay>,
+    /// The essays that it moved, in its order, while it is in progress.
+    pub(super) in_progress: Option<InProgress>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct UnderWay {
+pub(super) struct InProgress {
     pub(super) essays: Vec<Uuid>,
-    /// How many of them wait for their result.
+    /// The number of essays without a result.
     pub(super) waiting: usize,
 }
 
-/// What the lifecycle service has to say to a record.
+/// The lifecycle service's reaction to a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// Nothing. Unknown, unready and repeated things are passed over without a word, as the platform's service does.
-    Silence,
-    /// Every text of the batch is in place.
+    /// No event. Unknown, unready and repeated things are ignored silently, as by the platform's service.
+    None,
+    /// Every text of the batch is present.
     ContentComplete {
         registered_by: Cause,
         expected: u32,
@@ -75,37 +75,37 @@ pub(super) enum Reply {
         user_id: String,
         essays: Vec<EssayRef>,
     },
-    /// These essays go to the worker of the phase.
+    /// These essays are requested from the worker of the phase.
     Requests { phase: PhaseName, language: Language, essays: Vec<EssayRef> },
     /// The phase has ended for every essay that the command moved.
     Outcome { commanded_by: Cause, phase: PhaseName, processed: Vec<EssayRef>, failed: Vec<Uuid> },
 }
 
-/// The statuses through which a phase leads an essay. The other phases have no worker in this process.
+/// The statuses of an essay in a phase. The other phases have no worker in this process.
 #[derive(Debug, Clone, Copy)]
-struct Way {
-    /// Where it may begin, besides where it has led before.
+struct PhaseStatuses {
+    /// The statuses in which the phase may begin for the first time.
     ready: &'static [EssayStatus],
     waiting: EssayStatus,
     succeeded: EssayStatus,
     failed: EssayStatus,
 }
 
-const SPELLCHECK: Way = Way {
+const SPELLCHECK: PhaseStatuses = PhaseStatuses {
     ready: &[EssayStatus::ReadyForProcessing],
     waiting: EssayStatus::AwaitingSpellcheck,
     succeeded: EssayStatus::SpellcheckedSuccess,
     failed: EssayStatus::SpellcheckFailed,
 };
-const NLP: Way = Way {
+const NLP: PhaseStatuses = PhaseStatuses {
     ready: &[EssayStatus::ReadyForProcessing, EssayStatus::SpellcheckedSuccess],
     waiting: EssayStatus::AwaitingNlp,
     succeeded: EssayStatus::NlpSuccess,
     failed: EssayStatus::NlpFailed,
 };
 
-impl Way {
-    fn of(phase: PhaseName) -> Option<Self> {
+impl PhaseStatuses {
+    fn from_phase(phase: PhaseName) -> Option<Self> {
         match phase {
             PhaseName::Spellcheck => Some(SPELLCHECK),
             PhaseName::Nlp => Some(NLP),
@@ -113,15 +113,15 @@ impl Way {
         }
     }
 
-    /// Whether the phase may take an essay of this status: one that is ready for it, or one that an earlier command has sent
-    /// this way before (a retry).
-    fn takes(self, status: EssayStatus) -> bool {
+    /// Whether the phase accepts an essay with this status: one that is ready for it, or one that an earlier
+    /// command has moved into it (a retry).
+    fn accept(self, status: EssayStatus) -> bool {
         self.ready.contains(&status) || [self.waiting, self.succeeded, self.failed].contains(&status)
     }
 }
 
 impl Batch {
-    /// A batch of which nothing is known yet.
+    /// An empty batch.
     pub(super) fn new(id: Uuid) -> Self {
         Self {
             id,
@@ -132,7 +132,7 @@ impl Batch {
         }
     }
 
-    /// The batch is to hold these essays. Texts that came first find their places now.
+    /// Registers the essays of the batch. Texts that arrived before get their positions now.
     pub(super) fn register(
         &mut self,
         registration: Registration,
@@ -140,7 +140,7 @@ impl Batch {
         cause: &Cause,
     ) -> Reply {
         if self.registration.is_some() {
-            return Reply::Silence;
+            return Reply::None;
         }
         self.registration = Some(registration);
         self.changes.registration = true;
@@ -153,16 +153,16 @@ impl Batch {
         self.content_complete(cause)
     }
 
-    /// The text of one essay is in place. A second text for an essay, and one for an essay that the registration does not
-    /// name, is passed over.
+    /// Records the text of an essay. A second text for an essay, and a text for an essay that is not
+    /// registered, is ignored.
     pub(super) fn provision(&mut self, essay_id: Uuid, text_storage_id: String, cause: &Cause) -> Reply {
         let registered = self.registration.is_some();
         if registered && !self.essays.contains_key(&essay_id) {
-            return Reply::Silence;
+            return Reply::None;
         }
         let essay = self.essays.entry(essay_id).or_default();
         if essay.text_storage_id.is_some() {
-            return Reply::Silence;
+            return Reply::None;
         }
         essay.text_storage_id = Some(text_storage_id);
         essay.status = registered.then_some(EssayStatus::ReadyForProcessing);
@@ -173,12 +173,12 @@ impl Batch {
     fn content_complete(&mut self, cause: &Cause) -> Reply {
         let Some(registration) = self.registration.as_mut().filter(|registration| !registration.complete)
         else {
-            return Reply::Silence;
+            return Reply::None;
         };
         let ready = |essay: &&Essay| essay.status.is_some();
         let provisioned = self.essays.values().filter(ready).count();
         if provisioned < registration.expected as usize {
-            return Reply::Silence;
+            return Reply::None;
         }
         registration.complete = true;
         self.changes.registration = true;
@@ -198,9 +198,10 @@ impl Batch {
         }
     }
 
-    /// A phase is to start. Of the essays named, those that are known, of this batch and ready for it move on; the others are
-    /// passed over, and if none moves nothing is said. A command that has moved essays before is passed over too. One phase
-    /// is under way at a time; another command for it takes its place, and what that one does not name has failed.
+    /// Starts a phase. Of the named essays, those that belong to this batch and are ready move on; the others
+    /// are ignored. When none moves, or the command has moved essays before, nothing is published. One phase
+    /// is in progress at a time. Another command for the same phase replaces the one in progress, and essays
+    /// that it does not name have failed.
     pub(super) fn command(
         &mut self,
         phase: PhaseName,
@@ -208,29 +209,29 @@ impl Batch {
         language: Language,
         cause: &Cause,
     ) -> Reply {
-        let Some(way) = Way::of(phase) else { return Reply::Silence };
+        let Some(statuses) = PhaseStatuses::from_phase(phase) else { return Reply::None };
         let repeated =
             |command: &Command| command.phase == phase && command.correlation_id == cause.correlation_id;
         if self.commands.iter().any(repeated)
-            || self.under_way().is_some_and(|(_, command)| command.phase != phase)
+            || self.in_progress().is_some_and(|(_, command)| command.phase != phase)
         {
-            return Reply::Silence;
+            return Reply::None;
         }
         let mut seen = HashSet::with_capacity(named.len());
         let ready = |essay: &EssayRef| {
             let status = self.essays.get(&essay.essay_id).and_then(|known| known.status);
-            status.is_some_and(|status| way.takes(status))
+            status.is_some_and(|status| statuses.accept(status))
         };
         let moving: Vec<EssayRef> =
             named.into_iter().filter(|essay| ready(essay) && seen.insert(essay.essay_id)).collect();
         if moving.is_empty() {
-            return Reply::Silence;
+            return Reply::None;
         }
-        self.replace_command(way, &seen);
+        self.replace_command(statuses, &seen);
         for moved in &moving {
             self.change(moved.essay_id, |essay| {
                 essay.text_storage_id = Some(moved.text_storage_id.clone());
-                essay.status = Some(way.waiting);
+                essay.status = Some(statuses.waiting);
             });
         }
         let essays: Vec<Uuid> = moving.iter().map(|essay| essay.essay_id).collect();
@@ -239,26 +240,28 @@ impl Batch {
             phase,
             event_id: cause.event_id,
             correlation_id: cause.correlation_id,
-            under_way: Some(UnderWay { waiting: essays.len(), essays }),
+            in_progress: Some(InProgress { waiting: essays.len(), essays }),
         });
         Reply::Requests { phase, language, essays: moving }
     }
 
-    /// Ends the command under way without a word: another takes its place for the essays `taken`.
-    fn replace_command(&mut self, way: Way, taken: &HashSet<Uuid>) {
-        let Some((at, _)) = self.under_way() else { return };
-        let left = self.commands.get_mut(at).and_then(|command| command.under_way.take());
+    /// Ends the command in progress without an outcome, because another one replaces it for the essays
+    /// `taken`.
+    fn replace_command(&mut self, statuses: PhaseStatuses, taken: &HashSet<Uuid>) {
+        let Some((at, _)) = self.in_progress() else { return };
+        let left = self.commands.get_mut(at).and_then(|command| command.in_progress.take());
         self.changes.commands.insert(at);
         for essay_id in left.into_iter().flat_map(|left| left.essays).filter(|id| !taken.contains(id)) {
             self.change(essay_id, |essay| {
-                if essay.status == Some(way.waiting) {
-                    essay.status = Some(way.failed);
+                if essay.status == Some(statuses.waiting) {
+                    essay.status = Some(statuses.failed);
                 }
             });
         }
     }
 
-    /// The spell checker is done with an essay. A word for a command that is not under way is stale.
+    /// Applies a result of the spell checker. A result for a command that is not in progress is stale and
+    /// ignored.
     pub(super) fn spellchecked(
         &mut self,
         essay_id: Uuid,
@@ -266,55 +269,64 @@ impl Batch {
         corrected_text_storage_id: Option<String>,
         cause: &Cause,
     ) -> Reply {
-        let Some(at) = self.answered(PhaseName::Spellcheck, cause) else { return Reply::Silence };
-        self.conclude(at, SPELLCHECK, essay_id, verdict, corrected_text_storage_id);
-        self.outcome(at, SPELLCHECK, cause)
+        let Some(at) = self.command_answered_by(PhaseName::Spellcheck, cause) else { return Reply::None };
+        self.set_result(at, SPELLCHECK, essay_id, verdict, corrected_text_storage_id);
+        self.end_if_complete(at, SPELLCHECK, cause)
     }
 
-    /// The nlp worker is done with the batch. An essay that it does not name has failed.
+    /// Applies the result of the nlp worker for the batch. An essay that it does not name has failed.
     pub(super) fn analysed(&mut self, succeeded: &[Uuid], cause: &Cause) -> Reply {
-        let Some(at) = self.answered(PhaseName::Nlp, cause) else { return Reply::Silence };
+        let Some(at) = self.command_answered_by(PhaseName::Nlp, cause) else { return Reply::None };
         let succeeded: HashSet<&Uuid> = succeeded.iter().collect();
         for essay_id in self.commands.get(at).map(Command::essays).unwrap_or_default() {
             let verdict = if succeeded.contains(&essay_id) { Verdict::Succeeded } else { Verdict::Failed };
-            self.conclude(at, NLP, essay_id, verdict, None);
+            self.set_result(at, NLP, essay_id, verdict, None);
         }
-        self.outcome(at, NLP, cause)
+        self.end_if_complete(at, NLP, cause)
     }
 
-    /// The command under way that this is an answer to.
-    fn answered(&self, phase: PhaseName, cause: &Cause) -> Option<usize> {
-        let (at, command) = self.under_way()?;
+    /// The index of the command in progress, if this record answers it.
+    fn command_answered_by(&self, phase: PhaseName, cause: &Cause) -> Option<usize> {
+        let (at, command) = self.in_progress()?;
         (command.phase == phase && command.correlation_id == cause.correlation_id).then_some(at)
     }
 
-    /// Whoever waits belongs to the command under way, so the status alone says whether the word counts.
-    fn conclude(&mut self, at: usize, way: Way, essay_id: Uuid, verdict: Verdict, new_text: Option<String>) {
-        if self.essays.get(&essay_id).is_none_or(|essay| essay.status != Some(way.waiting)) {
+    /// Sets the result of a waiting essay. A waiting essay always belongs to the command in progress, so its
+    /// status alone decides whether the result counts.
+    fn set_result(
+        &mut self,
+        at: usize,
+        statuses: PhaseStatuses,
+        essay_id: Uuid,
+        verdict: Verdict,
+        new_text: Option<String>,
+    ) {
+        if self.essays.get(&essay_id).is_none_or(|essay| essay.status != Some(statuses.waiting)) {
             return;
         }
         self.change(essay_id, |essay| match verdict {
             Verdict::Succeeded => {
-                essay.status = Some(way.succeeded);
+                essay.status = Some(statuses.succeeded);
                 essay.text_storage_id = new_text.or_else(|| essay.text_storage_id.take());
             }
-            Verdict::Failed => essay.status = Some(way.failed),
+            Verdict::Failed => essay.status = Some(statuses.failed),
         });
-        if let Some(under_way) = self.commands.get_mut(at).and_then(|command| command.under_way.as_mut()) {
-            under_way.waiting = under_way.waiting.saturating_sub(1);
+        if let Some(in_progress) = self.commands.get_mut(at).and_then(|command| command.in_progress.as_mut())
+        {
+            in_progress.waiting = in_progress.waiting.saturating_sub(1);
         }
     }
 
-    /// Ends the command when nobody waits any longer.
-    fn outcome(&mut self, at: usize, way: Way, cause: &Cause) -> Reply {
-        let Some(command) = self.commands.get_mut(at) else { return Reply::Silence };
-        let Some(ended) = command.under_way.take_if(|under_way| under_way.waiting == 0) else {
-            return Reply::Silence;
+    /// Ends the command when no essay waits.
+    fn end_if_complete(&mut self, at: usize, statuses: PhaseStatuses, cause: &Cause) -> Reply {
+        let Some(command) = self.commands.get_mut(at) else { return Reply::None };
+        let Some(ended) = command.in_progress.take_if(|in_progress| in_progress.waiting == 0) else {
+            return Reply::None;
         };
         self.changes.commands.insert(at);
         let (phase, event_id) = (command.phase, command.event_id);
         let succeeded =
-            |id: &Uuid| self.essays.get(id).is_some_and(|essay| essay.status == Some(way.succeeded));
+            |id: &Uuid| self.essays.get(id).is_some_and(|essay| essay.status == Some(statuses.succeeded));
         let (processed, failed): (Vec<Uuid>, Vec<Uuid>) = ended.essays.into_iter().partition(succeeded);
         let with_text = |id: Uuid| self.essays.get(&id)?.with_text(id);
         Reply::Outcome {
@@ -325,8 +337,8 @@ impl Batch {
         }
     }
 
-    fn under_way(&self) -> Option<(usize, &Command)> {
-        self.commands.iter().enumerate().rfind(|(_, command)| command.under_way.is_some())
+    fn in_progress(&self) -> Option<(usize, &Command)> {
+        self.commands.iter().enumerate().rfind(|(_, command)| command.in_progress.is_some())
     }
 
     fn change(&mut self, essay_id: Uuid, change: impl FnOnce(&mut Essay)) {
@@ -345,11 +357,11 @@ impl Essay {
 
 impl Command {
     fn essays(&self) -> Vec<Uuid> {
-        self.under_way.as_ref().map(|under_way| under_way.essays.clone()).unwrap_or_default()
+        self.in_progress.as_ref().map(|in_progress| in_progress.essays.clone()).unwrap_or_default()
     }
 
-    /// The status of an essay that waits in this phase; none where no worker of this process serves it.
+    /// The status of an essay that waits in this phase; `None` when this process has no worker for it.
     pub(super) fn waiting_status(&self) -> Option<EssayStatus> {
-        Way::of(self.phase).map(|way| way.waiting)
+        PhaseStatuses::from_phase(self.phase).map(|statuses| statuses.waiting)
     }
 }

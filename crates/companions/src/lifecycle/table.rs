@@ -6,9 +6,9 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
-use super::batch::{Batch, Changes, Command, Essay, Registration, UnderWay};
+use super::batch::{Batch, Changes, Command, Essay, InProgress, Registration};
 
-/// Reads a batch with its essays and commands; a batch that was never heard of is an empty one.
+/// Reads a batch with its essays and commands; an unknown batch is empty.
 pub(super) fn load(conn: &Connection, id: Uuid) -> rusqlite::Result<Batch> {
     let mut batch = Batch::new(id);
     batch.registration = conn
@@ -38,7 +38,7 @@ fn registration(row: &Row<'_>) -> rusqlite::Result<Registration> {
         event_id: uuid(row, 0)?,
         correlation_id: uuid(row, 1)?,
         expected: row.get(2)?,
-        course_code: word(row, 3)?,
+        course_code: parse_column(row, 3)?,
         user_id: row.get(4)?,
         complete: row.get(5)?,
     })
@@ -49,17 +49,17 @@ fn essay(row: &Row<'_>) -> rusqlite::Result<(Uuid, Essay)> {
     let essay = Essay {
         position: row.get(1)?,
         text_storage_id: row.get(2)?,
-        status: status.map(|_| word(row, 3)).transpose()?,
+        status: status.map(|_| parse_column(row, 3)).transpose()?,
     };
     Ok((uuid(row, 0)?, essay))
 }
 
 fn command(row: &Row<'_>, batch: &Batch) -> rusqlite::Result<Command> {
     let mut command = Command {
-        phase: word(row, 0)?,
+        phase: parse_column(row, 0)?,
         correlation_id: uuid(row, 1)?,
         event_id: uuid(row, 2)?,
-        under_way: None,
+        in_progress: None,
     };
     let essays: Option<Vec<u8>> = row.get(3)?;
     if let Some(bytes) = essays {
@@ -68,7 +68,7 @@ fn command(row: &Row<'_>, batch: &Batch) -> rusqlite::Result<Command> {
         let status = command.waiting_status();
         let waits = |id: &&Uuid| batch.essays.get(*id).is_some_and(|essay| essay.status == status);
         let waiting = essays.iter().filter(waits).count();
-        command.under_way = Some(UnderWay { essays, waiting });
+        command.in_progress = Some(InProgress { essays, waiting });
     }
     Ok(command)
 }
@@ -77,7 +77,7 @@ fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
     row.get(column).map(Uuid::from_bytes)
 }
 
-fn word<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+fn parse_column<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
@@ -86,7 +86,7 @@ where
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error)))
 }
 
-/// The rows of one batch that are to be written.
+/// The changed rows of one batch.
 #[derive(Debug)]
 pub(super) struct Rows {
     batch_id: Uuid,
@@ -96,7 +96,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// What has changed in a batch since this was last asked; none where nothing has.
+    /// Takes the changes since the last call; `None` when there are none.
     pub(super) fn changed(batch: &mut Batch) -> Option<Self> {
         let Changes { registration, essays, commands } = std::mem::take(&mut batch.changes);
         if !registration && essays.is_empty() && commands.is_empty() {
@@ -151,9 +151,9 @@ impl Rows {
         )?;
         for command in &self.commands {
             let essays: Option<Vec<u8>> = command
-                .under_way
+                .in_progress
                 .as_ref()
-                .map(|under_way| under_way.essays.iter().flat_map(|id| *id.as_bytes()).collect());
+                .map(|in_progress| in_progress.essays.iter().flat_map(|id| *id.as_bytes()).collect());
             save_command.execute(params![
                 batch_id,
                 command.phase.as_str(),

@@ -33,16 +33,16 @@ impl Els {
         self.service = open(self.dir.path(), &self.bus);
     }
 
-    /// One turn over these records; what is said.
-    async fn hears(&mut self, records: &[Record]) -> Vec<Record> {
+    /// Processes these records in one turn and returns the published records.
+    async fn process(&mut self, records: &[Record]) -> Vec<Record> {
         self.service.turn(deliveries(records)).await.unwrap();
         self.bus.drain()
     }
 
-    /// With these essays registered and provisioned with the texts `t1`, `t2`, ….
+    /// A service with these essays registered and provisioned with the texts `t1`, `t2`, ….
     async fn with(essays: &[u128]) -> Self {
         let mut els = Self::new();
-        els.hears(&introduction(essays)).await;
+        els.process(&introduction(essays)).await;
         els
     }
 }
@@ -90,9 +90,9 @@ fn analysed(correlation: u128, succeeded: &[u128], failed: &[u128]) -> Record {
     record(to, &cause, "", noon(), event)
 }
 
-/// What was said, in short: topic, and the essays that it names.
-#[expect(clippy::wildcard_enum_match_arm, reason = "it speaks on four topics")]
-fn said(records: &[Record]) -> Vec<String> {
+/// A summary of each published record: its kind, and the essays that it names.
+#[expect(clippy::wildcard_enum_match_arm, reason = "it publishes on four topics")]
+fn summary(records: &[Record]) -> Vec<String> {
     let number =
         |value: &serde_json::Value| Uuid::try_parse(value.as_str().unwrap()).unwrap().as_u128().to_string();
     let text = |essay: &serde_json::Value| {
@@ -101,7 +101,7 @@ fn said(records: &[Record]) -> Vec<String> {
     let list = |value: &serde_json::Value, word: &dyn Fn(&serde_json::Value) -> String| {
         value.as_array().unwrap().iter().map(word).collect::<Vec<_>>().join(" ")
     };
-    let sentence = |record: &Record| {
+    let line = |record: &Record| {
         let data = data(record);
         match record.topic {
             Topic::BatchContentProvisioningCompleted => {
@@ -120,37 +120,37 @@ fn said(records: &[Record]) -> Vec<String> {
                 list(&data["processed_essays"], &text),
                 list(&data["failed_essay_ids"], &number),
             ),
-            topic => panic!("the lifecycle service does not speak on {topic}"),
+            topic => panic!("the lifecycle service does not publish on {topic}"),
         }
     };
-    records.iter().map(sentence).collect()
+    records.iter().map(line).collect()
 }
 
 #[tokio::test]
 async fn a_batch_goes_through_both_phases() {
     let mut els = Els::new();
-    let complete = els.hears(&introduction(&[1, 2])).await;
-    assert_eq!(said(&complete), ["complete 1:t1 2:t2"]);
+    let complete = els.process(&introduction(&[1, 2])).await;
+    assert_eq!(summary(&complete), ["complete 1:t1 2:t2"]);
     assert_eq!(data(&complete[0])["provisioned_count"], json!(2));
 
-    let requests = els.hears(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2")])]).await;
-    assert_eq!(said(&requests), ["check 1:t1", "check 2:t2"]);
-    assert_eq!(els.hears(&[checked(FIRST, 2, Verdict::Succeeded)]).await.len(), 0);
-    let outcome = els.hears(&[checked(FIRST, 1, Verdict::Succeeded)]).await;
-    assert_eq!(said(&outcome), ["spellcheck completed_successfully: processed 1:c1 2:c2, failed "]);
+    let requests = els.process(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2")])]).await;
+    assert_eq!(summary(&requests), ["check 1:t1", "check 2:t2"]);
+    assert_eq!(els.process(&[checked(FIRST, 2, Verdict::Succeeded)]).await.len(), 0);
+    let outcome = els.process(&[checked(FIRST, 1, Verdict::Succeeded)]).await;
+    assert_eq!(summary(&outcome), ["spellcheck completed_successfully: processed 1:c1 2:c2, failed "]);
     assert_eq!(data(&outcome[0])["correlation_id"], json!(id(FIRST)));
 
-    let request = els.hears(&[nlp(id(BATCH), id(FIRST), &[(id(1), "c1"), (id(2), "c2")])]).await;
-    assert_eq!(said(&request), ["analyse 1:c1 2:c2"]);
-    let outcome = els.hears(&[analysed(FIRST, &[1, 2], &[])]).await;
-    assert_eq!(said(&outcome), ["nlp completed_successfully: processed 1:c1 2:c2, failed "]);
+    let request = els.process(&[nlp(id(BATCH), id(FIRST), &[(id(1), "c1"), (id(2), "c2")])]).await;
+    assert_eq!(summary(&request), ["analyse 1:c1 2:c2"]);
+    let outcome = els.process(&[analysed(FIRST, &[1, 2], &[])]).await;
+    assert_eq!(summary(&outcome), ["nlp completed_successfully: processed 1:c1 2:c2, failed "]);
 }
 
 #[tokio::test]
-async fn what_is_said_carries_the_correlation_id_of_the_command_and_the_batch_as_key() {
+async fn events_have_the_correlation_id_of_the_command_and_the_batch_as_key() {
     let mut els = Els::with(&[1]).await;
-    let requests = els.hears(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1")])]).await;
-    let outcome = els.hears(&[checked(FIRST, 1, Verdict::Succeeded)]).await;
+    let requests = els.process(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1")])]).await;
+    let outcome = els.process(&[checked(FIRST, 1, Verdict::Succeeded)]).await;
     for record in [&requests[0], &outcome[0]] {
         let envelope: serde_json::Value = serde_json::from_slice(&record.value).unwrap();
         assert_eq!(envelope["correlation_id"], json!(id(FIRST)));
@@ -160,107 +160,107 @@ async fn what_is_said_carries_the_correlation_id_of_the_command_and_the_batch_as
 }
 
 #[tokio::test]
-async fn unknown_and_unready_essays_are_passed_over_in_silence() {
-    // A batch that nobody registered.
+async fn unknown_and_unready_essays_are_ignored_silently() {
+    // A batch that was never registered.
     let mut els = Els::new();
-    assert_eq!(said(&els.hears(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1")])]).await), [""; 0]);
+    assert_eq!(summary(&els.process(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1")])]).await), [""; 0]);
 
-    // Registered, and the text has not come: also when it comes later, the command is gone.
+    // Registered, without its text. The command is not kept until the text arrives.
     let mut els = Els::new();
     let early = [registered(id(BATCH), &[id(1)]), spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1")])];
-    assert_eq!(said(&els.hears(&early).await), [""; 0]);
-    assert_eq!(said(&els.hears(&[provisioned(id(BATCH), id(1), "t1")]).await), ["complete 1:t1"]);
+    assert_eq!(summary(&els.process(&early).await), [""; 0]);
+    assert_eq!(summary(&els.process(&[provisioned(id(BATCH), id(1), "t1")]).await), ["complete 1:t1"]);
 
-    // An essay of another batch, and one of none, beside one that moves.
+    // An essay of another batch and an unknown one, beside one that moves.
     let mut els = Els::with(&[1]).await;
-    els.hears(&[registered(id(BATCH + 1), &[id(50)]), provisioned(id(BATCH + 1), id(50), "t50")]).await;
+    els.process(&[registered(id(BATCH + 1), &[id(50)]), provisioned(id(BATCH + 1), id(50), "t50")]).await;
     let strangers = [(id(50), "t50"), (id(51), "t51")];
-    assert_eq!(said(&els.hears(&[spellcheck(id(BATCH), id(FIRST), &strangers)]).await), [""; 0]);
+    assert_eq!(summary(&els.process(&[spellcheck(id(BATCH), id(FIRST), &strangers)]).await), [""; 0]);
     let mixed = [(id(50), "t50"), (id(1), "t1"), (id(1), "t1"), (id(51), "t51")];
-    assert_eq!(said(&els.hears(&[spellcheck(id(BATCH), id(FIRST), &mixed)]).await), ["check 1:t1"]);
-    let outcome = els.hears(&[checked(FIRST, 1, Verdict::Succeeded)]).await;
-    assert_eq!(said(&outcome), ["spellcheck completed_successfully: processed 1:c1, failed "]);
+    assert_eq!(summary(&els.process(&[spellcheck(id(BATCH), id(FIRST), &mixed)]).await), ["check 1:t1"]);
+    let outcome = els.process(&[checked(FIRST, 1, Verdict::Succeeded)]).await;
+    assert_eq!(summary(&outcome), ["spellcheck completed_successfully: processed 1:c1, failed "]);
 }
 
 #[tokio::test]
-async fn a_text_that_has_no_place_in_the_batch_is_passed_over() {
+async fn a_text_of_an_unregistered_essay_is_ignored() {
     let mut els = Els::new();
     let stray = [
         provisioned(id(BATCH), id(9), "t9"),
         registered(id(BATCH), &[id(1)]),
         provisioned(id(BATCH), id(8), "t8"),
     ];
-    assert_eq!(said(&els.hears(&stray).await), [""; 0]);
-    assert_eq!(said(&els.hears(&[provisioned(id(BATCH), id(1), "t1")]).await), ["complete 1:t1"]);
+    assert_eq!(summary(&els.process(&stray).await), [""; 0]);
+    assert_eq!(summary(&els.process(&[provisioned(id(BATCH), id(1), "t1")]).await), ["complete 1:t1"]);
     let strays = [(id(8), "t8"), (id(9), "t9")];
-    assert_eq!(said(&els.hears(&[spellcheck(id(BATCH), id(FIRST), &strays)]).await), [""; 0]);
+    assert_eq!(summary(&els.process(&[spellcheck(id(BATCH), id(FIRST), &strays)]).await), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_failed_essay_does_not_go_on_to_the_next_phase() {
     let mut els = Els::with(&[1, 2]).await;
-    els.hears(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2")])]).await;
-    // Not while it is under way either.
-    assert_eq!(said(&els.hears(&[nlp(id(BATCH), id(FIRST), &[(id(1), "t1")])]).await), [""; 0]);
+    els.process(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2")])]).await;
+    // Not while the first phase is in progress either.
+    assert_eq!(summary(&els.process(&[nlp(id(BATCH), id(FIRST), &[(id(1), "t1")])]).await), [""; 0]);
     let results = [checked(FIRST, 1, Verdict::Failed), checked(FIRST, 2, Verdict::Succeeded)];
-    let outcome = els.hears(&results).await;
-    assert_eq!(said(&outcome), ["spellcheck completed_with_failures: processed 2:c2, failed 1"]);
+    let outcome = els.process(&results).await;
+    assert_eq!(summary(&outcome), ["spellcheck completed_with_failures: processed 2:c2, failed 1"]);
     let all = [(id(1), "t1"), (id(2), "c2")];
-    assert_eq!(said(&els.hears(&[nlp(id(BATCH), id(FIRST), &all)]).await), ["analyse 2:c2"]);
+    assert_eq!(summary(&els.process(&[nlp(id(BATCH), id(FIRST), &all)]).await), ["analyse 2:c2"]);
 }
 
 #[tokio::test]
 async fn an_essay_that_the_analysis_does_not_name_has_failed() {
     let mut els = Els::with(&[1, 2, 3]).await;
-    els.hears(&[nlp(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2"), (id(3), "t3")])]).await;
-    let outcome = els.hears(&[analysed(FIRST, &[1], &[2])]).await;
-    assert_eq!(said(&outcome), ["nlp completed_with_failures: processed 1:t1, failed 2 3"]);
+    els.process(&[nlp(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2"), (id(3), "t3")])]).await;
+    let outcome = els.process(&[analysed(FIRST, &[1], &[2])]).await;
+    assert_eq!(summary(&outcome), ["nlp completed_with_failures: processed 1:t1, failed 2 3"]);
 }
 
 #[tokio::test]
-async fn a_text_that_overtakes_the_registration_waits_for_it() {
+async fn a_text_that_arrives_before_the_registration_is_kept() {
     let mut els = Els::new();
     let mut story = introduction(&[1, 2]);
     story.rotate_left(1);
     let registration = story.pop().unwrap();
-    assert_eq!(said(&els.hears(&story).await), [""; 0]);
+    assert_eq!(summary(&els.process(&story).await), [""; 0]);
     els.restart();
-    assert_eq!(said(&els.hears(&[registration]).await), ["complete 1:t1 2:t2"]);
+    assert_eq!(summary(&els.process(&[registration]).await), ["complete 1:t1 2:t2"]);
 }
 
 #[tokio::test]
 async fn a_failed_essay_may_be_commanded_again() {
     let mut els = Els::with(&[1, 2]).await;
-    els.hears(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2")])]).await;
-    els.hears(&[checked(FIRST, 1, Verdict::Failed), checked(FIRST, 2, Verdict::Succeeded)]).await;
+    els.process(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2")])]).await;
+    els.process(&[checked(FIRST, 1, Verdict::Failed), checked(FIRST, 2, Verdict::Succeeded)]).await;
     els.restart();
-    let again = els.hears(&[spellcheck(id(BATCH), id(SECOND), &[(id(1), "t1")])]).await;
-    assert_eq!(said(&again), ["check 1:t1"]);
-    // A late word of the first command is stale.
-    assert_eq!(said(&els.hears(&[checked(FIRST, 1, Verdict::Failed)]).await), [""; 0]);
-    let outcome = els.hears(&[checked(SECOND, 1, Verdict::Succeeded)]).await;
-    assert_eq!(said(&outcome), ["spellcheck completed_successfully: processed 1:c1, failed "]);
-    // It is mended here too: it goes on.
+    let again = els.process(&[spellcheck(id(BATCH), id(SECOND), &[(id(1), "t1")])]).await;
+    assert_eq!(summary(&again), ["check 1:t1"]);
+    // A late result of the first command is stale.
+    assert_eq!(summary(&els.process(&[checked(FIRST, 1, Verdict::Failed)]).await), [""; 0]);
+    let outcome = els.process(&[checked(SECOND, 1, Verdict::Succeeded)]).await;
+    assert_eq!(summary(&outcome), ["spellcheck completed_successfully: processed 1:c1, failed "]);
+    // The essay has recovered: it moves on.
     let all = [(id(1), "c1"), (id(2), "c2")];
-    assert_eq!(said(&els.hears(&[nlp(id(BATCH), id(FIRST), &all)]).await), ["analyse 1:c1 2:c2"]);
+    assert_eq!(summary(&els.process(&[nlp(id(BATCH), id(FIRST), &all)]).await), ["analyse 1:c1 2:c2"]);
 }
 
 #[tokio::test]
-async fn another_command_takes_the_place_of_one_under_way() {
+async fn another_command_replaces_the_one_in_progress() {
     let mut els = Els::with(&[1, 2, 3]).await;
     let all = [(id(1), "t1"), (id(2), "t2"), (id(3), "t3")];
-    els.hears(&[spellcheck(id(BATCH), id(FIRST), &all), checked(FIRST, 3, Verdict::Succeeded)]).await;
-    let again = els.hears(&[spellcheck(id(BATCH), id(SECOND), &[(id(1), "t1"), (id(3), "t3")])]).await;
-    assert_eq!(said(&again), ["check 1:t1", "check 3:t3"]);
+    els.process(&[spellcheck(id(BATCH), id(FIRST), &all), checked(FIRST, 3, Verdict::Succeeded)]).await;
+    let again = els.process(&[spellcheck(id(BATCH), id(SECOND), &[(id(1), "t1"), (id(3), "t3")])]).await;
+    assert_eq!(summary(&again), ["check 1:t1", "check 3:t3"]);
     let late = [checked(FIRST, 1, Verdict::Succeeded), checked(FIRST, 2, Verdict::Succeeded)];
-    assert_eq!(said(&els.hears(&late).await), [""; 0]);
+    assert_eq!(summary(&els.process(&late).await), [""; 0]);
     els.restart();
     let outcome =
-        els.hears(&[checked(SECOND, 1, Verdict::Succeeded), checked(SECOND, 3, Verdict::Failed)]).await;
-    assert_eq!(said(&outcome), ["spellcheck completed_with_failures: processed 1:c1, failed 3"]);
+        els.process(&[checked(SECOND, 1, Verdict::Succeeded), checked(SECOND, 3, Verdict::Failed)]).await;
+    assert_eq!(summary(&outcome), ["spellcheck completed_with_failures: processed 1:c1, failed 3"]);
 }
 
-/// A whole story: both phases of three essays, one of which fails, with its retry.
+/// Both phases of three essays, one of which fails and is retried.
 fn story() -> Vec<Record> {
     let all = [(id(1), "t1"), (id(2), "t2"), (id(3), "t3")];
     let mut story = introduction(&[1, 2, 3]);
@@ -278,14 +278,14 @@ fn story() -> Vec<Record> {
 }
 
 #[tokio::test]
-async fn the_cut_into_turns_and_a_restart_between_them_change_no_byte() {
-    let whole = events(&Els::new().hears(&story()).await);
+async fn the_events_do_not_depend_on_how_the_records_are_cut_into_turns() {
+    let whole = events(&Els::new().process(&story()).await);
     assert_eq!(whole.len(), 1 + 3 + 1 + 1 + 1 + 1 + 1);
     for size in 1..story().len() {
         let mut els = Els::new();
         let mut parts = Vec::new();
         for turn in story().chunks(size) {
-            parts.extend(els.hears(turn).await);
+            parts.extend(els.process(turn).await);
             els.restart();
         }
         assert_eq!(events(&parts), whole, "turns of {size}");
@@ -304,31 +304,31 @@ async fn a_crash_between_publishing_and_saving_repeats_the_same_events() {
             assert_eq!(failed.is_err(), !first.is_empty(), "a turn fails when it publishes");
             if failed.is_err() {
                 els.restart();
-                assert_eq!(events(&els.hears(turn).await), events(&first), "turns of {size}");
+                assert_eq!(events(&els.process(turn).await), events(&first), "turns of {size}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_redelivered_turn_says_nothing_new() {
+async fn a_redelivered_turn_publishes_nothing_new() {
     for size in 1..=story().len() {
         let mut els = Els::new();
         for turn in story().chunks(size) {
-            els.hears(turn).await;
+            els.process(turn).await;
             els.restart();
-            assert_eq!(said(&els.hears(turn).await), [""; 0], "turns of {size}");
+            assert_eq!(summary(&els.process(turn).await), [""; 0], "turns of {size}");
         }
     }
 }
 
 #[tokio::test]
-async fn an_unreadable_record_is_passed_over_and_the_next_one_counts() {
+async fn an_unreadable_record_is_skipped_and_the_next_one_is_processed() {
     let mut els = Els::new();
     let mut records = introduction(&[1]);
     records.insert(0, Record { value: b"{".to_vec(), ..records[0].clone() });
     records.insert(2, Record { value: b"{\"data\":{}}".to_vec(), ..records[0].clone() });
-    assert_eq!(said(&els.hears(&records).await), ["complete 1:t1"]);
+    assert_eq!(summary(&els.process(&records).await), ["complete 1:t1"]);
 }
 
 #[tokio::test]
@@ -339,9 +339,9 @@ async fn a_large_turn_is_published_in_parts_and_saved() {
     let mut records = introduction(&essays);
     records.push(spellcheck(id(BATCH), id(FIRST), &commanded));
     records.extend(essays.iter().map(|number| checked(FIRST, *number, Verdict::Succeeded)));
-    let said = els.hears(&records).await;
-    assert_eq!(said.len(), 1 + 3_000 + 1);
-    assert_eq!(data(said.last().unwrap())["processed_essays"].as_array().unwrap().len(), 3_000);
+    let published = els.process(&records).await;
+    assert_eq!(published.len(), 1 + 3_000 + 1);
+    assert_eq!(data(published.last().unwrap())["processed_essays"].as_array().unwrap().len(), 3_000);
     els.restart();
-    assert_eq!(els.hears(&records).await.len(), 0);
+    assert_eq!(els.process(&records).await.len(), 0);
 }

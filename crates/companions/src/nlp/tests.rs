@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::ContentService;
 use crate::database::Database;
-use crate::testing::{Away, MemoryBus, data, deliveries, id, noon};
+use crate::testing::{MemoryBus, UnavailableContent, data, deliveries, id, noon};
 
 const BATCH: u128 = 100;
 
@@ -25,7 +25,7 @@ fn request(essays: &[(u128, &str)], language: Language) -> Record {
 }
 
 #[tokio::test]
-async fn each_text_is_measured_and_the_batch_is_summed_up() {
+async fn each_text_is_measured_and_the_batch_is_summarised() {
     let dir = tempfile::tempdir().unwrap();
     let bus = MemoryBus::default();
     let database = Arc::new(Database::open(&dir.path().join("companions.db")).unwrap());
@@ -37,8 +37,8 @@ async fn each_text_is_measured_and_the_batch_is_summed_up() {
     let missing = "f".repeat(32);
     let records = [request(&[(1, &text), (2, &blank), (3, &missing)], Language::English)];
     nlp.turn(deliveries(&records)).await.unwrap();
-    let said = bus.drain();
-    let [essay, batch] = said.as_slice() else { panic!("{} events", said.len()) };
+    let published = bus.drain();
+    let [essay, batch] = published.as_slice() else { panic!("{} events", published.len()) };
 
     let figures = data(essay);
     assert_eq!(figures["essay_id"], json!(id(1)));
@@ -55,17 +55,17 @@ async fn each_text_is_measured_and_the_batch_is_summed_up() {
     let envelope: serde_json::Value = serde_json::from_slice(&batch.value).unwrap();
     assert_eq!(envelope["correlation_id"], json!(id(901)));
 
-    let ids = |said: &[Record]| said.iter().map(|record| record.event_id).collect::<Vec<_>>();
+    let ids = |published: &[Record]| published.iter().map(|record| record.event_id).collect::<Vec<_>>();
     nlp.turn(deliveries(&records)).await.unwrap();
-    assert_eq!(ids(&bus.drain()), ids(&said));
+    assert_eq!(ids(&bus.drain()), ids(&published));
 }
 
 #[tokio::test]
-async fn a_content_service_that_is_away_fails_nobody_and_publishes_nothing() {
+async fn a_content_service_outage_fails_no_essay_and_publishes_nothing() {
     let bus = MemoryBus::default();
     let mut nlp = Nlp {
         bus: bus.bus(),
-        content: Arc::new(Away),
+        content: Arc::new(UnavailableContent),
         instant: false,
         misbehaviour: Misbehaviour::default(),
     };
@@ -74,13 +74,17 @@ async fn a_content_service_that_is_away_fails_nobody_and_publishes_nothing() {
 }
 
 #[tokio::test]
-async fn in_the_instant_mode_no_text_is_touched() {
+async fn in_instant_mode_no_text_is_read() {
     let bus = MemoryBus::default();
-    let mut nlp =
-        Nlp { bus: bus.bus(), content: Arc::new(Away), instant: true, misbehaviour: Misbehaviour::default() };
+    let mut nlp = Nlp {
+        bus: bus.bus(),
+        content: Arc::new(UnavailableContent),
+        instant: true,
+        misbehaviour: Misbehaviour::default(),
+    };
     nlp.turn(deliveries(&[request(&[(1, "a"), (2, "b")], Language::Swedish)])).await.unwrap();
-    let said = bus.drain();
-    assert_eq!(said.len(), 3);
-    assert_eq!(data(&said[0])["nlp_metrics"]["word_count"], 0);
-    assert_eq!(data(&said[2])["processing_summary"]["successful"], 2);
+    let published = bus.drain();
+    assert_eq!(published.len(), 3);
+    assert_eq!(data(&published[0])["nlp_metrics"]["word_count"], 0);
+    assert_eq!(data(&published[2])["processing_summary"]["successful"], 2);
 }

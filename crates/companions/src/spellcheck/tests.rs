@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::ContentService;
 use crate::database::Database;
-use crate::testing::{Away, MemoryBus, data, deliveries, id, request};
+use crate::testing::{MemoryBus, UnavailableContent, data, deliveries, id, request};
 
 struct Checker {
     dir: tempfile::TempDir,
@@ -38,7 +38,7 @@ impl Checker {
         self.content.put(Bytes::from_static(text.as_bytes())).await.unwrap()
     }
 
-    async fn hears(&mut self, records: &[Record]) -> Vec<Record> {
+    async fn process(&mut self, records: &[Record]) -> Vec<Record> {
         self.work.turn(deliveries(records)).await.unwrap();
         self.bus.drain()
     }
@@ -52,8 +52,8 @@ impl Checker {
 async fn a_text_is_corrected_stored_and_answered_twice() {
     let mut checker = checker(false);
     let text = checker.stored("I recieve teh mail.\r\nÅsa’s mail.").await;
-    let said = checker.hears(&[request(id(1), Some(id(100)), &text, Language::English)]).await;
-    let [rich, thin] = said.as_slice() else { panic!("{} answers", said.len()) };
+    let published = checker.process(&[request(id(1), Some(id(100)), &text, Language::English)]).await;
+    let [rich, thin] = published.as_slice() else { panic!("{} answers", published.len()) };
     assert_eq!((rich.topic, thin.topic), (Topic::EssaySpellcheckResults, Topic::SpellcheckPhaseCompleted));
     let (rich, thin) = (data(rich), data(thin));
     assert_eq!(thin["status"], "completed");
@@ -68,13 +68,13 @@ async fn a_text_is_corrected_stored_and_answered_twice() {
 }
 
 #[tokio::test]
-async fn each_failure_has_its_code_and_the_others_go_on() {
+async fn each_failure_has_its_code_and_the_other_essays_are_checked() {
     let mut checker = checker(false);
     let (good, blank) = (checker.stored("All is well.").await, checker.stored(" \r\n\t").await);
     let latin = checker.content.put(Bytes::from_static(b"\xc5sa")).await.unwrap();
     let missing = "0".repeat(32);
-    let said = checker
-        .hears(&[
+    let published = checker
+        .process(&[
             request(id(1), Some(id(100)), &blank, Language::English),
             request(id(2), Some(id(100)), &missing, Language::English),
             request(id(3), Some(id(100)), &good, Language::English),
@@ -83,8 +83,8 @@ async fn each_failure_has_its_code_and_the_others_go_on() {
         ])
         .await;
     let thin: Vec<_> =
-        said.iter().filter(|record| record.topic == Topic::SpellcheckPhaseCompleted).map(data).collect();
-    let fates: Vec<_> =
+        published.iter().filter(|record| record.topic == Topic::SpellcheckPhaseCompleted).map(data).collect();
+    let outcomes: Vec<_> =
         thin.iter().map(|thin| (thin["entity_id"].clone(), thin["error_code"].clone())).collect();
     let codes = [
         json!("blank_text"),
@@ -94,23 +94,23 @@ async fn each_failure_has_its_code_and_the_others_go_on() {
         json!("dictionary_missing"),
     ];
     let expected: Vec<_> = (1..=5).map(|number| json!(id(number))).zip(codes).collect();
-    assert_eq!(fates, expected);
+    assert_eq!(outcomes, expected);
     assert_eq!(checker.text(&thin[2]["corrected_text_storage_id"]).await, "All is well.");
     assert_eq!(thin[4]["corrected_text_storage_id"], json!(null));
     assert_eq!(thin[4]["status"], "failed");
 }
 
 #[tokio::test]
-async fn a_content_service_that_is_away_fails_nobody_and_publishes_nothing() {
+async fn a_content_service_outage_fails_no_essay_and_publishes_nothing() {
     let mut checker = checker(false);
     let text = checker.stored("All is well.").await;
-    checker.work.content = Arc::new(Away);
+    checker.work.content = Arc::new(UnavailableContent);
     let records = [request(id(1), Some(id(100)), &text, Language::English)];
-    let trouble = checker.work.turn(deliveries(&records)).await.unwrap_err();
-    assert!(matches!(trouble, Trouble::Content(ContentError::Unavailable { .. })), "{trouble}");
+    let error = checker.work.turn(deliveries(&records)).await.unwrap_err();
+    assert!(matches!(error, TurnError::Content(ContentError::Unavailable { .. })), "{error}");
     assert!(checker.bus.log().is_empty());
     checker.work.content = open(checker.dir.path());
-    assert_eq!(checker.hears(&records).await.len(), 2);
+    assert_eq!(checker.process(&records).await.len(), 2);
 }
 
 #[tokio::test]
@@ -121,23 +121,23 @@ async fn a_redelivered_request_is_answered_under_the_same_ids() {
         request(id(1), Some(id(100)), &text, Language::English),
         request(id(2), None, &text, Language::English),
     ];
-    let ids = |said: Vec<Record>| said.iter().map(|record| record.event_id).collect::<Vec<_>>();
-    let first = ids(checker.hears(&records).await);
+    let ids = |published: Vec<Record>| published.iter().map(|record| record.event_id).collect::<Vec<_>>();
+    let first = ids(checker.process(&records).await);
     assert_eq!(first.len(), 3);
-    assert_eq!(ids(checker.hears(&records).await), first);
+    assert_eq!(ids(checker.process(&records).await), first);
 }
 
 #[tokio::test]
-async fn an_essay_without_a_batch_is_answered_so_that_its_id_alone_tells_it() {
+async fn an_essay_without_a_batch_is_answered_under_its_own_id() {
     let mut checker = checker(false);
     let (text, blank) = (checker.stored("I recieve mail.").await, checker.stored(" ").await);
-    let said = checker
-        .hears(&[
+    let published = checker
+        .process(&[
             request(id(1), None, &text, Language::English),
             request(id(2), None, &blank, Language::English),
         ])
         .await;
-    let read: Vec<_> = said
+    let read: Vec<_> = published
         .iter()
         .map(|record| {
             assert_eq!(record.topic, Topic::EssaySpellcheckCompleted);
@@ -163,14 +163,14 @@ async fn an_essay_without_a_batch_is_answered_so_that_its_id_alone_tells_it() {
         panic!("another body")
     };
     assert_eq!((*verdict, error_code.as_deref()), (Verdict::Failed, Some("blank_text")));
-    assert_eq!(said[0].key, id(1).to_string());
+    assert_eq!(published[0].key, id(1).to_string());
 }
 
 #[tokio::test]
-async fn in_the_instant_mode_no_text_is_touched() {
+async fn in_instant_mode_no_text_is_read() {
     let mut checker = checker(true);
-    checker.work.content = Arc::new(Away);
-    let said = checker.hears(&[request(id(1), Some(id(100)), "anything", Language::Swedish)]).await;
-    assert_eq!(data(&said[1])["corrected_text_storage_id"], "anything");
-    assert_eq!(data(&said[1])["status"], "completed");
+    checker.work.content = Arc::new(UnavailableContent);
+    let published = checker.process(&[request(id(1), Some(id(100)), "anything", Language::Swedish)]).await;
+    assert_eq!(data(&published[1])["corrected_text_storage_id"], "anything");
+    assert_eq!(data(&published[1])["status"], "completed");
 }

@@ -5,7 +5,7 @@ use crate::testing::{MemoryBus, StillClock, id, provisioned};
 
 const READER: Reader = Reader { consumer: "test", topics: &[Topic::EssayContentProvisioned], limit: 2 };
 
-/// Fails as often as told, and notes what it did and when it was told to forget.
+/// Fails `failures` times, and records its turns and the clearing of its cache.
 struct Notes {
     failures: usize,
     taken: Arc<Mutex<Vec<String>>>,
@@ -15,12 +15,12 @@ struct Notes {
 
 #[async_trait]
 impl Work for Notes {
-    async fn turn(&mut self, deliveries: Vec<Delivery>) -> Result<(), Trouble> {
+    async fn turn(&mut self, deliveries: Vec<Delivery>) -> Result<(), TurnError> {
         let offsets: Vec<_> = deliveries.iter().map(|delivery| delivery.offset).collect();
         if self.failures > 0 {
             self.failures -= 1;
             self.taken.lock().unwrap().push(format!("failed {offsets:?}"));
-            return Err(Trouble::Database(Error::Closed));
+            return Err(TurnError::Database(Error::Closed));
         }
         self.taken.lock().unwrap().push(format!("did {offsets:?}"));
         if offsets.contains(&self.stop_after) {
@@ -29,12 +29,12 @@ impl Work for Notes {
         Ok(())
     }
 
-    fn forget(&mut self) {
+    fn clear_cache(&mut self) {
         self.taken.lock().unwrap().push("forgot".to_owned());
     }
 }
 
-/// Runs until the record `last` is done; the notes and the pauses in milliseconds.
+/// Runs until the record `last` is processed; returns the recorded calls and the back-offs in milliseconds.
 async fn play(bus: &MemoryBus, failures: usize, last: i64) -> (Vec<String>, Vec<u128>) {
     let clock = Arc::new(StillClock::default());
     let notes = Arc::<Mutex<Vec<String>>>::default();
@@ -53,7 +53,7 @@ fn with_records(count: u128) -> MemoryBus {
 }
 
 #[tokio::test]
-async fn a_turn_that_fails_is_done_again_after_a_growing_pause() {
+async fn a_failed_turn_is_repeated_after_a_growing_back_off() {
     let (notes, pauses) = play(&with_records(3), 8, 2).await;
     let expected = [["failed [0, 1]", "forgot"]; 8].concat().into_iter().chain(["did [0, 1]", "did [2]"]);
     assert_eq!(notes, expected.collect::<Vec<_>>());
@@ -61,7 +61,7 @@ async fn a_turn_that_fails_is_done_again_after_a_growing_pause() {
 }
 
 #[tokio::test]
-async fn a_bus_that_is_away_is_asked_again() {
+async fn a_failed_subscription_is_retried() {
     let bus = with_records(1);
     bus.fail_subscribes(3);
     let (notes, pauses) = play(&bus, 0, 0).await;
@@ -70,7 +70,7 @@ async fn a_bus_that_is_away_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_position_that_cannot_be_committed_brings_the_records_again() {
+async fn a_failed_offset_commit_redelivers_the_records() {
     let bus = with_records(3);
     bus.fail_commits(1);
     let (notes, pauses) = play(&bus, 0, 2).await;

@@ -1,16 +1,16 @@
-//! What went out, and what is still in: I2, I4, I6, I10.
+//! Checks what was sent and what still waits: I2, I4, I6, I10.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::{Facts, Judged, grouped};
+use super::{Facts, Judged, Violation, grouped};
 use crate::{database::Event, history::Op};
 
 const SPELLCHECK: &str = "spellcheck";
 const NLP: &str = "nlp";
 
-/// I2.
+/// Evaluates I2.
 pub(super) fn ask_once(facts: &Facts<'_>) -> Judged {
     let mut asked: BTreeMap<(Uuid, &str, i64), BTreeSet<Uuid>> = BTreeMap::new();
     for event in ours(facts) {
@@ -27,7 +27,7 @@ pub(super) fn ask_once(facts: &Facts<'_>) -> Judged {
         .filter(|result| result.phase == SPELLCHECK && result.succeeded)
         .map(|result| result.essay)
         .collect();
-    // A batch that was never confirmed fails before anything is asked for.
+    // A batch that was never confirmed fails before any phase is requested.
     let begun = |batch: &Uuid| facts.batches.get(batch).is_none_or(|batch| !batch.failed);
     let wanted: Vec<(Uuid, &str)> = facts
         .acknowledged()
@@ -42,16 +42,18 @@ pub(super) fn ask_once(facts: &Facts<'_>) -> Judged {
         .filter(|(essay, phase)| *phase == SPELLCHECK || spellchecked.contains(essay))
         .collect();
     let missing = wanted.iter().filter(|(essay, phase)| !asked.contains_key(&(*essay, phase, 1)));
-    let missing: Vec<_> =
-        missing.map(|(essay, phase)| format!("nobody was asked for {phase} of {essay}")).collect();
+    let missing: Vec<_> = missing
+        .map(|(essay, phase)| Violation::new(format!("essay {essay}"), format!("no event asks for {phase}")))
+        .collect();
     Judged::each("essays × phases", &asked, |((essay, phase, attempt), ids)| {
-        (ids.len() != 1)
-            .then(|| format!("{} events ask for {phase} of {essay}, attempt {attempt}", ids.len()))
+        let what = || format!("{} events ask for {phase}, attempt {attempt}", ids.len());
+        (ids.len() != 1).then(|| Violation::new(format!("essay {essay}"), what()))
     })
     .and(missing)
 }
 
-/// I4, of what we write: a neighbour that does its work again measures other times.
+/// Evaluates I4, for the orchestrator's own events: a companion that repeats its work measures other
+/// durations.
 pub(super) fn are_the_same_under_an_id(facts: &Facts<'_>) -> Judged {
     let by_id = grouped(ours(facts).map(|event| (event.id, event)));
     Judged::each("event ids of ours", by_id, |(id, events)| {
@@ -61,12 +63,14 @@ pub(super) fn are_the_same_under_an_id(facts: &Facts<'_>) -> Judged {
             first.is_some_and(|first| address(first) != address(event) || first.value != event.value)
         };
         let other = events.iter().copied().find(differs)?;
-        Some(format!("{id} came again on {} with another key, partition or bytes", other.topic))
+        let what = format!("it is again on {} with another key, partition or bytes", other.topic);
+        Some(Violation::new(format!("event {id}"), what))
     })
 }
 
-/// I6. On the embedded bus the log is the only archive, so the number that each message got in the transaction that wrote it
-/// is the proof: a batch's numbers, on the bus and in the outbox, are those it has given out, each once.
+/// Evaluates I6. On the embedded bus the log is the only archive, so the evidence is the number that each
+/// message got in its transaction: the numbers of a batch, on the bus and in the outbox, are exactly those
+/// that it has assigned, each once.
 pub(super) fn are_the_committed_ones(facts: &Facts<'_>) -> Judged {
     let mut numbers: BTreeMap<Uuid, BTreeMap<i64, BTreeSet<Uuid>>> = BTreeMap::new();
     let mut strange = Vec::new();
@@ -76,30 +80,30 @@ pub(super) fn are_the_committed_ones(facts: &Facts<'_>) -> Judged {
             Some((batch, number)) => {
                 numbers.entry(batch).or_default().entry(number).or_default().insert(event.id);
             }
-            None => strange.push(format!("the event {} is of no batch that is there", event.id)),
+            None => {
+                strange.push(Violation::new(format!("event {}", event.id), "it is of no batch that exists"))
+            }
         }
     }
     let waiting = facts.evidence.database.outbox.len();
     Judged::each("batches", facts.batches.values(), |batch| {
+        let violation = |what| Violation::new(format!("batch {}", batch.id), what);
         let found = numbers.get(&batch.id).cloned().unwrap_or_default();
         if let Some((number, ids)) = found.iter().find(|(_, ids)| ids.len() > 1) {
-            return Some(format!("{} events of {} have the number {number}", ids.len(), batch.id));
+            return Some(violation(format!("{} events have the number {number}", ids.len())));
         }
         if let Some((number, _)) = found.iter().find(|(number, _)| !(1..batch.next_key_seq).contains(*number))
         {
-            return Some(format!(
-                "an event of {} has the number {number}, which was never given out",
-                batch.id
-            ));
+            return Some(violation(format!("an event has the number {number}, which was never assigned")));
         }
         let missing = (1..batch.next_key_seq).find(|number| !found.contains_key(number));
         let missing = missing.filter(|_| waiting == 0)?;
-        Some(format!("the event number {missing} of {} was committed and is nowhere", batch.id))
+        Some(violation(format!("the event number {missing} was committed and is not on its topic")))
     })
     .and(strange)
 }
 
-/// I10.
+/// Evaluates I10.
 pub(super) fn do_not_wait(facts: &Facts<'_>) -> Judged {
     let database = facts.evidence.database;
     let parked = database.outbox.iter().filter(|(_, parked)| *parked).count();
@@ -114,7 +118,9 @@ pub(super) fn do_not_wait(facts: &Facts<'_>) -> Judged {
     Judged {
         checked: ours(facts).count() + database.dead_letters,
         unit: "events of ours, dead letters",
-        violations: wrong.map(|(what, found, wanted)| format!("{found} {what}, not {wanted}")).collect(),
+        violations: wrong
+            .map(|(what, found, wanted)| Violation::new("database", format!("{found} {what}, not {wanted}")))
+            .collect(),
     }
 }
 

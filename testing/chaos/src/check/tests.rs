@@ -1,8 +1,10 @@
-//! A checker that cannot fail is worthless: one good history, and for every invariant what makes it a bad one.
+//! Tests that the checker finds violations: one good history, and for every invariant the changes that
+//! violate it.
 
+use invariants::{Evaluation, Judge};
 use uuid::Uuid;
 
-use super::{Evidence, Finding, check};
+use super::{Evidence, Invariant, check};
 use crate::{
     canary::{Secret, Sighting},
     database::{Batch, Database, Essay, EssayPhase, Event, Key},
@@ -19,7 +21,7 @@ const NLP: &str = "huleedu.batch.nlp.initiate.command.v2";
 const REQUEST: &str = "huleedu.essay.spellcheck.requested.v1";
 const COMPLETED: &str = "huleedu.batch.pipeline.completed.v1";
 
-/// A history with the log and the database beside it.
+/// A history with its log and database.
 struct World {
     calls: Vec<Call>,
     database: Database,
@@ -29,8 +31,8 @@ struct World {
 }
 
 impl World {
-    /// A class whose first answer was lost, a single essay, something invalid, another body under a used key; all read
-    /// twice, once after everything had ended; and a dead letter that was put there.
+    /// A class whose first answer was lost, a single essay, an invalid body, and another body under a used
+    /// key; everything is read twice, the second time after it has ended. There is one expected dead letter.
     fn good() -> Self {
         let database = Database {
             batches: vec![batch(CLASS, 4), batch(SINGLE, 3)],
@@ -84,7 +86,7 @@ impl World {
         self.calls.iter_mut().rfind(|call| call.op == op).unwrap()
     }
 
-    fn findings(&self) -> Vec<Finding> {
+    fn findings(&self) -> Vec<Evaluation> {
         check(Evidence {
             calls: &self.calls,
             database: &self.database,
@@ -94,17 +96,18 @@ impl World {
         })
     }
 
-    /// The invariants that are violated, each with what is said about it.
+    /// The violated invariants, each with its finding.
     fn violations(&self) -> Vec<(&'static str, String)> {
         let findings = self.findings();
         findings
             .iter()
-            .flat_map(|finding| finding.violations.iter().map(|what| (finding.id, what.clone())))
+            .flat_map(|evaluation| &evaluation.findings)
+            .map(|finding| (finding.invariant.id(), finding.to_string()))
             .collect()
     }
 }
 
-/// Makes a good world bad and says which invariants are violated then, each once.
+/// Changes a good world and returns the ids of the violated invariants, each once.
 fn broken(make_bad: impl FnOnce(&mut World)) -> Vec<&'static str> {
     let mut world = World::good();
     make_bad(&mut world);
@@ -162,10 +165,12 @@ fn refused(key: &str, tag: &str, status: u16) -> Facts {
 }
 
 #[test]
-fn a_good_history_passes_and_every_invariant_was_held_against_something() {
+fn a_good_history_passes_and_every_invariant_was_checked() {
     let world = World::good();
     assert_eq!(world.violations(), []);
     assert!(world.findings().iter().all(|finding| finding.checked > 0));
+    let evaluated: Vec<_> = world.findings().iter().map(|evaluation| evaluation.invariant).collect();
+    assert_eq!(evaluated, Invariant::evaluated_by(Judge::ChaosEmbedded).collect::<Vec<_>>());
 }
 
 #[test]
@@ -179,12 +184,12 @@ fn i1_an_acknowledged_id_that_is_not_found_is_a_violation() {
     assert_eq!(
         broken(|world| world.last(Op::ReadEssay).outcome = Outcome::Info),
         ["I1"],
-        "nobody could read it"
+        "it could not be read"
     );
 }
 
 #[test]
-fn i2_a_phase_asked_for_twice_or_never_is_a_violation() {
+fn i2_a_phase_that_is_requested_twice_or_never_is_a_violation() {
     let twice = |world: &mut World| {
         world.database.log.push(event(6, SPELLCHECK, CLASS, 4, &ESSAYS[..1]));
         world.database.batches[0].next_key_seq = 5;
@@ -195,7 +200,7 @@ fn i2_a_phase_asked_for_twice_or_never_is_a_violation() {
 }
 
 #[test]
-fn i3_what_was_refused_and_is_there_is_a_violation() {
+fn i3_essays_of_a_refused_request_are_a_violation() {
     let left = |client_ref: &'static str| {
         move |world: &mut World| {
             let other = Uuid::from_u128(0x30);
@@ -210,9 +215,9 @@ fn i3_what_was_refused_and_is_there_is_a_violation() {
 }
 
 #[test]
-fn i3_what_was_acknowledged_and_is_not_there_once_is_a_violation() {
+fn i3_an_acknowledged_request_that_left_not_exactly_one_batch_is_a_violation() {
     let unanswered = |world: &mut World| world.calls[1].outcome = Outcome::Info;
-    assert_eq!(broken(unanswered), ["I3"], "sent until the end");
+    assert_eq!(broken(unanswered), ["I3"], "never answered");
     assert_eq!(broken(|world| drop(world.database.essays.remove(1)))[..1], ["I3"], "half a class");
     let twice = |world: &mut World| {
         let other = Uuid::from_u128(0x30);
@@ -224,7 +229,7 @@ fn i3_what_was_acknowledged_and_is_not_there_once_is_a_violation() {
     assert_eq!(
         broken(|world| world.database.batches.push(batch(Uuid::from_u128(0x40), 1))),
         ["I3"],
-        "from nowhere"
+        "a batch without a request"
     );
 }
 
@@ -237,7 +242,7 @@ fn i4_other_bytes_under_the_same_event_id_are_a_violation() {
             world.database.log.push(copy);
         }
     };
-    assert_eq!(broken(again(|_| ())), [""; 0], "the same again is a duplicate and no violation");
+    assert_eq!(broken(again(|_| ())), [""; 0], "a duplicate is no violation");
     assert_eq!(broken(again(|event| event.value = b"{ }".to_vec())), ["I4"]);
     assert_eq!(broken(again(|event| event.partition = 1)), ["I4"]);
     assert_eq!(broken(again(|event| event.key = SINGLE.to_string())).first(), Some(&"I4"));
@@ -245,18 +250,19 @@ fn i4_other_bytes_under_the_same_event_id_are_a_violation() {
 
 #[test]
 fn i6_an_event_that_was_never_committed_or_is_lost_is_a_violation() {
-    let of_another_time = |world: &mut World| world.database.log.push(event(9, COMPLETED, CLASS, 4, &[]));
-    assert_eq!(broken(of_another_time), ["I6"], "its number was rolled back");
-    let of_nobody =
+    let of_a_rolled_back_number =
+        |world: &mut World| world.database.log.push(event(9, COMPLETED, CLASS, 4, &[]));
+    assert_eq!(broken(of_a_rolled_back_number), ["I6"], "its number was rolled back");
+    let of_an_unknown_batch =
         |world: &mut World| world.database.log.push(event(9, COMPLETED, Uuid::from_u128(0x99), 1, &[]));
-    assert_eq!(broken(of_nobody), ["I6"], "its batch was rolled back");
+    assert_eq!(broken(of_an_unknown_batch), ["I6"], "its batch was rolled back");
     let of_the_same_number = |world: &mut World| world.database.log.push(event(9, COMPLETED, CLASS, 3, &[]));
     assert_eq!(broken(of_the_same_number), ["I6"]);
-    assert_eq!(broken(|world| drop(world.database.log.remove(3))), ["I6"], "it was committed and is gone");
+    assert_eq!(broken(|world| drop(world.database.log.remove(3))), ["I6"], "it was committed and is missing");
 }
 
 #[test]
-fn i7_going_back_is_a_violation() {
+fn i7_a_regression_is_a_violation() {
     let back = |status: &'static str, revision: i64| {
         move |world: &mut World| {
             world.read(Op::ReadBatch, CLASS, status, revision);
@@ -269,7 +275,7 @@ fn i7_going_back_is_a_violation() {
         world.read(Op::ReadBatch, CLASS, "processing", 10).run = 2;
         world.read(Op::ReadBatch, CLASS, "completed_with_failures", 11).run = 2;
     };
-    assert_eq!(broken(next_run), [""; 0], "a new run begins anew");
+    assert_eq!(broken(next_run), [""; 0], "a new run starts again");
 }
 
 #[test]
@@ -285,13 +291,13 @@ fn i7_readings_at_the_same_time_have_no_order() {
 }
 
 #[test]
-fn i7_counts_that_do_not_add_up_are_a_violation() {
+fn i7_counts_that_do_not_sum_to_the_total_are_a_violation() {
     let short = |world: &mut World| world.last(Op::ReadBatch).facts.seen.as_mut().unwrap().counts[1] = (2, 1);
     assert_eq!(broken(short), ["I7"]);
 }
 
 #[test]
-fn i8_what_does_not_end_is_a_violation() {
+fn i8_a_batch_that_does_not_end_is_a_violation() {
     let open = |world: &mut World| {
         "processing".clone_into(&mut world.last(Op::ReadBatch).facts.seen.as_mut().unwrap().status);
     };
@@ -300,12 +306,12 @@ fn i8_what_does_not_end_is_a_violation() {
 }
 
 #[test]
-fn i10_what_waits_or_is_set_aside_is_a_violation() {
+fn i10_a_waiting_message_or_an_unexpected_dead_letter_is_a_violation() {
     assert_eq!(broken(|world| world.database.outbox.push((Uuid::from_u128(1), false))), ["I10"]);
     assert_eq!(broken(|world| world.database.outbox.push((Uuid::from_u128(1), true))), ["I10"]);
     assert_eq!(broken(|world| world.database.staged_texts = 1), ["I10"]);
-    assert_eq!(broken(|world| world.database.dead_letters = 2), ["I10"], "one that nobody put there");
-    assert_eq!(broken(|world| world.database.dead_letters = 0), ["I10"], "one that was lost");
+    assert_eq!(broken(|world| world.database.dead_letters = 2), ["I10"], "an unexpected one");
+    assert_eq!(broken(|world| world.database.dead_letters = 0), ["I10"], "a missing one");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Kafka as seen beside the service: everything that was ever said, from offset 0, and where its group stands.
+//! Kafka, read beside the service: every record from offset 0, and the committed offsets of the consumer
+//! group.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +17,12 @@ use crate::{
     database::{Event, OUR_SOURCES, essays_of},
 };
 
-/// What nobody can read.
+/// An unreadable value.
 const POISON: &[u8] = b"not an envelope";
-/// So many pieces of it under keys of their own that, most likely, each partition gets some.
+/// Unreadable records per round, each with its own key, so that most likely each partition gets some.
 const POISONED_KEYS: u128 = 12;
 
-/// How the proxied broker is reached.
+/// The settings of a client that connects through the proxy.
 pub(crate) fn settings(port: u16) -> KafkaSettings {
     KafkaSettings {
         message_timeout: std::time::Duration::from_secs(5),
@@ -30,8 +31,8 @@ pub(crate) fn settings(port: u16) -> KafkaSettings {
     }
 }
 
-/// Puts records on the bus that nobody can read, as a broken neighbour would. Whether all of them arrive depends on the
-/// faults of the moment; what is there at the end counts.
+/// Puts unreadable records on the bus, as a broken peer would. Whether all of them arrive depends on the
+/// faults of the moment; the checker counts those that are there at the end.
 pub(crate) fn put_poison(settings: &KafkaSettings, round: u128) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let records = (0..POISONED_KEYS).map(|number| {
@@ -47,27 +48,27 @@ pub(crate) fn put_poison(settings: &KafkaSettings, round: u128) -> Result<()> {
         }
     });
     let broker = KafkaBroker::new(settings.clone()).context("making a client of Kafka")?;
-    // A bus that is away does not get any, and the next round tries again.
+    // When the bus is unavailable, the next round tries again.
     let _ = runtime.block_on(broker.publish(records.collect()));
     Ok(())
 }
 
-/// The service's own audit, on the terms of a run that is over: everything is there, and nothing may wait.
+/// The service's own audit, with the terms of a run that is over: nothing is missing, and nothing may wait.
 pub(crate) fn audit(settings: &KafkaSettings) -> Result<Audit> {
-    let positions =
-        topics::positions(settings, CONSUMER, Topic::READ).context("asking where the group is")?;
+    let positions = topics::positions(settings, CONSUMER, Topic::READ)
+        .context("reading the committed offsets of the group")?;
     let (until, patience) = (DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MAX_UTC);
     Ok(Audit::new(Terms { positions, since: None, until, patience, skew_ms: 0 }))
 }
 
-/// Everything on the topics.
+/// All records of the topics.
 #[derive(Debug, Default)]
 pub(crate) struct Bus {
     pub(crate) records: usize,
     /// In the order of each partition.
     pub(crate) log: Vec<Event>,
     pub(crate) poison: usize,
-    /// How often something of ours lies there once more.
+    /// The number of repeated occurrences of our events.
     pub(crate) duplicates: usize,
     pub(crate) sightings: Vec<Sighting>,
 }

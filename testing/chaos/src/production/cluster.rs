@@ -1,5 +1,5 @@
-//! The service as it runs in production, on one machine: several replicas, their neighbours, and a proxy before each server
-//! that they need.
+//! The service as in production, on one machine: several replicas, their peer services, and a proxy in front
+//! of each server.
 
 use std::{
     fs,
@@ -29,8 +29,8 @@ use crate::{
 
 pub(crate) const REPLICAS: usize = 3;
 
-/// Times are shortened by configuration alone. Faults last longer than a lease, a session and a message's time-out, and a
-/// phase whose news was lost ends within the run.
+/// Times are shortened by configuration only. Faults last longer than a lease, a session and a message
+/// time-out, and a phase whose results are lost times out within the run.
 const SETTINGS: [&str; 12] = [
     "lease_ttl=3s",
     "lease_renewal=500ms",
@@ -42,12 +42,12 @@ const SETTINGS: [&str; 12] = [
     "start_timeout=2s",
     "phase_timeout=15s",
     "outcome_grace=3s",
-    // A flood meets the limit at once, and what it leaves is done before long.
+    // A flood reaches this limit at once, and its backlog is processed soon.
     "max_staged_size=1MiB",
     "log_level=debug",
 ];
 
-/// How the neighbours behave while there are faults.
+/// The injected faults of the companions while there are faults.
 const MISBEHAVIOUR: [&str; 9] = [
     "--fail-rate=0.03",
     "--silent-rate=0.02",
@@ -60,22 +60,23 @@ const MISBEHAVIOUR: [&str; 9] = [
     "kafka_session_timeout=3s",
 ];
 
-/// How the neighbours behave.
+/// The behaviour of the companions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manners {
-    /// As they should.
-    Good,
-    /// As [`MISBEHAVIOUR`] says.
-    Bad,
-    /// Besides, half of the answers of the Content Service are errors.
+pub(crate) enum Behaviour {
+    /// Without injected faults.
+    Correct,
+    /// With the faults of [`MISBEHAVIOUR`].
+    Faulty,
+    /// Also with errors in half of the Content Service's answers.
     Flaky,
 }
 
-/// Far more than a start takes on a machine that does much else.
+/// Far more than a start takes on a busy machine (chosen).
 const READY_DEADLINE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(10);
 
-/// What runs, shared by those who break it. Each process has its own lock, held for a moment.
+/// The running processes, shared by the threads that inject faults. Each process has its own lock, held
+/// briefly.
 pub(crate) struct Cluster {
     bos: PathBuf,
     out: PathBuf,
@@ -86,12 +87,12 @@ pub(crate) struct Cluster {
     pub(crate) addresses: [SocketAddr; REPLICAS],
     replicas: [Mutex<Option<Server>>; REPLICAS],
     companions: Mutex<Option<Server>>,
-    /// How often a replica was frozen, and how often one went on: while it is odd, somebody is.
+    /// The number of pauses plus the number of resumes of replicas; odd while a replica is paused.
     freezes: AtomicUsize,
 }
 
 impl Cluster {
-    /// Nothing runs yet. `out` is for logs and the neighbours' data.
+    /// A cluster without processes. `out` is the folder of logs and of the companions' data.
     pub(crate) fn new(bos: &Path, out: &Path) -> Result<Self> {
         let [content_port, ports @ ..] = testbed::port::free::<{ REPLICAS + 1 }>()?;
         let to_content = Proxy::listen()?;
@@ -110,24 +111,24 @@ impl Cluster {
         })
     }
 
-    /// Makes tables and topics, as an operator does once.
+    /// Creates tables and topics, as an operator does.
     pub(crate) fn prepare(&self) -> Result<()> {
         for words in [["migrate", "up"], ["topics", "create"]] {
             let output = self.command().args(words).output().context("starting the service's program")?;
-            let said = String::from_utf8_lossy(&output.stderr);
-            ensure!(output.status.success(), "`bos {}` failed: {said}", words.join(" "));
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "`bos {}` failed: {stderr}", words.join(" "));
         }
         Ok(())
     }
 
-    /// Whether `bos audit` finds nothing, while the service works; what it says is kept.
+    /// Whether `bos audit` finds no violation while the service works. Its output is kept in `audit.txt`.
     pub(crate) fn audit(&self) -> Result<bool> {
         let output = self.command().arg("audit").output().context("starting `bos audit`")?;
         fs::write(self.out.join("audit.txt"), [output.stdout, output.stderr].concat())?;
         Ok(output.status.success())
     }
 
-    /// The service's program, told where the proxies are.
+    /// A command of `bos` that connects through the proxies.
     fn command(&self) -> Command {
         let mut command = program(&self.bos, &self.out.join("data"));
         let [postgres, kafka, content] =
@@ -138,12 +139,12 @@ impl Cluster {
         command
     }
 
-    /// The file that a replica writes its log to.
+    /// The log file of a replica.
     pub(crate) fn log(&self, replica: usize) -> PathBuf {
         self.out.join(format!("replica-{replica}.log"))
     }
 
-    /// Starts a replica, to crash at `crash_at` if there is one, and does not wait for it.
+    /// Starts a replica, which crashes at `crash_at` if given, and does not wait for it.
     pub(crate) fn start(&self, run: &Run, replica: usize, crash_at: Option<&str>) -> Result<()> {
         self.start_with(run, replica, |command| {
             if let Some(crash_at) = crash_at {
@@ -152,7 +153,7 @@ impl Cluster {
         })
     }
 
-    /// Starts a replica in a way of its own, and does not wait for it.
+    /// Starts a replica with a changed command, and does not wait for it.
     pub(crate) fn start_with(
         &self,
         run: &Run,
@@ -173,7 +174,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until a replica is ready or has ended. None: it is ready.
+    /// Waits until a replica is ready or has ended. `None`: it is ready.
     pub(crate) fn ready(&self, run: &Run, replica: usize) -> Result<Option<Death>> {
         let start = run.history.begin(WORKER + replica, Op::Start, Facts::default())?;
         let begun = Instant::now();
@@ -217,7 +218,7 @@ impl Cluster {
         run.history.end(kill, Outcome::Ok, Facts::default())
     }
 
-    /// How a replica ended by itself, if it has.
+    /// How a replica has ended, if it has.
     pub(crate) fn death(&self, replica: usize) -> Result<Option<Death>> {
         let mut slot = self.replica(replica)?;
         match slot.as_mut() {
@@ -226,41 +227,41 @@ impl Cluster {
         }
     }
 
-    /// The number of a replica's process.
+    /// The process id of a replica.
     pub(crate) fn process(&self, replica: usize) -> Result<u32> {
         self.with(replica, |server| Ok(server.id()))
     }
 
-    /// Freezes a replica.
+    /// Pauses a replica with SIGSTOP.
     pub(crate) fn pause(&self, replica: usize) -> Result<()> {
         self.freezes.fetch_add(1, Ordering::SeqCst);
         self.with(replica, Server::pause)
     }
 
-    /// Lets a frozen replica go on.
+    /// Resumes a paused replica.
     pub(crate) fn resume(&self, replica: usize) -> Result<()> {
         let resumed = self.with(replica, Server::resume);
         self.freezes.fetch_add(1, Ordering::SeqCst);
         resumed
     }
 
-    /// A number that is odd while a replica is frozen, and another one after each freeze.
+    /// A number that is odd while a replica is paused, and that every pause changes.
     pub(crate) fn freezes(&self) -> usize {
         self.freezes.load(Ordering::SeqCst)
     }
 
-    /// Does something to the process of a replica that runs.
+    /// Calls `work` with the process of a running replica.
     fn with<T>(&self, replica: usize, work: impl FnOnce(&mut Server) -> Result<T>) -> Result<T> {
         let mut slot = self.replica(replica)?;
         work(slot.as_mut().context("the replica does not run")?)
     }
 
-    /// Stops a replica in order.
+    /// Stops a replica with SIGTERM.
     pub(crate) fn stop_one(&self, replica: usize) -> Result<()> {
         self.replica(replica)?.take().map_or(Ok(()), Server::stop)
     }
 
-    /// Stops every replica in order.
+    /// Stops every replica with SIGTERM.
     pub(crate) fn stop(&self) -> Result<()> {
         for slot in &self.replicas {
             if let Some(server) = lock(slot).take() {
@@ -270,8 +271,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts the neighbours on their data, after killing those that run.
-    pub(crate) fn start_companions(&self, seed: u64, manners: Manners) -> Result<()> {
+    /// Starts the companions on their data, after killing those that run.
+    pub(crate) fn start_companions(&self, seed: u64, behaviour: Behaviour) -> Result<()> {
         let mut slot = lock(&self.companions);
         if let Some(mut running) = slot.take() {
             running.kill()?;
@@ -280,10 +281,10 @@ impl Cluster {
         command.env_remove("DATABASE_URL").env_remove("CONTENT_SERVICE_URL");
         command.arg("companions").args(["--content-port", &self.content_port.to_string()]);
         command.arg("--seed").arg(seed.to_string()).arg("--data-dir").arg("companions");
-        if manners != Manners::Good {
+        if behaviour != Behaviour::Correct {
             command.args(MISBEHAVIOUR);
         }
-        if manners == Manners::Flaky {
+        if behaviour == Behaviour::Flaky {
             command.arg("--content-fail-rate=0.5");
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.content_port));
@@ -300,23 +301,25 @@ impl Cluster {
         Ok(())
     }
 
-    /// What a replica says the time is.
+    /// The time in a replica's `Date` header.
     pub(crate) fn time_of(&self, replica: usize) -> Result<DateTime<Utc>> {
         let answer = Client::new([self.address(replica)?]).get("/healthz");
         let answer = answer.map_err(|_| anyhow!("a replica does not answer"))?;
         answer.date.context("an answer without a date")
     }
 
-    /// Asks the Content Service so often for a text that is not there, and says how many of the answers were errors of its own.
+    /// Requests a missing text `times` times from the Content Service; returns how many answers were injected
+    /// errors.
     pub(crate) fn content_errors(&self, times: usize) -> Result<usize> {
         let mut client = Client::new([SocketAddr::from((Ipv4Addr::LOCALHOST, self.content_port))]);
         let answers = (0..times).map(|_| client.get("/v1/content/none"));
-        let answers =
-            answers.collect::<Result<Vec<_>, _>>().map_err(|_| anyhow!("the Content Service is away"))?;
+        let answers = answers
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| anyhow!("the Content Service does not answer"))?;
         Ok(answers.iter().filter(|answer| answer.status == 503).count())
     }
 
-    /// Kills the neighbours.
+    /// Kills the companions.
     pub(crate) fn kill_companions(&self) -> Result<()> {
         lock(&self.companions).take().map_or(Ok(()), |mut server| server.kill())
     }

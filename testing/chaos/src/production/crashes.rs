@@ -1,4 +1,4 @@
-//! One replica crashes at each of its crash points, again and again, whatever else happens meanwhile.
+//! Crashes one replica at each of its crash points, while other faults happen.
 
 use std::{collections::BTreeMap, thread, time::Duration, time::Instant};
 
@@ -13,20 +13,22 @@ use crate::{
     server::Death,
 };
 
-/// How long a replica is given to come to the point where it is to crash.
+/// Time for a replica to reach its crash point.
 const CRASH_DEADLINE: Duration = Duration::from_secs(10);
-/// The same for a point of the consumer: partitions are shared out anew only when those who died are known to be dead.
+/// The same for a crash point of the consumer: partitions are reassigned only after the session time-out of
+/// the crashed member.
 const CONSUMER_DEADLINE: Duration = Duration::from_secs(25);
 const OF_CONSUMER: [&str; 3] = ["polled", "consumed", NEEDS_POISON];
-/// How often there is something again that leads to a point which others may have passed instead.
+/// The period of new work that leads to a crash point which another replica may have passed instead.
 const BAIT: Duration = Duration::from_secs(2);
-/// Others work too, so one replica does not pass a point as often as one that is alone.
+/// The largest pass to crash at: a replica among others passes a point less often than a single one.
 const PASSES: u32 = 3;
-/// The pause before another start, when one failed because of a fault elsewhere.
+/// The pause before the next start, after a start failed because of another fault.
 const PAUSE: Duration = Duration::from_millis(300);
 const POLL: Duration = Duration::from_millis(10);
 
-/// Has the replica crash until `is_enough`, told whether every point had its crash. It does not run afterwards.
+/// Crashes the replica until `is_enough`, which is told whether every crash point was reached. Afterwards the
+/// replica does not run.
 pub(crate) fn crash(
     run: &Run,
     cluster: &Cluster,
@@ -42,7 +44,7 @@ pub(crate) fn crash(
     while !is_enough(crashes.len() == POINTS.len()) {
         process::check_interrupted()?;
         if plan.is_empty() {
-            // Those that have not been seen yet, until all have.
+            // The points that were not reached yet; all of them once each was reached.
             let missing = |point: &&Point| !crashes.contains_key(point.name) || crashes.len() == POINTS.len();
             plan = POINTS.iter().filter(missing).copied().collect();
             random.shuffle(&mut plan);
@@ -52,7 +54,7 @@ pub(crate) fn crash(
         cluster.start(run, CRASHING, Some(&at))?;
         let death = match cluster.ready(run, CRASHING)? {
             None => death(cluster, &point, || {
-                // What is away gets its bait another time.
+                // When the database is unavailable, the next round tries again.
                 if point.name == NEEDS_TIMER {
                     let _ = observer.put_overdue_timers();
                 }
@@ -70,7 +72,7 @@ pub(crate) fn crash(
             let crash = run.history.begin(WORKER + CRASHING, Op::Crash, facts.clone())?;
             run.history.end(crash, Outcome::Ok, facts)?;
         } else if death.is_some() {
-            // It was killed with the others, or could not start while something it needs was away.
+            // It was killed with the others, or could not start while a dependency was unavailable.
             thread::sleep(PAUSE);
         } else {
             cluster.kill(run, CRASHING)?;
@@ -79,7 +81,7 @@ pub(crate) fn crash(
     Ok(crashes)
 }
 
-/// Waits for the replica's end, for as long as it is given, and puts out bait meanwhile.
+/// Waits for the end of the replica, until its deadline, and calls `bait` periodically.
 fn death(cluster: &Cluster, point: &Point, mut bait: impl FnMut() -> Result<()>) -> Result<Option<Death>> {
     let begun = Instant::now();
     let time = if OF_CONSUMER.contains(&point.name) { CONSUMER_DEADLINE } else { CRASH_DEADLINE };

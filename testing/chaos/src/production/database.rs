@@ -1,9 +1,10 @@
-//! PostgreSQL as seen beside the service: over a connection of its own that no proxy disturbs.
+//! PostgreSQL, read beside the service over a connection without a proxy.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
-use audit::{Audit, Finding, compare};
+use audit::{Audit, compare};
+use invariants::Evaluation;
 use sqlx_core::{
     Error as SqlError, connection::Connection as _, query::query, query_scalar::query_scalar, row::Row as _,
     sql_str::AssertSqlSafe,
@@ -19,16 +20,17 @@ use crate::{
     essays::hash,
 };
 
-/// A session of the service that has left a transaction open.
+/// A session of the service that is idle in a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Idle {
-    /// The server's process, and when its transaction began.
+    /// The process id of the backend, and the start of its transaction.
     pub(crate) session: (i32, String),
     /// The last statement.
     pub(crate) statement: String,
 }
 
-/// Somebody who asks the database, each time over a new connection: the last one may not have survived a fault.
+/// A client of the database that opens a new connection for each query, because a fault may have ended the
+/// last one.
 pub(crate) struct Observer {
     runtime: Runtime,
     url: String,
@@ -40,7 +42,7 @@ impl Observer {
         Ok(Self { runtime, url })
     }
 
-    /// How many shards a process of the service holds, by its number in the system.
+    /// The number of shards that a process of the service holds, by its process id.
     pub(crate) fn shards_of(&self, process: u32) -> Result<i64> {
         let owner = format!("%-{process}-%");
         self.ask(async |db| {
@@ -48,12 +50,12 @@ impl Observer {
         })
     }
 
-    /// How often a shard has changed hands.
-    pub(crate) fn changes_of_hands(&self) -> Result<i64> {
+    /// The number of times that shards moved to another process.
+    pub(crate) fn shard_moves(&self) -> Result<i64> {
         self.ask(async |db| query_scalar("SELECT CAST(sum(epoch) AS BIGINT) FROM leases").fetch_one(db).await)
     }
 
-    /// The sessions of the service that are idle inside a transaction for longer than a second.
+    /// The sessions of the service that are idle in a transaction for longer than 1 s.
     pub(crate) fn idle(&self) -> Result<Vec<Idle>> {
         self.ask(async |db| {
             let rows = query(
@@ -67,7 +69,7 @@ impl Observer {
         })
     }
 
-    /// Ends every session of the service, and says how many there were.
+    /// Ends every session of the service; returns their number.
     pub(crate) fn terminate_sessions(&self) -> Result<i64> {
         self.ask(async |db| {
             let ended = "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -76,7 +78,7 @@ impl Observer {
         })
     }
 
-    /// Has what a submission writes lie on a disk of its own.
+    /// Moves the tables that a submission writes to another disk.
     pub(crate) fn move_tables_to(&self, folder: &Path) -> Result<()> {
         let made = format!("CREATE TABLESPACE small LOCATION '{}'", folder.display());
         self.ask(async |db| query(AssertSqlSafe(made)).execute(db).await.map(drop))?;
@@ -87,8 +89,8 @@ impl Observer {
         Ok(())
     }
 
-    /// Leaves every shard a deadline that passes in a moment, for a batch that has long ended. What fires of it must change
-    /// nothing.
+    /// Inserts, for every shard, a timer that is due in 2 s for an ended batch. When it fires, nothing must
+    /// change.
     pub(crate) fn put_overdue_timers(&self) -> Result<()> {
         self.ask(async |db| {
             let timers = "INSERT INTO timers (shard, batch_id, kind, run, phase, attempt, due_at) \
@@ -98,13 +100,13 @@ impl Observer {
         })
     }
 
-    /// What the stopped service has in its tables; the log is left empty.
+    /// Reads the tables of the stopped service; the log is left empty.
     pub(crate) fn read(&self, canary: &Canary) -> Result<Database> {
         let canary = canary.clone();
         self.ask(async |db| dump(db, &canary).await)
     }
 
-    /// Writes every table into `folder`, a row a line, for whoever looks into what went wrong.
+    /// Writes every table to `folder`, one row per line, for the analysis of a failure.
     pub(crate) fn save(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder)?;
         let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' \
@@ -119,8 +121,8 @@ impl Observer {
         Ok(())
     }
 
-    /// Tells an audit what is in the tables, and takes its findings.
-    pub(crate) fn finish(&self, mut audit: Audit) -> Result<Vec<Finding>> {
+    /// Passes the tables to an audit, and returns its evaluations.
+    pub(crate) fn finish(&self, mut audit: Audit) -> Result<Vec<Evaluation>> {
         self.runtime.block_on(async {
             let store = Store::connect_postgres(&self.url, 2).await?;
             compare::read_rows(&store, &mut audit).await?;
@@ -136,7 +138,7 @@ impl Observer {
             connection.close().await?;
             Ok::<_, SqlError>(answer)
         });
-        answer.context("asking PostgreSQL")
+        answer.context("querying PostgreSQL")
     }
 }
 
@@ -201,7 +203,8 @@ async fn count(db: &mut PgConnection, table: &str) -> Result<usize, SqlError> {
     Ok(usize::try_from(rows).unwrap_or_default())
 }
 
-/// Looks for the canaries in every column of every table: how many values, and where they are where they must not be.
+/// Searches every column of every table for the canaries. Returns the number of values, and the places where
+/// a canary must not be.
 async fn search(db: &mut PgConnection, canary: &Canary) -> Result<(usize, Vec<Sighting>), SqlError> {
     let columns = rows(
         db,

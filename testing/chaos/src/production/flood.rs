@@ -1,4 +1,4 @@
-//! More classes than the service can take, and what becomes of it afterwards (F77).
+//! A flood: more classes than the service can take, and its recovery afterwards (F77).
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -11,15 +11,16 @@ use anyhow::{Result, anyhow, ensure};
 use super::nemesis::rest;
 use crate::{history::Call, load::Run};
 
-/// They hand in as fast as they are answered, beside those who always do.
+/// Additional clients, which submit as fast as they are answered.
 const CALLERS: usize = 24;
-/// The number of the first of them: nobody else's.
+/// The worker number of the first of them.
 const FIRST_CALLER: usize = 100;
+/// Duration of a flood (chosen).
 const TIME: Duration = Duration::from_mins(3);
-/// So long after the flood those who hand in as always must not be refused any more.
+/// The time after a flood from which on no client may be refused (chosen).
 const RECOVERED_WITHIN: Duration = Duration::from_secs(10);
 
-/// The `number`th flood of a run. Says how long after it somebody was refused for the last time.
+/// Makes the `number`th flood of a run. Returns the time from its end to the last refusal.
 pub(super) fn flood(run: &Run, number: usize) -> Result<Duration> {
     let enough = AtomicBool::new(false);
     let first = FIRST_CALLER + number * CALLERS;
@@ -32,9 +33,9 @@ pub(super) fn flood(run: &Run, number: usize) -> Result<Duration> {
         let rested = rest(TIME);
         enough.store(true, Ordering::Relaxed);
         let ended_at = run.history.elapsed();
-        // What they have in hand they hand in until it is taken.
+        // Each client repeats its last submission until it is accepted.
         for caller in callers {
-            caller.join().map_err(|_| anyhow!("one of many callers panicked"))??;
+            caller.join().map_err(|_| anyhow!("a client of the flood panicked"))??;
         }
         rested.map(|()| ended_at)
     })?;
@@ -45,7 +46,7 @@ pub(super) fn flood(run: &Run, number: usize) -> Result<Duration> {
     Ok(refused_for)
 }
 
-/// Whether somebody was asked to come back.
+/// Whether a client was asked to come back later.
 pub(super) fn is_refused(call: &Call) -> bool {
     call.op.is_write() && matches!(call.facts.status, Some(429 | 503))
 }

@@ -1,4 +1,4 @@
-//! Does to each part of the cluster what can happen to it, in an order drawn from the seed, until everything has happened.
+//! Injects the faults of every part of the cluster, in an order drawn from the seed, until each has happened.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use testbed::{
 };
 
 use super::{
-    cluster::{Cluster, Manners, REPLICAS},
+    cluster::{Behaviour, Cluster, REPLICAS},
     database::Observer,
     fault::Fault,
     flood::flood,
@@ -29,28 +29,29 @@ use crate::{
     report::{KILLS_IN_FLIGHT, kills_in_flight},
 };
 
-/// The replica that crashes at its points; the others are killed and paused.
+/// The replica that crashes at its crash points; the others are killed and paused.
 pub(crate) const CRASHING: usize = REPLICAS - 1;
 
-/// A run goes on for up to so many times its length until everything has happened.
+/// A run lasts up to this many times its length until every fault has happened.
 pub(crate) const PATIENCE: u32 = 8;
 
-/// How long others may take to take over from a frozen replica: many leases.
+/// Time for the other replicas to take over from a paused one: many leases.
 const TAKEOVER_DEADLINE: Duration = Duration::from_mins(1);
 
-/// Longer than a message may wait, than a lease, and than a client waits for a database connection.
+/// Longer than a message time-out, than a lease, and than a client's wait for a database connection.
 const OUTAGE_MS: Range<u64> = 3_500..5_000;
 const NETWORK_MS: Range<u64> = 2_500..4_000;
-/// Between two faults everybody works.
+/// The time between two faults, in which everything works.
 const REST_MS: Range<u64> = 500..1_500;
 
 const POLL: Duration = Duration::from_millis(50);
 /// Seconds by which a wall clock is wrong.
 const HOUR: i64 = 3_600;
-/// How often a flaky Content Service is asked to see that it is.
+/// Requests that verify that a flaky Content Service returns errors.
 const ASKED: usize = 40;
 
-/// Since when nothing holds anybody up: only then does an open transaction say something about the service.
+/// Since when no fault suspends a process or a connection. Only then does an open transaction tell something
+/// about the service.
 #[derive(Debug, Default)]
 pub(crate) struct Calm {
     since: Mutex<Option<Instant>>,
@@ -68,30 +69,30 @@ impl Calm {
     }
 }
 
-/// What was done.
+/// The faults that were injected.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
     pub(crate) times: BTreeMap<Fault, usize>,
-    /// Shards that others took from a frozen replica.
+    /// Shards that other replicas took over from a paused one.
     pub(crate) takeovers: usize,
-    /// Connections ended, pieces held up or lost, by what the network did.
+    /// Connections that were ended and chunks that were delayed or lost, by network fault.
     pub(crate) harmed: BTreeMap<Fault, usize>,
-    /// How long after a flood somebody was refused, at most.
+    /// The longest time from the end of a flood to the last refusal.
     pub(crate) refused_for: Duration,
 }
 
-/// The servers that the service needs.
+/// The servers that the service needs, and the means of some faults.
 pub(crate) struct Servers {
-    /// Where some of PostgreSQL's tables are, in a long run on a machine that lets us.
+    /// The disk of some of PostgreSQL's tables, in a long run as root.
     pub(crate) small_disk: Option<SmallDisk>,
-    /// What a replica may go by in a long run, on a system that lets us.
+    /// The wall clock of one replica, in a long run on Linux.
     pub(crate) wall_clock: Option<WallClock>,
     pub(crate) kafka: kafka::Server,
     pub(crate) postgres: postgres::Server,
 }
 
 impl Servers {
-    /// Whether there is what this fault takes.
+    /// Whether this fault is possible here.
     pub(crate) fn allow(&self, fault: Fault) -> bool {
         let lacks_disk = fault == Fault::FullDisk && self.small_disk.is_none();
         let lacks_clock = fault == Fault::WallClock && self.wall_clock.is_none();
@@ -99,7 +100,7 @@ impl Servers {
     }
 }
 
-/// The one who does harm.
+/// Injects the faults.
 pub(crate) struct Nemesis<'r> {
     run: &'r Run,
     cluster: &'r Cluster,
@@ -107,7 +108,7 @@ pub(crate) struct Nemesis<'r> {
     observer: Observer,
     calm: &'r Calm,
     random: fastrand::Rng,
-    /// All that has to happen.
+    /// The faults that must happen.
     faults: Vec<Fault>,
     plan: Vec<Fault>,
     done: Done,
@@ -127,19 +128,19 @@ impl<'r> Nemesis<'r> {
         Ok(Self { run, cluster, servers, observer, calm, random, faults, plan, done })
     }
 
-    /// Does harm until `is_enough` says so, told whether everything has happened.
-    pub(crate) fn rage(mut self, is_enough: impl Fn(bool) -> bool) -> Result<Done> {
+    /// Injects faults until `is_enough`, which is told whether every fault has happened.
+    pub(crate) fn run(mut self, is_enough: impl Fn(bool) -> bool) -> Result<Done> {
         self.calm.set(true);
         while !is_enough(self.is_complete()) {
             self.rest(REST_MS)?;
             if self.plan.is_empty() {
-                // Once everything has happened, a kill may still have to meet a write.
+                // When every fault has happened, only a kill during a write may be missing.
                 let only_kills = self.done.times.len() == self.faults.len() && !self.is_complete();
                 self.plan = if only_kills { Fault::KILLS.to_vec() } else { self.faults.clone() };
                 self.random.shuffle(&mut self.plan);
             }
             let Some(fault) = self.plan.pop() else { break };
-            let (name, _) = fault.words();
+            let (name, _) = fault.description();
             let facts = Facts { note: Some(name.to_owned()), ..Facts::default() };
             let call = self.run.history.begin(WORKER + REPLICAS, Op::Fault, facts.clone())?;
             self.calm.set(!fault.holds_up());
@@ -147,12 +148,12 @@ impl<'r> Nemesis<'r> {
             self.calm.set(true);
             self.run.history.end(call, Outcome::Ok, facts)?;
             *self.done.times.entry(fault).or_default() += 1;
-            self.see_the_others_live()?;
+            self.check_replicas_run()?;
         }
         Ok(self.done)
     }
 
-    /// Whether everything has happened, and kills have met writes.
+    /// Whether every fault has happened, and kills have met writes.
     fn is_complete(&self) -> bool {
         self.done.times.len() == self.faults.len()
             && kills_in_flight(&self.run.history.calls()) >= KILLS_IN_FLIGHT
@@ -173,7 +174,7 @@ impl<'r> Nemesis<'r> {
             Fault::KillCompanions => {
                 self.cluster.kill_companions()?;
                 self.rest(REST_MS)?;
-                self.cluster.start_companions(self.random.u64(..), Manners::Bad)
+                self.cluster.start_companions(self.random.u64(..), Behaviour::Faulty)
             }
             Fault::KillBroker => {
                 self.servers.kafka.kill()?;
@@ -231,15 +232,15 @@ impl<'r> Nemesis<'r> {
                 let Some(disk) = &self.servers.small_disk else { return Ok(()) };
                 disk.fill()?;
                 let rested = self.rest(8_000..9_000);
-                // Whatever came of it: what follows needs the space.
+                // Cleared in any case: what follows needs the space.
                 self.servers.small_disk.as_ref().map_or(Ok(()), SmallDisk::clear)?;
                 rested
             }
             Fault::FlakyContent => {
-                self.cluster.start_companions(self.random.u64(..), Manners::Flaky)?;
+                self.cluster.start_companions(self.random.u64(..), Behaviour::Flaky)?;
                 let rested = self.rest(300_000..301_000);
                 let errors = self.cluster.content_errors(ASKED)?;
-                self.cluster.start_companions(self.random.u64(..), Manners::Bad)?;
+                self.cluster.start_companions(self.random.u64(..), Behaviour::Faulty)?;
                 ensure!(
                     (1..ASKED).contains(&errors),
                     "{errors} of {ASKED} answers of the Content Service are errors"
@@ -247,7 +248,7 @@ impl<'r> Nemesis<'r> {
                 *self.done.harmed.entry(fault).or_default() += errors;
                 rested
             }
-            Fault::WallClock => self.mislead_a_replica(),
+            Fault::WallClock => self.change_wall_clock(),
             Fault::Flood => {
                 let number = self.done.times.get(&fault).copied().unwrap_or_default();
                 let refused_for = flood(self.run, number)?;
@@ -272,22 +273,22 @@ impl<'r> Nemesis<'r> {
         }
     }
 
-    /// Others must take over from a frozen replica, and bear that it goes on as if nothing had happened.
+    /// The other replicas must take over from a paused one, and tolerate that it continues afterwards.
     fn freeze_replica(&mut self) -> Result<()> {
         let victim = self.random.usize(..CRASHING);
         let process = self.cluster.process(victim)?;
         let held = self.shards_of(process, |shards| shards > 0)?;
         self.cluster.pause(victim)?;
         let taken = self.shards_of(process, |shards| shards == 0);
-        // Whatever came of it: a frozen process cannot be asked to end.
+        // Resumed in any case: a paused process cannot stop.
         self.cluster.resume(victim)?;
         taken?;
         self.done.takeovers += usize::try_from(held)?;
         Ok(())
     }
 
-    /// A replica must keep its shards whatever its wall clock does.
-    fn mislead_a_replica(&mut self) -> Result<()> {
+    /// A replica must keep its shards when its wall clock jumps.
+    fn change_wall_clock(&mut self) -> Result<()> {
         let victim = self.random.usize(..CRASHING);
         let Some(clock) = &self.servers.wall_clock else { return Ok(()) };
         self.cluster.stop_one(victim)?;
@@ -310,7 +311,7 @@ impl<'r> Nemesis<'r> {
         self.cluster.start_well(self.run, victim)
     }
 
-    /// Waits until a process holds so many shards.
+    /// Waits until the number of shards that a process holds satisfies `as_many`.
     fn shards_of(&mut self, process: u32, as_many: impl Fn(i64) -> bool) -> Result<i64> {
         let begun = Instant::now();
         loop {
@@ -320,7 +321,7 @@ impl<'r> Nemesis<'r> {
             }
             ensure!(
                 begun.elapsed() < TAKEOVER_DEADLINE,
-                "a replica that is frozen, or one that is not, holds {shards} shards for {TAKEOVER_DEADLINE:?}"
+                "a replica has held {shards} shards for {TAKEOVER_DEADLINE:?}, and that number must change"
             );
             process::check_interrupted()?;
             thread::sleep(POLL);
@@ -353,11 +354,11 @@ impl<'r> Nemesis<'r> {
         [&self.cluster.to_kafka, &self.cluster.to_postgres, &self.cluster.to_content]
     }
 
-    /// No fault of a neighbour may end a process of the service.
-    fn see_the_others_live(&self) -> Result<()> {
+    /// Checks that no replica has ended because of a fault of a dependency.
+    fn check_replicas_run(&self) -> Result<()> {
         for replica in 0..CRASHING {
             if let Some(death) = self.cluster.death(replica)? {
-                bail!("replica {replica} ended by itself: {death:?}; see its log");
+                bail!("replica {replica} ended unexpectedly: {death:?}; see its log");
             }
         }
         Ok(())
@@ -368,7 +369,7 @@ impl<'r> Nemesis<'r> {
     }
 }
 
-/// Waits so long, unless the run is interrupted.
+/// Waits for `time`; an error when the run is interrupted.
 pub(super) fn rest(time: Duration) -> Result<()> {
     let until = Instant::now() + time;
     while Instant::now() < until {

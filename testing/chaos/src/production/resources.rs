@@ -1,4 +1,5 @@
-//! What the replicas hold of the machine (I12): it goes back to where it was, and they answer at once whatever is away.
+//! Watches the resources of the replicas (I12): they return to their baseline, and `/healthz` answers during
+//! every fault.
 
 use std::{
     fs,
@@ -8,23 +9,24 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use invariants::{Evaluation, Finding, Invariant};
 
 use super::{cluster::Cluster, nemesis::CRASHING};
-use crate::{check::Finding, http::Client};
+use crate::http::Client;
 
-/// How often each replica is asked whether it lives.
+/// The period of reading `/healthz` of each replica.
 const PERIOD: Duration = Duration::from_millis(200);
-/// In 99 of 100 cases it must say so within this: far more than it needs, because processors are shared with three servers,
-/// the load and whatever else the machine does.
+/// The bound for 99 of 100 answers: far more than an answer takes, because the processors are shared with
+/// three servers, the load and other work (chosen).
 const ALIVE_WITHIN: Duration = Duration::from_secs(1);
-/// So many more files and sockets than at the start may be open at the end: connections that the clients keep.
+/// Additional files and sockets that may be open at the end: connections that the clients keep (chosen).
 const MORE_FILES: usize = 64;
-/// So many more threads: librdkafka keeps one for each broker it has heard of.
+/// Additional threads at the end: librdkafka keeps one for each broker it has seen (chosen).
 const MORE_THREADS: usize = 16;
-/// And so much more memory, of which an allocator gives nothing back soon.
+/// Additional memory at the end, because the allocator returns freed memory late (chosen).
 const MORE_KIB: usize = 400 * 1024;
 
-/// What a process holds.
+/// The resources of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Held {
     files: usize,
@@ -33,7 +35,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// As the system tells it.
+    /// Reads them from `/proc`.
     pub(crate) fn by(process: u32) -> Result<Self> {
         let files = fs::read_dir(format!("/proc/{process}/fd")).context("listing a replica's files")?.count();
         let status = fs::read_to_string(format!("/proc/{process}/status"))?;
@@ -44,7 +46,7 @@ impl Held {
         Ok(Self { files, threads: number("Threads"), kib: number("VmRSS") })
     }
 
-    /// What it holds too much of, beside what it held at first.
+    /// The resources that exceed those of `first` by more than the bounds.
     fn beyond(self, first: Self) -> Vec<String> {
         let kinds = [
             ("files and sockets", self.files, first.files, MORE_FILES),
@@ -56,23 +58,23 @@ impl Held {
     }
 }
 
-/// I12.
+/// The evidence of I12.
 #[derive(Debug, Default)]
 pub(crate) struct Resources {
     first: Vec<Held>,
     waits: Vec<Duration>,
     looks: usize,
-    violations: Vec<String>,
+    findings: Vec<Finding>,
 }
 
 impl Resources {
-    /// As the replicas are before anything happens to them.
+    /// Reads the resources of the replicas before the first fault.
     pub(crate) fn at_first(cluster: &Cluster) -> Result<Self> {
         let first = (0..CRASHING).map(|replica| Held::by(cluster.process(replica)?));
         Ok(Self { first: first.collect::<Result<_>>()?, ..Self::default() })
     }
 
-    /// Asks them whether they live until it is over, except those who are frozen or dead.
+    /// Reads `/healthz` until `over`; answers of paused and dead replicas do not count.
     pub(crate) fn watch(&mut self, cluster: &Cluster, over: &AtomicBool) {
         while !over.load(Ordering::SeqCst) {
             for address in cluster.addresses.iter().take(CRASHING) {
@@ -89,36 +91,35 @@ impl Resources {
         }
     }
 
-    /// Holds what they have at the end against what they had at first.
+    /// Compares the resources at the end with those at the start.
     pub(crate) fn at_the_end(&mut self, cluster: &Cluster) -> Result<()> {
         for (replica, first) in self.first.iter().enumerate() {
             let beyond = Held::by(cluster.process(replica)?)?.beyond(*first);
             self.looks += 1;
-            self.violations.extend(beyond.into_iter().map(|what| format!("replica {replica} holds {what}")));
+            let findings = beyond
+                .into_iter()
+                .map(|what| Finding::new(Invariant::I12, format!("replica {replica}"), what));
+            self.findings.extend(findings);
         }
         Ok(())
     }
 
-    /// The longest that 99 of 100 waited.
+    /// The 99th percentile of the answer times.
     pub(crate) fn wait(&self) -> Duration {
         let mut waits = self.waits.clone();
         waits.sort_unstable();
         waits.get((waits.len() * 99 / 100).min(waits.len().saturating_sub(1))).copied().unwrap_or_default()
     }
 
-    pub(crate) fn finding(&self) -> Finding {
-        let mut violations = self.violations.clone();
+    pub(crate) fn evaluation(&self) -> Evaluation {
+        let mut findings = self.findings.clone();
         let wait = self.wait();
         if wait > ALIVE_WITHIN {
-            violations.push(format!("/healthz took {} ms in one of 100 cases", wait.as_millis()));
+            let what = format!("one of 100 answers took {} ms", wait.as_millis());
+            findings.push(Finding::new(Invariant::I12, "/healthz", what));
         }
-        Finding {
-            id: "I12",
-            title: "resources go back to where they were, and it is alive meanwhile",
-            checked: if self.looks == 0 { 0 } else { self.waits.len() },
-            unit: "answers of /healthz",
-            violations,
-        }
+        let checked = if self.looks == 0 { 0 } else { self.waits.len() };
+        Evaluation::new(Invariant::I12, checked, "answers of /healthz", findings)
     }
 }
 
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_process_keeps_open_is_found() {
+    fn a_resource_leak_is_found() {
         let first = Held { files: 50, threads: 20, kib: 100_000 };
         assert_eq!(Held { files: 60, ..first }.beyond(first), [""; 0]);
         let leaky = Held { files: 500, threads: 200, kib: 900_000 };
@@ -135,12 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_answers_too_late_too_often_is_found_and_no_answer_at_all_shows_nothing() {
+    fn slow_answers_are_found_and_no_answer_counts_as_not_checked() {
         let mut resources = Resources { looks: 1, ..Resources::default() };
-        assert_eq!(resources.finding().checked, 0);
+        assert_eq!(resources.evaluation().checked, 0);
         resources.waits = vec![Duration::from_millis(3); 200];
-        assert_eq!(resources.finding().violations, [""; 0]);
+        assert!(resources.evaluation().findings.is_empty());
         resources.waits.extend([Duration::from_secs(3); 20]);
-        assert_eq!(resources.finding().violations.len(), 1);
+        assert_eq!(resources.evaluation().findings.len(), 1);
     }
 }

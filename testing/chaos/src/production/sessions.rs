@@ -1,4 +1,4 @@
-//! Watches the service's sessions: none may sit in an open transaction (I14).
+//! Watches the service's sessions: none may be idle in a transaction (I14).
 
 use std::{
     collections::BTreeSet,
@@ -8,19 +8,20 @@ use std::{
 };
 
 use anyhow::Result;
+use invariants::{Evaluation, Finding, Invariant};
 
 use super::{
     database::{Idle, Observer},
     nemesis::Calm,
 };
-use crate::check::Finding;
 
-/// How often it looks. What is seen twice in a row is no accident of a busy machine.
+/// The period of reading. A session that is idle in a transaction twice in a row is not an effect of a busy
+/// machine.
 const PERIOD: Duration = Duration::from_millis(500);
-/// So long after a fault that froze somebody, an open transaction is the service's own.
+/// The time after a fault that suspends processes from which on an idle transaction is the service's own.
 const CALM: Duration = Duration::from_secs(2);
 
-/// What was seen.
+/// The evidence of I14.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
     looks: usize,
@@ -28,32 +29,26 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// I14.
-    pub(crate) fn finding(&self) -> Finding {
+    /// Evaluates I14.
+    pub(crate) fn evaluation(&self) -> Evaluation {
         let stuck = self.stuck.iter().map(|idle| {
-            format!(
-                "session {} sat in the transaction of {} after: {}",
-                idle.session.0, idle.session.1, idle.statement
-            )
+            let (session, since) = &idle.session;
+            let what = format!("it was idle in the transaction of {since} after: {}", idle.statement);
+            Finding::new(Invariant::I14, format!("session {session}"), what)
         });
-        Finding {
-            id: "I14",
-            title: "no session sits in an open transaction",
-            checked: self.looks,
-            unit: "looks",
-            violations: stuck.collect(),
-        }
+        Evaluation::new(Invariant::I14, self.looks, "looks", stuck.collect())
     }
 }
 
-/// Looks until it is over. Looks while somebody is frozen or cut off say nothing and do not count.
+/// Reads the sessions until `over`. Readings during a fault that suspends processes or connections do not
+/// count.
 pub(crate) fn watch(url: &str, calm: &Calm, over: &AtomicBool) -> Result<Sessions> {
     let observer = Observer::new(url.to_owned())?;
     let mut sessions = Sessions::default();
     let mut before: BTreeSet<(i32, String)> = BTreeSet::new();
     while !over.load(Ordering::SeqCst) {
         thread::sleep(PERIOD);
-        // A database that is away has no sessions.
+        // A database that does not answer has no sessions.
         let idle = if calm.lasts(CALM) { observer.idle().ok() } else { None };
         let Some(idle) = idle else {
             before.clear();

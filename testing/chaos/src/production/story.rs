@@ -1,4 +1,4 @@
-//! A run against PostgreSQL and Kafka from its beginning to its end.
+//! A run of the production mode.
 
 use std::{
     collections::BTreeMap,
@@ -9,11 +9,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
+use invariants::Evaluation;
 use testbed::{WallClock, kafka, postgres};
 
 use super::{
     bus::{self, Bus},
-    cluster::{Cluster, Manners, REPLICAS},
+    cluster::{Behaviour, Cluster, REPLICAS},
     crashes,
     database::Observer,
     fault::Fault,
@@ -23,7 +24,7 @@ use super::{
     sessions::{self, Sessions},
 };
 use crate::{
-    check::{Evidence, Finding, check},
+    check::{Evidence, check},
     clients::{converge, with_clients},
     history::{Call, History, Op, Outcome},
     load::{Pace, Run},
@@ -32,38 +33,38 @@ use crate::{
     watch::Watched,
 };
 
-/// How long everything may take to be answered and to end, once nobody does harm any more: each phase may have to wait for
-/// its time-out, a machine for its other work, and what a flood has left for everything before it.
+/// Time for everything to be answered and to end after the last fault (chosen): phases may have to time out,
+/// the machine is shared, and a flood leaves a backlog.
 const CONVERGENCE: Duration = Duration::from_mins(5);
 
-/// Megabytes for the tables of submissions: a flood must find room on it.
+/// Size in MB of the disk for the tables of submissions: enough for a flood (measured).
 const SMALL_DISK: u32 = 512;
 
-const PACE: Pace = Pace { hand_in: 30..250, look: 20..80 };
+const PACE: Pace = Pace { submit: 30..250, read: 20..80 };
 
-/// What a run needs.
+/// The parameters of a run.
 pub(crate) struct Story {
     pub(crate) bos: PathBuf,
     pub(crate) out: PathBuf,
     pub(crate) seed: u64,
-    /// With the faults that take minutes.
+    /// Whether to include the faults that take minutes.
     pub(crate) long: bool,
 }
 
-/// What was done to the cluster.
+/// What was done to the cluster, and what was observed meanwhile.
 struct Harm {
     done: Done,
     crashes: BTreeMap<&'static str, usize>,
     sessions: Sessions,
     resources: Resources,
-    /// All that had to happen.
+    /// The faults that had to happen.
     faults: Vec<Fault>,
-    /// Whether `bos audit` found nothing at the end, while all replicas worked.
+    /// Whether `bos audit` found no violation at the end, while all replicas worked.
     audited: bool,
 }
 
 impl Story {
-    /// Lives through it, with faults for `time`.
+    /// Makes the run, with faults for `time`.
     pub(crate) fn tell(&self, time: Duration) -> Result<Report> {
         let cluster = Cluster::new(&self.bos, &self.out)?;
         let mut servers = start(&cluster)?;
@@ -71,15 +72,15 @@ impl Story {
         if self.long {
             servers.wall_clock = WallClock::make()?;
             if servers.wall_clock.is_none() {
-                eprintln!("left out: a wrong wall clock (F63); only Linux may have one");
+                eprintln!("left out: a wrong wall clock (F63), which needs Linux");
             }
             servers.small_disk = servers.postgres.small_disk(SMALL_DISK)?;
             match &servers.small_disk {
                 Some(disk) => Observer::new(servers.postgres.url())?.move_tables_to(&disk.folder())?,
-                None => eprintln!("left out: a full disk (F44); only root may mount a small one"),
+                None => eprintln!("left out: a full disk (F44), which needs root"),
             }
         }
-        cluster.start_companions(self.seed, Manners::Bad)?;
+        cluster.start_companions(self.seed, Behaviour::Faulty)?;
         let history = History::create(&self.out.join("history.jsonl"))?;
         let run = Run::new(self.seed, history, &cluster.addresses, PACE);
         for replica in 0..CRASHING {
@@ -87,12 +88,12 @@ impl Story {
         }
         eprintln!("{REPLICAS} replicas on PostgreSQL and Kafka");
         let resources = Resources::at_first(&cluster)?;
-        let (harm, watched) = with_clients(&run, |is_all_handed_in| {
-            let mut harm = self.suffer(&run, &cluster, &mut servers, resources, time)?;
+        let (harm, watched) = with_clients(&run, |is_all_submitted| {
+            let mut harm = self.inject_faults(&run, &cluster, &mut servers, resources, time)?;
             eprintln!("faults are over after {} s", run.history.seconds());
-            cluster.start_companions(self.seed, Manners::Good)?;
+            cluster.start_companions(self.seed, Behaviour::Correct)?;
             cluster.start_well(&run, CRASHING)?;
-            converge(&run, CONVERGENCE, is_all_handed_in)?;
+            converge(&run, CONVERGENCE, is_all_submitted)?;
             harm.resources.at_the_end(&cluster)?;
             harm.audited = cluster.audit()?;
             eprintln!("everything was read at the end, after {} s", run.history.seconds());
@@ -138,22 +139,27 @@ impl Story {
             searched,
             poison: bus.poison,
         };
-        let mut findings = check(evidence);
-        findings.extend([harm.resources.finding(), harm.sessions.finding()]);
-        add(&mut findings, observer.finish(audit)?);
+        let mut evaluations = check(evidence);
+        evaluations.extend([harm.resources.evaluation(), harm.sessions.evaluation()]);
+        add(&mut evaluations, observer.finish(audit)?);
         let mut rows = Row::of_load(&calls, watched.duplicates());
-        let changes = usize::try_from(observer.changes_of_hands()?)?;
+        let changes = usize::try_from(observer.shard_moves()?)?;
         rows.extend(harm.rows(&calls));
         rows.push(Row::new("shards", "changed hands, in all", changes, 1));
         rows.push(Row::new("duplicate publish", "of ours, raw, on the topics", bus.duplicates, 1));
-        rows.push(Row::new("poison", "records that nobody can read", bus.poison, 1));
-        rows.push(Row::new("bos audit", "found nothing at the end; see audit.txt", harm.audited.into(), 1));
+        rows.push(Row::new("poison", "unreadable records", bus.poison, 1));
+        rows.push(Row::new(
+            "bos audit",
+            "found no violation at the end; see audit.txt",
+            harm.audited.into(),
+            1,
+        ));
         rows.extend(crash_rows(&harm.crashes));
-        Ok(Report::new("production", self.seed, &calls, rows, findings))
+        Ok(Report::new("production", self.seed, &calls, rows, evaluations))
     }
 
-    /// Two do harm at the same time and one watches the database, until everything has happened.
-    fn suffer(
+    /// Runs the two threads that inject faults and the two that observe, until every fault has happened.
+    fn inject_faults(
         &self,
         run: &Run,
         cluster: &Cluster,
@@ -162,13 +168,13 @@ impl Story {
         time: Duration,
     ) -> Result<Harm> {
         let (calm, over) = (Calm::default(), AtomicBool::new(false));
-        let [rage_is_complete, crashes_are_complete] = [AtomicBool::new(false), AtomicBool::new(false)];
+        let [faults_are_complete, crashes_are_complete] = [AtomicBool::new(false), AtomicBool::new(false)];
         let url = servers.postgres.url();
         let faults = Fault::of(self.long, |fault| servers.allow(fault));
         let begun = Instant::now();
         let is_enough = || {
             let complete =
-                rage_is_complete.load(Ordering::SeqCst) && crashes_are_complete.load(Ordering::SeqCst);
+                faults_are_complete.load(Ordering::SeqCst) && crashes_are_complete.load(Ordering::SeqCst);
             over.load(Ordering::SeqCst) || begun.elapsed() >= if complete { time } else { time * PATIENCE }
         };
         let nemesis = Nemesis::new(run, cluster, servers, &calm, faults.clone())?;
@@ -182,17 +188,19 @@ impl Story {
                 })
                 .inspect_err(|_| over.store(true, Ordering::SeqCst))
             });
-            let done = nemesis.rage(|complete| {
-                rage_is_complete.store(complete, Ordering::SeqCst);
+            let done = nemesis.run(|complete| {
+                faults_are_complete.store(complete, Ordering::SeqCst);
                 is_enough()
             });
             if done.is_err() {
                 over.store(true, Ordering::SeqCst);
             }
-            let crashes = crashing.join().map_err(|_| anyhow!("the one who crashes panicked"))?;
+            let crashes =
+                crashing.join().map_err(|_| anyhow!("the thread that crashes a replica panicked"))?;
             over.store(true, Ordering::SeqCst);
-            let sessions = watcher.join().map_err(|_| anyhow!("the database's watcher panicked"))?;
-            health.join().map_err(|_| anyhow!("the one who asks whether they live panicked"))?;
+            let sessions =
+                watcher.join().map_err(|_| anyhow!("the thread that watches the sessions panicked"))?;
+            health.join().map_err(|_| anyhow!("the thread that reads /healthz panicked"))?;
             Ok((done?, crashes?, sessions?))
         })
         .map(|(done, crashes, sessions)| Harm {
@@ -212,21 +220,21 @@ impl Harm {
             .faults
             .iter()
             .map(|fault| {
-                let (name, note) = fault.words();
+                let (name, note) = fault.description();
                 Row::new(name, note, self.done.times.get(fault).copied().unwrap_or_default(), 1)
             })
             .collect();
         rows.extend(self.done.harmed.iter().map(|(fault, pieces)| {
             let note = if *fault == Fault::FlakyContent {
-                "answers that were errors, when asked at its end"
+                "answers that were errors, at the end of the fault"
             } else {
-                "connections ended, pieces held up or lost"
+                "connections ended, chunks delayed or lost"
             };
-            Row::new(fault.words().0, note, *pieces, 1)
+            Row::new(fault.description().0, note, *pieces, 1)
         }));
         rows.push(Row::new("takeover", "shards taken from a frozen replica", self.done.takeovers, 1));
         let during = |fault: Fault, wanted: &dyn Fn(&Call) -> bool| {
-            let (name, _) = fault.words();
+            let (name, _) = fault.description();
             let outages: Vec<_> = calls
                 .iter()
                 .filter(|call| call.op == Op::Fault && call.facts.note.as_deref() == Some(name))
@@ -254,16 +262,18 @@ impl Harm {
     }
 }
 
-/// Adds what the service's own audit has found, in the order of the invariants' numbers.
-fn add(findings: &mut Vec<Finding>, audited: Vec<audit::Finding>) {
+/// Adds what the service's own audit has found, in the order of the invariants' ids.
+fn add(evaluations: &mut Vec<Evaluation>, audited: Vec<Evaluation>) {
     for audited in audited {
-        let audit::Finding { id, title, checked, unit, violations, violated: _ } = audited;
-        match findings.iter_mut().find(|finding| finding.id == id) {
-            Some(known) => known.violations.extend(violations),
-            None => findings.push(Finding { id, title, checked, unit, violations }),
+        match evaluations.iter_mut().find(|known| known.invariant == audited.invariant) {
+            Some(known) => {
+                known.findings.extend(audited.findings);
+                known.violations += audited.violations;
+            }
+            None => evaluations.push(audited),
         }
     }
-    findings.sort_by_key(|finding| finding.id.trim_start_matches('I').parse().unwrap_or(u32::MAX));
+    evaluations.sort_by_key(|evaluation| evaluation.invariant);
 }
 
 /// Starts both servers behind their proxies, side by side.

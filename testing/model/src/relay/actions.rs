@@ -1,8 +1,8 @@
-//! What may happen next, and what it changes.
+//! The possible steps, and their effects.
 
 use super::{COPIES, Flaw, KEYS, RELAYS, Relay, Relays, Row, State, Step};
 
-/// One thing that happens. A message is named by its key and its number.
+/// A step. A message is identified by its key and its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// A transaction writes a message.
@@ -11,40 +11,40 @@ pub enum Action {
     Commit(usize, usize),
     /// It rolls back.
     RollBack(usize, usize),
-    /// A relay takes the lease that nobody holds.
+    /// A relay takes the free lease.
     TakeLease(usize),
-    /// The lease runs out. Its holder does not know.
-    LeaseRunsOut,
-    /// A relay finds that its lease is not its own any more.
+    /// The lease expires. Its holder does not know.
+    LeaseExpires,
+    /// A relay finds that it has lost the lease.
     Notice(usize),
     /// A relay reads a row to send, one per key.
     Choose(usize, usize, usize),
-    /// A relay hands what it chose to the bus, however long ago that was.
+    /// A relay sends the message that it chose, however long ago that was.
     Send(usize, usize),
-    /// A copy gets onto the topic and nobody is told.
+    /// A copy is appended to the topic, without an acknowledgement.
     Arrive(usize, usize),
-    /// A copy gets onto the topic, and a relay that waits for the answer has it.
+    /// A copy is appended to the topic, and a waiting relay gets the acknowledgement.
     Acknowledge(usize, usize, usize),
-    /// A copy gets lost.
+    /// A copy is lost.
     Lose(usize, usize),
-    /// A relay gives up waiting for an answer. The copy may arrive yet.
+    /// A relay stops waiting for an acknowledgement. The copy may still be appended.
     GiveUp(usize, usize),
-    /// A relay archives and deletes the row of what it knows to be on the topic. Needs no lease: it notes a fact.
+    /// A relay archives the row of an acknowledged message. This needs no lease, because it records a fact.
     Archive(usize, usize),
-    /// A relay dies; what starts in its place knows nothing.
+    /// A relay crashes; its successor starts with an empty memory.
     Crash(usize),
 }
 
 impl Relays {
-    /// Everything that may happen in this state.
+    /// Every step that is possible in this state.
     pub(super) fn possible(&self, state: &State, actions: &mut Vec<Action>) {
         if state.lease.is_some() {
-            actions.push(Action::LeaseRunsOut);
+            actions.push(Action::LeaseExpires);
         }
         for key in 0..KEYS {
             for at in 0..self.length(key) {
                 self.of_writers(state, key, at, actions);
-                if under_way(state, key, at) > 0 {
+                if in_flight(state, key, at) > 0 {
                     actions.extend([Action::Arrive(key, at), Action::Lose(key, at)]);
                 }
             }
@@ -57,7 +57,8 @@ impl Relays {
     fn of_writers(&self, state: &State, key: usize, at: usize, actions: &mut Vec<Action>) {
         match row(state, key, at) {
             Row::Absent => {
-                // Numbers are given out in order under the batch's lock; a rolled back number is given out again.
+                // Numbers are assigned in order under the lock of the batch. A rolled-back number is assigned
+                // again.
                 let before = (0..at).map(|at| row(state, key, at));
                 let may = match self.flaw {
                     Some(Flaw::NoLock) => before.into_iter().all(|row| row != Row::Absent),
@@ -84,23 +85,23 @@ impl Relays {
         if *now != Relay::default() {
             actions.push(Action::Crash(relay));
         }
-        for (key, hand) in now.hands.iter().enumerate() {
+        for (key, hand) in now.current.iter().enumerate() {
             match *hand {
                 None if works => {
                     let rows = (0..self.length(key)).filter(|at| self.may_be_chosen(state, key, *at));
                     actions.extend(rows.map(|at| Action::Choose(relay, key, at)));
                 }
-                // Without a look at the lease: a process may be paused between the look and the sending.
-                Some((at, Step::Chosen)) if under_way(state, key, at) < COPIES => {
+                // Without checking the lease: a process may be suspended between the check and the send.
+                Some((at, Step::Chosen)) if in_flight(state, key, at) < COPIES => {
                     actions.push(Action::Send(relay, key));
                 }
                 None | Some((_, Step::Chosen)) => {}
                 Some((at, Step::Sending)) => {
                     actions.push(Action::GiveUp(relay, key));
-                    if under_way(state, key, at) > 0 {
+                    if in_flight(state, key, at) > 0 {
                         actions.push(Action::Acknowledge(relay, key, at));
                     }
-                    if self.flaw == Some(Flaw::DeletedWhenSent) {
+                    if self.flaw == Some(Flaw::ArchivedWhenSent) {
                         actions.push(Action::Archive(relay, key));
                     }
                 }
@@ -109,7 +110,8 @@ impl Relays {
         }
     }
 
-    /// The claim: a pending row that no earlier row of its key is before. Rows of open transactions nobody sees.
+    /// The claim of the relay: a pending row without an earlier pending row of its key. Rows of open
+    /// transactions are invisible.
     fn may_be_chosen(&self, state: &State, key: usize, at: usize) -> bool {
         let is_visible =
             |row| row == Row::Pending || (row == Row::Open && self.flaw == Some(Flaw::BeforeCommit));
@@ -121,7 +123,7 @@ impl Relays {
         self.messages.get(key).copied().unwrap_or_default()
     }
 
-    /// The state after it.
+    /// The state after a step.
     pub(super) fn after(mut state: State, action: Action) -> State {
         match action {
             Action::Write(key, at) => set(&mut state, key, at, Row::Open),
@@ -131,10 +133,10 @@ impl Relays {
                 state.lease = Some(relay);
                 change(&mut state, relay, |relay| relay.believes = true);
             }
-            Action::LeaseRunsOut => state.lease = None,
+            Action::LeaseExpires => state.lease = None,
             Action::Notice(relay) => change(&mut state, relay, |relay| {
                 relay.believes = false;
-                for hand in &mut relay.hands {
+                for hand in &mut relay.current {
                     *hand = hand.filter(|(_, step)| *step != Step::Chosen);
                 }
             }),
@@ -167,7 +169,7 @@ impl Relays {
     }
 }
 
-const _: () = assert!(RELAYS == 2, "a lease changes hands between two");
+const _: () = assert!(RELAYS == 2, "a lease moves between two relays");
 
 fn row(state: &State, key: usize, at: usize) -> Row {
     state.rows.get(key).and_then(|key| key.get(at)).copied().unwrap_or_default()
@@ -179,23 +181,23 @@ fn set(state: &mut State, key: usize, at: usize, row: Row) {
     }
 }
 
-fn under_way(state: &State, key: usize, at: usize) -> u8 {
-    state.under_way.get(key).and_then(|key| key.get(at)).copied().unwrap_or_default()
+fn in_flight(state: &State, key: usize, at: usize) -> u8 {
+    state.in_flight.get(key).and_then(|key| key.get(at)).copied().unwrap_or_default()
 }
 
 fn count(state: &mut State, key: usize, at: usize, by: i8) {
-    if let Some(copies) = state.under_way.get_mut(key).and_then(|key| key.get_mut(at)) {
+    if let Some(copies) = state.in_flight.get_mut(key).and_then(|key| key.get_mut(at)) {
         *copies = copies.saturating_add_signed(by);
     }
 }
 
 fn held(state: &State, relay: usize, key: usize) -> Option<(usize, Step)> {
-    state.relays.get(relay).and_then(|relay| relay.hands.get(key)).copied().flatten()
+    state.relays.get(relay).and_then(|relay| relay.current.get(key)).copied().flatten()
 }
 
 fn hold(state: &mut State, relay: usize, key: usize, what: Option<(usize, Step)>) {
     change(state, relay, |relay| {
-        if let Some(hand) = relay.hands.get_mut(key) {
+        if let Some(hand) = relay.current.get_mut(key) {
             *hand = what;
         }
     });
@@ -207,7 +209,7 @@ fn change(state: &mut State, relay: usize, how: impl FnOnce(&mut Relay)) {
     }
 }
 
-/// One copy gets onto the topic: after everything of its key that is there, unless it is there itself.
+/// Appends one copy to the topic: it ranks after everything of its key, unless it is there already.
 fn arrive(state: &mut State, key: usize, at: usize) {
     count(state, key, at, -1);
     let Some(topic) = state.topic.get_mut(key) else { return };

@@ -1,4 +1,4 @@
-//! The engine's place on the bus: one group, whose readers share the partitions.
+//! The engine's consumer group, whose readers share the partitions.
 
 use std::collections::BTreeMap;
 
@@ -6,20 +6,20 @@ use async_trait::async_trait;
 use contract::Topic;
 use engine::ports::{BrokerError, Delivery, Subscription};
 
-use super::{Bus, Place};
+use super::{Bus, TopicPartition};
 use crate::Sabotage;
 use crate::chance::Fault;
 
-/// Reads its partitions from where the group stopped.
+/// A member that reads its partitions from the committed offsets.
 #[derive(Debug)]
 pub(super) struct Reader {
     bus: Bus,
     topics: Vec<Topic>,
     member: u64,
-    /// The group's, when its partitions were last given out.
+    /// The generation of the group at the last assignment.
     generation: u64,
-    /// What was handed out, by partition.
-    next: BTreeMap<Place, usize>,
+    /// The next offset to read, by partition.
+    next: BTreeMap<TopicPartition, usize>,
 }
 
 impl Reader {
@@ -28,19 +28,20 @@ impl Reader {
         Self { bus, topics, member, generation: 0, next: BTreeMap::new() }
     }
 
-    /// Goes back to the committed places of the partitions that are its own by now.
-    fn go_back(&mut self) {
+    /// Seeks to the committed offsets of the partitions that are assigned to it now.
+    fn seek_to_committed(&mut self) {
         let inner = self.bus.inner();
-        let own = inner.committed.iter().filter(|(place, _)| inner.group.reads(self.member, **place));
+        let own = inner.committed.iter().filter(|(place, _)| inner.group.is_assigned(self.member, **place));
         self.next = own.map(|(place, next)| (*place, *next)).collect();
         self.generation = inner.group.generation;
     }
 
-    /// Some of what waits: partitions in any order, each in its own, and now and then not to its end.
-    fn take(&mut self, limit: usize) -> Vec<Delivery> {
+    /// Reads some of the unread records: the partitions in any order, each in the order of its offsets, and
+    /// in 30 % of the cases not to its end.
+    fn read(&mut self, limit: usize) -> Vec<Delivery> {
         let chance = self.bus.chance.clone();
-        let mut waiting: Vec<(Place, usize)> = self.bus.ends(&self.topics);
-        waiting.retain(|(place, _)| self.bus.inner().group.reads(self.member, *place));
+        let mut waiting: Vec<(TopicPartition, usize)> = self.bus.end_offsets(&self.topics);
+        waiting.retain(|(place, _)| self.bus.inner().group.is_assigned(self.member, *place));
         let mut deliveries = Vec::new();
         while !waiting.is_empty() {
             let (place, end) = waiting.swap_remove(chance.below(waiting.len()));
@@ -58,7 +59,7 @@ impl Reader {
                     value: entry.record.value.into(),
                     trace: None,
                 };
-                if chance.strikes(Fault::PollDuplicate) {
+                if chance.injects(Fault::PollDuplicate) {
                     deliveries.push(delivery.clone());
                 }
                 deliveries.push(delivery);
@@ -68,11 +69,11 @@ impl Reader {
         deliveries
     }
 
-    fn note(&self) {
+    fn commit_positions(&self) {
         let mut inner = self.bus.inner();
         for (place, next) in &self.next {
             inner.committed.insert(*place, *next);
-            let farthest = inner.dealt_with.entry(*place).or_default();
+            let farthest = inner.highest_committed.entry(*place).or_default();
             *farthest = (*farthest).max(*next);
         }
     }
@@ -90,47 +91,47 @@ impl Drop for Reader {
 
 #[async_trait]
 impl Subscription for Reader {
-    /// Never waits: without records, it hands out none.
+    /// Never waits: returns no records when there are none.
     async fn next(&mut self, limit: usize) -> Result<Vec<Delivery>, BrokerError> {
         let chance = self.bus.chance.clone();
-        if chance.strikes(Fault::PollFails) {
+        if chance.injects(Fault::PollFails) {
             return Err(failed("read"));
         }
         let is_shared = self.bus.inner().group.members.len() > 1;
-        if is_shared && chance.strikes(Fault::PartitionsMove) {
-            self.bus.inner().group.turn();
+        if is_shared && chance.injects(Fault::PartitionsMove) {
+            self.bus.inner().group.rebalance();
         }
         if self.bus.inner().group.generation != self.generation {
-            self.go_back();
+            self.seek_to_committed();
         }
-        if chance.strikes(Fault::PositionsLost) {
+        if chance.injects(Fault::PositionsLost) {
             self.bus.inner().committed.clear();
             self.next.clear();
         }
-        if chance.strikes(Fault::PollRedelivery) {
+        if chance.injects(Fault::PollRedelivery) {
             self.rewind().await?;
         }
-        let deliveries = self.take(limit);
+        let deliveries = self.read(limit);
         if self.bus.sabotage == Some(Sabotage::AdvancesFirst) {
-            self.note();
+            self.commit_positions();
         }
         Ok(deliveries)
     }
 
     async fn commit(&mut self) -> Result<(), BrokerError> {
         let chance = self.bus.chance.clone();
-        if chance.strikes(Fault::AdvanceFails) {
+        if chance.injects(Fault::AdvanceFails) {
             return Err(failed("commit a position"));
         }
-        self.note();
-        if chance.strikes(Fault::AdvanceExecuted) {
+        self.commit_positions();
+        if chance.injects(Fault::AdvanceExecuted) {
             return Err(failed("say whether a position is committed"));
         }
         Ok(())
     }
 
     async fn rewind(&mut self) -> Result<(), BrokerError> {
-        self.go_back();
+        self.seek_to_committed();
         Ok(())
     }
 }

@@ -1,94 +1,110 @@
-//! What goes out and what comes in: I2, I4, I5, I6, I9.
+//! Checks of sent and consumed events: I2, I4, I5, I6, I9, S1.
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
 use contract::{NeighbourBody, PhaseName};
 use engine::ports::Record;
+use invariants::Invariant;
 use uuid::Uuid;
 
-use super::{Check, Invariant};
-use crate::bus::{About, Bus, Place};
+use super::Check;
+use crate::bus::{About, Bus, TopicPartition};
 
-/// An event of ours as it came first.
+/// The first occurrence of an event of ours.
 #[derive(Debug)]
 pub(super) struct Event {
     value: Vec<u8>,
     key: String,
-    place: Place,
+    partition: TopicPartition,
 }
 
 impl Check {
-    /// Looks at new records of ours, and at the places that the engine has committed. True when there were any.
-    pub(super) fn look_at_events(&mut self, bus: &Bus) -> Result<bool> {
-        let news = bus.since(self.seen);
-        self.seen += news.len();
-        let is_changed = !news.is_empty();
-        for (place, _, entry) in news {
+    /// Checks new records of ours, and the records up to newly committed offsets. True when there were new records.
+    pub(super) fn check_events(&mut self, bus: &Bus) -> Result<bool> {
+        let new = bus.since(self.seen);
+        self.seen += new.len();
+        let is_changed = !new.is_empty();
+        for (partition, _, entry) in new {
             if entry.about == About::Ours {
-                self.look_at_ours(place, &entry.record)?;
+                self.check_own_record(partition, &entry.record)?;
             }
         }
-        for (place, end) in bus.dealt_with() {
-            let begin = self.dealt_with.insert(place, end).unwrap_or_default();
-            for at in begin..end {
-                self.look_at_read(bus, place, at)?;
+        for (partition, end) in bus.highest_committed() {
+            let begin = self.highest_committed.insert(partition, end).unwrap_or_default();
+            for offset in begin..end {
+                self.check_consumed(bus, partition, offset)?;
             }
         }
         Ok(is_changed)
     }
 
-    /// One message of a key is under way at a time. Two processes that work one shard may send the same one, and one of them again
-    /// what the other has brought onto the bus: of those that are not there yet, one is under way at a time.
-    pub(super) fn look_at_flights(&mut self, bus: &Bus) -> Result<()> {
+    /// Checks that one message of an ordering key is in flight at a time. Two processes that work on one shard may send the
+    /// same message, and one of them may send again what the other has put on the bus; so messages that are already on the bus
+    /// do not count, and neither do copies.
+    pub(super) fn check_in_flight(&mut self, bus: &Bus) -> Result<()> {
         let mut keys = BTreeSet::new();
-        let mut under_way = bus.in_flight();
+        let mut in_flight = bus.in_flight_events();
         if self.is_shared {
-            under_way.retain(|event| !self.events.contains_key(event));
-            under_way.sort_unstable();
-            under_way.dedup();
+            in_flight.retain(|event| !self.events.contains_key(event));
+            in_flight.sort_unstable();
+            in_flight.dedup();
         }
-        for event in under_way {
-            let Some(committed) = self.eye.committed(event)? else { continue };
+        for event in in_flight {
+            let Some(committed) = self.database.committed(event)? else { continue };
             let key = committed.ordering_key;
             let is_alone = keys.insert(key.clone());
-            self.findings.hold(Invariant::I5, is_alone, || format!("two messages of {key} are under way"));
+            self.findings.check(Invariant::S1, is_alone, || {
+                (format!("ordering key {key}"), "two of its messages are in flight".to_owned())
+            });
         }
         Ok(())
     }
 
-    fn look_at_ours(&mut self, place: Place, record: &Record) -> Result<()> {
+    fn check_own_record(&mut self, partition: TopicPartition, record: &Record) -> Result<()> {
         let id = record.event_id;
-        let committed = self.eye.committed(id)?;
+        let location = || format!("event {id} on {}", partition.0);
+        let committed = self.database.committed(id)?;
         self.findings
-            .hold(Invariant::I6, committed.is_some(), || format!("{id} on {} was never committed", place.0));
+            .check(Invariant::I6, committed.is_some(), || (location(), "it was never committed".to_owned()));
         let Some(committed) = committed else { return Ok(()) };
         let is_same = committed.payload == record.value && committed.kafka_key == record.key;
-        self.findings
-            .hold(Invariant::I4, is_same, || format!("{id} is on the bus with other bytes than committed"));
+        self.findings.check(Invariant::I4, is_same, || {
+            (location(), "it has another key or other bytes than committed".to_owned())
+        });
+        let first = *self.partitions.entry((record.topic, record.key.clone())).or_insert(partition.1);
+        self.findings.check(Invariant::I5, first == partition.1, || {
+            (location(), format!("its key is on the partitions {first} and {}", partition.1))
+        });
         if let Some(first) = self.events.get(&id) {
-            let is_same = (&first.value, &first.key, first.place) == (&record.value, &record.key, place);
-            self.findings.hold(Invariant::I4, is_same, || format!("{id} came again and differs"));
+            let is_same =
+                (&first.value, &first.key, first.partition) == (&record.value, &record.key, partition);
+            self.findings.check(Invariant::I4, is_same, || {
+                (location(), "another record of it has other bytes, key or partition".to_owned())
+            });
             return Ok(());
         }
-        self.events.insert(id, Event { value: record.value.clone(), key: record.key.clone(), place });
+        self.events.insert(id, Event { value: record.value.clone(), key: record.key.clone(), partition });
 
         let number = committed.key_seq;
         let before = self.order.insert(committed.ordering_key.clone(), number);
-        self.findings.hold(Invariant::I5, before.is_none_or(|before| before < number), || {
-            format!("number {number} of {} came after {before:?}", committed.ordering_key)
+        self.findings.check(Invariant::I5, before.is_none_or(|before| before < number), || {
+            (
+                format!("ordering key {}", committed.ordering_key),
+                format!("number {number} came after {before:?}"),
+            )
         });
-        let batch = crate::neighbours::batch_of(&record.key);
+        let batch = crate::peers::batch_of(&record.key);
         let other = self.numbers.insert((batch, number), id).filter(|other| *other != id);
-        self.findings.hold(Invariant::I6, other.is_none(), || {
-            format!("two events of {batch} have the number {number}")
+        self.findings.check(Invariant::I6, other.is_none(), || {
+            (format!("batch {batch}"), format!("two of its events have the number {number}"))
         });
-        self.look_at_asked(record);
+        self.check_requests(record);
         Ok(())
     }
 
-    /// The tasks that a command or a request asks for.
-    fn look_at_asked(&mut self, record: &Record) {
+    /// Checks that each task which a command or a request asks for is asked for by one event.
+    fn check_requests(&mut self, record: &Record) {
         let Ok(incoming) = contract::read_neighbour(record.topic, &record.value) else { return };
         let (phase, essays): (PhaseName, Vec<Uuid>) = match incoming.body {
             NeighbourBody::InitiatePhase { phase, essays, .. } => {
@@ -100,30 +116,34 @@ impl Check {
             | NeighbourBody::NlpRequested { .. }
             | NeighbourBody::NlpAnalysed { .. } => return,
         };
-        let attempt = crate::neighbours::attempt(record);
+        let attempt = crate::peers::attempt(record);
         for essay in essays {
-            let other = self.asked.insert((essay, phase, attempt), record.event_id);
+            let other = self.requests.insert((essay, phase, attempt), record.event_id);
             let other = other.filter(|other| *other != record.event_id);
-            self.findings.hold(Invariant::I2, other.is_none(), || {
-                format!("two events ask for {phase} of {essay}, attempt {attempt}")
+            self.findings.check(Invariant::I2, other.is_none(), || {
+                (format!("essay {essay}"), format!("two events ask for {phase}, attempt {attempt}"))
             });
         }
     }
 
-    /// What is behind the committed place is in the database.
-    fn look_at_read(&mut self, bus: &Bus, place: Place, at: usize) -> Result<()> {
-        let Some(entry) = bus.entry(place, at) else { return Ok(()) };
+    /// Checks that a record below a committed offset has left its row.
+    fn check_consumed(&mut self, bus: &Bus, partition: TopicPartition, offset: usize) -> Result<()> {
+        let Some(entry) = bus.entry(partition, offset) else { return Ok(()) };
         let event = entry.record.event_id;
         let holds = match entry.about {
-            About::Ours | About::Nobody => return Ok(()),
-            About::Batch(batch) => self.eye.is_in_inbox(batch, event)? || self.eye.is_set_aside(place, at)?,
+            About::Ours | About::Foreign => return Ok(()),
+            About::Batch(batch) => {
+                self.database.is_in_inbox(batch, event)? || self.database.is_dead_letter(partition, offset)?
+            }
             About::Poison => {
                 self.poison += 1;
-                self.eye.is_set_aside(place, at)?
+                self.database.is_dead_letter(partition, offset)?
             }
         };
-        self.findings.hold(Invariant::I9, holds, || {
-            format!("{event} on {} ({at}) is behind the committed place and not in the database", place.0)
+        self.findings.check(Invariant::I9, holds, || {
+            let (topic, partition) = partition;
+            let location = format!("{topic}, partition {partition}, offset {offset} (event {event})");
+            (location, "it is below the committed offset and has no row in the database".to_owned())
         });
         Ok(())
     }

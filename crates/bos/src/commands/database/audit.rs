@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use clap::Args;
 use engine::ports::{Clock as _, SystemClock};
+use invariants::Evaluation;
 use serde::Serialize;
 
 use crate::commands::Exit;
 use crate::commands::output::Output;
 use crate::commands::settings::SettingsArgs;
-use audit::{Finding, compare::compare};
+use audit::compare::compare;
 use service::backends;
 use service::config::{Error, Fault};
 use service::settings::kafka_settings;
@@ -43,14 +44,15 @@ struct Row {
     first: Vec<String>,
 }
 
-impl From<Finding> for Row {
-    fn from(finding: Finding) -> Self {
+impl From<Evaluation> for Row {
+    fn from(evaluation: Evaluation) -> Self {
+        let Evaluation { invariant, checked, unit, findings, violations } = evaluation;
         Self {
-            invariant: finding.id,
-            says: finding.title,
-            checked: format!("{} {}", finding.checked, finding.unit),
-            violations: finding.violated,
-            first: finding.violations,
+            invariant: invariant.id(),
+            says: invariant.title(),
+            checked: format!("{checked} {unit}"),
+            violations,
+            first: findings.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -70,8 +72,8 @@ impl AuditCommand {
         let store = backends::postgres(&config).await?;
         let compared = compare(&store, kafka, Some(now - back), now).await;
         store.close().await;
-        let (findings, figures) = compared?;
-        let rows: Vec<Row> = findings.into_iter().map(Row::from).collect();
+        let (evaluations, figures) = compared?;
+        let rows: Vec<Row> = evaluations.into_iter().map(Row::from).collect();
         let violations: usize = rows.iter().map(|row| row.violations).sum();
         output.rows(&["invariant", "says", "checked", "violations"], &rows, |row| {
             vec![

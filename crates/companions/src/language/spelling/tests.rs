@@ -7,7 +7,7 @@ fn english(text: &str) -> String {
     correct_in(text, Language::English).unwrap().text
 }
 
-/// The Swedish dictionary of the system, or `None` with a word about what is left out.
+/// Corrects with the Swedish dictionary of the system; `None`, with a message, when there is none.
 fn swedish(text: &str) -> Option<String> {
     match correct_in(text, Language::Swedish) {
         Ok(corrected) => Some(corrected.text),
@@ -97,14 +97,14 @@ fn ranges_point_into_the_original() {
 }
 
 #[test]
-fn no_text_is_shown_by_debug() {
+fn debug_shows_no_text() {
     let corrected = correct_in("my secret freind", Language::English).unwrap();
     let shown = format!("{corrected:?} {:?}", corrected.corrections);
     assert!(!shown.contains("secret") && !shown.contains("friend"), "{shown}");
 }
 
 #[test]
-fn garbage_is_looked_up_so_many_times_and_no_more() {
+fn the_number_of_look_ups_per_text_is_bounded() {
     let lexicon = Lexicon::english().unwrap();
     let garbage = (0..30_000).map(letters_of).collect::<Vec<_>>().join(" ");
     assert!(garbage.len() > 200_000);
@@ -114,7 +114,7 @@ fn garbage_is_looked_up_so_many_times_and_no_more() {
     assert_eq!(reader.meant.len(), MAX_LOOKUPS);
 }
 
-/// A word for a number, of letters that no language puts together.
+/// A word for a number, with letters that no language combines.
 fn letters_of(n: u32) -> String {
     n.to_string().chars().map(|digit| char::from(b'q' + digit as u8 - b'0')).chain("qzx".chars()).collect()
 }
@@ -128,7 +128,7 @@ fn a_repeated_misspelling_is_looked_up_once() {
 }
 
 #[test]
-fn an_endless_word_is_not_looked_up() {
+fn a_very_long_word_is_not_looked_up() {
     let text = "a".repeat(200_000);
     let mut reader = Reader::new(&text, Lexicon::english().unwrap());
     assert_eq!(reader.read(), (vec![], 1));
@@ -183,7 +183,7 @@ proptest! {
     }
 }
 
-/// Puts the original's words back where the corrections say they stood and expects the original.
+/// Replaces each correction by its original word and expects the original text.
 fn bytes_outside_corrections_are_kept(text: &str) -> Result<(), TestCaseError> {
     let corrected = correct_in(text, Language::English).unwrap();
     let mut undone = String::new();

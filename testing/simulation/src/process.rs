@@ -1,4 +1,4 @@
-//! The engine on its database, moved one turn at a time, that can be stopped dead and started again.
+//! One process of the engine, which takes one turn at a time, and can crash and be started again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,53 +20,53 @@ use crate::clock::SimulatedClock;
 use crate::content::Content;
 use crate::operator::Operator;
 
-/// What everybody shares, whatever dies.
+/// What all processes share and what survives each of them.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// Chance.
+pub struct Environment {
+    /// The source of randomness and faults.
     pub chance: Chance,
-    /// Time.
+    /// The simulated clock.
     pub clock: SimulatedClock,
     /// The bus.
     pub bus: Bus,
     /// The Content Service.
     pub content: Content,
-    /// What is broken on purpose.
+    /// The deliberate defect, if there is one.
     pub sabotage: Option<Sabotage>,
 }
 
-/// One thing that the engine or somebody at its ports does next.
+/// One step of the engine or of something at its ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// A caller asks for something.
+    /// A caller sends a request.
     Client,
-    /// Texts go to the Content Service.
+    /// Ingest stores texts at the Content Service.
     Ingest,
-    /// The relay hands messages to the bus.
+    /// The relay sends messages to the bus.
     Send,
-    /// A record that is under way arrives, or does not.
-    Settle,
-    /// The relay hears what the bus has to say.
+    /// The bus delivers or loses a record in flight.
+    Deliver,
+    /// The relay receives the answers of the bus.
     Land,
-    /// The relay notes it.
+    /// The relay records the answers in the database.
     Record,
-    /// The consumer deals with messages.
+    /// The consumer processes records.
     Consume,
-    /// An operator decides about a parked message.
+    /// The operator retries or skips a parked message.
     Operator,
-    /// What is due is fired.
+    /// Due timers fire.
     Timers,
     /// Leases are renewed.
     Leases,
-    /// What is past its time goes.
+    /// Expired rows are pruned.
     Prune,
 }
 
-/// One life of the process.
+/// A process, from its start to its crash.
 #[derive(Debug)]
-pub struct Installation {
-    around: Surroundings,
-    /// The engine, whose database has faults.
+pub struct Process {
+    environment: Environment,
+    /// The engine, on a database with injected faults.
     pub engine: Arc<Engine>,
     relay: Relay,
     leases: Leases,
@@ -74,17 +74,20 @@ pub struct Installation {
     ingest: ingest::IngestState,
     ingest_after: Duration,
     reader: Option<Box<dyn Subscription>>,
-    dead: Arc<AtomicBool>,
+    crashed: Arc<AtomicBool>,
 }
 
-impl Installation {
-    /// Starts a process of this name. Until it is open nothing goes wrong: what does stops it, and it is started again.
-    pub async fn start(store: &Store, name: String, around: &Surroundings) -> Result<Self> {
+impl Process {
+    /// Starts a process with this name. No fault is injected until it has started.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn start(store: &Store, name: String, environment: &Environment) -> Result<Self> {
         let open = Arc::new(AtomicBool::new(false));
-        let of_engine = store.with_faults(store_faults(around.chance.clone(), Arc::clone(&open)));
-        let dead = Arc::new(AtomicBool::new(false));
-        let crash = crashes(around.chance.clone(), Arc::clone(&dead));
-        let clock: Arc<dyn Clock> = Arc::new(around.clock.clone());
+        let of_engine = store.with_faults(store_faults(environment.chance.clone(), Arc::clone(&open)));
+        let crashed = Arc::new(AtomicBool::new(false));
+        let crash = crashes(environment.chance.clone(), Arc::clone(&crashed));
+        let clock: Arc<dyn Clock> = Arc::new(environment.clock.clone());
         let rules = domain::Settings {
             served: PhaseSet::from_iter(SERVED),
             els_retries: true,
@@ -93,10 +96,10 @@ impl Installation {
         let settings = Settings::with_rules(rules);
         let engine = Engine::open(of_engine.clone(), settings, Arc::clone(&clock), None, crash).await?;
         let (shards, leases) = Leases::new(of_engine, name, engine.settings(), clock);
-        let relay = Relay::new(Arc::clone(&engine), Arc::new(around.bus.clone()), shards.clone());
+        let relay = Relay::new(Arc::clone(&engine), Arc::new(environment.bus.clone()), shards.clone());
         open.store(true, Ordering::Relaxed);
         Ok(Self {
-            around: around.clone(),
+            environment: environment.clone(),
             relay,
             leases,
             shards,
@@ -104,37 +107,40 @@ impl Installation {
             engine,
             ingest_after: Duration::ZERO,
             reader: None,
-            dead,
+            crashed,
         })
     }
 
     /// Whether it has stopped at a crash point.
-    pub fn is_dead(&self) -> bool {
-        self.dead.load(Ordering::Relaxed)
+    pub fn has_crashed(&self) -> bool {
+        self.crashed.load(Ordering::Relaxed)
     }
 
-    /// The shards that it works.
+    /// The shards that it works on.
     pub fn shards(&self) -> Vec<i64> {
         self.shards.held()
     }
 
-    /// Takes a turn. An error is the turn's own and heals: the next one tries again.
+    /// Takes a turn. An error concerns this turn only; the next one tries again.
+    ///
+    /// # Errors
+    /// When the engine reports one. It concerns this turn only.
     pub async fn take(&mut self, turn: Turn, client: &mut Client, operator: &mut Operator) -> Result<()> {
         match turn {
-            Turn::Operator => operator.turn(&self.engine, &self.around.bus).await?,
+            Turn::Operator => operator.turn(&self.engine, &self.environment.bus).await?,
             Turn::Client => client.turn(&self.engine).await?,
             Turn::Ingest => self.ingest().await?,
             Turn::Send => {
                 self.relay.send().await?;
             }
-            Turn::Settle => self.around.bus.settle(),
-            // Nobody waits for an answer that is not there.
+            Turn::Deliver => self.environment.bus.deliver_next(),
+            // Polled once, so that it does not wait for an answer that has not arrived.
             Turn::Land => {
                 let _ = self.relay.await_acks().now_or_never();
             }
             Turn::Record => self.relay.record_outcomes().await?,
             Turn::Consume => self.consume().await?,
-            Turn::Timers if self.around.sabotage == Some(Sabotage::ForgetsTimers) => {}
+            Turn::Timers if self.environment.sabotage == Some(Sabotage::ForgetsTimers) => {}
             Turn::Timers => {
                 timers::fire(&self.engine, &self.shards.held()).await?;
             }
@@ -145,9 +151,9 @@ impl Installation {
     }
 
     async fn ingest(&mut self) -> Result<()> {
-        let now = self.around.clock.elapsed();
+        let now = self.environment.clock.elapsed();
         if now >= self.ingest_after {
-            let content = &self.around.content;
+            let content = &self.environment.content;
             let taken = ingest::turn(&self.engine, content, &self.shards, &mut self.ingest).await;
             self.ingest_after = now + self.ingest.pause();
             taken?;
@@ -155,13 +161,14 @@ impl Installation {
         Ok(())
     }
 
-    /// As the consumer's loop: after a failure it reads on from the last committed place.
+    /// One turn of the consumer's loop. After a failure the next turn subscribes again and reads from the
+    /// committed offsets.
     async fn consume(&mut self) -> Result<()> {
         let mut reader = if let Some(reader) = self.reader.take() {
             reader
         } else {
             let topics = contract::Topic::READ.to_vec();
-            self.around.bus.subscribe(consumer::CONSUMER, topics).await?
+            self.environment.bus.subscribe(consumer::CONSUMER, topics).await?
         };
         consumer::turn(&self.engine, reader.as_mut()).await?;
         self.reader = Some(reader);
@@ -175,21 +182,21 @@ fn store_faults(chance: Chance, open: Arc<AtomicBool>) -> Faults {
             return None;
         }
         match access {
-            Access::Read => chance.strikes(Fault::ReadFails).then_some(store::Fault::Unavailable),
-            Access::Unit if chance.strikes(Fault::StoreAway) => Some(store::Fault::Unavailable),
-            Access::Unit if chance.strikes(Fault::StoreRolledBack) => Some(store::Fault::RolledBack),
-            Access::Unit => chance.strikes(Fault::CommitUnknown).then_some(store::Fault::CommitUnknown),
+            Access::Read => chance.injects(Fault::ReadFails).then_some(store::Fault::Unavailable),
+            Access::Unit if chance.injects(Fault::StoreAway) => Some(store::Fault::Unavailable),
+            Access::Unit if chance.injects(Fault::StoreRolledBack) => Some(store::Fault::RolledBack),
+            Access::Unit => chance.injects(Fault::CommitUnknown).then_some(store::Fault::CommitUnknown),
         }
     })
 }
 
-/// A crash at a point of the engine's: from then on nothing of this life goes on.
-fn crashes(chance: Chance, dead: Arc<AtomicBool>) -> Crash {
+/// A crash at one of the engine's crash points. From then on the process does nothing more.
+fn crashes(chance: Chance, crashed: Arc<AtomicBool>) -> Crash {
     Crash::armed(move |point| {
-        if chance.strikes(fault_of(point)) {
-            dead.store(true, Ordering::Relaxed);
+        if chance.injects(fault_of(point)) {
+            crashed.store(true, Ordering::Relaxed);
         }
-        dead.load(Ordering::Relaxed)
+        crashed.load(Ordering::Relaxed)
     })
 }
 

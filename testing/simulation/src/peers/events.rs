@@ -1,4 +1,5 @@
-//! What the neighbours say, in the platform's words. Ids follow from the cause: what is said again is the same event.
+//! The events that the peers publish, in the platform's format. Ids are derived from the cause, so a repeated
+//! event has the same id.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +13,17 @@ use uuid::Uuid;
 
 use crate::clock::SimulatedClock;
 
-/// The record that moved a neighbour to speak: its id, and the thread it belongs to.
+/// The record that caused an event: its event id and its correlation id.
 type Cause = (Uuid, Uuid);
 
-/// Speaks for all of them.
+/// Writes the events of all peers.
 #[derive(Debug)]
-pub(super) struct Speaker {
+pub(super) struct EventWriter {
     pub(super) clock: SimulatedClock,
 }
 
-impl Speaker {
-    fn say<T: Payload>(&self, topic: Topic, cause: Cause, key: Uuid, part: &str, payload: T) -> Record {
+impl EventWriter {
+    fn record<T: Payload>(&self, topic: Topic, cause: Cause, key: Uuid, part: &str, payload: T) -> Record {
         let event_id = Uuid::new_v5(&cause.0, format!("{topic}\n{part}").as_bytes());
         let now = self.clock.now();
         let envelope =
@@ -50,10 +51,10 @@ impl Speaker {
             cause.1,
             now,
         );
-        self.say(Topic::BatchContentProvisioningCompleted, cause, batch, "", payload)
+        self.record(Topic::BatchContentProvisioningCompleted, cause, batch, "", payload)
     }
 
-    /// A worker's words about one essay: for some phases two, for some none.
+    /// A worker's events about one essay: two for spellcheck, one for nlp, none for the other phases.
     pub(super) fn report(
         &self,
         cause: Cause,
@@ -83,8 +84,8 @@ impl Speaker {
                 let (thin, rich) =
                     (SpellcheckPhaseCompleted::new(&report, now), SpellcheckResult::new(&report, now));
                 vec![
-                    self.say(Topic::SpellcheckPhaseCompleted, cause, batch, &part, thin),
-                    self.say(Topic::EssaySpellcheckResults, cause, batch, &part, rich),
+                    self.record(Topic::SpellcheckPhaseCompleted, cause, batch, &part, thin),
+                    self.record(Topic::EssaySpellcheckResults, cause, batch, &part, rich),
                 ]
             }
             PhaseName::Nlp if succeeded => {
@@ -97,7 +98,7 @@ impl Speaker {
                     processing_time_ms: 5,
                 };
                 let payload = EssayNlpCompleted::new(&report, now);
-                vec![self.say(Topic::EssayNlpCompleted, cause, batch, &part, payload)]
+                vec![self.record(Topic::EssayNlpCompleted, cause, batch, &part, payload)]
             }
             PhaseName::Nlp | PhaseName::AiFeedback | PhaseName::CjAssessment | PhaseName::StudentMatching => {
                 Vec::new()
@@ -115,11 +116,11 @@ impl Speaker {
     ) -> Record {
         let processed: Vec<_> = good.iter().map(|(essay, text)| reference(*essay, text)).collect();
         let payload = ElsBatchPhaseOutcome::new(batch, phase, &processed, bad, cause.1);
-        self.say(Topic::BatchPhaseOutcome, cause, batch, "", payload)
+        self.record(Topic::BatchPhaseOutcome, cause, batch, "", payload)
     }
 
-    /// The spell checker's answer about an essay that came by itself, in the words of 2025.
-    pub(super) fn lone(
+    /// The spell checker's result for a single essay, in the format of the platform's 2025 generation.
+    pub(super) fn single_essay_result(
         &self,
         cause: Cause,
         essay: Uuid,
@@ -164,30 +165,30 @@ impl Speaker {
         }
     }
 
-    /// News about a batch of somebody else's.
+    /// An event about a batch of another installation.
     pub(super) fn foreign(&self, stranger: Uuid) -> Record {
         self.outcome((stranger, stranger), PhaseName::Spellcheck, stranger, &[], &[stranger])
     }
 }
 
-/// The code with which the simulated workers fail.
+/// The error code of failed tasks.
 pub(crate) const WORKER_FAILED: &str = "simulated_failure";
 
 fn reference(essay_id: Uuid, text: &str) -> EssayRef {
     EssayRef { essay_id, text_storage_id: text.to_owned() }
 }
 
-/// The text that a phase leaves.
+/// The text that a phase produces.
 pub(super) fn text_after(phase: PhaseName, text: &str) -> String {
     if phase == PhaseName::Spellcheck { format!("corrected-{text}") } else { text.to_owned() }
 }
 
-/// The batch that an essay's id names.
+/// The batch of an essay id.
 pub(super) fn batch_of(essay: Uuid) -> Uuid {
     domain::EssayId::try_from(essay).map_or(essay, |essay| essay.batch().as_uuid())
 }
 
-/// The same news in an event of its own.
+/// The same event with another id.
 pub(super) fn under_another_id(record: &Record) -> Record {
     let event_id = Uuid::new_v5(&record.event_id, b"again");
     let (old, new) = (record.event_id.to_string(), event_id.to_string());
@@ -195,7 +196,7 @@ pub(super) fn under_another_id(record: &Record) -> Record {
     Record { event_id, value, ..record.clone() }
 }
 
-/// Bytes that nobody can read.
+/// A record with unreadable bytes.
 pub(super) fn poison(topic: Topic, number: u128) -> Record {
     let event_id = Uuid::from_u128(number);
     let value = match number % 3 {

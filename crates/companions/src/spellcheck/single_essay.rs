@@ -1,6 +1,6 @@
-//! The answer for an essay without a batch: `SpellcheckResultDataV1` of 2025.
+//! The result for an essay without a batch: `SpellcheckResultDataV1` of the platform's 2025 generation.
 //!
-//! The results of 2026 demand a batch id, and a request for a single essay has none to give.
+//! The 2026 results require a batch id, and a request for a single essay has none.
 
 use chrono::{DateTime, Utc};
 use contract::{Envelope, EssayStatus, ProcessingStage, Source, Timestamp, Topic};
@@ -13,7 +13,7 @@ use crate::texts::FailureCode;
 use crate::wire::{Address, addressed};
 
 const EVENT: &str = "essay.spellcheck.result.received";
-/// The one topic of the platform that is not its own event type.
+/// The event type. On the platform, this topic is the only one whose name differs from its event type.
 const EVENT_TYPE: &str = "huleedu.spellchecker.essay.concluded.v1";
 
 #[derive(Serialize)]
@@ -26,7 +26,8 @@ struct Result2025<'a> {
     original_text_storage_id: &'a str,
     storage_metadata: Option<Storage<'a>>,
     corrections_made: Option<u32>,
-    /// Not of 2025, whose readers ignore it; readers of both find the count of words here.
+    /// Not part of the 2025 format, whose readers ignore it; readers of both formats find the word count
+    /// here.
     correction_metrics: Option<Metrics>,
 }
 
@@ -76,7 +77,7 @@ struct Metrics {
     word_count: u32,
 }
 
-/// The answer to a request without a batch.
+/// The result of a request without a batch.
 pub(super) fn answer(
     request: &Request,
     checked: &Result<Checked, FailureCode>,

@@ -1,23 +1,26 @@
-//! The lifecycle service and the workers behind it, as strict as the platform's: they move only essays that are registered, have
-//! their text and were commanded, and pass over everything else without a word.
+//! The simulated lifecycle service and the workers behind it. They are as strict as the platform's: they
+//! process only essays that are registered, have their text and were commanded, and ignore everything else
+//! silently.
 //!
-//! They keep their state whatever happens to the engine, may read a record twice, and lose, repeat and reorder what they say.
+//! They keep their state when the engine crashes, may read a record twice, and lose, repeat and reorder what
+//! they publish.
 
-mod words;
+mod events;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use contract::{NeighbourBody, PhaseName, Topic};
 use engine::ports::Record;
+use invariants::{Finding, Invariant};
 use uuid::Uuid;
 
-use crate::bus::{About, Bus, Place};
+use crate::bus::{About, Bus, TopicPartition};
 use crate::chance::{Chance, Fault};
 use crate::clock::SimulatedClock;
-use words::Speaker;
-pub(crate) use words::WORKER_FAILED;
+use events::EventWriter;
+pub(crate) use events::WORKER_FAILED;
 
-/// What the neighbours read.
+/// The topics that the peers read.
 const READ: [Topic; 8] = [
     Topic::BatchEssaysRegistered,
     Topic::EssayContentProvisioned,
@@ -29,27 +32,29 @@ const READ: [Topic; 8] = [
     Topic::CjAssessmentInitiate,
 ];
 
-/// An essay in a phase: one attempt at it.
+/// One attempt at a phase of an essay.
 pub type Task = (Uuid, PhaseName, u32);
 
-/// Everybody around the engine.
+/// All peers of the engine.
 #[derive(Debug)]
-pub struct Neighbours {
+pub struct Peers {
     chance: Chance,
     bus: Bus,
-    speaker: Speaker,
-    positions: BTreeMap<Place, usize>,
+    writer: EventWriter,
+    positions: BTreeMap<TopicPartition, usize>,
     batches: BTreeMap<Uuid, Batch>,
-    /// Said and not yet on the bus.
+    /// Events that are produced and not yet on the bus.
     outgoing: Vec<Outgoing>,
     verdicts: BTreeMap<Task, bool>,
-    /// What the engine should not have asked for.
-    complaints: Vec<String>,
-    poisoned: u128,
-    /// How often they say something where they could read, in percent.
-    talkative: u8,
-    /// How many tasks succeed, in percent.
-    good: u8,
+    /// Wrong commands of the engine (S2).
+    findings: Vec<Finding>,
+    /// Records of the engine received since they were last counted.
+    received: u64,
+    unreadable: u128,
+    /// The share of turns in which they publish although they could read, in percent.
+    publish_percent: u8,
+    /// The share of tasks that succeed, in percent.
+    success_percent: u8,
 }
 
 /// A batch as the lifecycle service knows it.
@@ -58,68 +63,79 @@ struct Batch {
     registered: Option<(Uuid, Uuid, BTreeSet<Uuid>)>,
     texts: BTreeMap<Uuid, String>,
     complete: bool,
-    /// Commands that were followed, by their correlation ids.
-    followed: BTreeSet<(PhaseName, Uuid)>,
+    /// Executed commands, by their correlation ids.
+    executed: BTreeSet<(PhaseName, Uuid)>,
 }
 
-/// Something that a neighbour says.
+/// An event to be published.
 #[derive(Debug)]
 struct Outgoing {
     record: Record,
     batch: Uuid,
-    /// A result, which may get lost; what is needed to go on at all does not in a calm run either way.
+    /// A result, which may be lost. The event that completes a registration is never lost, because without it
+    /// nothing goes on.
     is_result: bool,
 }
 
-impl Neighbours {
-    /// Nothing is known yet.
+impl Peers {
+    /// Peers that know no batch yet.
     pub fn new(chance: Chance, bus: Bus, clock: SimulatedClock) -> Self {
-        let talkative = chance.pick(&[8, 30, 50]).unwrap_or_default();
-        let good = chance.pick(&[60, 90, 100]).unwrap_or_default();
+        let publish_percent = chance.pick(&[8, 30, 50]).unwrap_or_default();
+        let success_percent = chance.pick(&[60, 90, 100]).unwrap_or_default();
         Self {
             chance,
             bus,
-            speaker: Speaker { clock },
+            writer: EventWriter { clock },
             positions: BTreeMap::new(),
             batches: BTreeMap::new(),
             outgoing: Vec::new(),
             verdicts: BTreeMap::new(),
-            complaints: Vec::new(),
-            poisoned: 0,
-            talkative,
-            good,
+            findings: Vec::new(),
+            received: 0,
+            unreadable: 0,
+            publish_percent,
+            success_percent,
         }
     }
 
-    /// How each task that was done ended.
+    /// Whether a task that was done has succeeded.
     pub fn verdict(&self, task: Task) -> Option<bool> {
         self.verdicts.get(&task).copied()
     }
 
-    /// What the engine should not have asked for, since the last call.
-    pub fn complaints(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.complaints)
+    /// The wrong commands of the engine since the last call.
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
     }
 
-    /// Whether everything is read and said.
+    /// The number of records of the engine that were received since the last call.
+    pub fn take_received(&mut self) -> u64 {
+        std::mem::take(&mut self.received)
+    }
+
+    fn report_wrong(&mut self, location: String, what: impl Into<String>) {
+        self.findings.push(Finding::new(Invariant::S2, location, what));
+    }
+
+    /// Whether everything is read and published.
     pub fn is_quiet(&self) -> bool {
         self.outgoing.is_empty()
-            && self.bus.ends(&READ).iter().all(|(place, end)| self.positions.get(place) == Some(end))
+            && self.bus.end_offsets(&READ).iter().all(|(place, end)| self.positions.get(place) == Some(end))
     }
 
-    /// One thing: a record is read, or something is said.
+    /// Takes one turn: reads a record or publishes an event.
     pub fn turn(&mut self) {
-        if self.chance.percent(self.talkative) || !self.read() {
-            self.say();
+        if self.chance.percent(self.publish_percent) || !self.read() {
+            self.publish();
         }
-        self.disturb();
+        self.publish_noise();
     }
 
-    /// False when everything is read.
+    /// Reads one record. False when everything is read.
     fn read(&mut self) -> bool {
-        let unread: Vec<Place> = self
+        let unread: Vec<TopicPartition> = self
             .bus
-            .ends(&READ)
+            .end_offsets(&READ)
             .into_iter()
             .filter(|(place, end)| self.positions.get(place).copied().unwrap_or_default() < *end)
             .map(|(place, _)| place)
@@ -127,59 +143,60 @@ impl Neighbours {
         let Some(place) = self.chance.pick(&unread) else { return false };
         let position = self.positions.entry(place).or_default();
         let at = *position;
-        if !self.chance.strikes(Fault::NeighbourRedelivery) {
+        if !self.chance.injects(Fault::PeerRedelivery) {
             *position += 1;
         }
         if let Some(entry) = self.bus.entry(place, at)
             && entry.about == About::Ours
         {
-            self.hear(&entry.record);
+            self.receive(&entry.record);
         }
         true
     }
 
-    fn say(&mut self) {
+    fn publish(&mut self) {
         let chance = self.chance.clone();
         let count = self.outgoing.len();
         if count == 0 {
             return;
         }
-        let at = if chance.strikes(Fault::ResultReorder) { chance.below(count) } else { 0 };
+        let at = if chance.injects(Fault::ResultReorder) { chance.below(count) } else { 0 };
         let Outgoing { record, batch, is_result } = self.outgoing.remove(at);
-        if record.topic == Topic::BatchPhaseOutcome && chance.strikes(Fault::OutcomeSlow) {
+        if record.topic == Topic::BatchPhaseOutcome && chance.injects(Fault::OutcomeSlow) {
             self.outgoing.push(Outgoing { record, batch, is_result });
             return;
         }
-        if is_result && chance.strikes(Fault::ResultLost) {
+        if is_result && chance.injects(Fault::ResultLost) {
             return;
         }
-        // What comes again may come much later, when another attempt is at work.
-        if chance.strikes(Fault::ResultDuplicate) {
+        // A repeated result may come much later, while another attempt is running.
+        if chance.injects(Fault::ResultDuplicate) {
             self.outgoing.push(Outgoing { record: record.clone(), batch, is_result });
         }
-        if chance.strikes(Fault::ResultRepeated) {
-            let record = words::under_another_id(&record);
+        if chance.injects(Fault::ResultRepeated) {
+            let record = events::under_another_id(&record);
             self.outgoing.push(Outgoing { record, batch, is_result });
         }
         self.bus.append(record, About::Batch(batch));
     }
 
-    /// What nobody asked for.
-    fn disturb(&mut self) {
-        if self.chance.strikes(Fault::Poison) {
-            self.poisoned += 1;
+    /// Publishes unreadable records and events about foreign batches.
+    fn publish_noise(&mut self) {
+        if self.chance.injects(Fault::Poison) {
+            self.unreadable += 1;
             let topic = self.chance.pick(Topic::READ).unwrap_or(Topic::BatchPhaseOutcome);
-            self.bus.append(words::poison(topic, self.poisoned), About::Poison);
+            self.bus.append(events::poison(topic, self.unreadable), About::Poison);
         }
-        if self.chance.strikes(Fault::Foreign) {
-            self.bus.append(self.speaker.foreign(self.chance.uuid()), About::Nobody);
+        if self.chance.injects(Fault::Foreign) {
+            self.bus.append(self.writer.foreign(self.chance.uuid()), About::Foreign);
         }
     }
 
-    fn hear(&mut self, record: &Record) {
+    fn receive(&mut self, record: &Record) {
+        self.received += 1;
         let Ok(incoming) = contract::read_neighbour(record.topic, &record.value) else {
-            self.complaints
-                .push(format!("the neighbours cannot read {} on {}", record.event_id, record.topic));
+            let location = format!("event {} on {}", record.event_id, record.topic);
+            self.report_wrong(location, "the peers cannot read it");
             return;
         };
         let correlation = incoming.correlation_id.unwrap_or(incoming.event_id);
@@ -203,11 +220,12 @@ impl Neighbours {
                 self.command(cause, phase, batch_id, &essays, attempt(record));
             }
             NeighbourBody::SpellcheckRequested { essay_id, batch_id, text_storage_id, .. } => {
-                let succeeded = self.judge((essay_id, PhaseName::Spellcheck, attempt(record)));
-                let answer = self.speaker.lone(cause, essay_id, batch_id, &text_storage_id, succeeded);
+                let succeeded = self.decide((essay_id, PhaseName::Spellcheck, attempt(record)));
+                let answer =
+                    self.writer.single_essay_result(cause, essay_id, batch_id, &text_storage_id, succeeded);
                 self.outgoing.push(Outgoing {
                     record: answer,
-                    batch: words::batch_of(essay_id),
+                    batch: events::batch_of(essay_id),
                     is_result: true,
                 });
             }
@@ -215,7 +233,7 @@ impl Neighbours {
         }
     }
 
-    /// The registered essays have their texts: that is said once.
+    /// Publishes, once, that all registered essays of a batch have their texts.
     fn complete(&mut self, batch_id: Uuid) {
         let Some(batch) = self.batches.get_mut(&batch_id) else { return };
         let Some((event, correlation, essays)) = batch.registered.as_ref() else { return };
@@ -223,7 +241,7 @@ impl Neighbours {
             return;
         }
         batch.complete = true;
-        let record = self.speaker.complete((*event, *correlation), batch_id, &batch.texts);
+        let record = self.writer.complete((*event, *correlation), batch_id, &batch.texts);
         self.outgoing.push(Outgoing { record, batch: batch_id, is_result: false });
     }
 
@@ -236,44 +254,45 @@ impl Neighbours {
         attempt: u32,
     ) {
         let Some(batch) = self.batches.get_mut(&batch_id).filter(|batch| batch.complete) else {
-            self.complaints.push(format!("{phase} of {batch_id} was commanded before its registration"));
+            let what = format!("{phase} was commanded before its registration");
+            self.report_wrong(format!("batch {batch_id}"), what);
             return;
         };
-        if !batch.followed.insert((phase, cause.1)) {
+        if !batch.executed.insert((phase, cause.1)) {
             return;
         }
         let known: Vec<_> =
             essays.iter().filter(|(essay, _)| batch.texts.contains_key(essay)).cloned().collect();
         if known.len() != essays.len() {
-            self.complaints
-                .push(format!("{phase} of {batch_id} was commanded for essays that are not registered"));
+            let what = format!("{phase} was commanded for essays that are not registered");
+            self.report_wrong(format!("batch {batch_id}"), what);
         }
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for (essay, text) in known {
-            let succeeded = self.judge((essay, phase, attempt));
-            let report = self.speaker.report(cause, phase, batch_id, essay, &text, succeeded);
+            let succeeded = self.decide((essay, phase, attempt));
+            let report = self.writer.report(cause, phase, batch_id, essay, &text, succeeded);
             let results =
                 report.into_iter().map(|record| Outgoing { record, batch: batch_id, is_result: true });
             self.outgoing.extend(results);
-            if succeeded { good.push((essay, words::text_after(phase, &text))) } else { bad.push(essay) }
+            if succeeded { good.push((essay, events::text_after(phase, &text))) } else { bad.push(essay) }
         }
-        let record = self.speaker.outcome(cause, phase, batch_id, &good, &bad);
+        let record = self.writer.outcome(cause, phase, batch_id, &good, &bad);
         self.outgoing.push(Outgoing { record, batch: batch_id, is_result: true });
     }
 
-    /// A task that is asked for again ends as it did.
-    fn judge(&mut self, task: Task) -> bool {
-        let (chance, good) = (&self.chance, self.good);
+    /// Draws whether a task succeeds; a task that is requested again ends as before.
+    fn decide(&mut self, task: Task) -> bool {
+        let (chance, good) = (&self.chance, self.success_percent);
         *self.verdicts.entry(task).or_insert_with(|| chance.percent(good))
     }
 }
 
-/// The batch that a key names: its own, or that of the essay.
+/// The batch of a record key, which is a batch id or an essay id.
 pub(crate) fn batch_of(key: &str) -> Uuid {
-    key.parse().map(words::batch_of).unwrap_or_default()
+    key.parse().map(events::batch_of).unwrap_or_default()
 }
 
-/// The attempt that a command or request is, which its header says.
+/// The attempt number in the header of a command or a request.
 pub(crate) fn attempt(record: &Record) -> u32 {
     let header = record.headers.iter().find(|(name, _)| name == contract::Header::ATTEMPT);
     header.and_then(|(_, value)| value.parse().ok()).unwrap_or_default()
