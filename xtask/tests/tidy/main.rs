@@ -5,6 +5,7 @@
 //! wrong and how to mend it.
 
 mod arrows;
+mod circles;
 mod commands;
 mod data;
 mod links;
@@ -13,6 +14,7 @@ mod pages;
 mod sources;
 mod vocabulary;
 mod wording;
+mod words;
 
 use std::fmt;
 

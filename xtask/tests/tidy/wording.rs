@@ -5,7 +5,7 @@ use crate::{
     sources::{Source, ours},
 };
 
-/// Folders of people and machines; a path into one of them works for nobody else.
+/// Folders of one account or one machine; a path into one of them is wrong on every other machine.
 const FOLDERS: [&str; 3] = ["work", "root", "home"];
 
 /// Hosts that packages come from. Which ones a machine asks is its own configuration.
@@ -33,8 +33,14 @@ const ATTRIBUTES: [(&str, &str); 3] = [
     ("#[ignore", "make the test run, or let it say what it left out"),
 ];
 
-/// A Rust file longer than this has a second reason in it.
-const LONGEST: usize = 450;
+/// Lines that a Rust file may have; a longer one usually holds two subjects.
+const LONGEST: usize = 400;
+
+/// Files that may be longer, each with its one subject.
+const LONGER: [(&str, &str); 2] = [
+    ("crates/engine/src/submit.rs", "accepting a submission, from the request to the answer that is stored"),
+    ("crates/store/src/tx.rs", "the methods of one transaction on both databases"),
+];
 
 /// This file holds the words it looks for.
 fn holds_the_words(source: &Source) -> bool {
@@ -100,9 +106,11 @@ fn hidden_rules(source: &Source) -> Vec<Breach> {
 
 fn too_long(source: &Source) -> Option<Breach> {
     let lines = source.lines().count();
-    (lines > LONGEST).then(|| {
+    let excepted = LONGER.iter().any(|(path, _)| *path == source.path);
+    (lines > LONGEST && !excepted).then(|| {
         let what = format!("{lines} lines, more than {LONGEST}");
-        Breach::new(&source.path, lines, what, "find the file's second reason and give it a file")
+        let mend = "move its second subject into a file of its own, or name its one subject in `LONGER`";
+        Breach::new(&source.path, lines, what, mend)
     })
 }
 
@@ -122,10 +130,19 @@ fn no_lint_or_test_is_switched_off_in_silence() {
 }
 
 #[test]
-fn no_rust_file_is_too_long_to_have_one_reason() {
+fn no_rust_file_is_too_long_to_have_one_subject() {
     let ours = ours();
     let rust = ours.iter().filter(|source| source.has_extension("rs"));
     assert_none(&rust.filter_map(too_long).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_that_is_short_again_is_no_exception() {
+    let ours = ours();
+    let short =
+        |path: &str| ours.iter().any(|source| source.path == path && source.lines().count() <= LONGEST);
+    let stale: Vec<_> = LONGER.iter().filter(|(path, _)| short(path)).collect();
+    assert_eq!(stale, Vec::<&(&str, &str)>::new(), "remove these from `LONGER`");
 }
 
 #[cfg(test)]
@@ -162,8 +179,10 @@ mod bad_examples {
     }
 
     #[test]
-    fn a_long_file_is_a_breach() {
+    fn a_long_file_is_a_breach_unless_it_is_excepted() {
         assert_eq!(too_long(&Source::new("a.rs", &"\n".repeat(LONGEST))), None);
         assert!(too_long(&Source::new("a.rs", &"\n".repeat(LONGEST + 1))).is_some());
+        let (path, _) = LONGER[0];
+        assert_eq!(too_long(&Source::new(path, &"\n".repeat(LONGEST + 1))), None);
     }
 }
