@@ -9,40 +9,41 @@ use testbed::process;
 
 use crate::workspace;
 
-/// Run the engine under faults that a seed draws, one turn at a time, and check every promise after each turn
+/// Run the engine under faults drawn from a seed, one turn at a time, and check every promise after each turn
 ///
-/// A seed is the same run each time, to the byte. Fails when a promise is broken, and also when some fault never happened.
+/// The same seed gives the same run, to the byte. Fails when a promise is broken, and also when a fault never happened.
 /// `docs/reliability.md` says how to read the table.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many runs: 1,000, or one when a seed is given
+    /// Number of runs [default: 1000, or 1 with --seed]
     #[arg(long)]
     seeds: Option<u64>,
-    /// The seed of the first run; drawn when it is not given
+    /// Seed of the first run [default: random]
     #[arg(long)]
     seed: Option<u64>,
-    /// Tell every turn of a single run
+    /// Print every turn of a single run
     #[arg(long, requires = "seed", conflicts_with = "seeds")]
     trace: bool,
 }
 
 impl Args {
-    /// Runs that are short enough to be made at every change.
+    /// Runs that are short enough for every change.
     pub(crate) const fn short() -> Self {
         Self { seeds: Some(400), seed: None, trace: false }
     }
 }
 
-/// Builds the program and says where it is, with cargo's exit code.
+/// Builds the program. Returns its path and cargo's exit code.
 pub(crate) fn build() -> Result<(PathBuf, u8)> {
-    // With the features of the whole workspace, as the tests have built it; alone, half of that would be built again.
+    // With the features of the whole workspace, as the tests have built it; with its own features alone, half of the
+    // dependencies would be built again.
     let words = "build --locked --workspace --bin simulation";
     let status = process::run(&mut workspace::cargo(words.split(' ')))?;
     let program = testbed::target_folder()?.join("debug").join(format!("simulation{EXE_SUFFIX}"));
     Ok((program, process::exit_code(status)))
 }
 
-/// Builds, runs, and gives the exit code of the first step that fails.
+/// Builds and runs. Returns the exit code of the first step that fails.
 pub(crate) fn run(args: &Args) -> Result<u8> {
     let (program, code) = build()?;
     if code != 0 {

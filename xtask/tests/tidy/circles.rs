@@ -235,8 +235,8 @@ fn breaches(tree: &Tree<'_>, allowed: &[(&str, &str)], known: &[(&str, &[&str])]
             members.join(", "),
             circle.way
         );
-        let mend = "move what both sides need into a module below them";
-        breaches.push(Breach::new(&circle.first.path, circle.first.line, what, mend));
+        let fix = "move what both sides need into a module below them";
+        breaches.push(Breach::new(&circle.first.path, circle.first.line, what, fix));
     }
     breaches
 }

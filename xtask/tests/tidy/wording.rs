@@ -1,4 +1,5 @@
-//! What no file of ours contains: words that tie it to one machine, and Rust that switches a rule off.
+//! What no file contains: words that tie it to one machine, and Rust attributes that switch a rule off. And how long a Rust
+//! file may be.
 
 use crate::{
     Breach, assert_none,
@@ -8,7 +9,7 @@ use crate::{
 /// Folders of one account or one machine; a path into one of them is wrong on every other machine.
 const FOLDERS: [&str; 3] = ["work", "root", "home"];
 
-/// Hosts that packages come from. Which ones a machine asks is its own configuration.
+/// Hosts of package registries. Which registry a machine uses is its own configuration.
 const HOSTS: [&str; 11] = [
     "index.crates.io",
     "static.crates.io",
@@ -23,14 +24,14 @@ const HOSTS: [&str; 11] = [
     "sh.rustup.rs",
 ];
 
-/// The only origin a crate in `Cargo.lock` may have; a mirror would write its own name there.
+/// The only origin that a crate in `Cargo.lock` may have; a mirror would write its own name there.
 const LOCK_SOURCE: &str = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
 
-/// Attributes that hide something, with what to do instead.
+/// Attributes that hide a problem, with what to do instead.
 const ATTRIBUTES: [(&str, &str); 3] = [
-    ("#[allow(", "use `#[expect(.., reason = \"..\")]`, or mend what the lint found"),
-    ("#![allow(", "use `#![expect(.., reason = \"..\")]`, or mend what the lint found"),
-    ("#[ignore", "make the test run, or let it say what it left out"),
+    ("#[allow(", "use `#[expect(.., reason = \"..\")]`, or correct what the lint found"),
+    ("#![allow(", "use `#![expect(.., reason = \"..\")]`, or correct what the lint found"),
+    ("#[ignore", "make the test run, or let it report what it left out"),
 ];
 
 /// Lines that a Rust file may have; a longer one usually holds two subjects.
@@ -42,8 +43,8 @@ const LONGER: [(&str, &str); 2] = [
     ("crates/store/src/tx.rs", "the methods of one transaction on both databases"),
 ];
 
-/// This file holds the words it looks for.
-fn holds_the_words(source: &Source) -> bool {
+/// This file contains the words that it searches for.
+fn contains_the_words(source: &Source) -> bool {
     source.path == file!()
 }
 
@@ -57,7 +58,7 @@ fn machine_words(source: &Source) -> Vec<Breach> {
                 Breach::new(
                     &source.path,
                     number,
-                    "a crate from elsewhere",
+                    "a crate from another registry",
                     "resolve without a mirror's address",
                 )
             })
@@ -67,7 +68,7 @@ fn machine_words(source: &Source) -> Vec<Breach> {
     for (number, line) in source.lines() {
         if let Some(folder) = FOLDERS.iter().find(|folder| names_folder(line, folder)) {
             let what = format!("an absolute path into /{folder}");
-            breaches.push(Breach::new(&source.path, number, what, "say it relative to the repository"));
+            breaches.push(Breach::new(&source.path, number, what, "write it relative to the repository"));
         }
         if let Some(host) = HOSTS.iter().find(|host| line.contains(*host)) {
             let what = format!("the registry host {host}");
@@ -75,14 +76,14 @@ fn machine_words(source: &Source) -> Vec<Breach> {
                 &source.path,
                 number,
                 what,
-                "name the package and leave the host to the client",
+                "name the package, and leave the host to the package client",
             ));
         }
     }
     breaches
 }
 
-/// Whether `/folder` begins a path here: nothing path-like before it, and the name ends there.
+/// Whether `/folder` begins a path in this line: no part of a path is before it, and the name ends there.
 fn names_folder(line: &str, folder: &str) -> bool {
     let path = format!("/{folder}");
     line.match_indices(&path).any(|(at, _)| {
@@ -95,9 +96,9 @@ fn names_folder(line: &str, folder: &str) -> bool {
 fn hidden_rules(source: &Source) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for (number, line) in source.lines() {
-        for (attribute, mend) in ATTRIBUTES {
+        for (attribute, fix) in ATTRIBUTES {
             if line.contains(attribute) {
-                breaches.push(Breach::new(&source.path, number, format!("`{attribute}`"), mend));
+                breaches.push(Breach::new(&source.path, number, format!("`{attribute}`"), fix));
             }
         }
     }
@@ -109,8 +110,8 @@ fn too_long(source: &Source) -> Option<Breach> {
     let excepted = LONGER.iter().any(|(path, _)| *path == source.path);
     (lines > LONGEST && !excepted).then(|| {
         let what = format!("{lines} lines, more than {LONGEST}");
-        let mend = "move its second subject into a file of its own, or name its one subject in `LONGER`";
-        Breach::new(&source.path, lines, what, mend)
+        let fix = "move its second subject into a file of its own, or name its one subject in `LONGER`";
+        Breach::new(&source.path, lines, what, fix)
     })
 }
 
@@ -118,14 +119,14 @@ fn too_long(source: &Source) -> Option<Breach> {
 fn no_file_names_a_machine_or_a_registry() {
     let ours = ours();
     let breaches: Vec<_> =
-        ours.iter().filter(|source| !holds_the_words(source)).flat_map(machine_words).collect();
+        ours.iter().filter(|source| !contains_the_words(source)).flat_map(machine_words).collect();
     assert_none(&breaches);
 }
 
 #[test]
-fn no_lint_or_test_is_switched_off_in_silence() {
+fn no_lint_or_test_is_switched_off_without_a_reason() {
     let ours = ours();
-    let rust = ours.iter().filter(|source| source.has_extension("rs") && !holds_the_words(source));
+    let rust = ours.iter().filter(|source| source.has_extension("rs") && !contains_the_words(source));
     assert_none(&rust.flat_map(hidden_rules).collect::<Vec<_>>());
 }
 

@@ -17,26 +17,20 @@ const LITERAL: [(&str, &str); 4] = [
 ];
 
 /// Where the words are still to be replaced, by the beginning of the path. This list may only become shorter.
-const KNOWN: [&str; 19] = [
-    ".ci/run",
-    "ARCHITECTURE.md",
-    "CHANGELOG.md",
-    "README.md",
+const KNOWN: [&str; 13] = [
     "crates/bos/",
     "crates/companions/",
     "crates/contract/",
     "crates/domain/",
     "crates/engine/",
     "crates/store/",
-    "docs/decisions/",
-    "docs/operations.md",
     "docs/reliability.md",
     "testing/bench/",
     "testing/chaos/",
     "testing/model/",
     "testing/simulation/",
     "testing/testbed/",
-    "xtask/src/",
+    "xtask/src/left_out.rs",
 ];
 
 fn vague_words(source: &Source) -> Vec<Breach> {
@@ -44,8 +38,8 @@ fn vague_words(source: &Source) -> Vec<Breach> {
     for (number, line) in source.lines() {
         let line = line.to_lowercase();
         for word in WORDS.iter().filter(|word| line.contains(*word)) {
-            let mend = "name the part of the system that does it, or the reader's role";
-            breaches.push(Breach::new(&source.path, number, format!("the word `{word}`"), mend));
+            let fix = "name the part of the system that does it, or the reader's role";
+            breaches.push(Breach::new(&source.path, number, format!("the word `{word}`"), fix));
         }
     }
     breaches

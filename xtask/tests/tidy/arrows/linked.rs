@@ -50,11 +50,11 @@ fn breaches(rule: &Unlinked, folder: &str, linked: &[String]) -> Vec<Breach> {
     found
         .map(|foreign| {
             let what = format!("the tests of `{}` link `{foreign}`", rule.package);
-            let mend = format!(
+            let fix = format!(
                 "ask `cargo tree -p {} -i {foreign} -e normal,build,dev` what brings it",
                 rule.package
             );
-            Breach::new(&format!("{folder}/Cargo.toml"), 1, what, mend)
+            Breach::new(&format!("{folder}/Cargo.toml"), 1, what, fix)
         })
         .collect()
 }
