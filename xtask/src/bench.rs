@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds the service and the bench for release, brings up `PostgreSQL`, and measures.
+//! `cargo xtask bench`: builds the service and the benchmark for release, starts `PostgreSQL`, and measures.
 
 use std::env::consts::EXE_SUFFIX;
 use std::process::Command;
@@ -8,27 +8,27 @@ use testbed::{Kafka, Postgres, process};
 
 use crate::{simulate, workspace};
 
-/// Measure the service beside the limits of this machine; a table here, JSON under target/bench/
+/// Measure the service beside the limits of this machine; prints a table, and writes JSON under target/bench/
 ///
-/// With everything embedded, or on `PostgreSQL` and Kafka. Takes about ten minutes, the latter twice as long; `--quick`
-/// takes one to three and is for a look. Nothing else should run meanwhile.
+/// Measures the embedded form, or with `--production` the service on `PostgreSQL` and Kafka. Takes about ten minutes, with
+/// `--production` twice as long, with `--quick` one to three. Nothing else should run meanwhile.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// On `PostgreSQL` and Kafka, beside neighbours of their own process
+    /// Measure on `PostgreSQL` and Kafka, with the companions in a process of their own
     #[arg(long)]
     production: bool,
-    /// Smaller sizes and one round, for a look
+    /// Use smaller sizes and one round, for a first impression
     #[arg(long)]
     quick: bool,
-    /// Rounds of every row; the medians count
+    /// Measure every row this many times, and report the medians
     #[arg(long, default_value_t = 3)]
     rounds: u8,
-    /// Only these rows, with commas; a wrong name is answered with the right ones
+    /// Measure only these rows, separated by commas; an unknown name lists the known ones
     #[arg(long)]
     only: Option<String>,
 }
 
-/// Builds, measures, and gives the exit code of the first step that fails.
+/// Builds and measures. Returns the exit code of the first step that fails.
 pub(crate) fn run(args: &Args) -> Result<u8> {
     let status = process::run(&mut workspace::cargo("build --release --locked -p bos -p bench".split(' ')))?;
     if !status.success() {

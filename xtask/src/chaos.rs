@@ -1,4 +1,4 @@
-//! `cargo xtask chaos`: builds the service with crash points, and kills it under load.
+//! `cargo xtask chaos`: builds the service with crash points, and injects faults under load.
 
 use std::env::consts::EXE_SUFFIX;
 use std::process::Command;
@@ -8,41 +8,41 @@ use testbed::{Kafka, Postgres, process};
 
 use crate::workspace;
 
-/// Break the service and all that it needs under load, and check every promise
+/// Inject faults into the service and its dependencies under load, and check every promise
 ///
-/// Three replicas on PostgreSQL and Kafka, or one process with everything embedded; history, logs and report go to
-/// target/chaos-production/ or target/chaos/. Fails when a promise is broken, and also when the faults did not happen. `docs/reliability.md` says what is promised
-/// and how to read the table.
+/// Runs three replicas on PostgreSQL and Kafka, or one process with everything embedded. History, logs and report are written
+/// to target/chaos-production/ or target/chaos/. Fails when a promise is broken, and also when a fault did not happen.
+/// `docs/reliability.md` says what is promised and how to read the table.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// With the embedded database, bus and neighbours
+    /// Use the embedded database, bus and companions
     #[arg(long)]
     embedded: bool,
-    /// With the faults that take minutes besides, for a quarter of an hour unless `--seconds` says longer
+    /// Add the faults that take minutes, for 15 minutes or the longer time of `--seconds`
     #[arg(long, conflicts_with = "embedded")]
     long: bool,
-    /// How long faults last, in seconds; longer, while something that has to happen has not
+    /// Inject faults for this many seconds, and longer until every fault has happened
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Draw the same submissions and faults as the run that printed this number
+    /// Repeat the submissions and faults of the run that printed this seed
     #[arg(long)]
     seed: Option<u64>,
 }
 
-/// Each fault comes twice or so in that time.
+/// In this time each fault happens about twice.
 const LONG_SECONDS: u64 = 900;
 
 impl Args {
-    /// A run short enough to be made at every change.
+    /// A run that is short enough for every change.
     pub(crate) const fn short(embedded: bool) -> Self {
         Self { embedded, long: false, seconds: 20, seed: None }
     }
 }
 
-/// Builds, runs, and gives the exit code of the first step that fails.
+/// Builds and runs. Returns the exit code of the first step that fails.
 ///
-/// A debug build: what it lacks in speed it has in assertions, the tests have compiled most of it already, and no program
-/// with crash points ever lies where release builds do.
+/// This is a debug build: it checks assertions, the tests have compiled most of it already, and so a program with crash
+/// points is never in the folder of release builds.
 pub(crate) fn run(args: &Args) -> Result<u8> {
     if !args.embedded {
         Postgres::prepare()?;

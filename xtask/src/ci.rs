@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: what a change must pass, the cheap checks first, up to the first that fails.
+//! `cargo xtask ci`: everything that a change must pass, the cheap checks first, up to the first that fails.
 
 use std::time::Instant;
 
@@ -7,16 +7,16 @@ use testbed::process;
 
 use crate::{chaos, simulate, test, workspace};
 
-/// The checks before the tests: the variables they set, and their words for cargo.
+/// The checks before the tests: the variables they set, and their arguments for cargo.
 const CHECKS: [(&[(&str, &str)], &str); 4] = [
     (&[], "fmt --all --check"),
     (&[], "clippy --workspace --all-targets --locked -- -D warnings"),
-    // Nobody's default, and what a machine without a C++ compiler builds.
+    // Not the default features, but what a machine without a C++ compiler builds.
     (&[], "clippy -p bos --no-default-features --locked -- -D warnings"),
     (&[("RUSTDOCFLAGS", "-D warnings")], "doc --workspace --no-deps --locked"),
 ];
 
-/// Runs every step, or up to the first that fails, whose exit code it gives.
+/// Runs the steps up to the first that fails, and returns its exit code.
 pub(crate) fn run() -> Result<u8> {
     let mut report = Report { begun: Instant::now(), passed: Vec::new() };
     for (variables, words) in CHECKS {

@@ -1,10 +1,11 @@
-//! The project's own tasks, run as `cargo xtask <task>`: one file per task, beside the files for what tasks share.
+//! The tasks for developers, run as `cargo xtask <task>`: one file per task, and files for what tasks share.
 //!
-//! A task brings up the servers it needs ([`testbed`]), runs other programs as process groups that a stop signal
-//! reaches as a whole ([`testbed::process`]), and leaves nothing behind but what cargo builds.
+//! A task starts the servers it needs ([`testbed`]), runs other programs as process groups so that a stop signal reaches
+//! all their processes ([`testbed::process`]), and leaves nothing behind except what cargo builds.
 
 mod bench;
 mod chaos;
+mod check;
 mod ci;
 mod left_out;
 mod servers;
@@ -17,22 +18,24 @@ use std::process::ExitCode;
 use clap::Parser;
 use testbed::process;
 
-/// The project's own tasks.
+/// Tasks for developers of the Batch Orchestrator Service.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Task {
+    Check(check::Args),
     Test(test::Args),
     Bench(bench::Args),
     Chaos(chaos::Args),
     Servers(servers::Args),
     Simulate(simulate::Args),
-    /// Check what a change must pass: format, lints, documentation, tests, a short simulation, a short chaos; stop at the first failure
+    /// Run everything that a change must pass: format, lints, documentation, tests, a short simulation, a short chaos run; stop at the first failure
     Ci,
 }
 
 fn main() -> ExitCode {
     let task = Task::parse();
     let done = process::watch_signals().and_then(|()| match task {
+        Task::Check(args) => check::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Chaos(args) => chaos::run(&args),

@@ -1,9 +1,9 @@
-//! Where things are: the workspace's folder, its cargo.
+//! The workspace's folder and its cargo.
 
 use std::{env, path::PathBuf, process::Command};
 
-/// The folder that holds the workspace's `Cargo.toml`. Cargo says where it is when it runs this program; a program kept
-/// in a target folder that several checkouts share would remember the wrong one.
+/// The folder with the workspace's `Cargo.toml`. Read from the variable that cargo sets when it runs this program: a target
+/// folder may be shared by several checkouts, so the path at compile time may be another checkout's.
 pub(crate) fn root() -> PathBuf {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     PathBuf::from(manifest).join("..")

@@ -1,4 +1,10 @@
-//! Which crate may depend on which. Dependencies of tests are free: the arrows are about what ships.
+//! Which crate may depend on which.
+//!
+//! Three rules: the arrows between our crates stand on the architecture page; a heavy foreign crate is linked by the
+//! crates that own it and by what depends on those; and some crates link certain others not even in their tests. A rule
+//! about a crate of ours that does not exist is skipped.
+
+mod linked;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -13,42 +19,43 @@ use crate::{
     sources::{Source, ours, root},
 };
 
-/// The page that shows the arrows, in a fenced block with [`MARK`] behind the fence: a crate and what it may depend on
-/// in each line.
+/// The page that shows the arrows, in fenced blocks with one of [`MARKS`] behind the fence: a crate and what it may
+/// depend on in each line. Dependencies of tests are free here.
 const PAGE: &str = "ARCHITECTURE.md";
-const MARK: &str = "crate arrows";
 
-/// What the page is to show, for the time before it is written.
-const PLANNED: &str = "\
-```text crate arrows
-domain
-contract
-store → domain
-engine → store, domain, contract
-companions → contract, engine
-bos → companions, engine, store, domain, contract
-```
-";
+/// The crates that ship, and those for developers. What ships never depends on a crate for developers.
+const MARKS: [&str; 2] = ["crate arrows", "testing arrows"];
 
-/// Floor 0 is rules and vocabulary; it neither waits nor stores.
+/// The crates of the first block are in this folder.
+const SHIPPED: &str = "crates/";
+
+/// Rules and vocabulary only: these crates neither wait nor store.
 const PURE: [&str; 2] = ["contract", "domain"];
 const IMPURE: [&str; 4] = ["tokio", "sqlx", "rusqlite", "hyper"];
 
-/// For developers; none of it ships: outside the floors. The bench runs the whole service and chaos reads with its audit, so
-/// they see all of it.
-const TOOLS: [&str; 6] = [BENCH, CHAOS, "model", "simulation", "testbed", "xtask"];
-const BENCH: &str = "bench";
-const CHAOS: &str = "chaos";
+/// A heavy foreign crate, and our crates through which it may be linked.
+struct Pin {
+    foreign: &'static str,
+    owners: &'static [&'static str],
+}
 
-/// Heavy crates of the edge, which the inner loop of the other crates must not compile.
-const EDGE: &str = "bos";
-const ONLY_AT_THE_EDGE: [&str; 4] = ["rdkafka", "rdkafka-sys", "axum", "reqwest"];
+/// The benchmark measures a bare producer and a bare HTTP route, as limits to compare the service with.
+const PINS: [Pin; 5] = [
+    Pin { foreign: "rdkafka", owners: &["kafka", "bench"] },
+    Pin { foreign: "rdkafka-sys", owners: &["kafka", "bench"] },
+    Pin { foreign: "axum", owners: &["api", "service", "bos", "bench"] },
+    Pin { foreign: "reqwest", owners: &["client", "service", "telemetry"] },
+    Pin { foreign: "opentelemetry", owners: &["telemetry"] },
+];
+
+/// Owns what a pin gives to crates that do not exist yet.
+const UNTIL_THEN: &str = "bos";
 
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
-/// The arrows that `text` shows in its marked block.
-fn read(text: &str) -> Option<Arrows> {
-    let begins = |line: &str| line.starts_with("```") && line.ends_with(MARK);
+/// The arrows that `text` shows in its block with this mark.
+fn read(text: &str, mark: &str) -> Option<Arrows> {
+    let begins = |line: &str| line.starts_with("```") && line.ends_with(mark);
     let block =
         text.lines().skip_while(|line| !begins(line)).skip(1).take_while(|line| !line.starts_with("```"));
     let arrows: Arrows = block
@@ -62,14 +69,15 @@ fn read(text: &str) -> Option<Arrows> {
     (!arrows.is_empty()).then_some(arrows)
 }
 
-/// What ships: for every package, the packages it depends on for its own code or its build.
+/// For every package, the packages it depends on for its own code or its build; tests left out.
 struct Graph {
-    ours: BTreeSet<String>,
+    /// Our crates, each with its folder from the root.
+    ours: BTreeMap<String, String>,
     needs: Arrows,
 }
 
 impl Graph {
-    fn of(metadata: &Metadata) -> Self {
+    fn new(metadata: &Metadata) -> Self {
         let name = |id| metadata[id].name.to_string();
         let mut needs = Arrows::new();
         for node in &metadata.resolve.as_ref().expect("cargo resolves dependencies").nodes {
@@ -79,12 +87,23 @@ impl Graph {
                 .filter(|dep| dep.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development));
             needs.entry(name(&node.id)).or_default().extend(ships.map(|dep| name(&dep.pkg)));
         }
-        Self { ours: metadata.workspace_members.iter().map(name).collect(), needs }
+        let folder = |id| {
+            let manifest = metadata[id].manifest_path.strip_prefix(&metadata.workspace_root);
+            let folder = manifest.ok().and_then(|path| path.parent());
+            folder.expect("a crate of the workspace is in a folder of it").to_string()
+        };
+        Self { ours: metadata.workspace_members.iter().map(|id| (name(id), folder(id))).collect(), needs }
     }
 
-    /// The shortest way from one package to another, as `a → b → c`.
-    fn way(&self, from: &str, to: &str) -> Option<String> {
-        let mut seen = BTreeSet::from([from]);
+    /// The crates of ours in [`SHIPPED`], or the others.
+    fn ours(&self, shipped: bool) -> impl Iterator<Item = &String> {
+        let ours = self.ours.iter().filter(move |(_, folder)| folder.starts_with(SHIPPED) == shipped);
+        ours.map(|(name, _)| name)
+    }
+
+    /// The shortest way from one package to another, as `a → b → c`, that does not lead through one of `around`.
+    fn way(&self, from: &str, to: &str, around: &[&str]) -> Option<String> {
+        let mut seen: BTreeSet<_> = around.iter().copied().chain([from]).collect();
         let mut ways = VecDeque::from([vec![from]]);
         while let Some(way) = ways.pop_front() {
             let last = way.last()?;
@@ -100,65 +119,80 @@ impl Graph {
 }
 
 /// Direct dependencies among our crates that the page does not show, and crates it does not know.
-fn undrawn(graph: &Graph, arrows: &Arrows) -> Vec<Breach> {
+fn undrawn(graph: &Graph, blocks: &[Arrows; 2]) -> Vec<Breach> {
     let mut breaches = Vec::new();
-    for from in graph.ours.iter().filter(|name| !TOOLS.contains(&name.as_str())) {
-        let Some(drawn) = arrows.get(from) else {
-            let what = format!("the crate `{from}` is not among the crate arrows");
-            breaches.push(Breach::new(PAGE, 1, what, "draw its arrows, and ask on which floor it lives"));
-            continue;
-        };
-        let needs = graph.needs.get(from).into_iter().flatten();
-        for to in needs.filter(|to| graph.ours.contains(*to) && !drawn.contains(*to)) {
-            breaches.push(in_manifest(from, to, format!("`{from}` must not depend on `{to}`")));
+    for (arrows, (mark, shipped)) in blocks.iter().zip(MARKS.into_iter().zip([true, false])) {
+        for from in graph.ours(shipped) {
+            let Some(drawn) = arrows.get(from) else {
+                let what = format!("the crate `{from}` is not among the {mark}");
+                breaches.push(Breach::new(PAGE, 1, what, "draw its arrows"));
+                continue;
+            };
+            let needs = graph.needs.get(from).into_iter().flatten();
+            for to in needs.filter(|to| graph.ours.contains_key(*to) && !drawn.contains(*to)) {
+                breaches.push(in_manifest(graph, from, to, format!("`{from}` must not depend on `{to}`")));
+            }
+        }
+        for name in arrows.keys().filter(|name| !graph.ours(shipped).any(|ours| ours == *name)) {
+            let what = format!("the {mark} name `{name}`, which is no crate of ours");
+            breaches.push(Breach::new(PAGE, 1, what, "remove its line"));
         }
     }
-    for name in arrows.keys().filter(|name| !graph.ours.contains(*name)) {
-        let what = format!("the crate arrows name `{name}`, which is no crate of ours");
-        breaches.push(Breach::new(PAGE, 1, what, "remove its line"));
+    let shipped = graph
+        .ours(true)
+        .filter_map(|from| blocks.first().and_then(|arrows| arrows.get(from)).map(|to| (from, to)));
+    for (from, to) in shipped {
+        for tool in graph.ours(false).filter(|tool| to.contains(*tool)) {
+            let what = format!("`{from}`, which ships, is drawn above `{tool}`, which is for developers");
+            breaches.push(Breach::new(PAGE, 1, what, "remove the arrow"));
+        }
     }
     breaches
 }
 
-/// Foreign crates on a floor where they do not belong, also when something else brings them.
-fn misplaced(graph: &Graph) -> Vec<Breach> {
-    let impure = PURE.iter().flat_map(|from| IMPURE.iter().map(move |to| (*from, *to)));
-    let below = graph.ours.iter().filter(|name| ![EDGE, BENCH, CHAOS].contains(&name.as_str()));
-    let heavy = below.flat_map(|from| ONLY_AT_THE_EDGE.iter().map(move |to| (from.as_str(), *to)));
+/// Foreign crates where they do not belong, also when another crate brings them.
+fn misplaced(graph: &Graph, pins: &[Pin]) -> Vec<Breach> {
+    let impure = PURE.iter().flat_map(|from| IMPURE.iter().map(move |to| (*from, *to, Vec::new())));
+    let pinned = pins.iter().flat_map(|pin| {
+        let (mut owners, missing): (Vec<_>, Vec<_>) =
+            pin.owners.iter().copied().partition(|owner| graph.ours.contains_key(*owner));
+        if !missing.is_empty() {
+            owners.push(UNTIL_THEN);
+        }
+        let others =
+            graph.ours.keys().map(String::as_str).filter(|name| !owners.contains(name)).collect::<Vec<_>>();
+        others.into_iter().map(move |from| (from, pin.foreign, owners.clone()))
+    });
     impure
-        .chain(heavy)
-        .filter_map(|(from, to)| {
-            let way = graph.way(from, to)?;
+        .chain(pinned)
+        .filter_map(|(from, to, owners)| {
+            let way = graph.way(from, to, &owners)?;
             let first = way.split(" → ").nth(1).unwrap_or(to);
-            Some(in_manifest(from, first, format!("`{to}` has no place below `{from}` ({way})")))
+            Some(in_manifest(graph, from, first, format!("`{to}` has no place below `{from}` ({way})")))
         })
         .collect()
 }
 
-fn in_manifest(package: &str, dependency: &str, what: String) -> Breach {
-    let folder = match package {
-        "xtask" => "",
-        tool if TOOLS.contains(&tool) => "testing/",
-        _ => "crates/",
-    };
-    let path = &format!("{folder}{package}/Cargo.toml");
-    let manifest = Source::new(path, &fs::read_to_string(root().join(path)).unwrap_or_default());
+fn in_manifest(graph: &Graph, package: &str, dependency: &str, what: String) -> Breach {
+    let path = format!("{}/Cargo.toml", graph.ours.get(package).map_or(package, String::as_str));
+    let manifest = Source::new(&path, &fs::read_to_string(root().join(&path)).unwrap_or_default());
     let line =
         manifest.lines().find(|(_, line)| line.starts_with(dependency)).map_or(1, |(number, _)| number);
-    Breach::new(path, line, what, "move the code to the floor that may, or speak through a port")
+    Breach::new(&path, line, what, "move the code to the crate that may, or speak through a port")
 }
 
 #[test]
 fn the_crates_depend_on_each_other_as_the_architecture_page_shows() {
     let ours = ours();
-    let page = ours.iter().find(|source| source.path == PAGE).map_or(PLANNED, |page| &page.text);
-    let arrows = read(page).unwrap_or_else(|| panic!("{PAGE} has no block marked `{MARK}`"));
-    assert_none(&undrawn(&Graph::of(&metadata()), &arrows));
+    let page = ours.iter().find(|source| source.path == PAGE).expect("there is an architecture page");
+    let blocks = MARKS
+        .map(|mark| read(&page.text, mark).unwrap_or_else(|| panic!("{PAGE} has no block marked `{mark}`")));
+    assert_none(&undrawn(&Graph::new(&metadata()), &blocks));
 }
 
 #[test]
-fn floor_0_is_pure_and_only_the_edge_is_heavy() {
-    assert_none(&misplaced(&Graph::of(&metadata())));
+fn rules_are_pure_and_heavy_crates_have_owners() {
+    assert_none(&misplaced(&Graph::new(&metadata()), &PINS));
 }
 
 #[cfg(test)]
@@ -168,9 +202,19 @@ mod bad_examples {
     const DRAWN: &str =
         "# Crates\n```text crate arrows\ndomain\nstore → domain\n\nbos → store, domain\n```\n";
 
+    /// `lines` are dependencies; a crate of ours ships, unless a `/` follows it.
     fn graph(lines: &str, ours: &[&str]) -> Graph {
-        let needs = read(&format!("```{MARK}\n{lines}\n```")).unwrap();
-        Graph { ours: ours.iter().map(|&name| name.to_owned()).collect(), needs }
+        let needs = read(&format!("```x\n{lines}\n```"), "x").unwrap();
+        let folder = |name: &str| match name.strip_suffix('/') {
+            Some(name) => (name.to_owned(), format!("testing/{name}")),
+            None => (name.to_owned(), format!("crates/{name}")),
+        };
+        Graph { ours: ours.iter().map(|name| folder(name)).collect(), needs }
+    }
+
+    /// The blocks of a page with [`DRAWN`] and one crate for developers.
+    fn drawn() -> [Arrows; 2] {
+        [read(DRAWN, MARKS[0]).unwrap(), [("bench".to_owned(), ["bos".to_owned()].into())].into()]
     }
 
     fn messages(breaches: &[Breach]) -> Vec<&str> {
@@ -179,29 +223,45 @@ mod bad_examples {
 
     #[test]
     fn a_page_without_the_block_shows_no_arrows() {
-        assert_eq!(read("# Crates\n```text\ndomain\n```\n"), None);
-        assert_eq!(read(DRAWN).unwrap().len(), 3);
-        assert_eq!(read(PLANNED).unwrap().len(), 6);
+        assert_eq!(read("# Crates\n```text\ndomain\n```\n", MARKS[0]), None);
+        assert_eq!(read(DRAWN, MARKS[0]).unwrap().len(), 3);
+        assert_eq!(read(DRAWN, MARKS[1]), None);
     }
 
     #[test]
     fn an_arrow_that_is_not_drawn_is_a_breach() {
-        let graph = graph("domain → store\nstore → domain\nbos → store", &["domain", "store", "bos"]);
+        let graph = graph(
+            "domain → store\nstore → domain\nbos → store\nbench → bos, store",
+            &["domain", "store", "bos", "bench/"],
+        );
         assert_eq!(
-            messages(&undrawn(&graph, &read(DRAWN).unwrap())),
-            ["`domain` must not depend on `store`"]
+            messages(&undrawn(&graph, &drawn())),
+            ["`domain` must not depend on `store`", "`bench` must not depend on `store`"]
         );
     }
 
     #[test]
     fn a_crate_on_one_side_only_is_a_breach() {
-        let graph = graph("domain\nextra\nbos → domain", &["domain", "extra", "bos"]);
+        let graph = graph("domain\nextra\nbos → domain\nother", &["domain", "extra", "bos", "other/"]);
         assert_eq!(
-            messages(&undrawn(&graph, &read(DRAWN).unwrap())),
+            messages(&undrawn(&graph, &drawn())),
             [
                 "the crate `extra` is not among the crate arrows",
                 "the crate arrows name `store`, which is no crate of ours",
+                "the crate `other` is not among the testing arrows",
+                "the testing arrows name `bench`, which is no crate of ours",
             ]
+        );
+    }
+
+    #[test]
+    fn what_ships_is_not_drawn_above_what_is_for_developers() {
+        let graph = graph("domain\nbos → bench\nbench → domain", &["domain", "bos", "bench/"]);
+        let shipped = read("```x\ndomain\nbos → bench\n```", "x").unwrap();
+        let testing = read("```x\nbench → domain\n```", "x").unwrap();
+        assert_eq!(
+            messages(&undrawn(&graph, &[shipped, testing])),
+            ["`bos`, which ships, is drawn above `bench`, which is for developers"]
         );
     }
 
@@ -209,7 +269,7 @@ mod bad_examples {
     fn a_runtime_that_another_crate_brings_below_the_domain_is_a_breach() {
         let graph = graph("domain → clock\nclock → tokio\nbos → axum", &["domain", "bos"]);
         assert_eq!(
-            messages(&misplaced(&graph)),
+            messages(&misplaced(&graph, &PINS)),
             ["`tokio` has no place below `domain` (domain → clock → tokio)"]
         );
     }
@@ -217,6 +277,31 @@ mod bad_examples {
     #[test]
     fn a_web_framework_below_the_edge_is_a_breach() {
         let graph = graph("engine → axum\nbos → axum", &["engine", "bos"]);
-        assert_eq!(messages(&misplaced(&graph)), ["`axum` has no place below `engine` (engine → axum)"]);
+        assert_eq!(
+            messages(&misplaced(&graph, &PINS)),
+            ["`axum` has no place below `engine` (engine → axum)"]
+        );
+    }
+
+    #[test]
+    fn what_depends_on_the_owner_may_link_what_it_owns() {
+        let graph = graph(
+            "kafka → rdkafka\naudit → kafka\nbos → audit\nclient → rdkafka\nbench",
+            &["kafka", "audit", "bos", "client", "bench/"],
+        );
+        assert_eq!(
+            messages(&misplaced(&graph, &PINS)),
+            ["`rdkafka` has no place below `client` (client → rdkafka)"]
+        );
+    }
+
+    #[test]
+    fn what_a_missing_crate_would_own_the_edge_may_link() {
+        let names = ["bos", "telemetry", "bench/"];
+        let without_kafka = graph("bos → rdkafka, opentelemetry\ntelemetry → opentelemetry", &names);
+        assert_eq!(
+            messages(&misplaced(&without_kafka, &PINS)),
+            ["`opentelemetry` has no place below `bos` (bos → opentelemetry)"]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Cargo commands on our pages can be typed as they stand.
+//! Cargo commands on our pages run as they are printed.
 
 use std::{collections::BTreeSet, process::Command};
 
@@ -11,19 +11,19 @@ use crate::{
     sources::{Source, ours, root},
 };
 
-/// Cargo's own words that a page may use.
+/// Cargo's own subcommands that a page may use.
 const BUILT_IN: [&str; 8] = ["bench", "build", "check", "clippy", "doc", "fmt", "install", "test"];
 
-/// What a command on a page may name.
+/// The packages and programs that a command on a page may name.
 struct Known {
     packages: BTreeSet<String>,
     programs: BTreeSet<String>,
-    /// Whether `cargo run` without a name has exactly one program to run.
+    /// Whether exactly one program runs by `cargo run` without a name.
     runs_by_default: bool,
 }
 
 impl Known {
-    fn of(metadata: &Metadata) -> Self {
+    fn new(metadata: &Metadata) -> Self {
         let programs = |packages: &[&cargo_metadata::Package]| -> BTreeSet<String> {
             let targets = packages.iter().flat_map(|package| &package.targets);
             targets.filter(|target| target.is_bin()).map(|target| target.name.clone()).collect()
@@ -36,7 +36,7 @@ impl Known {
         }
     }
 
-    /// What is wrong with `cargo <words>`, if anything is.
+    /// What is wrong with `cargo <words>`, if anything.
     fn objection(&self, words: &[&str]) -> Option<String> {
         let words: Vec<_> = words.iter().copied().take_while(|word| *word != "--").collect();
         let (&task, args) = words.split_first()?;
@@ -51,7 +51,7 @@ impl Known {
             return Some(format!("there is no program `{program}`"));
         }
         match task {
-            "xtask" if takes(args) => None,
+            "xtask" if accepts(args) => None,
             "xtask" => Some(format!("`cargo xtask {}` is not understood", args.join(" "))),
             "run" if package.or(program).is_some() || self.runs_by_default => None,
             "run" => Some("`cargo run` has no single program to run".to_owned()),
@@ -64,8 +64,8 @@ impl Known {
     }
 }
 
-/// Whether the tasks' program understands these words: it is asked for help with them, which runs nothing.
-fn takes(args: &[&str]) -> bool {
+/// Whether xtask accepts these arguments: it is run with `--help`, which executes no task.
+fn accepts(args: &[&str]) -> bool {
     let help = Command::new(env!("CARGO_BIN_EXE_xtask")).args(args).arg("--help").output();
     !args.is_empty() && help.expect("the tasks' program runs").status.success()
 }
@@ -77,7 +77,7 @@ fn unknown_commands(sources: &[Source], known: &Known) -> Vec<Breach> {
             let words: Vec<_> = command.text.split(' ').collect();
             let objection = words.strip_prefix(&["cargo"]).and_then(|words| known.objection(words));
             breaches.extend(objection.map(|what| {
-                Breach::new(&page.path, command.line, what, "show a command that can be typed as it stands")
+                Breach::new(&page.path, command.line, what, "show a command that runs as it is printed")
             }));
         }
     }
@@ -85,8 +85,8 @@ fn unknown_commands(sources: &[Source], known: &Known) -> Vec<Breach> {
 }
 
 #[test]
-fn every_cargo_command_on_our_pages_can_be_typed() {
-    assert_none(&unknown_commands(&ours(), &Known::of(&metadata())));
+fn every_cargo_command_on_our_pages_runs_as_printed() {
+    assert_none(&unknown_commands(&ours(), &Known::new(&metadata())));
 }
 
 #[test]

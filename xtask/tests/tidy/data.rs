@@ -1,4 +1,4 @@
-//! Files that belong together: migrations in pairs, a page for every problem, the essays of the demo.
+//! Sets of files are complete: migrations in pairs, a page for every problem, the essays of the demo.
 
 use std::collections::BTreeSet;
 

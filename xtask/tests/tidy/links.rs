@@ -1,4 +1,4 @@
-//! Links between our pages lead somewhere.
+//! Links between our pages have a target.
 
 use crate::{
     Breach, assert_none,
@@ -13,7 +13,7 @@ fn dead_links(sources: &[Source]) -> Vec<Breach> {
             let (path, anchor) = link.text.split_once('#').unwrap_or((&link.text, ""));
             let target = if path.is_empty() { Some(page.path.clone()) } else { resolve(&page.path, path) };
             let problem = match target {
-                Some(target) if leads_to_a_folder(sources, &target) => None,
+                Some(target) if is_folder(sources, &target) => None,
                 Some(target) => match sources.iter().find(|source| source.path == target) {
                     None => Some(format!("`{target}` does not exist")),
                     Some(found)
@@ -33,17 +33,17 @@ fn dead_links(sources: &[Source]) -> Vec<Breach> {
     breaches
 }
 
-/// Addresses elsewhere (`https:`, `mailto:`) are not checked: a test needs no network. Routes of the service, which
-/// begin with `/`, are served and tested by the program.
+/// Whether the link is to a file of the repository. Other addresses (`https:`, `mailto:`) are not checked, because tests
+/// use no network; routes of the service, which begin with `/`, are tested with the service.
 fn is_ours(link: &str) -> bool {
     !link.starts_with('/') && !link.split('/').next().unwrap_or(link).contains(':')
 }
 
-fn leads_to_a_folder(sources: &[Source], target: &str) -> bool {
+fn is_folder(sources: &[Source], target: &str) -> bool {
     target.is_empty() || sources.iter().any(|source| source.path.starts_with(&format!("{target}/")))
 }
 
-/// The path of a link from the root, or nothing when it leaves the repository.
+/// The path of a link from the root; `None` when it leaves the repository.
 fn resolve(page: &str, link: &str) -> Option<String> {
     let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut path: Vec<&str> = Vec::new();
@@ -58,7 +58,7 @@ fn resolve(page: &str, link: &str) -> Option<String> {
 }
 
 #[test]
-fn every_link_between_our_pages_leads_somewhere() {
+fn every_link_between_our_pages_has_a_target() {
     assert_none(&dead_links(&ours()));
 }
 
@@ -67,7 +67,7 @@ mod bad_examples {
     use super::*;
 
     #[test]
-    fn a_link_to_nothing_is_a_breach() {
+    fn a_link_without_a_target_is_a_breach() {
         let sources = [
             Source::new(
                 "docs/a.md",
@@ -89,7 +89,7 @@ mod bad_examples {
     }
 
     #[test]
-    fn files_folders_headings_and_the_world_outside_are_not() {
+    fn links_to_files_folders_headings_and_other_hosts_are_not() {
         let sources = [
             Source::new(
                 "docs/a.md",

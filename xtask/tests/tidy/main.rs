@@ -1,39 +1,42 @@
-//! The repository's own rules, as tests: what the compiler and clippy do not see.
+//! The repository's rules as tests: what the compiler and clippy do not check.
 //!
-//! Each file holds the rules of one kind: the check as a function over what it reads, the test that runs it on this
-//! repository, and a test that shows it a bad example. A check answers with [`Breach`]es, which say where, what is
-//! wrong and how to mend it.
+//! Each file holds the rules of one kind: the check as a function over its input, the test that runs it on this
+//! repository, and a test that gives it a bad example. A check returns [`Breach`]es, which say where, what is wrong and
+//! how to correct it.
 
 mod arrows;
+mod circles;
 mod commands;
 mod data;
+mod decisions;
 mod links;
 mod manifest;
 mod pages;
 mod sources;
 mod vocabulary;
 mod wording;
+mod words;
 
 use std::fmt;
 
-/// One place where the repository does not keep a rule.
+/// One place where the repository breaks a rule.
 #[derive(Debug, PartialEq)]
 struct Breach {
     path: String,
     line: usize,
     what: String,
-    mend: String,
+    fix: String,
 }
 
 impl Breach {
-    fn new(path: &str, line: usize, what: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), line, what: what.into(), mend: mend.into() }
+    fn new(path: &str, line: usize, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), line, what: what.into(), fix: fix.into() }
     }
 }
 
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}; {}", self.path, self.line, self.what, self.mend)
+        write!(f, "{}:{}: {}; {}", self.path, self.line, self.what, self.fix)
     }
 }
 
@@ -45,6 +48,6 @@ fn assert_none(breaches: &[Breach]) {
 
 #[test]
 #[should_panic(expected = "src/a.rs:3: a lamp is lit; put it out")]
-fn a_breach_names_the_file_the_line_and_the_way_to_mend_it() {
+fn a_breach_names_the_file_the_line_and_the_fix() {
     assert_none(&[Breach::new("src/a.rs", 3, "a lamp is lit", "put it out")]);
 }

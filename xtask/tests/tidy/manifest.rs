@@ -1,4 +1,4 @@
-//! The workspace as cargo sees it.
+//! The workspace's packages and their dependencies.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::sources::root;
 
-/// Cargo's own account of the workspace and of everything it depends on, for this machine's platform.
+/// Cargo's metadata of the workspace and all its dependencies, for this machine's platform.
 pub(crate) fn metadata() -> Metadata {
     MetadataCommand::new()
         .current_dir(root())
@@ -15,7 +15,7 @@ pub(crate) fn metadata() -> Metadata {
         .expect("cargo describes the workspace")
 }
 
-/// The platform: without it cargo would fetch crates that only other platforms need.
+/// This machine's platform; without it cargo would download crates that only other platforms need.
 fn host() -> String {
     let said = Command::new("rustc").arg("-vV").output().expect("rustc runs");
     let said = String::from_utf8(said.stdout).expect("rustc writes UTF-8");

@@ -1,12 +1,15 @@
-//! A Markdown page, read by a Markdown parser: its links, its headings and the commands in its code blocks.
+//! A Markdown page as a Markdown parser reads it: its links, its headings and the commands in its code blocks.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "of a page's many events, each reader wants a few")]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of the many events of a page, each function needs a few"
+)]
 
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 
 use crate::sources::Source;
 
-/// Something on a page and the line it stands in.
+/// A link or a command on a page, with its line.
 pub(crate) struct Found {
     pub(crate) line: usize,
     pub(crate) text: String,
@@ -29,7 +32,7 @@ pub(crate) fn links(page: &Source) -> Vec<Found> {
     targets.collect()
 }
 
-/// The anchors of the headings, as code forges make them: lower case, blanks as dashes, no punctuation.
+/// The anchors of the headings, as code hosts make them: lower case, dashes for blanks, no punctuation.
 pub(crate) fn anchors(page: &Source) -> Vec<String> {
     let mut anchors = Vec::new();
     let mut heading: Option<String> = None;
@@ -53,7 +56,7 @@ fn slug(heading: &str) -> String {
     kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// Commands that a reader would type: in blocks of shell, without the prompt, the comment, and variables set before.
+/// Commands in shell blocks, without the prompt, the comment, and the variables set before the command.
 pub(crate) fn commands(page: &Source) -> Vec<Found> {
     let mut commands = Vec::new();
     let mut in_shell = false;
@@ -91,19 +94,19 @@ mod tests {
     }
 
     #[test]
-    fn links_are_found_where_they_stand_and_not_in_code() {
+    fn links_are_found_with_their_lines_and_not_in_code() {
         let page = Source::new("a.md", "# A\n\nSee [b](b.md) and ![c](c.png).\n\n`[d](d.md)`\n");
         assert_eq!(texts(&links(&page)), [(3, "b.md"), (3, "c.png")]);
     }
 
     #[test]
-    fn headings_have_the_anchors_that_forges_give_them() {
+    fn headings_have_the_anchors_that_code_hosts_make() {
         let page = Source::new("a.md", "# What `bos` is, and why\n\n## 2 One road\n");
         assert_eq!(anchors(&page), ["what-bos-is-and-why", "2-one-road"]);
     }
 
     #[test]
-    fn commands_are_what_a_reader_would_type() {
+    fn commands_are_without_prompts_comments_and_variables() {
         let text = "```sh\n$ A=1 cargo run -- demo  # ten seconds\ncd x && cargo build\n```\n\n```rust\ncargo();\n```\n";
         let page = Source::new("a.md", text);
         assert_eq!(texts(&commands(&page)), [(2, "cargo run -- demo"), (3, "cd x"), (3, "cargo build")]);

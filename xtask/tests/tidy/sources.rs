@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-/// The workspace's folder, as cargo says it when it runs the tests: a target folder may serve several checkouts.
+/// The workspace's folder, from the variable that cargo sets for the tests: a target folder may serve several checkouts.
 pub(crate) fn root() -> PathBuf {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs the tests");
     PathBuf::from(manifest).join("..")
@@ -24,7 +24,7 @@ impl Source {
         Self { path: path.to_owned(), text: text.to_owned() }
     }
 
-    /// Lines with their numbers, from 1.
+    /// The lines with their numbers, counted from 1.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
@@ -39,10 +39,10 @@ impl Source {
     }
 }
 
-/// Every file of the repository. One that is not UTF-8, such as a picture, has a path and no text.
+/// Every file of the repository. A file that is not UTF-8, such as a picture, has a path and no text.
 pub(crate) fn ours() -> Vec<Source> {
     let list = Command::new("git")
-        // A checkout may belong to another account than the one that tests it, as in containers.
+        // In containers a checkout may belong to another account than the one that runs the tests.
         .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())
         .output()

@@ -1,15 +1,15 @@
-//! Which file may speak which language: the wire's (`contract`) and the rules' (`domain`) meet in two files only, and
-//! a companion sees no more of the engine than its ports.
+//! Which file may use which vocabulary: only two modules use both `contract` (the wire) and `domain` (the rules), and a
+//! companion uses only the ports of the engine.
 
 use crate::{
     Breach, assert_none,
     sources::{Source, ours},
 };
 
-/// The two translators: files of these names, or files in folders of these names.
+/// The two translators: files with these names, or files in folders with these names.
 const TRANSLATORS: [&str; 2] = ["crates/engine/src/wire/from", "crates/engine/src/wire/to"];
 
-/// Code that ships: not tests, not comments.
+/// The lines that ship: neither tests nor comments.
 fn shipped(source: &Source) -> impl Iterator<Item = (usize, &str)> {
     let is_test = source.path.ends_with("/tests.rs") || !source.path.contains("/src/");
     let mut before = "";
@@ -23,7 +23,7 @@ fn shipped(source: &Source) -> impl Iterator<Item = (usize, &str)> {
         .filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
-/// What follows `name::` in a line, at each place where the crate itself is meant.
+/// What follows `name::` in a line, where `name` is the crate and not a module.
 fn paths<'a>(line: &'a str, name: &str) -> Vec<&'a str> {
     let mention = format!("{name}::");
     line.match_indices(&mention)
@@ -45,32 +45,32 @@ fn mixed_vocabularies(sources: &[Source]) -> Vec<Breach> {
     ours.filter(|source| !TRANSLATORS.iter().any(|path| source.path.starts_with(path)))
         .filter_map(|source| {
             let line = first_mention(source, "contract")?.max(first_mention(source, "domain")?);
-            let what = "this file knows both `contract` and `domain`";
+            let what = "this file uses both `contract` and `domain`";
             Some(Breach::new(&source.path, line, what, "translate in crates/engine/src/wire/{from,to}.rs"))
         })
         .collect()
 }
 
-fn curious_companions(sources: &[Source]) -> Vec<Breach> {
+fn companions_beyond_ports(sources: &[Source]) -> Vec<Breach> {
     let companions = sources.iter().filter(|source| source.path.starts_with("crates/companions/src/"));
     companions
         .flat_map(|source| shipped(source).map(move |(number, line)| (source, number, line)))
         .filter(|(_, _, line)| paths(line, "engine").iter().any(|path| !path.starts_with("ports")))
         .map(|(source, number, _)| {
-            let what = "a companion sees the engine's ports only";
-            Breach::new(&source.path, number, what, "name it through `engine::ports`, or do without it")
+            let what = "a companion uses only the engine's ports";
+            Breach::new(&source.path, number, what, "use it through `engine::ports`, or do without it")
         })
         .collect()
 }
 
 #[test]
-fn only_the_translators_know_both_vocabularies() {
+fn only_the_translators_use_both_vocabularies() {
     assert_none(&mixed_vocabularies(&ours()));
 }
 
 #[test]
-fn companions_know_of_the_engine_what_a_neighbour_would() {
-    assert_none(&curious_companions(&ours()));
+fn companions_use_only_the_ports_of_the_engine() {
+    assert_none(&companions_beyond_ports(&ours()));
 }
 
 #[cfg(test)]
@@ -102,9 +102,9 @@ mod bad_examples {
     }
 
     #[test]
-    fn a_companion_that_looks_into_the_engine_is_a_breach() {
+    fn a_companion_that_uses_more_of_the_engine_is_a_breach() {
         let text = "use engine::ports::Broker;\nuse engine::apply::Engine;\n";
-        let breaches = curious_companions(&[Source::new("crates/companions/src/nlp.rs", text)]);
+        let breaches = companions_beyond_ports(&[Source::new("crates/companions/src/nlp.rs", text)]);
         assert_eq!(breaches.iter().map(|breach| breach.line).collect::<Vec<_>>(), [2]);
     }
 }

@@ -1,14 +1,15 @@
-//! What no file of ours contains: words that tie it to one machine, and Rust that switches a rule off.
+//! What no file contains: words that tie it to one machine, and Rust attributes that switch a rule off. And how long a Rust
+//! file may be.
 
 use crate::{
     Breach, assert_none,
     sources::{Source, ours},
 };
 
-/// Folders of people and machines; a path into one of them works for nobody else.
+/// Folders of one account or one machine; a path into one of them is wrong on every other machine.
 const FOLDERS: [&str; 3] = ["work", "root", "home"];
 
-/// Hosts that packages come from. Which ones a machine asks is its own configuration.
+/// Hosts of package registries. Which registry a machine uses is its own configuration.
 const HOSTS: [&str; 11] = [
     "index.crates.io",
     "static.crates.io",
@@ -23,21 +24,27 @@ const HOSTS: [&str; 11] = [
     "sh.rustup.rs",
 ];
 
-/// The only origin a crate in `Cargo.lock` may have; a mirror would write its own name there.
+/// The only origin that a crate in `Cargo.lock` may have; a mirror would write its own name there.
 const LOCK_SOURCE: &str = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
 
-/// Attributes that hide something, with what to do instead.
+/// Attributes that hide a problem, with what to do instead.
 const ATTRIBUTES: [(&str, &str); 3] = [
-    ("#[allow(", "use `#[expect(.., reason = \"..\")]`, or mend what the lint found"),
-    ("#![allow(", "use `#![expect(.., reason = \"..\")]`, or mend what the lint found"),
-    ("#[ignore", "make the test run, or let it say what it left out"),
+    ("#[allow(", "use `#[expect(.., reason = \"..\")]`, or correct what the lint found"),
+    ("#![allow(", "use `#![expect(.., reason = \"..\")]`, or correct what the lint found"),
+    ("#[ignore", "make the test run, or let it report what it left out"),
 ];
 
-/// A Rust file longer than this has a second reason in it.
-const LONGEST: usize = 450;
+/// Lines that a Rust file may have; a longer one usually holds two subjects.
+const LONGEST: usize = 400;
 
-/// This file holds the words it looks for.
-fn holds_the_words(source: &Source) -> bool {
+/// Files that may be longer, each with its one subject.
+const LONGER: [(&str, &str); 2] = [
+    ("crates/engine/src/submit.rs", "accepting a submission, from the request to the answer that is stored"),
+    ("crates/store/src/tx.rs", "the methods of one transaction on both databases"),
+];
+
+/// This file contains the words that it searches for.
+fn contains_the_words(source: &Source) -> bool {
     source.path == file!()
 }
 
@@ -51,7 +58,7 @@ fn machine_words(source: &Source) -> Vec<Breach> {
                 Breach::new(
                     &source.path,
                     number,
-                    "a crate from elsewhere",
+                    "a crate from another registry",
                     "resolve without a mirror's address",
                 )
             })
@@ -61,7 +68,7 @@ fn machine_words(source: &Source) -> Vec<Breach> {
     for (number, line) in source.lines() {
         if let Some(folder) = FOLDERS.iter().find(|folder| names_folder(line, folder)) {
             let what = format!("an absolute path into /{folder}");
-            breaches.push(Breach::new(&source.path, number, what, "say it relative to the repository"));
+            breaches.push(Breach::new(&source.path, number, what, "write it relative to the repository"));
         }
         if let Some(host) = HOSTS.iter().find(|host| line.contains(*host)) {
             let what = format!("the registry host {host}");
@@ -69,14 +76,14 @@ fn machine_words(source: &Source) -> Vec<Breach> {
                 &source.path,
                 number,
                 what,
-                "name the package and leave the host to the client",
+                "name the package, and leave the host to the package client",
             ));
         }
     }
     breaches
 }
 
-/// Whether `/folder` begins a path here: nothing path-like before it, and the name ends there.
+/// Whether `/folder` begins a path in this line: no part of a path is before it, and the name ends there.
 fn names_folder(line: &str, folder: &str) -> bool {
     let path = format!("/{folder}");
     line.match_indices(&path).any(|(at, _)| {
@@ -89,9 +96,9 @@ fn names_folder(line: &str, folder: &str) -> bool {
 fn hidden_rules(source: &Source) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for (number, line) in source.lines() {
-        for (attribute, mend) in ATTRIBUTES {
+        for (attribute, fix) in ATTRIBUTES {
             if line.contains(attribute) {
-                breaches.push(Breach::new(&source.path, number, format!("`{attribute}`"), mend));
+                breaches.push(Breach::new(&source.path, number, format!("`{attribute}`"), fix));
             }
         }
     }
@@ -100,9 +107,11 @@ fn hidden_rules(source: &Source) -> Vec<Breach> {
 
 fn too_long(source: &Source) -> Option<Breach> {
     let lines = source.lines().count();
-    (lines > LONGEST).then(|| {
+    let excepted = LONGER.iter().any(|(path, _)| *path == source.path);
+    (lines > LONGEST && !excepted).then(|| {
         let what = format!("{lines} lines, more than {LONGEST}");
-        Breach::new(&source.path, lines, what, "find the file's second reason and give it a file")
+        let fix = "move its second subject into a file of its own, or name its one subject in `LONGER`";
+        Breach::new(&source.path, lines, what, fix)
     })
 }
 
@@ -110,22 +119,31 @@ fn too_long(source: &Source) -> Option<Breach> {
 fn no_file_names_a_machine_or_a_registry() {
     let ours = ours();
     let breaches: Vec<_> =
-        ours.iter().filter(|source| !holds_the_words(source)).flat_map(machine_words).collect();
+        ours.iter().filter(|source| !contains_the_words(source)).flat_map(machine_words).collect();
     assert_none(&breaches);
 }
 
 #[test]
-fn no_lint_or_test_is_switched_off_in_silence() {
+fn no_lint_or_test_is_switched_off_without_a_reason() {
     let ours = ours();
-    let rust = ours.iter().filter(|source| source.has_extension("rs") && !holds_the_words(source));
+    let rust = ours.iter().filter(|source| source.has_extension("rs") && !contains_the_words(source));
     assert_none(&rust.flat_map(hidden_rules).collect::<Vec<_>>());
 }
 
 #[test]
-fn no_rust_file_is_too_long_to_have_one_reason() {
+fn no_rust_file_is_too_long_to_have_one_subject() {
     let ours = ours();
     let rust = ours.iter().filter(|source| source.has_extension("rs"));
     assert_none(&rust.filter_map(too_long).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_that_is_short_again_is_no_exception() {
+    let ours = ours();
+    let short =
+        |path: &str| ours.iter().any(|source| source.path == path && source.lines().count() <= LONGEST);
+    let stale: Vec<_> = LONGER.iter().filter(|(path, _)| short(path)).collect();
+    assert_eq!(stale, Vec::<&(&str, &str)>::new(), "remove these from `LONGER`");
 }
 
 #[cfg(test)]
@@ -162,8 +180,10 @@ mod bad_examples {
     }
 
     #[test]
-    fn a_long_file_is_a_breach() {
+    fn a_long_file_is_a_breach_unless_it_is_excepted() {
         assert_eq!(too_long(&Source::new("a.rs", &"\n".repeat(LONGEST))), None);
         assert!(too_long(&Source::new("a.rs", &"\n".repeat(LONGEST + 1))).is_some());
+        let (path, _) = LONGER[0];
+        assert_eq!(too_long(&Source::new(path, &"\n".repeat(LONGEST + 1))), None);
     }
 }
