@@ -1,8 +1,8 @@
 //! `outbox` and `outbox_sent`: messages to send and messages sent.
 //!
-//! What is pending is a row, never a position: a row that commits late is seen late, but it is seen. Order within an
-//! ordering key holds because `key_seq` is taken under the batch's lock and a message comes up only when no earlier one of
-//! its key has a row. A parked row therefore holds back its key and nothing else.
+//! A pending message is a row, not a position in a log: a row that commits late is read late, but it is read. Order within an
+//! ordering key holds because `key_seq` is taken under the batch's lock, and a message is listed only when no earlier message
+//! of its key has a row. So a parked row holds back its own key and no other.
 
 pub(crate) mod desk;
 
@@ -15,22 +15,22 @@ use crate::error::Error;
 use crate::param::{Json, JsonText, Param, params};
 use crate::tx::{Sql, Tx};
 
-/// A message to send. Its bytes are final.
+/// A message to send. Its bytes do not change after the insert.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutboxRow {
     /// The shard of the batch's slot.
     pub shard: i64,
     /// The id that receivers deduplicate by.
     pub event_id: Uuid,
-    /// Messages with the same key are sent in the order of `key_seq`, one at a time.
+    /// Messages with the same ordering key are sent one at a time, in the order of `key_seq`.
     pub ordering_key: String,
-    /// The place in that order, from the batch's `next_key_seq`.
+    /// The message's place among those of its ordering key, from the batch's `next_key_seq`.
     pub key_seq: i64,
     /// The Kafka topic.
     pub topic: String,
     /// The Kafka key.
     pub kafka_key: String,
-    /// The envelope, at most 900,000 bytes.
+    /// The envelope, at most 900,000 bytes (a check of the table).
     pub payload: Vec<u8>,
     /// The Kafka headers, as a JSON object.
     pub headers: String,
@@ -47,15 +47,15 @@ impl std::fmt::Debug for OutboxRow {
 pub struct PendingRow {
     /// The row's number within its shard.
     pub id: i64,
-    /// How many sends have failed for a reason of its own.
+    /// Failed sends whose cause was the message itself, not the broker.
     pub attempts: u32,
-    /// When it was made.
+    /// When the row was inserted, by the database's clock.
     pub created_at: DateTime<Utc>,
     /// The message.
     pub message: OutboxRow,
 }
 
-/// From where on to look for messages of a shard.
+/// The low-water mark of a shard: from which row on to look for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardMark {
     /// The shard.
@@ -64,29 +64,29 @@ pub struct ShardMark {
     pub low: i64,
 }
 
-/// A send that the broker has acknowledged.
+/// A message that the broker has acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
     /// The shard.
     pub shard: i64,
     /// The row's number within it.
     pub id: i64,
-    /// The partition that took it.
+    /// The partition of its topic.
     pub partition: i64,
-    /// Its offset there.
+    /// Its offset in the partition.
     pub offset: i64,
 }
 
-/// What the outbox holds.
+/// The number and age of the messages in the outbox.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OutboxDepth {
     /// Messages to send.
     pub pending: i64,
-    /// Messages set aside, each holding back its key.
+    /// Parked messages, each of which holds back its key.
     pub parked: i64,
-    /// When the oldest pending one was made.
+    /// When the oldest pending message was inserted.
     pub oldest_at: Option<DateTime<Utc>>,
-    /// When the oldest one set aside was made.
+    /// When the oldest parked message was inserted.
     pub oldest_parked_at: Option<DateTime<Utc>>,
 }
 
@@ -97,13 +97,13 @@ const ENQUEUE: Sql = Sql::both(
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 );
 
-/// Names the constraint: a second message under the same place in a key is a defect and not to be dropped in silence.
+/// Names one constraint only: a second message with the same `key_seq` in a key is a defect and must fail.
 const ENQUEUE_ONCE: &str = "ON CONFLICT (shard, event_id) DO NOTHING";
 
-/// A shard's lateral query stops at its limit, and the whole at its own, before a shard that nobody needs is looked at.
+/// The query of each shard stops at its limit, and the whole at the limit of all, so shards beyond that are not read.
 ///
-/// Not `NOT EXISTS`, which PostgreSQL makes a join of: its statistics of a queue are of a moment when it was empty, and by
-/// them it would compare every message with every other (270 ms for 500 messages, against 5 ms by the index).
+/// Not `NOT EXISTS`, which PostgreSQL plans as a join. Its statistics of a queue are of a moment when the queue was empty, and
+/// by them it compared every message with every other: 270 ms for 500 messages, against 5 ms by the index.
 const HEADS: Sql = Sql::each(
     "outbox",
     "list messages to send",
@@ -128,16 +128,22 @@ const LOW: Sql = Sql::each(
     "SELECT shard, id FROM outbox WHERE shard = ?1 AND id >= ?2 AND state = 0 ORDER BY shard, id LIMIT 1",
 );
 
-/// On PostgreSQL with the deletion: a message that two relays have an acknowledgement of is deleted, and so archived, by one.
-/// Looked up one by one (`LIMIT 1`) for the reason that [`HEADS`] gives: as a join it compared every message that was sent
-/// with every one in the table, 400 ms for 500. A row that somebody changes at the same moment is left, and sent once more.
+/// On PostgreSQL, one statement archives and deletes: if two relays hold an acknowledgement of a message, one of them deletes
+/// the row and archives it, the other finds no row. A row that another transaction changes at the same moment stays, and its
+/// message is sent again.
+///
+/// Each row is looked up by itself (`LIMIT 1`), because a join compared every sent message with every row: 400 ms for 500
+/// messages. A range and `ORDER BY id`, because by statistics of an empty table all three indexes cost the same, and for
+/// `id = …` PostgreSQL took one that begins with the shard only: it walked the rows of the shard for each message, and the
+/// deleted rows too while a transaction of another database kept them from being skipped (decision 15).
 const ARCHIVE: Sql = Sql::each(
     "outbox_sent",
     "archive sent messages",
     "WITH sent AS ( \
        DELETE FROM outbox o USING UNNEST($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
        AS n (shard, id, kafka_partition, kafka_offset) CROSS JOIN LATERAL ( \
-         SELECT f.ctid FROM outbox f WHERE f.shard = n.shard AND f.id = n.id LIMIT 1) AS found (place) \
+         SELECT f.ctid FROM outbox f WHERE f.shard = n.shard AND f.id >= n.id AND f.id <= n.id \
+         ORDER BY f.id LIMIT 1) AS found (place) \
        WHERE o.ctid = found.place RETURNING o.*, n.kafka_partition, n.kafka_offset) \
      INSERT INTO outbox_sent (shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
      kafka_partition, kafka_offset, sent_at) \
@@ -152,15 +158,22 @@ const ARCHIVE: Sql = Sql::each(
 const DELETE: Sql =
     Sql::both("outbox", "delete sent messages", "DELETE FROM outbox WHERE shard = $1 AND id = $2");
 
-const POSTPONE: Sql = Sql::both(
+/// Looked up as in [`ARCHIVE`].
+const POSTPONE: Sql = Sql::each(
     "outbox",
     "postpone a message",
+    "UPDATE outbox SET not_before = $1, attempts = attempts + 1 WHERE ctid = ( \
+       SELECT ctid FROM outbox WHERE shard = $2 AND id >= $3 AND id <= $3 ORDER BY id LIMIT 1) AND state = 0 \
+     RETURNING attempts",
     "UPDATE outbox SET not_before = $1, attempts = attempts + 1 WHERE shard = $2 AND id = $3 AND state = 0 RETURNING attempts",
 );
 
-const PARK: Sql = Sql::both(
+/// Looked up as in [`ARCHIVE`].
+const PARK: Sql = Sql::each(
     "outbox",
     "park a message",
+    "UPDATE outbox SET state = 2, error_code = $1 WHERE ctid = ( \
+       SELECT ctid FROM outbox WHERE shard = $2 AND id >= $3 AND id <= $3 ORDER BY id LIMIT 1)",
     "UPDATE outbox SET state = 2, error_code = $1 WHERE shard = $2 AND id = $3",
 );
 
@@ -185,7 +198,7 @@ const DEPTH: Sql = Sql::both(
 );
 
 impl Tx {
-    /// Puts messages into the outbox. One that is there already, by its event id, is left as it is.
+    /// Inserts messages. A message whose event id is in the outbox already is skipped.
     pub async fn enqueue<M: Borrow<OutboxRow> + Sync>(&mut self, messages: &[M]) -> Result<(), Error> {
         let now = self.now();
         let rows = messages.iter().map(Borrow::borrow).map(|m| {
@@ -205,8 +218,8 @@ impl Tx {
         self.insert_many_along(ENQUEUE, ENQUEUE_ONCE, rows).await
     }
 
-    /// The first pending message of each ordering key of these shards, from each one's row `low` on: at most `of_one` of a
-    /// shard and `of_all` in all, the first shards first.
+    /// Lists the first pending message of each ordering key of these shards, from each shard's row `low` on: at most `of_one`
+    /// of a shard and `of_all` in total, in the order of the shards given.
     pub async fn outbox_heads(
         &mut self,
         from: &[ShardMark],
@@ -235,15 +248,15 @@ impl Tx {
         .await
     }
 
-    /// The numbers of the first pending rows of these shards, each from its row `low` on: the next low-water marks; a shard
-    /// without a pending row is left out. A mark spares the scan of dead rows that a long transaction elsewhere pins; start
-    /// from 0 now and then, since a smaller number may commit late.
+    /// Lists the first pending row of each of these shards, from its row `low` on: the next low-water marks. A shard without a
+    /// pending row is not in the answer. A mark spares the scan of deleted rows that a long transaction keeps from being
+    /// vacuumed. Start from 0 from time to time, because a row with a smaller number may commit later.
     pub async fn outbox_low(&mut self, from: &[ShardMark]) -> Result<Vec<ShardMark>, Error> {
         let from: Vec<_> = from.iter().map(|mark| [mark.shard, mark.low].map(Param::from)).collect();
         self.all_many(LOW, &[], &from, |row| Ok(ShardMark { shard: row.get(0)?, low: row.get(1)? })).await
     }
 
-    /// Records that the broker has these messages: archives and deletes them. What is gone already is left out.
+    /// Archives and deletes messages that the broker has acknowledged. A message without a row is skipped.
     pub async fn outbox_sent(&mut self, sent: &[Sent]) -> Result<(), Error> {
         let now = self.now();
         let rows: Vec<_> =
@@ -256,8 +269,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Leaves a message alone until `not_before` and counts an attempt. Answers with the attempts so far, or nothing when
-    /// the message is not pending. Not for a broker that is away: that is nobody's attempt.
+    /// Postpones a message until `not_before` and counts an attempt. Returns the attempts so far, or `None` when the message
+    /// is not pending. Not for a broker that is unavailable, which is no attempt of the message.
     pub async fn postpone_outbox(
         &mut self,
         shard: i64,
@@ -267,12 +280,13 @@ impl Tx {
         self.one(POSTPONE, params![not_before, shard, id], |row| row.get(0)).await
     }
 
-    /// Sets a message aside with the code of the reason. Its key waits for an operator; other keys do not.
+    /// Parks a message with the code of the reason. It holds back its key until an operator acts; other keys go on.
     pub async fn park_outbox(&mut self, shard: i64, id: i64, code: &str) -> Result<(), Error> {
         self.exec(PARK, params![code, shard, id]).await.map(drop)
     }
 
-    /// SQLite: moves the oldest pending messages to the local log, in order, and says how many. The log is its own archive.
+    /// SQLite: moves the oldest pending messages to the local log, in order, and returns how many. They are not archived,
+    /// because the log keeps them.
     pub async fn outbox_to_log(&mut self, limit: u32) -> Result<u64, Error> {
         let now = self.now();
         let moved = self.exec(TO_LOG, params![now, limit]).await?;
@@ -282,7 +296,7 @@ impl Tx {
         Ok(moved)
     }
 
-    /// What the outbox holds, over all shards.
+    /// Measures the outbox over all shards.
     pub async fn outbox_depth(&mut self) -> Result<OutboxDepth, Error> {
         let depth = self
             .one(DEPTH, &[], |row| {
