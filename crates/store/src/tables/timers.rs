@@ -44,11 +44,14 @@ const SET: Sql = Sql::both(
 const IN_PLACE: &str = "ON CONFLICT (shard, batch_id, kind) DO UPDATE SET run = excluded.run, phase = excluded.phase, \
      attempt = excluded.attempt, due_at = excluded.due_at";
 
+/// On PostgreSQL, each timer is looked up by itself, in the order of the primary key: by statistics of an empty table a join
+/// read every timer for each unit, the deleted ones too while a transaction of another database kept them (decision 15).
 const CLEAR: Sql = Sql::each(
     "timers",
     "clear timers",
-    "DELETE FROM timers t USING UNNEST($1::bigint[], $2::uuid[], $3::text[]) AS n (shard, batch_id, kind) \
-     WHERE t.shard = n.shard AND t.batch_id = n.batch_id AND t.kind = n.kind",
+    "DELETE FROM timers t USING UNNEST($1::bigint[], $2::uuid[], $3::text[]) AS n (shard, batch_id, kind) CROSS JOIN LATERAL ( \
+       SELECT f.ctid FROM timers f WHERE f.shard = n.shard AND f.batch_id >= n.batch_id AND f.batch_id <= n.batch_id \
+       AND f.kind = n.kind ORDER BY f.batch_id LIMIT 1) AS found (place) WHERE t.ctid = found.place",
     "DELETE FROM timers WHERE shard = $1 AND batch_id = $2 AND kind = $3",
 );
 

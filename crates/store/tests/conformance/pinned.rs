@@ -1,29 +1,41 @@
-//! What PostgreSQL reads to find a message: when a snapshot that another session holds for long keeps rows that are gone in
-//! the tables, since no vacuum may take them; and when what it knows of a queue is of a moment when that was empty.
+//! How many blocks PostgreSQL reads to find a row of a queue, when deleted rows cannot be skipped because another session holds
+//! a snapshot or a transaction, and when the statistics of the table are of a moment when it was empty.
 
 use std::ops::Range;
+use std::time::Duration;
 
+use domain::{BatchId, Timer, TimerKind};
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_core::query_scalar::query_scalar;
+use sqlx_core::sql_str::AssertSqlSafe;
 use sqlx_postgres::PgConnection;
-use store::{Error, Lane, OutboxRow, PendingRow, Sent, Store, Tx};
+use store::{Error, Lane, OutboxRow, PendingRow, Sent, SetTimer, Store, Tx};
 
-use crate::databases::on_postgres;
+use crate::databases::{noon, on_postgres};
 use crate::messages::{mark, message};
+use crate::samples::id;
 use crate::unit;
 
-/// Messages that were sent while the snapshot was held, and how many go in one turn.
+/// Messages sent while the snapshot is held.
 const SENT: u32 = 10_000;
+/// Messages sent in one unit.
 const TURN: u32 = 500;
-/// So many messages fill a page or two.
+/// Rows that fill a page or two.
 const FEW: u32 = 40;
-/// Messages that come at once.
+/// Messages enqueued at once.
 const BURST: u32 = 4_000;
-/// Looks whose reading is counted.
+/// Looks whose blocks are counted.
 const LOOKS: i64 = 20;
+/// Messages postponed, and as many parked.
+const FAILED: u32 = 200;
+/// Units that set timers and clear them, and the batches of each.
+const UNITS: u64 = 300;
+const BATCHES: u64 = 10;
+/// Runs after which a connection has its lasting plan of a statement: PostgreSQL plans the first five by their values.
+const PLANNED: u32 = 6;
 
-/// Messages with these numbers, of keys of their own.
+/// Messages with these numbers, each with its own key.
 fn messages(numbers: Range<u32>) -> Vec<OutboxRow> {
     numbers.map(|n| message(n.into(), &format!("key {n}"), 0)).collect()
 }
@@ -32,14 +44,14 @@ fn sent(row: &PendingRow) -> Sent {
     Sent { shard: 0, id: row.id, partition: 0, offset: row.id }
 }
 
-/// Takes a turn of messages out of the outbox as sent.
+/// Archives the first `TURN` pending messages.
 async fn send_turn(tx: &mut Tx) -> Result<(), Error> {
     let heads = tx.outbox_heads(&[mark(0, 0)], TURN, TURN).await?;
     assert_eq!(heads.len(), usize::try_from(TURN).unwrap());
     tx.outbox_sent(&heads.iter().map(sent).collect::<Vec<_>>()).await
 }
 
-/// Puts messages into the outbox and takes them out again.
+/// Enqueues and archives `SENT` messages.
 async fn send_many(store: &Store) {
     for turn in 0..SENT / TURN {
         let send = store.unit(Lane::Task, move |tx| {
@@ -52,7 +64,7 @@ async fn send_many(store: &Store) {
     }
 }
 
-/// Looks for messages from this number on, over a connection that is closed afterwards: a session tells what it has read
+/// Looks for messages from this row on, over a connection that is closed afterwards, because a session reports what it has read
 /// when it ends.
 async fn look(url: &str, low: i64) {
     let store = Store::connect_postgres(url, 2).await.unwrap();
@@ -65,13 +77,13 @@ async fn look(url: &str, low: i64) {
     store.close().await;
 }
 
-/// Blocks of the outbox and its indexes that all sessions have read so far, once only `sessions` of them are left.
-async fn blocks(witness: &mut PgConnection, sessions: i64) -> i64 {
+/// Blocks of this table and its indexes that all sessions have read so far, once only `sessions` of them are left.
+async fn blocks(witness: &mut PgConnection, table: &str, sessions: i64) -> i64 {
     const SESSIONS: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
     const BLOCKS: &str = "SELECT CAST(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit AS BIGINT) \
-         FROM pg_statio_user_tables WHERE relname = 'outbox'";
+         FROM pg_statio_user_tables WHERE relname = $1";
     while query_scalar::<_, i64>(SESSIONS).fetch_one(&mut *witness).await.unwrap() > sessions {}
-    query_scalar(BLOCKS).fetch_one(witness).await.unwrap()
+    query_scalar(BLOCKS).bind(table).fetch_one(witness).await.unwrap()
 }
 
 #[tokio::test]
@@ -92,11 +104,11 @@ async fn a_snapshot_held_elsewhere_makes_no_look_from_the_mark_slower() {
         store.close().await;
 
         let mut witness = PgConnection::connect(&url).await.unwrap();
-        let before = blocks(&mut witness, 2).await;
+        let before = blocks(&mut witness, "outbox", 2).await;
         look(&url, low).await;
-        let from_the_mark = blocks(&mut witness, 2).await - before;
+        let from_the_mark = blocks(&mut witness, "outbox", 2).await - before;
         look(&url, 0).await;
-        let from_the_start = blocks(&mut witness, 2).await - before - from_the_mark;
+        let from_the_start = blocks(&mut witness, "outbox", 2).await - before - from_the_mark;
         snapshot.rollback().await.unwrap();
 
         assert!(from_the_start > LOOKS * 100, "the rows are not there: {from_the_start} blocks");
@@ -105,36 +117,147 @@ async fn a_snapshot_held_elsewhere_makes_no_look_from_the_mark_slower() {
     .await;
 }
 
-#[tokio::test]
-async fn what_is_known_of_an_empty_queue_makes_no_look_at_a_full_one_slower() {
-    on_postgres(async |store, url| {
-        let mut server = PgConnection::connect(&url).await.unwrap();
-        query("ALTER TABLE outbox SET (autovacuum_enabled = off)").execute(&mut server).await.unwrap();
-        // The last of a few messages is still there, or the table would have no page at all.
-        unit!(store, |tx| {
-            tx.enqueue(&messages(0..FEW)).await?;
-            let heads = tx.outbox_heads(&[mark(0, 0)], FEW - 1, FEW - 1).await?;
-            tx.outbox_sent(&heads.iter().map(sent).collect::<Vec<_>>()).await?;
-        });
-        query("VACUUM ANALYZE outbox").execute(&mut server).await.unwrap();
-        store.close().await;
-        let before = blocks(&mut server, 1).await;
+/// Runs a test alone, and beside an open transaction of another database of the server. PostgreSQL must not skip what was
+/// deleted since that transaction began, because a snapshot takes the transactions of all databases into account.
+async fn alone_and_beside_another_database(test: impl AsyncFn(Store, String)) {
+    on_postgres(&test).await;
+    on_postgres(async |_, other| {
+        let mut other = PgConnection::connect(&other).await.unwrap();
+        let mut transaction = other.begin().await.unwrap();
+        query("SELECT pg_current_xact_id()").execute(&mut *transaction).await.unwrap();
+        on_postgres(&test).await;
+        transaction.rollback().await.unwrap();
+    })
+    .await;
+}
 
-        // One connection, whose plans are kept from the sixth time on.
-        let store = Store::connect_postgres(&url, 2).await.unwrap();
-        unit!(store, |tx| {
-            for _ in 0..6 {
-                tx.outbox_heads(&[mark(0, 0)], TURN, TURN).await?;
-                tx.outbox_sent(&[Sent { shard: 0, id: -1, partition: 0, offset: 0 }]).await?;
-            }
-        });
+/// A table whose statistics are of a moment when it held next to nothing, and a store that has made its plans by them.
+struct Analyzed {
+    store: Store,
+    table: &'static str,
+    server: PgConnection,
+    before: i64,
+}
+
+impl Analyzed {
+    /// Analyzes the table as it is, for good, and connects again.
+    async fn new(store: Store, url: &str, table: &'static str) -> Self {
+        store.close().await;
+        let mut server = PgConnection::connect(url).await.unwrap();
+        for text in
+            [format!("ALTER TABLE {table} SET (autovacuum_enabled = off)"), format!("VACUUM ANALYZE {table}")]
+        {
+            query(AssertSqlSafe(text)).execute(&mut server).await.unwrap();
+        }
+        let before = blocks(&mut server, table, 1).await;
+        // One connection for each purpose, so that every run is by the same plan.
+        let store = Store::connect_postgres(url, 2).await.unwrap();
+        Self { store, table, server, before }
+    }
+
+    /// The blocks of the table and its indexes that the store has read.
+    async fn blocks_read(mut self) -> i64 {
+        self.store.close().await;
+        blocks(&mut self.server, self.table, 1).await - self.before
+    }
+}
+
+/// An outbox that was analyzed when one message was left of a few. It must not be empty, or its table would have no page.
+async fn analyzed_outbox(store: Store, url: &str) -> Analyzed {
+    unit!(store, |tx| {
+        tx.enqueue(&messages(0..FEW)).await?;
+        let heads = tx.outbox_heads(&[mark(0, 0)], FEW - 1, FEW - 1).await?;
+        tx.outbox_sent(&heads.iter().map(sent).collect::<Vec<_>>()).await?;
+    });
+    let outbox = Analyzed::new(store, url, "outbox").await;
+    let store = &outbox.store;
+    unit!(store, |tx| {
+        for _ in 0..PLANNED {
+            tx.outbox_heads(&[mark(0, 0)], TURN, TURN).await?;
+            tx.outbox_sent(&[Sent { shard: 0, id: -1, partition: 0, offset: 0 }]).await?;
+            tx.postpone_outbox(0, -1, noon()).await?;
+            tx.park_outbox(0, -1, "code").await?;
+        }
+    });
+    outbox
+}
+
+#[tokio::test]
+async fn statistics_of_an_empty_outbox_make_no_turn_of_a_full_one_slower() {
+    alone_and_beside_another_database(async |store, url| {
+        let outbox = analyzed_outbox(store, &url).await;
+        let store = &outbox.store;
         unit!(store, |tx| { tx.enqueue(&messages(FEW..FEW + BURST - 1)).await? });
         for _ in 0..BURST / TURN {
             unit!(store, |tx| { send_turn(tx).await? });
         }
-        store.close().await;
-        let read = blocks(&mut server, 1).await - before;
-        assert!(read < i64::from(BURST) * 200, "{read} blocks for {BURST} messages");
+        let read = outbox.blocks_read().await;
+        assert!(read < i64::from(BURST) * 40, "{read} blocks for {BURST} messages");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn statistics_of_an_empty_outbox_make_no_failure_in_a_full_one_slower() {
+    alone_and_beside_another_database(async |store, url| {
+        let outbox = analyzed_outbox(store, &url).await;
+        let store = &outbox.store;
+        unit!(store, |tx| {
+            tx.enqueue(&messages(FEW..FEW + BURST - 1)).await?;
+            let heads = tx.outbox_heads(&[mark(0, 0)], 2 * FAILED, 2 * FAILED).await?;
+            for (n, head) in heads.iter().enumerate() {
+                if n % 2 == 0 {
+                    assert_eq!(tx.postpone_outbox(0, head.id, noon()).await?, Some(1));
+                } else {
+                    tx.park_outbox(0, head.id, "code").await?;
+                }
+            }
+            assert_eq!(tx.outbox_depth().await?.parked, i64::from(FAILED));
+        });
+        let read = outbox.blocks_read().await;
+        assert!(
+            read < i64::from(BURST) * 40,
+            "{read} blocks for {BURST} messages, {FAILED} postponed, {FAILED} parked"
+        );
+    })
+    .await;
+}
+
+/// The timer that the test sets for each batch.
+const TIMER: Timer = Timer { kind: TimerKind::Phase, run: 1, phase: None, attempt: 1 };
+
+fn timers(batches: Range<u64>) -> Vec<SetTimer> {
+    let due_at = noon() + Duration::from_hours(10_000);
+    // Ids are random, and rows that follow each other by id lie in different blocks; an odd factor spreads these numbers.
+    let id = |batch: u64| id(batch.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    batches.map(|batch| SetTimer { shard: 0, batch: id(batch), timer: TIMER, due_at }).collect()
+}
+
+fn keys(timers: &[SetTimer]) -> Vec<(i64, BatchId, TimerKind)> {
+    timers.iter().map(|set| (set.shard, set.batch, set.timer.kind)).collect()
+}
+
+#[tokio::test]
+async fn statistics_of_few_timers_make_no_clearing_of_many_slower() {
+    alone_and_beside_another_database(async |store, url| {
+        unit!(store, |tx| { tx.set_timers(&timers(0..1)).await? });
+        let analyzed = Analyzed::new(store, &url, "timers").await;
+        let store = &analyzed.store;
+        for _ in 0..PLANNED {
+            unit!(store, |tx| { tx.clear_timers(&keys(&timers(1..2))).await? });
+        }
+        for unit in 0..UNITS {
+            let set_and_clear = store.unit(Lane::Caller, move |tx| {
+                Box::pin(async move {
+                    let timers = timers(unit * BATCHES + 1..(unit + 1) * BATCHES + 1);
+                    tx.set_timers(&timers).await?;
+                    tx.clear_timers(&keys(&timers)).await
+                })
+            });
+            set_and_clear.await.unwrap();
+        }
+        let read = analyzed.blocks_read().await;
+        assert!(read < i64::try_from(UNITS * BATCHES * 40).unwrap(), "{read} blocks for {UNITS} units");
     })
     .await;
 }
