@@ -10,6 +10,7 @@ mod reads;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use invariants::{Evaluation, Finding, Invariant};
 use uuid::Uuid;
@@ -23,8 +24,11 @@ use crate::{
     history::{Call, Op, Outcome},
 };
 
+/// A function that evaluates one invariant.
+type Judge = fn(&Facts<'_>) -> Judged;
+
 /// The invariants that both modes evaluate, each with the function that does it.
-const JUDGES: [(Invariant, fn(&Facts<'_>) -> Judged); 10] = [
+const JUDGES: [(Invariant, Judge); 10] = [
     (Invariant::I1, answers::are_readable),
     (Invariant::I2, events::ask_once),
     (Invariant::I3, answers::leave_what_they_say),
@@ -53,7 +57,7 @@ pub(crate) struct Evidence<'e> {
 /// Evaluates every invariant of [`JUDGES`] on the evidence.
 pub(crate) fn check(evidence: Evidence<'_>) -> Vec<Evaluation> {
     let facts = Facts::of(evidence);
-    let evaluate = |(invariant, judge): (Invariant, fn(&Facts<'_>) -> Judged)| {
+    let evaluate = |(invariant, judge): (Invariant, Judge)| {
         let Judged { checked, unit, violations } = judge(&facts);
         let findings = violations.into_iter();
         let findings = findings.map(|Violation(location, what)| Finding::new(invariant, location, what));
@@ -66,7 +70,7 @@ pub(crate) fn check(evidence: Evidence<'_>) -> Vec<Evaluation> {
 struct Violation(String, String);
 
 impl Violation {
-    fn new(location: impl ToString, what: impl Into<String>) -> Self {
+    fn new(location: impl Display, what: impl Into<String>) -> Self {
         Self(location.to_string(), what.into())
     }
 }

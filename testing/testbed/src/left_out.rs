@@ -10,7 +10,7 @@ use std::{env, fs, io::Write, path::Path};
 #[expect(clippy::unwrap_used, reason = "a helper of tests, where a panic is the failure of the test")]
 pub fn left_out(name: &str, line: &str) {
     // Not `eprintln!`, which the test harness captures while tests pass.
-    writeln!(std::io::stderr(), "left out: {line}").unwrap();
+    std::io::stderr().write_all(format!("left out: {line}\n").as_bytes()).unwrap();
     if let Some(folder) = env::var_os("BOS_TEST_LEFT_OUT") {
         fs::write(Path::new(&folder).join(name), line).unwrap();
     }

@@ -24,11 +24,10 @@ mod traces;
 #[cfg(target_os = "linux")]
 mod wrong_clock;
 
-use std::io::Write as _;
-use std::path::PathBuf;
 use std::sync::Once;
 
 use store::Store;
+use testbed::left_out;
 
 /// A stopped run ends the servers that it has started.
 static WATCHED: Once = Once::new();
@@ -71,12 +70,4 @@ fn kafka() -> Option<String> {
         left_out("bos-kafka", "the road over Kafka and PostgreSQL: run `cargo xtask test`");
     }
     servers
-}
-
-fn left_out(name: &str, line: &str) {
-    // Not `eprintln!`, which the test harness keeps to itself while tests pass.
-    std::io::stderr().write_all(format!("left out: {line}\n").as_bytes()).unwrap();
-    if let Some(folder) = std::env::var_os("BOS_TEST_LEFT_OUT") {
-        std::fs::write(PathBuf::from(folder).join(name), line).unwrap();
-    }
 }

@@ -81,7 +81,7 @@ pub(super) fn are_the_committed_ones(facts: &Facts<'_>) -> Judged {
                 numbers.entry(batch).or_default().entry(number).or_default().insert(event.id);
             }
             None => {
-                strange.push(Violation::new(format!("event {}", event.id), "it is of no batch that exists"))
+                strange.push(Violation::new(format!("event {}", event.id), "it is of no batch that exists"));
             }
         }
     }

@@ -52,18 +52,11 @@ impl Drop for Disk {
     }
 }
 
-fn left_out() {
-    let line = "a full disk: run the tests as a user who may mount";
-    // Not `eprintln!`, which the test harness keeps to itself while tests pass.
-    std::io::stderr().write_all(format!("left out: {line}\n").as_bytes()).unwrap();
-    if let Some(folder) = std::env::var_os("BOS_TEST_LEFT_OUT") {
-        std::fs::write(PathBuf::from(folder).join("full-disk"), line).unwrap();
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_refuses_writes_keeps_reads_and_is_over_when_there_is_space() {
-    let Some(disk) = Disk::of_megabytes(24) else { return left_out() };
+    let Some(disk) = Disk::of_megabytes(24) else {
+        return testbed::left_out("full-disk", "a full disk: run the tests as a user who may mount");
+    };
     let data = disk.path().join("data");
     let server = Server::on(&data, &[]);
     let client = Client::of(&server);
