@@ -1,4 +1,4 @@
-//! What the service says about itself.
+//! The OpenAPI description, the documentation page, health and limits.
 
 use std::collections::BTreeSet;
 
@@ -7,25 +7,25 @@ use serde_json::{Value, json};
 
 use super::Api;
 
-/// The file that is kept beside the code.
+/// The golden file.
 const GOLDEN: &str = include_str!("../../../openapi.json");
 
 #[test]
-fn the_description_is_the_one_that_is_kept() {
+fn the_description_equals_the_golden_file() {
     let described = ::api::openapi::JSON.as_str();
     if described != GOLDEN {
         let (_, path) =
             tempfile::Builder::new().prefix("openapi-").suffix(".json").tempfile().unwrap().keep().unwrap();
         std::fs::write(&path, described).unwrap();
         panic!(
-            "the API has changed: look at the difference, then copy {} to crates/bos/openapi.json",
+            "the API has changed: look at the difference, then copy {} to crates/api/openapi.json",
             path.display()
         );
     }
 }
 
 #[tokio::test]
-async fn every_described_path_is_served_and_every_reference_leads_somewhere() {
+async fn every_described_path_is_served_and_every_reference_resolves() {
     let api = Api::open().await;
     let description = api.get("/openapi.json").await.json();
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -70,7 +70,7 @@ fn collect(value: &Value, references: &mut BTreeSet<String>) {
 }
 
 #[tokio::test]
-async fn every_described_field_of_a_batch_is_taken() {
+async fn every_described_field_of_a_batch_is_accepted() {
     let api = Api::open().await;
     let description = api.get("/openapi.json").await.json();
     let fields = |name: &str| -> Vec<String> {
@@ -92,12 +92,12 @@ async fn every_described_field_of_a_batch_is_taken() {
     assert_eq!(
         problem["errors"].as_array().unwrap().len(),
         2,
-        "only the stranger and the missing text: {problem}"
+        "only the unknown field and the missing text: {problem}"
     );
 }
 
 #[tokio::test]
-async fn the_documentation_is_readable_without_a_network() {
+async fn the_documentation_loads_nothing_from_the_network() {
     let api = Api::open().await;
     let page = api.get("/docs/").await;
     assert_eq!(page.status, StatusCode::OK);
