@@ -287,11 +287,11 @@ async fn unknown_parameters_malformed_ids_and_wrong_methods_are_refused() {
         api.get(&format!("/v1/batch/{foreign}/status")).await.problem(404, "not_found");
         api.get(&format!("/v1/essay/{foreign}")).await.problem(404, "not_found");
     }
-    let stranger = "0197aa00-0000-7000-8000-000000000000";
+    let unknown_id = "0197aa00-0000-7000-8000-000000000000";
     for path in ["", "/status", "/essays", "/results"] {
-        api.get(&format!("/v1/batch/{stranger}{path}")).await.problem(404, "unknown_batch");
+        api.get(&format!("/v1/batch/{unknown_id}{path}")).await.problem(404, "unknown_batch");
     }
-    let answer = api.post_json(&format!("/v1/batch/{stranger}/initiate-nlp"), &json!({})).await;
+    let answer = api.post_json(&format!("/v1/batch/{unknown_id}/initiate-nlp"), &json!({})).await;
     answer.problem(404, "unknown_batch");
     let answer = api.post_json(&format!("/v1/batch/{id}/status"), &json!({})).await;
     answer.problem(405, "method_not_allowed");
