@@ -107,7 +107,7 @@ impl App {
     }
 
     /// The outage of the event bus, if there is one: its code, and since when, where that is known.
-    pub(crate) fn bus_trouble(&self) -> Option<(&'static str, Option<DateTime<Utc>>)> {
+    pub(crate) fn bus_outage(&self) -> Option<(&'static str, Option<DateTime<Utc>>)> {
         let met = self.engine().bus_outage();
         let since = met.map(|outage| outage.since);
         // The broker's code comes first: the broker holds the connections, the engine only sees that an answer is missing.

@@ -23,7 +23,7 @@ use super::problem::Problem;
 
 /// The state of the handlers of a Content Service.
 #[derive(Debug, Clone)]
-pub(crate) struct Shelf {
+pub(crate) struct ContentState {
     /// The Content Service with the texts.
     pub(crate) service: Arc<ContentService>,
     /// The reader of request bodies, with its limits.
@@ -31,11 +31,11 @@ pub(crate) struct Shelf {
 }
 
 /// The routes of the contract. They authenticate no caller; the router that mounts them does.
-pub(crate) fn routes(shelf: Shelf) -> Router {
+pub(crate) fn routes(state: ContentState) -> Router {
     Router::new()
         .route("/v1/content", post(store))
         .route("/v1/content/{storage_id}", get(fetch).delete(erase))
-        .with_state(shelf)
+        .with_state(state)
 }
 
 /// The storage id of a stored text.
@@ -81,16 +81,16 @@ fn is_storage_id(text: &str) -> bool {
     ),
 )]
 pub(crate) async fn store(
-    State(shelf): State<Shelf>,
+    State(state): State<ContentState>,
     CorrelationId(correlation_id): CorrelationId,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (body, _held) = shelf.bodies.open(&headers, body, shelf.bodies.max_size())?.all().await?;
+    let (body, _held) = state.bodies.open(&headers, body, state.bodies.max_size())?.all().await?;
     if body.is_empty() {
         return Ok(refused(StatusCode::BAD_REQUEST, "no data"));
     }
-    Ok(match shelf.service.put(body).await {
+    Ok(match state.service.put(body).await {
         Ok(storage_id) => {
             (StatusCode::CREATED, axum::Json(Stored { storage_id, correlation_id })).into_response()
         }
@@ -109,11 +109,11 @@ pub(crate) async fn store(
         (status = 500, description = "The texts cannot be read or changed now.", body = Refused),
     ),
 )]
-pub(crate) async fn fetch(State(shelf): State<Shelf>, Word(storage_id): Word) -> Response {
+pub(crate) async fn fetch(State(state): State<ContentState>, Word(storage_id): Word) -> Response {
     if !is_storage_id(&storage_id) {
         return refused(StatusCode::BAD_REQUEST, "a storage id is 32 hexadecimal digits");
     }
-    match shelf.service.get(&storage_id).await {
+    match state.service.get(&storage_id).await {
         Ok(Some(bytes)) => ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
         Ok(None) => refused(StatusCode::NOT_FOUND, "nothing is stored under this id"),
         Err(error) => failed(&error),
@@ -131,11 +131,11 @@ pub(crate) async fn fetch(State(shelf): State<Shelf>, Word(storage_id): Word) ->
         (status = 500, description = "The texts cannot be read or changed now.", body = Refused),
     ),
 )]
-pub(crate) async fn erase(State(shelf): State<Shelf>, Word(storage_id): Word) -> Response {
+pub(crate) async fn erase(State(state): State<ContentState>, Word(storage_id): Word) -> Response {
     if !is_storage_id(&storage_id) {
         return refused(StatusCode::BAD_REQUEST, "a storage id is 32 hexadecimal digits");
     }
-    match shelf.service.delete(&storage_id).await {
+    match state.service.delete(&storage_id).await {
         Ok(true) => StatusCode::NO_CONTENT.into_response(),
         Ok(false) => refused(StatusCode::NOT_FOUND, "nothing is stored under this id"),
         Err(error) => failed(&error),

@@ -79,7 +79,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
     let ready = store == "ok" && tasks.iter().all(|task| task.alive > 0) && !app.ending().is_cancelled();
     let status = if ready { "ready" } else { "not_ready" };
     let content = app.engine().content_outage().map(|outage| (outage.code, Some(outage.since)));
-    let dependencies = [("content", content), ("bus", app.bus_trouble())];
+    let dependencies = [("content", content), ("bus", app.bus_outage())];
     let degraded = dependencies
         .into_iter()
         .filter_map(|(name, outage)| outage.map(|(code, since)| Degraded { name, code, since }))
@@ -111,7 +111,7 @@ async fn probe_store(app: &App) -> &'static str {
     responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")),
 )]
 pub(crate) async fn figures(State(app): State<App>) -> Response {
-    engine::metrics::outage("bus", app.bus_trouble().is_some());
+    engine::metrics::outage("bus", app.bus_outage().is_some());
     engine::metrics::outage("content", app.engine().content_outage().is_some());
     let text = app.metrics().map(telemetry::Metrics::render).unwrap_or_default();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

@@ -83,8 +83,8 @@ pub fn router(app: App) -> Router {
         .route("/docs/", get(docs::index))
         .route("/docs/{*path}", get(docs::asset));
     if let Some(service) = app.content() {
-        let shelf = content::Shelf { service, bodies: app.bodies().clone() };
-        routes = routes.merge(content::routes(shelf).with_state(()));
+        let state = content::ContentState { service, bodies: app.bodies().clone() };
+        routes = routes.merge(content::routes(state).with_state(()));
     }
     let guarded = routes.route_layer(middleware::from_fn_with_state(app.clone(), auth::guard));
     let sampling = app.settings().sampling;
@@ -93,8 +93,8 @@ pub fn router(app: App) -> Router {
 
 /// The Content Service alone, for `bos companions`. It authenticates no caller, like the platform's own.
 pub fn content_router(service: Arc<ContentService>, limits: BodyLimits) -> Router {
-    let shelf = content::Shelf { service, bodies: Bodies::new(limits) };
-    frame(content::routes(shelf).route("/healthz", get(health::alive)), Sampling::default())
+    let state = content::ContentState { service, bodies: Bodies::new(limits) };
+    frame(content::routes(state).route("/healthz", get(health::alive)), Sampling::default())
 }
 
 /// Adds the layers that every request passes: problem pages, problems for unknown paths and methods and for panics, security

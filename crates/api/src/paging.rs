@@ -22,7 +22,7 @@ pub(crate) struct Page<T> {
 
 impl<T> Page<T> {
     /// A page from rows of which `limit + 1` were requested; the extra row only shows that there are more.
-    pub(crate) fn of(mut rows: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> String) -> Self {
+    pub(crate) fn new(mut rows: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> String) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > limit;
         rows.truncate(limit);

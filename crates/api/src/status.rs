@@ -8,7 +8,7 @@ mod version;
 pub(crate) use cache::{Cache, Rendered};
 use document::Counts;
 pub(crate) use document::StatusDocument;
-pub(crate) use version::{Bus, Held, Version};
+pub(crate) use version::{BusAvailability, HeldMessages, Version};
 
 use domain::BatchId;
 use store::{Answer, StatusRow};
@@ -17,7 +17,7 @@ use super::revision::etag;
 
 /// The answer to a command: 202 with the status document.
 pub(crate) fn accepted(row: &StatusRow) -> Answer {
-    let document = StatusDocument::of(row, None);
+    let document = StatusDocument::new(row, None);
     Answer {
         status: 202,
         // Strings, numbers and lists always serialize.

@@ -57,5 +57,5 @@ pub(crate) async fn essays(
         .map_err(Problem::from)?;
     let rows = found.ok_or_else(super::unknown)?;
     let documents = rows.into_iter().map(EssayDocument::from).collect();
-    reply::document(&Page::of(documents, limit, |last: &EssayDocument| last.position().to_string()))
+    reply::document(&Page::new(documents, limit, |last: &EssayDocument| last.position().to_string()))
 }

@@ -138,7 +138,7 @@ pub(crate) async fn list(
         .map_err(|error: store::Error| Problem::from(error))?;
     let summaries = rows.into_iter().map(Summary::from).collect();
     reply::document(&BatchPage {
-        page: Page::of(summaries, limit, |last: &Summary| {
+        page: Page::new(summaries, limit, |last: &Summary| {
             format!("{}.{}", last.created_at.timestamp_micros(), last.batch_id)
         }),
         counts: totals.map(|totals| {

@@ -17,7 +17,7 @@ use crate::path::InPath;
 use crate::problem::Problem;
 use crate::query::{Nothing, Query};
 use crate::revision::{Has, etag_value};
-use crate::status::{Bus, Held, StatusDocument};
+use crate::status::{BusAvailability, HeldMessages, StatusDocument};
 use crate::{reply, schemas};
 
 /// A batch: its status and its submitted fields.
@@ -64,7 +64,7 @@ pub(crate) async fn show(
     Query(Nothing {}): Query<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let bus = Bus::of(&app);
+    let bus = BusAvailability::current(&app);
     let found = app
         .engine()
         .store()
@@ -89,8 +89,8 @@ pub(crate) async fn show(
 }
 
 impl BatchDocument {
-    fn new(status: StatusRow, held: Option<Held>, labels: Labels) -> Self {
-        let document = StatusDocument::of(&status, held);
+    fn new(status: StatusRow, held: Option<HeldMessages>, labels: Labels) -> Self {
+        let document = StatusDocument::new(&status, held);
         let batch = status.row.batch;
         let details = status.row.details;
         Self {

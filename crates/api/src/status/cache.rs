@@ -9,7 +9,7 @@ use domain::{BatchId, BatchStatus};
 use quick_cache::Weighter;
 use store::StatusRow;
 
-use super::{Held, StatusDocument, Version};
+use super::{HeldMessages, StatusDocument, Version};
 use crate::problem::Problem;
 use crate::reply::to_json;
 
@@ -57,13 +57,17 @@ impl Cache {
     }
 
     /// Renders a document and replaces the batch's earlier one in the cache.
-    pub(crate) fn render(&self, status: &StatusRow, held: Option<Held>) -> Result<Arc<Rendered>, Problem> {
+    pub(crate) fn render(
+        &self,
+        status: &StatusRow,
+        held: Option<HeldMessages>,
+    ) -> Result<Arc<Rendered>, Problem> {
         let batch = &status.row.batch;
         // The batch may have ended after its version was read.
         let held = held.filter(|_| !batch.is_ended());
         let rendered = Arc::new(Rendered {
             version: Version { revision: batch.revision, held },
-            body: to_json(&StatusDocument::of(status, held))?.into(),
+            body: to_json(&StatusDocument::new(status, held))?.into(),
             retry_after: match batch.status() {
                 BatchStatus::PendingContent => Some(Duration::from_secs(1)),
                 BatchStatus::Ready | BatchStatus::Processing => Some(Duration::from_secs(3)),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use store::{EssayCounts, StatusRow};
 use utoipa::ToSchema;
 
-use super::Held;
+use super::HeldMessages;
 use super::sentence::{messages, sentence};
 use crate::schemas;
 
@@ -121,7 +121,7 @@ struct AttentionDocument {
 impl StatusDocument {
     /// The document of a batch and its counts, both of one snapshot. `held` (messages that wait for the bus) takes precedence over
     /// the batch's own `waiting_on`, because what the batch waits for cannot happen before they are sent.
-    pub(crate) fn of(status: &StatusRow, held: Option<Held>) -> Self {
+    pub(crate) fn new(status: &StatusRow, held: Option<HeldMessages>) -> Self {
         let batch = &status.row.batch;
         let held = held.filter(|_| !batch.is_ended());
         let counts = Counts::from(status.counts);
@@ -188,7 +188,7 @@ impl From<EssayCounts> for Counts {
 }
 
 impl WaitingDocument {
-    fn on_bus(held: Held, batch: &Batch) -> Self {
+    fn on_bus(held: HeldMessages, batch: &Batch) -> Self {
         Self {
             code: WaitingCode::BusUnreachable,
             detail: messages(held.messages),

@@ -2,7 +2,7 @@
 
 use domain::{AttentionCode, Batch, End, Stage, WaitingCode};
 
-use super::{Counts, Held};
+use super::{Counts, HeldMessages};
 use crate::problem::sentence as as_sentence;
 
 /// A number of messages, such as "6 messages".
@@ -11,7 +11,7 @@ pub(super) fn messages(n: i64) -> String {
 }
 
 /// The status in a sentence: what is ready, what is running, what failed, and what needs attention.
-pub(super) fn sentence(batch: &Batch, counts: &Counts, held: Option<Held>) -> String {
+pub(super) fn sentence(batch: &Batch, counts: &Counts, held: Option<HeldMessages>) -> String {
     let mut parts = vec![standing(batch, counts)];
     parts.extend(held.map(|held| {
         let verb = if held.messages == 1 { "waits" } else { "wait" };

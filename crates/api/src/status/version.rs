@@ -15,12 +15,12 @@ use crate::app::App;
 pub(crate) struct Version {
     pub(crate) revision: i64,
     /// The messages that wait for the bus, during an outage.
-    pub(crate) held: Option<Held>,
+    pub(crate) held: Option<HeldMessages>,
 }
 
 /// The messages of a batch that wait for an unavailable event bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct HeldMessages {
     /// The number of messages, at least 1.
     pub(crate) messages: i64,
     /// When this process first saw the outage, if a request of its own has failed.
@@ -29,20 +29,20 @@ pub(crate) struct Held {
 
 /// The availability of the event bus, as far as this process knows it without a request to the bus.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Bus {
+pub(crate) enum BusAvailability {
     /// No outage is known.
-    Fine,
+    Available,
     /// The bus is unavailable.
-    Away {
+    Unavailable {
         /// When this process first saw the outage, if a request of its own has failed.
         since: Option<DateTime<Utc>>,
     },
 }
 
-impl Bus {
+impl BusAvailability {
     /// What this process knows now.
-    pub(crate) fn of(app: &App) -> Self {
-        app.bus_trouble().map_or(Self::Fine, |(_, since)| Self::Away { since })
+    pub(crate) fn current(app: &App) -> Self {
+        app.bus_outage().map_or(Self::Available, |(_, since)| Self::Unavailable { since })
     }
 
     /// The current version of a batch's status document; `None` if the caller has no such batch.
@@ -52,14 +52,14 @@ impl Bus {
         owner: &Owner,
         batch: BatchId,
     ) -> Result<Option<Version>, store::Error> {
-        let Self::Away { since } = self else {
+        let Self::Unavailable { since } = self else {
             let revision = tx.revision(owner, batch).await?;
             return Ok(revision.map(|revision| Version { revision, held: None }));
         };
         let standing = tx.revision_and_pending(owner, batch).await?;
         Ok(standing.map(|(revision, messages)| Version {
             revision,
-            held: (messages > 0).then_some(Held { messages, since }),
+            held: (messages > 0).then_some(HeldMessages { messages, since }),
         }))
     }
 }
@@ -70,7 +70,7 @@ impl Version {
         let revision = self.revision;
         match self.held {
             None => revision.to_string(),
-            Some(Held { messages, since }) => {
+            Some(HeldMessages { messages, since }) => {
                 let since = since.map(|since| since.timestamp_millis()).unwrap_or_default();
                 format!("{revision}-bus-{messages}-{since}")
             }

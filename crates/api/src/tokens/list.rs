@@ -55,5 +55,5 @@ pub(crate) async fn list(
             Ok::<Vec<_>, store::Error>(rows.into_iter().map(|row| TokenDocument::of(row, now)).collect())
         })
     });
-    reply::document(&Page::of(read.await?, limit, |last| last.token_id.clone()))
+    reply::document(&Page::new(read.await?, limit, |last| last.token_id.clone()))
 }
