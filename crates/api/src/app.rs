@@ -1,8 +1,9 @@
 //! The state that the handlers share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRef;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use companions::ContentService;
 use engine::Engine;
@@ -39,6 +40,8 @@ struct Shared {
     tasks: Tasks,
     bodies: Bodies,
     statuses: Cache,
+    /// Rendered at the first request for it.
+    description: OnceLock<Bytes>,
 }
 
 impl std::fmt::Debug for App {
@@ -56,7 +59,15 @@ impl App {
         tasks: Tasks,
     ) -> Self {
         let bodies = Bodies::new(settings.bodies);
-        let shared = Shared { settings, engine, content, tasks, bodies, statuses: Cache::default() };
+        let shared = Shared {
+            settings,
+            engine,
+            content,
+            tasks,
+            bodies,
+            statuses: Cache::default(),
+            description: OnceLock::new(),
+        };
         Self { shared: Arc::new(shared), around: Arc::default() }
     }
 
@@ -121,6 +132,11 @@ impl App {
 
     pub(crate) fn statuses(&self) -> &Cache {
         &self.shared.statuses
+    }
+
+    /// The place of the rendered OpenAPI description.
+    pub(crate) fn description(&self) -> &OnceLock<Bytes> {
+        &self.shared.description
     }
 
     /// The limits that submissions are checked against.

@@ -1,7 +1,11 @@
-//! `/openapi.json`: the OpenAPI description, derived from the handlers and the types of their documents.
+//! `/openapi.json`: the OpenAPI description, derived from the handlers and the types of their documents, with the limits of the
+//! server that serves it.
+
+mod limit_texts;
 
 use std::sync::LazyLock;
 
+use axum::extract::State;
 use axum::http::Method;
 use bytes::Bytes;
 use utoipa::openapi::path::{Operation, Parameter};
@@ -9,9 +13,11 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
+use super::app::App;
 use super::auth::need;
 use super::submission::{BatchRequest, EssayRequest, FormRequest};
 use super::{batch, content, essay, health, limits, problem, reply, tokens};
+use crate::settings::ApiSettings;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -184,14 +190,24 @@ fn tell_callers(method: &Method, path: &str, operation: &mut Operation) {
     }
 }
 
-/// The description as indented JSON. The same program always produces the same text.
-pub static JSON: LazyLock<String> = LazyLock::new(|| {
+/// The description as indented JSON, without the limits of a server. The same program always produces the same text.
+pub static JSON: LazyLock<String> = LazyLock::new(|| render(&Description::openapi()));
+
+/// The description as indented JSON, with the limits of a server's settings.
+pub fn json(settings: &ApiSettings) -> String {
+    let mut description = Description::openapi();
+    limit_texts::append_limits(&mut description, settings);
+    render(&description)
+}
+
+fn render(description: &utoipa::openapi::OpenApi) -> String {
     // The description consists of strings, so serialization cannot fail.
-    let mut json = Description::openapi().to_pretty_json().unwrap_or_default();
+    let mut json = description.to_pretty_json().unwrap_or_default();
     json.push('\n');
     json
-});
+}
 
-pub(crate) async fn serve() -> axum::response::Response {
-    reply::json(Bytes::from_static(JSON.as_bytes()))
+pub(crate) async fn serve(State(app): State<App>) -> axum::response::Response {
+    let description = app.description().get_or_init(|| Bytes::from(json(app.settings())));
+    reply::json(description.clone())
 }

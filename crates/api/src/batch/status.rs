@@ -26,8 +26,8 @@ const RECHECK_PERIOD: Duration = Duration::from_secs(1);
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
-    /// Waits at most this long for a change before the answer; at most `20s`.
-    #[param(example = "20s")]
+    /// Waits at most this long for a change before the answer.
+    #[param(example = "5s")]
     wait: Option<String>,
 }
 

@@ -33,7 +33,7 @@ const FIELDS: &[&str] = &["text", "language"];
 #[expect(dead_code, reason = "only its shape is of use, for the API's description")]
 #[derive(ToSchema)]
 pub(crate) struct TriggerRequest {
-    /// At most 200 kB of UTF-8, not blank, without U+0000. Line ends are stored as sent.
+    /// The text in UTF-8, not blank, without U+0000. Line ends are stored as sent.
     text: String,
     /// The language; default: the installation's `default_language`.
     #[schema(schema_with = schemas::language)]

@@ -22,7 +22,7 @@ pub(crate) struct BatchRequest {
     /// The language, if no course is given.
     #[schema(schema_with = schemas::language)]
     language: Option<String>,
-    /// At most 16 labels, by which batches can be listed.
+    /// The labels, by which batches can be listed.
     labels: Option<BTreeMap<String, String>>,
     /// The phases to run once the texts are stored, in any order. Missing prerequisites are added. Without phases, the batch waits
     /// for a start request.
@@ -42,7 +42,7 @@ pub(crate) struct BatchRequest {
     prompt: Option<String>,
     /// The storage id of the prompt at the Content Service.
     prompt_storage_id: Option<String>,
-    /// The essays, from 1 to 2,000.
+    /// The essays, at least one.
     essays: Vec<EssayRequest>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct BatchRequest {
 pub(crate) struct EssayRequest {
     /// The caller's own name for the essay.
     client_ref: Option<String>,
-    /// At most 200 kB of UTF-8, not blank, without U+0000. Line ends are stored as sent.
+    /// The text in UTF-8, not blank, without U+0000. Line ends are stored as sent.
     text: Option<String>,
     /// The storage id of a text that the Content Service already has.
     text_storage_id: Option<String>,

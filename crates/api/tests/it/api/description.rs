@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::Api;
+use super::{Api, settings};
 
-/// The golden file.
+/// The golden file: the description with the default limits.
 const GOLDEN: &str = include_str!("../../../openapi.json");
 
 #[test]
 fn the_description_equals_the_golden_file() {
-    let described = ::api::openapi::JSON.as_str();
+    let described = ::api::openapi::json(&settings());
     if described != GOLDEN {
         let (_, path) =
             tempfile::Builder::new().prefix("openapi-").suffix(".json").tempfile().unwrap().keep().unwrap();
@@ -22,6 +22,18 @@ fn the_description_equals_the_golden_file() {
             path.display()
         );
     }
+}
+
+#[tokio::test]
+async fn the_description_has_the_limits_of_the_server() {
+    let api = Api::with(|settings| {
+        settings.max_labels = 3;
+        settings.status_wait_limit = std::time::Duration::from_secs(7);
+    })
+    .await;
+    let description = api.get("/openapi.json").await.body;
+    assert!(description.contains("At most 3 labels,"), "{description}");
+    assert!(description.contains("The longest wait is 7s."), "{description}");
 }
 
 #[tokio::test]
