@@ -1,8 +1,9 @@
-//! What the handlers share.
+//! The state that the handlers share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRef;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use companions::ContentService;
 use engine::Engine;
@@ -16,15 +17,15 @@ use super::submission::{Bounds, Fixed};
 use crate::metrics;
 use crate::settings::ApiSettings;
 
-/// The handlers' state; clones share it.
+/// The state of the handlers. Clones share it.
 #[derive(Clone)]
 pub struct App {
     shared: Arc<Shared>,
-    /// Behind a pointer of its own: the state is cloned several times for each request.
+    /// Behind its own pointer, because the state is cloned several times for each request.
     around: Arc<Around>,
 }
 
-/// What the process has around the handlers.
+/// Optional parts of the process that handlers use.
 #[derive(Clone, Default)]
 struct Around {
     metrics: Option<Metrics>,
@@ -39,6 +40,8 @@ struct Shared {
     tasks: Tasks,
     bodies: Bodies,
     statuses: Cache,
+    /// Rendered at the first request for it.
+    description: OnceLock<Bytes>,
 }
 
 impl std::fmt::Debug for App {
@@ -48,7 +51,7 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// The state of one server; `content` is the Content Service that it offers, if it does.
+    /// The state of one server. `content` is the embedded Content Service, where this server offers it.
     pub fn new(
         settings: ApiSettings,
         engine: Arc<Engine>,
@@ -56,11 +59,19 @@ impl App {
         tasks: Tasks,
     ) -> Self {
         let bodies = Bodies::new(settings.bodies);
-        let shared = Shared { settings, engine, content, tasks, bodies, statuses: Cache::default() };
+        let shared = Shared {
+            settings,
+            engine,
+            content,
+            tasks,
+            bodies,
+            statuses: Cache::default(),
+            description: OnceLock::new(),
+        };
         Self { shared: Arc::new(shared), around: Arc::default() }
     }
 
-    /// With the figures that `/metrics` shows; without, it shows none.
+    /// Sets the metrics that `/metrics` renders. Without them, the page is empty.
     #[must_use]
     pub fn with_metrics(mut self, metrics: Metrics) -> Self {
         metrics::describe();
@@ -68,14 +79,14 @@ impl App {
         self
     }
 
-    /// With the event bus, which readiness asks how it is.
+    /// Sets the event bus, whose outages readiness reports.
     #[must_use]
     pub fn with_bus(mut self, bus: Arc<dyn Broker>) -> Self {
         Arc::make_mut(&mut self.around).bus = Some(bus);
         self
     }
 
-    /// With the signal on which requests that wait for a change are answered at once.
+    /// Sets the shutdown signal, on which requests that wait for a change are answered at once.
     #[must_use]
     pub fn ending_on(mut self, ending: CancellationToken) -> Self {
         Arc::make_mut(&mut self.around).ending = ending;
@@ -106,13 +117,13 @@ impl App {
         self.around.metrics.as_ref()
     }
 
-    /// Why the event bus cannot be used just now, and since when, as far as that is known.
-    pub(crate) fn bus_trouble(&self) -> Option<(&'static str, Option<DateTime<Utc>>)> {
+    /// The outage of the event bus, if there is one: its code, and since when, where that is known.
+    pub(crate) fn bus_outage(&self) -> Option<(&'static str, Option<DateTime<Utc>>)> {
         let met = self.engine().bus_outage();
-        let since = met.map(|trouble| trouble.since);
-        // Who holds the connections knows more than who waits for an answer in vain.
+        let since = met.map(|outage| outage.since);
+        // The broker's code comes first: the broker holds the connections, the engine only sees that an answer is missing.
         let known = self.around.bus.as_ref().and_then(|bus| bus.outage());
-        known.or_else(|| met.map(|trouble| trouble.code)).map(|code| (code, since))
+        known.or_else(|| met.map(|outage| outage.code)).map(|code| (code, since))
     }
 
     pub(crate) fn bodies(&self) -> &Bodies {
@@ -123,7 +134,12 @@ impl App {
         &self.shared.statuses
     }
 
-    /// What a batch may hold.
+    /// The place of the rendered OpenAPI description.
+    pub(crate) fn description(&self) -> &OnceLock<Bytes> {
+        &self.shared.description
+    }
+
+    /// The limits that submissions are checked against.
     pub(crate) fn bounds(&self) -> Bounds {
         let settings = self.settings();
         let number = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
@@ -136,7 +152,7 @@ impl App {
         }
     }
 
-    /// What is settled for every batch.
+    /// What the installation decides for every batch: the served phases and the default language.
     pub(crate) fn fixed(&self) -> Fixed {
         let settings = self.engine().settings();
         Fixed { served: settings.rules.served, default_language: settings.default_language }

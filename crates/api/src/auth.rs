@@ -1,8 +1,8 @@
-//! Who calls, and whether they may. The only file that knows callers.
+//! Authentication and authorization. The only file that knows callers.
 //!
-//! [`guard`] stands before every route and asks [`need`] what the route needs, so a route that nobody thought of needs a
-//! caller. It reads no body. Nothing is kept from one request to the next: each looks its token up, so a revocation is in
-//! force at once, and tokens that do not exist leave nothing behind.
+//! [`guard`] runs before every route and asks [`need`] which scope the route requires, so a route that is not listed here still
+//! requires a caller. It reads no body. Nothing is cached: each request looks its token up, so a revocation takes effect with
+//! the next request, and unknown tokens take no memory.
 
 use axum::body::HttpBody as _;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
@@ -19,21 +19,21 @@ use crate::credentials::{Presented, Scope, Scopes, TokenStatus, is_same_secret};
 use crate::metrics::CALLERS_REFUSED;
 use crate::settings::Auth;
 
-/// Whom a gateway says that it speaks for.
+/// The user for whom a gateway makes the request.
 pub(crate) const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
-/// The organisation that this user acts for.
+/// The organisation for which that user acts.
 pub(crate) const ORG_ID: HeaderName = HeaderName::from_static("x-org-id");
 
-/// Bytes of a user's or an organisation's name.
+/// Most bytes in the name of a user or an organisation.
 const LONGEST: usize = 255;
 
-/// For whoever watches the process, and the pages that explain refusals.
+/// Open routes: monitoring, and the pages that explain problems.
 const OPEN: [&str; 6] = ["/healthz", "/v1/healthz", "/readyz", "/metrics", "/problems", "/problems/{code}"];
 
-/// What concerns the whole installation; also everything below these.
+/// Routes that concern the whole installation, with everything below them.
 const FOR_ADMINISTRATORS: [&str; 1] = ["/v1/tokens"];
 
-/// The scope that a route needs; none for one that is open to everybody.
+/// The scope that a route requires; `None` for an open route.
 pub(crate) fn need(method: &Method, route: &str) -> Option<Scope> {
     if OPEN.contains(&route) {
         return None;
@@ -45,13 +45,13 @@ pub(crate) fn need(method: &Method, route: &str) -> Option<Scope> {
     }
     match *method {
         Method::GET | Method::HEAD => Some(Scope::Read),
-        // Texts have no owner: whoever erases one by its id may erase anybody's.
+        // Stored texts have no owner, so the right to erase one is the right to erase any.
         Method::DELETE if route.starts_with("/v1/content/") => Some(Scope::Admin),
         _ => Some(Scope::Write),
     }
 }
 
-/// Whom a request is made by, and what they may do.
+/// An authenticated caller with its scopes.
 #[derive(Clone)]
 struct Principal {
     user_id: String,
@@ -59,7 +59,7 @@ struct Principal {
     scopes: Scopes,
 }
 
-/// Whom a request is made by; what they may see and change is in every statement's WHERE.
+/// The caller of a request. Its [`Owner`] is in the WHERE of every statement that the request runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller(pub(super) Owner);
 
@@ -68,14 +68,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let Some(Principal { user_id, org_id, .. }) = parts.extensions.get::<Principal>().cloned() else {
-            tracing::error!("a request came to its handler without passing the guard");
-            return Err(Problem::new(Code::Internal, "The service made a mistake; its log has more."));
+            tracing::error!("a request reached its handler without authentication");
+            return Err(Problem::new(Code::Internal, "Internal error; the service's log has the details."));
         };
         Ok(Self(Owner { user_id, org_id }))
     }
 }
 
-/// Lets a request through to its handler when its caller is known and may do what it asks for.
+/// Passes a request on to its handler if its caller is authenticated and has the scope that the route requires.
 pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let Some(scope) = need(request.method(), route) else { return next.run(request).await };
@@ -88,8 +88,8 @@ pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Ne
     }
 }
 
-/// An answer to a request whose body nobody has read. What is left of the body ends the connection, so the client is told not
-/// to send its next request there.
+/// An answer to a request whose body was not read. The unread body ends the connection, so the answer says
+/// `Connection: close`.
 fn unread(request: &Request, mut response: Response) -> Response {
     if !request.body().is_end_stream() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -100,41 +100,42 @@ fn unread(request: &Request, mut response: Response) -> Response {
 async fn admit(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Principal, Problem> {
     let principal = match app.settings().auth {
         Auth::Off => Principal { user_id: "local".to_owned(), org_id: None, scopes: Scopes::ALL },
-        Auth::Token => of_token(app, bearer(headers)?).await?,
+        Auth::Token => principal_from_token(app, bearer(headers)?).await?,
         Auth::Gateway => {
             let bearer = bearer(headers)?;
             let of_gateway = app.settings().gateway_token.as_ref();
             if of_gateway.is_some_and(|token| is_same_secret(token.expose_secret(), bearer)) {
-                named_by_gateway(headers)?
+                principal_from_gateway(headers)?
             } else {
-                of_token(app, bearer).await?
+                principal_from_token(app, bearer).await?
             }
         }
     };
     if principal.scopes.has(scope) {
         Ok(principal)
     } else {
-        let detail = format!("This needs the scope {}, which the caller does not have.", scope.as_str());
+        let detail =
+            format!("The request requires the scope {}, which the caller does not have.", scope.as_str());
         Err(refused("scope", Code::InsufficientScope, detail))
     }
 }
 
-/// What stands after `Bearer` in the one header `Authorization`.
+/// The token in the header `Authorization`, which must occur once and use the scheme `Bearer`.
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or_else(|| {
-        let detail = "The request says not who makes it; send Authorization: Bearer and a token.";
+        let detail = "The request has no token; send Authorization: Bearer and a token.";
         refused("missing", Code::Unauthenticated, detail)
     })?;
     let text = value.to_str().ok().filter(|_| values.next().is_none());
     let parts = text.and_then(|text| text.split_once(' '));
     let token =
         parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-    token.ok_or_else(|| invalid("malformed", "The header Authorization is not Bearer and one token."))
+    token.ok_or_else(|| invalid("malformed", "The header Authorization must be Bearer and one token."))
 }
 
-/// The caller of a token in our own table.
-async fn of_token(app: &App, bearer: &str) -> Result<Principal, Problem> {
+/// The caller of a token in this service's table.
+async fn principal_from_token(app: &App, bearer: &str) -> Result<Principal, Problem> {
     let unknown = || invalid("unknown", "The token is not known here.");
     let presented = Presented::read(bearer).ok_or_else(unknown)?;
     let token_id = presented.token_id.to_owned();
@@ -142,7 +143,7 @@ async fn of_token(app: &App, bearer: &str) -> Result<Principal, Problem> {
         Box::pin(async move { Ok::<_, store::Error>(tx.token(&token_id).await?.map(|row| (row, tx.now()))) })
     });
     let (row, now) = found.await?.filter(|(row, _)| presented.is(&row.sha256)).ok_or_else(unknown)?;
-    // Only who holds the token is told what became of it.
+    // Only the holder of the whole token learns that it has expired or was revoked.
     match TokenStatus::of(&row, now) {
         TokenStatus::Active => Ok(Principal {
             user_id: row.owner.user_id,
@@ -154,10 +155,10 @@ async fn of_token(app: &App, bearer: &str) -> Result<Principal, Problem> {
     }
 }
 
-/// The caller that a gateway has named, now that it has proven to be the gateway.
-fn named_by_gateway(headers: &HeaderMap) -> Result<Principal, Problem> {
+/// The caller that an authenticated gateway names.
+fn principal_from_gateway(headers: &HeaderMap) -> Result<Principal, Problem> {
     let unusable =
-        || invalid("unnamed", "The gateway's X-User-ID and X-Org-ID name no caller, or more than one.");
+        || invalid("unnamed", "The gateway's headers X-User-ID and X-Org-ID must name one caller.");
     let one = |name: HeaderName| {
         let mut values = headers.get_all(name).iter();
         let value = values.next().map_or(Some(""), |value| value.to_str().ok().map(str::trim));
@@ -185,7 +186,7 @@ mod tests {
     use super::{Method, Scope, need};
 
     #[test]
-    fn what_nobody_listed_needs_a_caller() {
+    fn a_route_that_is_not_listed_requires_a_caller() {
         assert_eq!(need(&Method::GET, "/v1/anything"), Some(Scope::Read));
         assert_eq!(need(&Method::HEAD, ""), Some(Scope::Read));
         assert_eq!(need(&Method::PATCH, "/v1/anything"), Some(Scope::Write));

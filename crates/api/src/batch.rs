@@ -1,4 +1,4 @@
-//! `/v1/batch`: one file per verb.
+//! `/v1/batch`: batches of essays, one file per verb.
 
 pub(crate) mod create;
 pub(crate) mod essays;
@@ -10,7 +10,7 @@ pub(crate) mod status;
 
 use super::problem::{Code, Problem};
 
-/// The answer to a stranger and about a batch that is not: the same.
+/// The problem of a batch that does not exist or belongs to another caller; the answer is the same for both.
 fn unknown() -> Problem {
-    Problem::new(Code::UnknownBatch, "There is no such batch; GET /v1/batch lists those there are.")
+    Problem::new(Code::UnknownBatch, "The batch does not exist; GET /v1/batch lists your batches.")
 }

@@ -1,6 +1,6 @@
-//! Request bodies, read with limits: size, pace, and the bytes of all bodies together.
+//! Request bodies, read with limits on size, rate, and the bytes of all bodies in flight.
 //!
-//! Nothing is decompressed: a small body must not become a large one (`Content-Encoding` → 415).
+//! Nothing is decompressed, because a small compressed body can expand to a huge one (`Content-Encoding` → 415).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,51 +15,51 @@ use tokio::time::{Instant, timeout_at};
 
 use super::problem::{Code, Problem};
 
-/// What bodies may cost.
+/// The limits on request bodies.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
-    /// Bytes of one body; over: 413.
+    /// Most bytes in one body; more: 413.
     pub max_size: ByteSize,
-    /// Bytes of all bodies being worked on; over: 429.
+    /// Most bytes in all bodies in flight; more: 429.
     pub max_in_flight: ByteSize,
-    /// How long a body may pause; longer: 408.
+    /// Longest pause within a body; longer: 408.
     pub chunk_timeout: Duration,
-    /// Bytes per second that a body must reach on average after its first `chunk_timeout`; slower: 408.
+    /// Lowest average rate, in bytes per second, once the first `chunk_timeout` has passed; slower: 408.
     pub min_rate: ByteSize,
 }
 
-/// Reads the bodies of one server; clones share the allowance. Part of the handlers' state (`FromRef`).
+/// Reads the bodies of one server. Clones share the limit on bytes in flight. Part of the handlers' state (`FromRef`).
 #[derive(Debug, Clone)]
 pub struct Bodies {
     limits: BodyLimits,
     in_flight: Arc<Semaphore>,
 }
 
-/// Bytes counted as in flight, until this is dropped: keep it for as long as the body's content is in memory.
+/// Keeps a body's bytes counted as in flight until it is dropped. Hold it for as long as the body's content is in memory.
 #[derive(Debug, Default)]
 pub struct Held(Option<OwnedSemaphorePermit>);
 
 impl Bodies {
-    /// A fresh allowance.
+    /// A reader with no bytes in flight.
     pub fn new(limits: BodyLimits) -> Self {
         let bytes = usize::try_from(limits.max_in_flight.as_u64()).unwrap_or(usize::MAX);
         Self { limits, in_flight: Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))) }
     }
 
-    /// The largest body that is taken.
+    /// The largest body that is accepted.
     pub fn max_size(&self) -> ByteSize {
         self.limits.max_size
     }
 
-    /// Begins to read a body of at most `max_size` (and never more than the general limit).
+    /// Starts to read a body of at most `max_size`, and at most [`BodyLimits::max_size`].
     ///
     /// # Errors
-    /// 415 for a content encoding, 413 when the declared length is too large already.
+    /// 415 for a content encoding, 413 when the declared length is over the limit.
     pub fn open(&self, headers: &HeaderMap, body: Body, max_size: ByteSize) -> Result<BodyReader, Problem> {
         if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
             && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
         {
-            let detail = "The body has a Content-Encoding; send it as it is.";
+            let detail = "The body has a Content-Encoding; send it uncompressed.";
             return Err(Problem::new(Code::UnsupportedEncoding, detail));
         }
         let max_size = max_size.min(self.limits.max_size);
@@ -79,7 +79,7 @@ impl Bodies {
     }
 }
 
-/// A body on its way in.
+/// A body that is being received.
 #[derive(Debug)]
 pub struct BodyReader {
     bodies: Bodies,
@@ -94,21 +94,21 @@ impl BodyReader {
     /// The next bytes; `None` at the end.
     ///
     /// # Errors
-    /// 408 when they do not come or come too slowly, 413 over the size, 429 when all bodies together are too
-    /// much, 400 when the connection breaks off.
+    /// 408 when they arrive too late or too slowly, 413 over the size, 429 when all bodies in flight are over their limit, 400
+    /// when the connection breaks off.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Problem> {
         loop {
-            let frame = timeout_at(self.patience(), self.body.frame()).await.map_err(|_| {
-                Problem::new(Code::RequestTimeout, "The body came too slowly; nothing was stored.")
+            let frame = timeout_at(self.deadline(), self.body.frame()).await.map_err(|_| {
+                Problem::new(Code::RequestTimeout, "The body arrived too slowly; nothing was stored.")
             })?;
             let Some(frame) = frame else { return Ok(None) };
             let frame = frame.map_err(|_| {
                 Problem::new(
                     Code::BodyInterrupted,
-                    "The body ended before its announced end; nothing was stored.",
+                    "The body ended before its declared length; nothing was stored.",
                 )
             })?;
-            // Trailers mean nothing here.
+            // Trailers are ignored.
             let Ok(bytes) = frame.into_data() else { continue };
             self.received = self.received.saturating_add(bytes.len() as u64);
             if self.received > self.max_size.as_u64() {
@@ -119,7 +119,7 @@ impl BodyReader {
         }
     }
 
-    /// The whole body, with the mark that keeps it counted.
+    /// The whole body, with the [`Held`] that keeps it counted as in flight.
     ///
     /// # Errors
     /// As [`BodyReader::chunk`].
@@ -134,13 +134,13 @@ impl BodyReader {
         Ok((whole.freeze(), self.held))
     }
 
-    /// Gives up the mark of what was read so far; whoever takes the chunks keeps it.
+    /// The [`Held`] of the bytes read so far, for the code that keeps the chunks.
     pub fn into_held(self) -> Held {
         self.held
     }
 
-    /// Until when the next bytes must come: the pause is limited, and so is the average pace.
-    fn patience(&self) -> Instant {
+    /// When the next bytes must have arrived, by the limits on the pause and on the average rate.
+    fn deadline(&self) -> Instant {
         let limits = &self.bodies.limits;
         let earned = Duration::from_secs(self.received / limits.min_rate.as_u64().max(1));
         let pause = Instant::now() + limits.chunk_timeout;
@@ -150,7 +150,7 @@ impl BodyReader {
     fn hold(&mut self, bytes: usize) -> Result<(), Problem> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let Ok(more) = Arc::clone(&self.bodies.in_flight).try_acquire_many_owned(permits) else {
-            let detail = "Too many bytes of other requests are being worked on; nothing was stored.";
+            let detail = "Too many bytes of other requests are in flight; nothing was stored.";
             return Err(Problem::new(Code::TooManyRequests, detail));
         };
         match &mut self.held.0 {

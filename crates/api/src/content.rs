@@ -1,7 +1,7 @@
-//! `/v1/content`: the embedded Content Service over HTTP, by the platform's contract.
+//! `/v1/content`: the embedded Content Service over HTTP, with the platform's contract.
 //!
-//! Its statuses and its `{"error": "…"}` are that contract's, not this API's: whoever can use the platform's Content Service
-//! can use this one. `DELETE` is ours, for erasure.
+//! Its statuses and its `{"error": "…"}` come from that contract, not from this API, so a client of the platform's Content
+//! Service can use this one. `DELETE` is an addition, for erasure.
 
 use std::sync::Arc;
 
@@ -21,24 +21,24 @@ use super::correlation::CorrelationId;
 use super::path::Word;
 use super::problem::Problem;
 
-/// What the handlers of a Content Service share.
+/// The state of the handlers of a Content Service.
 #[derive(Debug, Clone)]
-pub(crate) struct Shelf {
-    /// Where the texts are.
+pub(crate) struct ContentState {
+    /// The Content Service with the texts.
     pub(crate) service: Arc<ContentService>,
-    /// How much of bodies is held at once.
+    /// The reader of request bodies, with its limits.
     pub(crate) bodies: Bodies,
 }
 
-/// The three calls of the contract. Who may make them is for whoever mounts them to say.
-pub(crate) fn routes(shelf: Shelf) -> Router {
+/// The routes of the contract. They authenticate no caller; the router that mounts them does.
+pub(crate) fn routes(state: ContentState) -> Router {
     Router::new()
         .route("/v1/content", post(store))
         .route("/v1/content/{storage_id}", get(fetch).delete(erase))
-        .with_state(shelf)
+        .with_state(state)
 }
 
-/// Where a text is stored now.
+/// The storage id of a stored text.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Stored {
     /// 32 hexadecimal digits.
@@ -46,7 +46,7 @@ pub(crate) struct Stored {
     correlation_id: Uuid,
 }
 
-/// Why a text was not stored or found.
+/// Why a text was not stored, found or erased.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Refused {
     error: &'static str,
@@ -58,7 +58,7 @@ fn refused(status: StatusCode, error: &'static str) -> Response {
 
 fn failed(error: &companions::Error) -> Response {
     tracing::error!(error = error as &dyn std::error::Error, "the embedded Content Service failed a request");
-    refused(StatusCode::INTERNAL_SERVER_ERROR, "the Content Service cannot do this now")
+    refused(StatusCode::INTERNAL_SERVER_ERROR, "the Content Service failed; see the service's log")
 }
 
 fn is_storage_id(text: &str) -> bool {
@@ -67,30 +67,30 @@ fn is_storage_id(text: &str) -> bool {
 
 /// Store a text
 ///
-/// Not idempotent, by the platform's contract: each call makes a new id.
+/// Not idempotent, by the platform's contract: each call creates a new id.
 #[utoipa::path(
     post, path = "/v1/content", tag = "content", operation_id = "store_content",
     request_body(content = String, content_type = "application/octet-stream", description = "The bytes."),
     responses(
         (status = 201, description = "Stored.", body = Stored),
-        (status = 400, description = "There are no bytes, or they broke off.", content(
+        (status = 400, description = "The body is empty or incomplete.", content(
             (Refused = "application/json"), (Problem = "application/problem+json"),
         )),
-        (status = 413, description = "Too large.", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "Not stored.", body = Refused),
+        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
+        (status = 500, description = "The text was not stored.", body = Refused),
     ),
 )]
 pub(crate) async fn store(
-    State(shelf): State<Shelf>,
+    State(state): State<ContentState>,
     CorrelationId(correlation_id): CorrelationId,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (body, _held) = shelf.bodies.open(&headers, body, shelf.bodies.max_size())?.all().await?;
+    let (body, _held) = state.bodies.open(&headers, body, state.bodies.max_size())?.all().await?;
     if body.is_empty() {
         return Ok(refused(StatusCode::BAD_REQUEST, "no data"));
     }
-    Ok(match shelf.service.put(body).await {
+    Ok(match state.service.put(body).await {
         Ok(storage_id) => {
             (StatusCode::CREATED, axum::Json(Stored { storage_id, correlation_id })).into_response()
         }
@@ -98,7 +98,7 @@ pub(crate) async fn store(
     })
 }
 
-/// The bytes of a text
+/// Get a text
 #[utoipa::path(
     get, path = "/v1/content/{storage_id}", tag = "content", operation_id = "content",
     params(("storage_id" = String, Path, description = "32 hexadecimal digits.")),
@@ -106,14 +106,14 @@ pub(crate) async fn store(
         (status = 200, description = "The bytes as they were stored.", body = String, content_type = "application/octet-stream"),
         (status = 400, description = "Not a storage id.", body = Refused),
         (status = 404, description = "Nothing is stored under this id.", body = Refused),
-        (status = 500, description = "The texts cannot be got at.", body = Refused),
+        (status = 500, description = "The texts cannot be read or changed now.", body = Refused),
     ),
 )]
-pub(crate) async fn fetch(State(shelf): State<Shelf>, Word(storage_id): Word) -> Response {
+pub(crate) async fn fetch(State(state): State<ContentState>, Word(storage_id): Word) -> Response {
     if !is_storage_id(&storage_id) {
         return refused(StatusCode::BAD_REQUEST, "a storage id is 32 hexadecimal digits");
     }
-    match shelf.service.get(&storage_id).await {
+    match state.service.get(&storage_id).await {
         Ok(Some(bytes)) => ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
         Ok(None) => refused(StatusCode::NOT_FOUND, "nothing is stored under this id"),
         Err(error) => failed(&error),
@@ -128,14 +128,14 @@ pub(crate) async fn fetch(State(shelf): State<Shelf>, Word(storage_id): Word) ->
         (status = 204, description = "Erased."),
         (status = 400, description = "Not a storage id.", body = Refused),
         (status = 404, description = "Nothing is stored under this id.", body = Refused),
-        (status = 500, description = "The texts cannot be got at.", body = Refused),
+        (status = 500, description = "The texts cannot be read or changed now.", body = Refused),
     ),
 )]
-pub(crate) async fn erase(State(shelf): State<Shelf>, Word(storage_id): Word) -> Response {
+pub(crate) async fn erase(State(state): State<ContentState>, Word(storage_id): Word) -> Response {
     if !is_storage_id(&storage_id) {
         return refused(StatusCode::BAD_REQUEST, "a storage id is 32 hexadecimal digits");
     }
-    match shelf.service.delete(&storage_id).await {
+    match state.service.delete(&storage_id).await {
         Ok(true) => StatusCode::NO_CONTENT.into_response(),
         Ok(false) => refused(StatusCode::NOT_FOUND, "nothing is stored under this id"),
         Err(error) => failed(&error),

@@ -1,4 +1,4 @@
-//! The thread through the logs: a correlation id for every request, its span, its one log line, its metrics.
+//! The outermost layer of every request: its correlation id, its span, its one log line and its metrics.
 
 use std::convert::Infallible;
 use std::time::Instant;
@@ -16,15 +16,15 @@ use super::trace;
 use crate::metrics::{HTTP_REQUEST_SECONDS, HTTP_REQUESTS};
 use telemetry::sampling::Sampling;
 
-/// The header that carries the id both ways.
+/// The header of the correlation id, in requests and in answers.
 pub const CORRELATION_HEADER: HeaderName = HeaderName::from_static("x-correlation-id");
 
-/// The id of everything that one request sets in motion; an extractor for handlers.
+/// The id of everything that one request causes, in logs, events and traces. An extractor for handlers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CorrelationId(pub Uuid);
 
 impl CorrelationId {
-    /// The id that the caller sent, when it is a UUID. Anything else would be text of a stranger in the log.
+    /// The id that the caller sent, if it is a UUID. Anything else is ignored, because it would put foreign text into the log.
     fn sent(headers: &HeaderMap) -> Option<Self> {
         headers
             .get(CORRELATION_HEADER)?
@@ -46,13 +46,13 @@ impl CorrelationId {
 impl<S: Send + Sync> FromRequestParts<S> for CorrelationId {
     type Rejection = Infallible;
 
-    /// The nil id stands for a request that did not pass `correlate`, which only a test can make.
+    /// The nil id means that the request did not pass `correlate`; only a test can do that.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(parts.extensions.get().copied().unwrap_or(Self(Uuid::nil())))
     }
 }
 
-/// The outermost layer: gives the request its id, and tells what became of it.
+/// Gives the request its correlation id, and logs and measures its answer.
 pub(crate) async fn correlate(
     State(sampling): State<Sampling>,
     mut request: Request,
@@ -60,7 +60,7 @@ pub(crate) async fn correlate(
 ) -> Response {
     let began = Instant::now();
     let Ok(id) = CorrelationId::sent(request.headers()).map_or_else(CorrelationId::random, Ok) else {
-        return Problem::new(Code::Unavailable, "The system gives no random numbers.").into_response();
+        return Problem::new(Code::Unavailable, "The system provides no random numbers.").into_response();
     };
     let method = method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
@@ -92,7 +92,7 @@ pub(crate) async fn correlate(
     response
 }
 
-/// Methods are a label, and a label's values are a closed set.
+/// The method as a metric label, whose values must be a closed set.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

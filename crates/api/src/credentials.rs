@@ -1,7 +1,8 @@
-//! Tokens of callers: how they are written, and what may stand in one. The API and the command line meet here.
+//! API tokens: their format, their scopes and how they are created. Used by the API and by the command line.
 //!
-//! `bos_<16 hexadecimal digits>_<64 hexadecimal digits>`: a mark that people and scanners know, the public part by which the
-//! token is looked up and named, and 256 random bits. The database holds the SHA-256 of the whole; a token is seen once.
+//! `bos_<16 hexadecimal digits>_<64 hexadecimal digits>`: a prefix that people and secret scanners recognise, the public part by
+//! which the token is looked up and named, and 256 random bits. The database holds only the SHA-256 of the whole token, so a
+//! token is shown once, when it is created.
 
 mod document;
 mod issue;
@@ -15,22 +16,22 @@ pub use document::{IssuedDocument, TokenDocument, TokenStatus};
 pub use issue::{Fault, FaultKind, TokenRequest, issue};
 pub use scopes::{Scope, Scopes};
 
-/// What every token begins with.
+/// The prefix of every token.
 const MARK: &str = "bos_";
 /// Digits of the public part.
 const ID: usize = 16;
 /// Digits of the secret part.
 const SECRET: usize = 64;
 
-/// A text that looks like a token. Whether it is one, the table knows.
+/// A text in the format of a token. Only the table knows whether the token exists.
 pub struct Presented<'t> {
-    /// Its public part.
+    /// The public part, by which the token is looked up.
     pub token_id: &'t str,
     sha256: [u8; 32],
 }
 
 impl<'t> Presented<'t> {
-    /// Reads a text of the right form; anything else costs no look-up.
+    /// Parses a token; `None` where the format is wrong, which saves the look-up.
     pub fn read(text: &'t str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(MARK)?.split_once('_')?;
         let is_hex = |part: &str, digits: usize| {
@@ -39,23 +40,23 @@ impl<'t> Presented<'t> {
         (is_hex(id, ID) && is_hex(secret, SECRET)).then(|| Self { token_id: id, sha256: sha256(text) })
     }
 
-    /// Whether it is the very token of this hash; takes as long for one that differs early as for one that differs late.
+    /// Whether the token has this SHA-256. Takes the same time wherever the hashes differ.
     pub fn is(&self, stored: &[u8; 32]) -> bool {
         constant_time_eq_32(&self.sha256, stored)
     }
 }
 
-/// Whether a text is the public part of some token.
+/// Whether a text has the format of a token's public part.
 pub fn is_token_id(text: &str) -> bool {
     text.len() == ID && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether two secrets are equal; takes the same time wherever they differ and however long they are.
+/// Whether two secrets are equal. Takes the same time wherever they differ and whatever their lengths are.
 pub fn is_same_secret(one: &str, other: &str) -> bool {
     constant_time_eq_32(&sha256(one), &sha256(other))
 }
 
-/// Whether any token was ever made.
+/// Whether the database has any token, active or not.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -72,7 +73,7 @@ mod tests {
     use super::{Presented, is_same_secret};
 
     #[test]
-    fn only_the_exact_form_is_looked_up() {
+    fn only_the_exact_format_is_looked_up() {
         let good = format!("bos_{}_{}", "0123456789abcdef", "a".repeat(64));
         let presented = Presented::read(&good).unwrap();
         assert_eq!(presented.token_id, "0123456789abcdef");

@@ -1,4 +1,4 @@
-//! `/docs`: the API's description made readable. Everything it needs is in the binary; nothing is fetched from elsewhere.
+//! `/docs`: Swagger UI for the OpenAPI description. All assets are in the binary; the page loads nothing from other hosts.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,13 +9,13 @@ use utoipa_swagger_ui::{Config, serve};
 use super::path::Word;
 use super::problem::{Code, Problem};
 
-/// What the page may do: show what this server sends. Swagger UI writes styles into elements and draws icons as data.
+/// The content security policy: resources of this server only. Swagger UI also needs inline styles and icons as `data:` URLs.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
      connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
 );
 
-/// No validator: it would be asked over the network.
+/// The validator is off, because it is a service on the network.
 static CONFIG: LazyLock<Arc<Config<'static>>> =
     LazyLock::new(|| Arc::new(Config::from("/openapi.json").validator_url("none")));
 
@@ -39,7 +39,9 @@ fn file(path: &str) -> Response {
             let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, POLICY)];
             (headers, file.bytes.into_owned()).into_response()
         }
-        Ok(None) => Problem::new(Code::NotFound, "There is no such page; begin at /docs/.").into_response(),
-        Err(_) => Problem::new(Code::Internal, "The page could not be made.").into_response(),
+        Ok(None) => Problem::new(Code::NotFound, "The page does not exist; start at /docs/.").into_response(),
+        Err(_) => {
+            Problem::new(Code::Internal, "Internal error; the page could not be rendered.").into_response()
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz`, `/metrics`: for whoever watches the process.
+//! `/healthz`, `/readyz` and `/metrics`: liveness, readiness and metrics of the process.
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -13,27 +13,27 @@ use super::problem::Problem;
 use super::reply;
 use crate::serve::CONNECTION;
 
-/// Whether the service can do its work.
+/// The readiness of the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
     /// `ready` or `not_ready`.
     status: &'static str,
-    /// `ok`, `unavailable`, or `unfit` where the tables are not this program's.
+    /// `ok`, `unavailable`, or `unfit` if the schema of the database does not fit this program.
     store: &'static str,
-    /// The background tasks with how many of each are alive; 0 means that one has died.
+    /// The background tasks, with the number of each that run; 0 means that the task has died.
     tasks: Vec<Alive>,
-    /// Neighbours that could not be used when they were last asked. Work waits for them and the service stays ready.
+    /// Dependencies that could not be used when they were last tried. Work waits for them; the service stays ready.
     degraded: Vec<Degraded>,
 }
 
-/// A neighbour that cannot be used just now.
+/// A dependency that cannot be used now.
 #[derive(Debug, Serialize, ToSchema)]
 struct Degraded {
-    /// Which: `content`, `bus`.
+    /// The dependency: `content` or `bus`.
     name: &'static str,
-    /// Why, as a stable code.
+    /// The reason, as a stable code.
     code: &'static str,
-    /// When that was first met, if anything of ours has met it.
+    /// When this process first saw the outage; null if no request of its own has failed yet.
     since: Option<DateTime<Utc>>,
 }
 
@@ -44,28 +44,28 @@ struct Alive {
     alive: usize,
 }
 
-/// Alive
+/// Check liveness
 #[utoipa::path(
     get, path = "/healthz", tag = "operation", operation_id = "health",
-    responses((status = 200, description = "The process answers.", body = serde_json::Value, example = json!({"status": "ok"}))),
+    responses((status = 200, description = "The process is alive.", body = serde_json::Value, example = json!({"status": "ok"}))),
 )]
 pub(crate) async fn alive() -> Response {
     reply::json(Bytes::from_static(br#"{"status":"ok"}"#))
 }
 
-/// Ready
+/// Check readiness
 ///
-/// Looks at the store and at every background task. A neighbour that is away is named and changes nothing.
+/// Checks the database and every background task. A dependency that is unavailable is named and does not change the status.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "readiness",
     responses(
-        (status = 200, description = "The service can do its work.", body = Readiness),
-        (status = 503, description = "It cannot; `store` and `tasks` say why.", body = Readiness),
+        (status = 200, description = "The service is ready.", body = Readiness),
+        (status = 503, description = "The service is not ready; `store` and `tasks` say why.", body = Readiness),
     ),
 )]
 pub(crate) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
     let store = match app.engine().store().schema().await {
-        Ok(Some((_, min_reader))) if min_reader <= store::SCHEMA => reachable(&app).await,
+        Ok(Some((_, min_reader))) if min_reader <= store::SCHEMA => probe_store(&app).await,
         Ok(_) => "unfit",
         Err(_) => "unavailable",
     };
@@ -78,11 +78,11 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
         .collect();
     let ready = store == "ok" && tasks.iter().all(|task| task.alive > 0) && !app.ending().is_cancelled();
     let status = if ready { "ready" } else { "not_ready" };
-    let content = app.engine().content_outage().map(|trouble| (trouble.code, Some(trouble.since)));
-    let neighbours = [("content", content), ("bus", app.bus_trouble())];
-    let degraded = neighbours
+    let content = app.engine().content_outage().map(|outage| (outage.code, Some(outage.since)));
+    let dependencies = [("content", content), ("bus", app.bus_outage())];
+    let degraded = dependencies
         .into_iter()
-        .filter_map(|(name, trouble)| trouble.map(|(code, since)| Degraded { name, code, since }))
+        .filter_map(|(name, outage)| outage.map(|(code, since)| Degraded { name, code, since }))
         .collect();
     let mut response = reply::document(&Readiness { status, store, tasks, degraded })?;
     if !ready {
@@ -91,7 +91,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
     Ok(response)
 }
 
-async fn reachable(app: &App) -> &'static str {
+async fn probe_store(app: &App) -> &'static str {
     let read = app.engine().store().read(|tx| Box::pin(async move { tx.staged_depth().await })).await;
     match read {
         Ok(_) => "ok",
@@ -103,15 +103,15 @@ async fn reachable(app: &App) -> &'static str {
     }
 }
 
-/// Figures
+/// Get the metrics
 ///
-/// In Prometheus' text format.
+/// In the text format of Prometheus.
 #[utoipa::path(
     get, path = "/metrics", tag = "operation", operation_id = "metrics",
-    responses((status = 200, description = "The figures.", body = String, content_type = "text/plain")),
+    responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")),
 )]
 pub(crate) async fn figures(State(app): State<App>) -> Response {
-    engine::metrics::outage("bus", app.bus_trouble().is_some());
+    engine::metrics::outage("bus", app.bus_outage().is_some());
     engine::metrics::outage("content", app.engine().content_outage().is_some());
     let text = app.metrics().map(telemetry::Metrics::render).unwrap_or_default();
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

@@ -1,4 +1,4 @@
-//! The header `Idempotency-Key`: a request that is sent again under its key is done once.
+//! The header `Idempotency-Key`: a request that is repeated with the same key is done once.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -8,13 +8,13 @@ use store::Owner;
 
 use super::problem::{Code, Problem};
 
-/// The header.
+/// The name of the header.
 const HEADER: &str = "idempotency-key";
 
-/// Characters of a key.
+/// Most characters in a key.
 const LONGEST: usize = 255;
 
-/// The key of a request, if it has one. Quoted and unquoted are the same key.
+/// The key of a request, if it has one. A quoted and an unquoted key are the same key.
 #[derive(Clone)]
 pub(crate) struct IdempotencyKey(Option<String>);
 
@@ -25,7 +25,7 @@ impl std::fmt::Debug for IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// Binds the key to who asks, what for, and what the request says.
+    /// Binds the key to its caller, the route and the content of the request; `None` without a key.
     pub(crate) fn bind(
         &self,
         engine: &Engine,
@@ -41,9 +41,9 @@ impl IdempotencyKey {
         let mut values = headers.get_all(HEADER).iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
-            return Err("there is more than one");
+            return Err("the header occurs more than once");
         }
-        let text = value.to_str().map_err(|_| "it holds other than visible ASCII")?.trim();
+        let text = value.to_str().map_err(|_| "it contains characters other than visible ASCII")?.trim();
         let key = match text.strip_prefix('"') {
             None => text,
             Some(rest) => rest.strip_suffix('"').ok_or("its quotation mark is not closed")?,

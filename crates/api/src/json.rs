@@ -1,8 +1,8 @@
 //! JSON bodies, read strictly.
 //!
-//! A leading byte order mark is skipped (RFC 8259 §8.1 allows it, and Windows writes one); everything else that
-//! is not the one expected document is refused: other media types, bytes that are not UTF-8, lone surrogates,
-//! keys that are there twice, nesting past 128 levels, fields that the type does not know.
+//! A leading byte order mark is skipped (RFC 8259 §8.1 allows it, and Windows writes one). Everything else that is not
+//! exactly the expected document is refused: other media types, bytes that are not UTF-8, lone surrogates, duplicate keys,
+//! nesting deeper than 128 levels (the limit of `serde_json`), unknown fields.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,7 +15,7 @@ use super::body::{Bodies, Held};
 use super::problem::{Code, Item, Problem};
 use super::shape;
 
-/// A request's JSON body, and the mark that counts its bytes as in flight; keep the mark while working.
+/// A request's JSON body, with the [`Held`] that counts its bytes as in flight; keep it for as long as the body is in use.
 #[derive(Debug)]
 pub struct Json<T>(pub T, pub Held);
 
@@ -36,7 +36,7 @@ where
     }
 }
 
-/// The media type of a request's body, in lower case and without parameters; `charset` may only say UTF-8.
+/// The media type of a request's body, in lower case and without parameters. The only accepted `charset` is UTF-8.
 ///
 /// # Errors
 /// 415 without a readable `Content-Type`, or with another charset.
@@ -63,15 +63,15 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// Reads one JSON document.
 ///
 /// # Errors
-/// A problem whose one item has the JSON pointer of the fault; never a value out of the document.
+/// A problem with the JSON pointer of the first fault. It contains no value of the document.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let detail = format!("The body is not UTF-8 from byte {} on.", error.valid_up_to());
+        let detail = format!("The body is not UTF-8 at byte {}.", error.valid_up_to());
         Problem::new(Code::InvalidUtf8, detail)
     })?;
-    // serde keeps the last of two equal keys in a map and skips what a type does not ask for, so the document
-    // itself is checked first, whatever the type.
+    // serde keeps the last of two equal keys in a map and skips the fields that a type does not have, so the document is
+    // checked for duplicate keys first.
     read::<Document>(text)?;
     read(text)
 }
@@ -90,21 +90,18 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// Syntax errors of `serde_json` are fixed sentences with a position; they hold nothing of the input.
+/// The problem of a syntax error. Messages of `serde_json` are fixed texts with a position and contain no input.
 fn malformed(error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     if message.starts_with("lone leading surrogate") || message.starts_with("unexpected end of hex escape") {
-        let detail = format!(
-            "Half of a surrogate pair stands alone at line {}, column {}.",
-            error.line(),
-            error.column()
-        );
+        let detail =
+            format!("Lone half of a surrogate pair at line {}, column {}.", error.line(), error.column());
         return Problem::of_item(Item::new(Code::InvalidUtf8, detail));
     }
     Problem::new(Code::MalformedJson, format!("The body is not JSON: {message}."))
 }
 
-/// Any document without a key that is there twice.
+/// Any JSON document without duplicate keys.
 struct Document;
 
 impl<'de> serde::Deserialize<'de> for Document {

@@ -1,4 +1,9 @@
-//! HTTP: what every request goes through, whatever it asks for.
+//! The HTTP API of the service: routes, problems, callers, the accept loop and the OpenAPI description.
+//!
+//! [`router`] builds the API from an [`App`], and [`serve::serve`] accepts the connections. A request passes, from the outside in:
+//! `correlation` (correlation id, log line, metrics), `framing`, the default response headers, panics as problems, `auth` (the
+//! caller and its scope), and its handler. Handlers are filed by resource, one file per verb (`batch/`, `essay/`, `tokens/`).
+//! Every error is a [`problem::Problem`].
 
 mod app;
 mod auth;
@@ -51,7 +56,7 @@ use companions::ContentService;
 use problem::{Code, Problem};
 pub use settings::{ApiSettings, Auth};
 
-/// Everything that is served.
+/// The whole API: every route, behind authentication and the layers of [`frame`].
 pub fn router(app: App) -> Router {
     let mut routes = Router::new()
         .route("/v1/trigger-spellcheck", post(essay::trigger::trigger))
@@ -78,34 +83,35 @@ pub fn router(app: App) -> Router {
         .route("/docs/", get(docs::index))
         .route("/docs/{*path}", get(docs::asset));
     if let Some(service) = app.content() {
-        let shelf = content::Shelf { service, bodies: app.bodies().clone() };
-        routes = routes.merge(content::routes(shelf).with_state(()));
+        let state = content::ContentState { service, bodies: app.bodies().clone() };
+        routes = routes.merge(content::routes(state).with_state(()));
     }
     let guarded = routes.route_layer(middleware::from_fn_with_state(app.clone(), auth::guard));
     let sampling = app.settings().sampling;
     frame(guarded, sampling).with_state(app)
 }
 
-/// A Content Service and nothing else, for `bos companions`. Like the platform's own it asks nobody who they are.
+/// The Content Service alone, for `bos companions`. It authenticates no caller, like the platform's own.
 pub fn content_router(service: Arc<ContentService>, limits: BodyLimits) -> Router {
-    let shelf = content::Shelf { service, bodies: Bodies::new(limits) };
-    frame(content::routes(shelf).route("/healthz", get(health::alive)), Sampling::default())
+    let state = content::ContentState { service, bodies: Bodies::new(limits) };
+    frame(content::routes(state).route("/healthz", get(health::alive)), Sampling::default())
 }
 
-/// Puts the frame around the handlers: problem pages, answers for unknown paths and methods, panics as problems,
-/// protective headers, and outermost the correlation id with the request's spans, log line and metrics.
+/// Adds the layers that every request passes: problem pages, problems for unknown paths and methods and for panics, security
+/// headers, and, outermost, the correlation id with the request's spans, log line and metrics.
 pub fn frame<S: Clone + Send + Sync + 'static>(handlers: Router<S>, sampling: Sampling) -> Router<S> {
     handlers
         .merge(problem::routes())
         .fallback(async |uri: Uri| {
-            Problem::new(Code::NotFound, format!("There is nothing at {}.", uri.path()))
+            Problem::new(Code::NotFound, format!("Nothing is served at {}.", uri.path()))
         })
         .method_not_allowed_fallback(async |method: Method, uri: Uri| {
-            let detail = format!("{} does not take {method}; see the header Allow.", uri.path());
+            let detail =
+                format!("{} does not accept {method}; the header Allow lists the methods.", uri.path());
             Problem::new(Code::MethodNotAllowed, detail)
         })
         .layer(CatchPanicLayer::custom(|_| -> Response {
-            Problem::new(Code::Internal, "The service made a mistake; its log has more.").into_response()
+            Problem::new(Code::Internal, "Internal error; the service's log has the details.").into_response()
         }))
         .layer(if_absent(header::CACHE_CONTROL, "no-store"))
         .layer(if_absent(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))

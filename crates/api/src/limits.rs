@@ -1,4 +1,4 @@
-//! `GET /v1/limits`: the numbers that callers meet.
+//! `GET /v1/limits`: the limits that apply to requests.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -11,42 +11,44 @@ use super::problem::Problem;
 use super::query::{Nothing, Query};
 use super::{reply, schemas};
 
-/// What this installation takes and serves.
+/// The limits of this installation, and the phases that it serves.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Limits {
-    /// Essays of a batch; over: 422 `too_many_essays`.
+    /// Most essays in a batch; more: 422 `too_many_essays`.
     essays_per_batch: u32,
-    /// Bytes of an essay as UTF-8; over: 413 for a single essay, an item error in a batch.
+    /// Most bytes in an essay, as UTF-8; more: 413 for a single essay, an error of the essay in a batch.
     text_bytes: u64,
-    /// Bytes of a request's body; over: 413 before the rest is read.
+    /// Most bytes in the body of a request; more: 413, without reading the rest.
     body_bytes: u64,
-    /// Bytes of all bodies being worked on; over: 429.
+    /// Most bytes in all bodies in flight; more: 429.
     bodies_in_flight_bytes: u64,
-    /// Bytes of texts on their way to the Content Service; over: 503 `backlog_full`.
+    /// Most bytes of texts that wait for the Content Service; more: 503 `backlog_full`.
     staged_bytes: u64,
-    /// Messages on their way to the bus; over: 503 `backlog_full`.
+    /// Most messages that wait for the event bus; more: 503 `backlog_full`.
     outbox_rows: u32,
-    /// Labels of a batch.
+    /// Most labels on a batch.
     labels_per_batch: u32,
-    /// Characters of a label's key.
+    /// Most characters in a label's key.
     label_key_characters: u32,
-    /// Characters of a label's value.
+    /// Most characters in a label's value.
     label_value_characters: u32,
-    /// Characters of an Idempotency-Key.
+    /// Most characters in an Idempotency-Key.
     idempotency_key_characters: u32,
-    /// Seconds for which the answer under an Idempotency-Key is kept.
+    /// How long the answer to an Idempotency-Key is kept, in seconds.
     idempotency_answers_seconds: u64,
-    /// Seconds of the longest `?wait=` of a status request.
+    /// The longest `?wait=` of a status request, in seconds.
     status_wait_seconds: u64,
-    /// The phases that some service works on here.
+    /// The phases that this installation serves.
     #[schema(schema_with = schemas::phases)]
     phases: Vec<Phase>,
 }
 
-/// What this installation takes and serves
+/// Get the limits
+///
+/// The limits of this installation, and the phases that it serves.
 #[utoipa::path(
     get, path = "/v1/limits", tag = "operation", operation_id = "limits",
-    responses((status = 200, description = "The numbers.", body = Limits)),
+    responses((status = 200, description = "The limits.", body = Limits)),
 )]
 pub(crate) async fn limits(
     State(app): State<App>,

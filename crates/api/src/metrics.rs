@@ -1,31 +1,31 @@
-//! The names of the API's metrics, in one place. Labels come from closed sets and are never ids.
+//! The names of the API's metrics. Label values come from closed sets and are never ids.
 
 use metrics::{Unit, describe_counter, describe_histogram};
 
 /// Requests answered, by `method`, `route` (the pattern that matched, or `unmatched`) and `status`.
 pub(crate) const HTTP_REQUESTS: &str = "bos_http_requests_total";
 
-/// Seconds from a request's header to its answer's header, by `method` and `route`.
+/// Seconds from the header of a request to the header of its answer, by `method` and `route`.
 pub(crate) const HTTP_REQUEST_SECONDS: &str = "bos_http_request_duration_seconds";
 
-/// Requests refused for who makes them, by `reason`.
+/// Requests refused by authentication or authorization, by `reason`.
 pub(crate) const CALLERS_REFUSED: &str = "bos_callers_refused_total";
 
-/// Tells the recorder what the names mean.
+/// Describes the metrics to the recorder.
 pub(crate) fn describe() {
     describe_counter!(HTTP_REQUESTS, "Requests answered");
-    describe_counter!(CALLERS_REFUSED, "Requests refused for who makes them");
+    describe_counter!(CALLERS_REFUSED, "Requests refused by authentication or authorization");
     describe_histogram!(
         HTTP_REQUEST_SECONDS,
         Unit::Seconds,
-        "Time from a request's header to its answer's header"
+        "Time from the header of a request to the header of its answer"
     );
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn every_metric_of_the_api_is_on_the_operators_page() {
+    fn every_metric_of_the_api_is_in_the_operations_page() {
         let page = include_str!("../../../docs/operations.md");
         for name in [super::HTTP_REQUESTS, super::HTTP_REQUEST_SECONDS, super::CALLERS_REFUSED] {
             assert!(page.contains(name), "docs/operations.md does not say what {name} is for");

@@ -1,7 +1,11 @@
-//! `/openapi.json`: the API's description, from the handlers and the types of their answers.
+//! `/openapi.json`: the OpenAPI description, derived from the handlers and the types of their documents, with the limits of the
+//! server that serves it.
+
+mod limit_texts;
 
 use std::sync::LazyLock;
 
+use axum::extract::State;
 use axum::http::Method;
 use bytes::Bytes;
 use utoipa::openapi::path::{Operation, Parameter};
@@ -9,23 +13,25 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
+use super::app::App;
 use super::auth::need;
 use super::submission::{BatchRequest, EssayRequest, FormRequest};
 use super::{batch, content, essay, health, limits, problem, reply, tokens};
+use crate::settings::ApiSettings;
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Batch Orchestrator Service",
-        description = "Takes essays, one or a class at a time, and sees them through processing phases that other services run.\n\nErrors are RFC 9457 problems with a stable `code`; each `type` leads to a page that says what happened, why, and what to do. Every answer carries `X-Correlation-ID`.",
+        description = "Takes essays, one or a class at a time, and runs them through processing phases that other services execute.\n\nErrors are RFC 9457 problems with a stable `code`. The `type` of a problem is the path of a page that explains what happened, why, and what to do. Every answer has the header `X-Correlation-ID`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
         (name = "essays", description = "Single essays."),
         (name = "batches", description = "Batches of essays."),
-        (name = "content", description = "The embedded Content Service, by the platform's contract. Not there where another is configured."),
-        (name = "tokens", description = "What callers prove themselves with. For administrators."),
-        (name = "operation", description = "For whoever runs the service."),
+        (name = "content", description = "The embedded Content Service, with the platform's contract. Absent if another Content Service is configured."),
+        (name = "tokens", description = "API tokens. For administrators."),
+        (name = "operation", description = "Health, metrics and limits of the service."),
     ),
     paths(
         essay::trigger::trigger,
@@ -57,23 +63,23 @@ use super::{batch, content, essay, health, limits, problem, reply, tokens};
 )]
 struct Description;
 
-/// The name of the one way to say who calls.
+/// The name of the security scheme.
 const SCHEME: &str = "token";
 
-/// What every operation says about its callers, from the list that the guard itself goes by.
+/// Adds to every operation the scope that it requires, from the list that authentication uses ([`need`]).
 struct Callers;
 
 impl Modify for Callers {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
         let components = description.components.get_or_insert_default();
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
-            "A token from `bos token create`; behind a gateway the gateway's own, with `X-User-ID` and `X-Org-ID`. An \
-             installation with `auth = \"off\"` asks for none.",
+            "A token from `bos token create`. Behind a gateway: the gateway's token, with `X-User-ID` and `X-Org-ID`. An \
+             installation with `auth = \"off\"` requires no token.",
         ));
         components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme.build()));
         for (name, text) in [
-            ("Unauthenticated", "Nobody says who calls, or the token is of no use."),
-            ("InsufficientScope", "The caller may not do this."),
+            ("Unauthenticated", "The token is missing or invalid."),
+            ("InsufficientScope", "The caller lacks the required scope."),
         ] {
             components.responses.insert(name.to_owned(), problem_response(text).into());
         }
@@ -81,44 +87,41 @@ impl Modify for Callers {
     }
 }
 
-/// What every operation can be refused for, whatever it does: the frame around the handlers, the readers of bodies and the store
-/// are the same for all. What an operation says itself is left as it is.
+/// Adds to every operation the refusals that do not depend on it: those of the layers around the handlers, of the readers of
+/// bodies and of the store. Responses that an operation declares itself are kept.
 struct Refusals;
 
-/// Status, name, in words, and the operations that give it.
+/// Status, name, description, and the operations that can answer with it.
 type Refusal = (&'static str, &'static str, &'static str, fn(&Method, &Operation) -> bool);
 
 const REFUSALS: [Refusal; 8] = [
-    (
-        "400",
-        "Malformed",
-        "An id, a parameter, a header or the body is not written as it must be.",
-        |method, _| *method != Method::DELETE,
-    ),
-    ("408", "TooSlow", "The body came too slowly.", has_body),
+    ("400", "Malformed", "An id, a parameter, a header or the body is malformed.", |method, _| {
+        *method != Method::DELETE
+    }),
+    ("408", "TooSlow", "The body arrived too slowly.", has_body),
     (
         "409",
         "InProgress",
-        "The same request is being worked on, or another change was in the way for too long.",
+        "The same request is in progress, or another change blocked this one for too long.",
         changes,
     ),
     ("413", "TooLarge", "The body is too large.", has_body),
-    ("415", "Unsupported", "The body has a media type or an encoding that is not taken.", has_body),
+    ("415", "Unsupported", "The media type or the encoding of the body is not supported.", has_body),
     (
         "422",
         "Unacceptable",
-        "The Idempotency-Key was used for another request, or the body is not acceptable.",
+        "The Idempotency-Key was used for another request, or the body is invalid.",
         is_repeatable,
     ),
-    ("429", "Busy", "Too many bytes of other requests are being worked on; see `Retry-After`.", has_body),
-    ("503", "Unavailable", "The database cannot serve now; see `Retry-After`.", |_, _| true),
+    ("429", "Busy", "Too many bytes of other requests are in flight; see `Retry-After`.", has_body),
+    ("503", "Unavailable", "The database is unavailable; see `Retry-After`.", |_, _| true),
 ];
 
 fn has_body(method: &Method, _: &Operation) -> bool {
     *method == Method::POST
 }
 
-/// The platform's contract for texts has its own words for everything else.
+/// Whether the operation changes batches, essays or tokens. The routes of the content contract have their own errors.
 fn changes(method: &Method, operation: &Operation) -> bool {
     *method != Method::GET && operation.tags.iter().flatten().all(|tag| tag != "content")
 }
@@ -187,14 +190,24 @@ fn tell_callers(method: &Method, path: &str, operation: &mut Operation) {
     }
 }
 
-/// The description as pretty JSON, the same text from the same program.
-pub static JSON: LazyLock<String> = LazyLock::new(|| {
-    // A description that is made of strings always serialises.
-    let mut json = Description::openapi().to_pretty_json().unwrap_or_default();
+/// The description as indented JSON, without the limits of a server. The same program always produces the same text.
+pub static JSON: LazyLock<String> = LazyLock::new(|| render(&Description::openapi()));
+
+/// The description as indented JSON, with the limits of a server's settings.
+pub fn json(settings: &ApiSettings) -> String {
+    let mut description = Description::openapi();
+    limit_texts::append_limits(&mut description, settings);
+    render(&description)
+}
+
+fn render(description: &utoipa::openapi::OpenApi) -> String {
+    // The description consists of strings, so serialization cannot fail.
+    let mut json = description.to_pretty_json().unwrap_or_default();
     json.push('\n');
     json
-});
+}
 
-pub(crate) async fn serve() -> axum::response::Response {
-    reply::json(Bytes::from_static(JSON.as_bytes()))
+pub(crate) async fn serve(State(app): State<App>) -> axum::response::Response {
+    let description = app.description().get_or_init(|| Bytes::from(json(app.settings())));
+    reply::json(description.clone())
 }

@@ -1,4 +1,4 @@
-//! Ids and other words in paths.
+//! Extractors for ids and other path parameters.
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use super::problem::{Code, Problem};
 
-/// The id that a path names. What has not the form of an id is 400; an id that this service never makes is 404.
+/// The id in a path. Text that is not a UUID is 400; a UUID that this service never creates is 404.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InPath<T>(pub(super) T);
 
@@ -20,26 +20,26 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Word(text) = Word::of(parts, state).await;
+        let Word(text) = Word::from_parts(parts, state).await;
         let id = text.parse().map_err(|error| match error {
             IdError::Malformed => {
                 Problem::new(Code::MalformedId, "The id in the path is not a UUID with hyphens.")
             }
             IdError::Foreign => {
-                Problem::new(Code::NotFound, "There is nothing of this id; it is not one of ours.")
+                Problem::new(Code::NotFound, "Nothing has this id; it is not an id of this service.")
             }
         })?;
         Ok(Self(id))
     }
 }
 
-/// The word that a path holds, for handlers that say themselves what is wrong with it; empty where its bytes are not UTF-8, which
-/// is never the word of anything.
+/// The first parameter of a path, for handlers that check it themselves. Empty if its bytes are not UTF-8; the empty text never
+/// names anything.
 #[derive(Debug, Clone)]
 pub(crate) struct Word(pub(super) String);
 
 impl Word {
-    async fn of<S: Send + Sync>(parts: &mut Parts, state: &S) -> Self {
+    async fn from_parts<S: Send + Sync>(parts: &mut Parts, state: &S) -> Self {
         let params = RawPathParams::from_request_parts(parts, state).await;
         let text = params.as_ref().ok().and_then(|params| params.iter().next()).map(|(_, value)| value);
         Self(text.unwrap_or_default().to_owned())
@@ -50,6 +50,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Word {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(parts, state).await)
+        Ok(Self::from_parts(parts, state).await)
     }
 }

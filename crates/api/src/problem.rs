@@ -1,4 +1,4 @@
-//! Errors as answers: RFC 9457 problems. This file and its folder are the only ones that know status codes.
+//! Error answers: RFC 9457 problems. Only this file and its folder map errors to status codes.
 
 mod causes;
 mod code;
@@ -18,16 +18,16 @@ use super::schemas;
 pub use code::Code;
 pub use pages::routes;
 
-/// The codes of problems, as a closed set.
+/// The schema of problem codes, a closed set.
 fn codes() -> Object {
     schemas::words(Code::ALL.iter().map(|code| code.as_str()))
 }
 
-/// What went wrong, for the caller to act on.
+/// An error that the caller can act on.
 ///
-/// The answer carries the members of RFC 9457 and `code`, `correlation_id`, `retryable`, `errors`. `instance` and
-/// `correlation_id` are known to the request's middleware alone, which fills them in (see `complete`).
-/// Nothing here may hold essay text or values out of a request's body.
+/// The answer has the members of RFC 9457 and `code`, `correlation_id`, `retryable`, `errors`. The outermost layer fills in
+/// `instance` and `correlation_id` (see `complete`), because only it knows them. A problem must not contain essay text or values
+/// of a request's body.
 #[derive(Debug, Clone)]
 pub struct Problem {
     code: Code,
@@ -36,49 +36,49 @@ pub struct Problem {
     retry_after: Option<Duration>,
 }
 
-/// One of several things that are wrong with a request.
+/// One fault of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Item {
-    /// Where in the body: a JSON pointer (RFC 6901).
+    /// The place in the body, as a JSON pointer (RFC 6901).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// Which query parameter.
+    /// The query parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,
-    /// Position of the essay in the request, from 0.
+    /// The position of the essay in the request, counted from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
     /// The caller's own name for the essay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_ref: Option<String>,
-    /// What is wrong, for programs.
+    /// The kind of fault, for programs.
     #[schema(schema_with = codes)]
     pub code: Code,
-    /// What is wrong, for people.
+    /// The fault in words, for people.
     pub detail: String,
 }
 
 impl Item {
-    /// An item that is about no place in particular yet.
+    /// An item without a place.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { pointer: None, parameter: None, index: None, client_ref: None, code, detail: detail.into() }
     }
 
-    /// About the place in the body that this JSON pointer names.
+    /// Sets the place in the body, as a JSON pointer.
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
         self.pointer = Some(pointer.into());
         self
     }
 
-    /// About this query parameter.
+    /// Sets the query parameter.
     #[must_use]
     pub fn of_parameter(mut self, name: impl Into<String>) -> Self {
         self.parameter = Some(name.into());
         self
     }
 
-    /// About the essay at this position of the request.
+    /// Sets the essay, by its position in the request, counted from 0, and the caller's name for it.
     #[must_use]
     pub fn of_essay(mut self, index: usize, client_ref: Option<String>) -> Self {
         self.index = Some(index);
@@ -87,28 +87,28 @@ impl Item {
     }
 }
 
-/// The answer, as RFC 9457 has it.
+/// An error answer (RFC 9457).
 #[derive(Serialize, ToSchema)]
 struct Document<'a> {
-    /// Leads to a page about this kind of problem.
+    /// The path of a page that explains this kind of problem.
     #[schema(example = "/problems/invalid")]
     r#type: String,
-    /// The kind in a few words.
+    /// The kind of problem in a few words.
     title: &'static str,
     status: u16,
-    /// The kind, for programs.
+    /// The kind of problem, for programs.
     #[schema(schema_with = codes)]
     code: Code,
-    /// What happened to this very request, for people.
+    /// What happened to this request, for people.
     detail: &'a str,
-    /// The path that was asked for.
+    /// The path of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     correlation_id: Option<Uuid>,
-    /// Whether the same request can succeed later, unchanged.
+    /// Whether the same request, unchanged, can succeed later.
     retryable: bool,
-    /// Everything that is wrong, one by one.
+    /// All faults of the request.
     #[serde(skip_serializing_if = "<[Item]>::is_empty")]
     errors: &'a [Item],
 }
@@ -126,41 +126,41 @@ impl ToSchema for Problem {
 }
 
 impl Problem {
-    /// A problem of this kind; `detail` is one sentence for people, about this very request.
+    /// A problem of this kind. `detail` is a sentence for people, about this request.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into(), errors: Vec::new(), retry_after: code.default_retry_after() }
     }
 
-    /// A problem with a single place, whose kind is that of the whole.
+    /// A problem with one item, whose code and detail it takes.
     pub fn of_item(item: Item) -> Self {
         Self::new(item.code, sentence(&item.detail)).with_errors(vec![item])
     }
 
-    /// With everything that is wrong, one by one.
+    /// Sets the list of faults.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<Item>) -> Self {
         self.errors = errors;
         self
     }
 
-    /// With the time after which a repetition makes sense, sent as `Retry-After` in whole seconds, at least 1.
+    /// Sets `Retry-After`, rounded up to whole seconds, at least 1.
     #[must_use]
     pub fn with_retry_after(mut self, pause: Duration) -> Self {
         self.retry_after = Some(pause);
         self
     }
 
-    /// The kind.
+    /// The kind of problem.
     pub fn code(&self) -> Code {
         self.code
     }
 
-    /// The sentence for people.
+    /// The detail, for people.
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// What is wrong, one by one.
+    /// The faults of the request.
     pub fn errors(&self) -> &[Item] {
         &self.errors
     }
@@ -177,12 +177,12 @@ impl Problem {
             retryable: self.code.is_retryable(),
             errors: &self.errors,
         };
-        // Strings, numbers and lists of them always serialise; an empty body is still the right status.
+        // Strings, numbers and lists always serialize; if not, the status is still right.
         serde_json::to_vec(&body).unwrap_or_default()
     }
 }
 
-/// A remark as a sentence of its own.
+/// Makes a remark a sentence: first letter in upper case, full stop at the end.
 pub(crate) fn sentence(remark: &str) -> String {
     let mut sentence = remark.to_owned();
     if let Some(first) = sentence.get_mut(..1) {
@@ -214,7 +214,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Fills in what the problem itself cannot know: the path it is about and the request's correlation id.
+/// Fills in what only the outermost layer knows: the path of the request and its correlation id.
 pub(crate) fn complete(response: Response, instance: &str, correlation_id: Uuid) -> Response {
     let Some(body) = response
         .extensions()

@@ -1,4 +1,4 @@
-//! Query strings, read strictly: a parameter that nobody knows is refused, not passed over.
+//! Query strings, read strictly: an unknown parameter is refused, not ignored.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -10,7 +10,7 @@ use url::form_urlencoded;
 use super::problem::{Code, Item, Problem};
 use super::shape;
 
-/// The parameters of a request. `T` says `#[serde(deny_unknown_fields)]`; a `Vec` field takes repetitions.
+/// The parameters of a request. `T` must have `#[serde(deny_unknown_fields)]`; a `Vec` field collects a repeated parameter.
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 
@@ -29,14 +29,14 @@ where
 /// Reads a query string.
 ///
 /// # Errors
-/// A problem whose one item names the parameter; never a value.
+/// A problem that names the parameter. It contains no value.
 pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let pairs = form_urlencoded::parse(query.as_bytes());
     serde_path_to_error::deserialize(Deserializer::new(pairs)).map_err(|error| {
         let fault = shape::read(&error.inner().to_string());
         let is_unknown = fault.code == Code::UnknownField;
         let code = if is_unknown { Code::UnknownParameter } else { Code::InvalidParameter };
-        // A parameter is the first step of the path; what lies below it is how its type is made.
+        // The first segment of the path is the parameter; the rest is the structure of its type.
         let in_path = error.path().iter().find_map(|segment| match segment {
             Segment::Map { key } => shape::printable(key),
             Segment::Seq { .. } | Segment::Enum { .. } | Segment::Unknown => None,
@@ -50,7 +50,7 @@ pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     })
 }
 
-/// No parameter at all.
+/// The parameters of an operation that has none.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}

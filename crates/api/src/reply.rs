@@ -1,4 +1,4 @@
-//! Answers as HTTP responses.
+//! Successful HTTP responses: documents, and the answers of commands.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -15,8 +15,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// A document as JSON bytes.
 pub(crate) fn to_json(document: &impl Serialize) -> Result<Vec<u8>, Problem> {
     serde_json::to_vec(document).map_err(|error| {
-        tracing::error!(%error, "an answer could not be written");
-        Problem::new(Code::Internal, "The answer could not be written; the service's log has more.")
+        tracing::error!(%error, "cannot serialize an answer");
+        Problem::new(Code::Internal, "Internal error; the service's log has the details.")
     })
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn document(document: &impl Serialize) -> Result<Response, Problem> {
     to_json(document).map(|body| json(body.into()))
 }
 
-/// What a request under an Idempotency-Key is answered, the first time and again.
+/// The answer to a command, with `Idempotency-Replayed: true` if it is the stored answer of an earlier request.
 pub(crate) fn receipt(receipt: Receipt) -> Response {
     let (answer, replayed) = match receipt {
         Receipt::Fresh(answer) => (answer, false),

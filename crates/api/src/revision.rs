@@ -1,4 +1,4 @@
-//! Revisions over HTTP: `ETag: "57"`, and a 304 for whoever has that already.
+//! Revisions as entity tags: `ETag: "57"`, and 304 if the caller already has that revision.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -7,24 +7,24 @@ pub(crate) fn etag(revision: i64) -> String {
     format!("\"{revision}\"")
 }
 
-/// A tag as a header's value.
+/// The header value of a tag, in quotation marks.
 pub(crate) fn etag_value(tag: &str) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{tag}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
 }
 
-/// What a caller has already, by its `If-None-Match`.
+/// The versions that a caller already has, by its `If-None-Match`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Has {
-    /// It does not say.
+    /// The header is absent.
     Nothing,
-    /// `*`: anything at all.
+    /// `*`: any version.
     Anything,
-    /// One of these tags, without their quotation marks; weak or strong, as RFC 9110 §13.1.2 compares them.
+    /// These tags, without quotation marks. Weak and strong tags compare equal (RFC 9110 §13.1.2).
     Tags(Vec<String>),
 }
 
 impl Has {
-    /// Reads the header, all of its lines. A part that is no entity tag matches nothing.
+    /// Reads all lines of the header. A part that is not an entity tag matches nothing.
     pub(crate) fn read(headers: &HeaderMap) -> Self {
         let lines: Vec<&str> =
             headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok()).collect();
@@ -45,7 +45,7 @@ impl Has {
         )
     }
 
-    /// Whether this tag is among them.
+    /// Whether the caller has this tag.
     pub(crate) fn includes(&self, tag: &str) -> bool {
         match self {
             Self::Nothing => false,
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_matches_weak_strong_in_a_list_and_by_the_star() {
+    fn a_tag_matches_a_weak_and_a_strong_tag_in_a_list_and_a_star() {
         let has = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));

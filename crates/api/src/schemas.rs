@@ -1,4 +1,4 @@
-//! Closed sets of words in the API's description: the very lists that the rules use.
+//! Schemas of closed sets of words, from the same lists that the rules use.
 
 use domain::{
     AttentionCode, BatchStatus, EssayState, FailureCode, Kind, Language, Phase, PhaseStatus, WaitingCode,
@@ -6,7 +6,7 @@ use domain::{
 use serde_json::Value;
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
-/// A string that is one of these words.
+/// The schema of a string that is one of these words.
 pub(crate) fn words(words: impl Iterator<Item = &'static str>) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
 }
@@ -31,39 +31,39 @@ sets! {
     waiting_code: WaitingCode;
 }
 
-/// A phase, where there is one.
+/// The schema of a phase or null.
 pub(crate) fn phase_or_null() -> Object {
     let words = Phase::ALL.iter().map(|phase| Value::from(phase.as_str())).chain([Value::Null]);
     let types = SchemaType::from_iter([Type::String, Type::Null]);
     ObjectBuilder::new().schema_type(types).enum_values(Some(words)).build()
 }
 
-/// Any of the statuses.
+/// The schema of a list of batch statuses.
 pub(crate) fn batch_statuses() -> Array {
     ArrayBuilder::new().items(batch_status()).build()
 }
 
-/// The orders of a list.
+/// The schema of the parameter `sort`.
 pub(crate) fn sort() -> Object {
     words(["-created_at", "created_at"].into_iter())
 }
 
-/// What a list can have beside its page.
+/// The schema of the parameter `include`.
 pub(crate) fn include() -> Object {
     words(["counts"].into_iter())
 }
 
-/// The ends of essays that results can be asked by.
+/// The schema of the parameter `outcome`.
 pub(crate) fn outcome() -> Object {
     words(["succeeded", "failed"].into_iter())
 }
 
-/// The courses of the platform.
+/// The schema of a course code of the platform.
 pub(crate) fn course_code() -> Object {
     words(engine::courses().map(|(code, _)| code))
 }
 
-/// A list of phases.
+/// The schema of a list of phases.
 pub(crate) fn phases() -> Array {
     ArrayBuilder::new().items(phase()).build()
 }

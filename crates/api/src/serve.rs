@@ -1,7 +1,7 @@
 //! The accept loop: HTTP/1.1 connections with limits in time, size and number.
 //!
-//! `axum::serve` offers no header time-out, no connection cap and no deadline for its graceful stop, so the loop
-//! is ours, on hyper.
+//! `axum::serve` has no header timeout, no limit on connections and no deadline for a graceful shutdown, so this is a loop of its
+//! own, on hyper.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -25,39 +25,39 @@ use tower::ServiceExt as _;
 
 use telemetry::Tasks;
 
-/// The name of a connection's task: these come and go, and none of them is missed.
+/// The name of a connection's task. These tasks end all the time, so readiness does not count them.
 pub(crate) const CONNECTION: &str = "http connection";
 
-/// How long the accept loop pauses when the system has no socket to give (EMFILE, ENFILE, ENOBUFS).
+/// Pause of the accept loop when the system has no free socket (EMFILE, ENFILE, ENOBUFS).
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(200);
 
-/// How long a closed connection is still read, and how much, so that the last answer is not lost to a reset.
+/// How long and how many bytes a closed connection is still read, so that a reset does not overtake the last answer.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 1024 * 1024;
 
-/// What one listener bears.
+/// The limits of one listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections open at the same time; the others wait in the system's queue.
+    /// Most open connections; further ones wait in the system's accept queue.
     pub max_connections: NonZeroU32,
-    /// How long a request's header may take; an idle connection is closed after the same time.
+    /// How long the header of a request may take; an idle connection is closed after the same time.
     pub header_timeout: Duration,
-    /// Bytes of a request's line and header fields; over: 431.
+    /// Most bytes in a request line with its header fields; more: 431.
     pub max_header_size: ByteSize,
-    /// Header fields of a request; over: 431.
+    /// Most header fields in a request; more: 431.
     pub max_header_fields: NonZeroU32,
-    /// How long requests in flight get at a stop.
+    /// How long requests in flight may take to finish at a shutdown.
     pub drain_timeout: Duration,
 }
 
-/// What is read of a connection before somebody takes it, twice the largest head at least. The default of 400 kB would let a
-/// crowd whose bodies wait their turn fill the memory from outside the limit for bodies.
+/// Read buffer of a connection, at least twice the largest header. With hyper's default of about 400 kB, connections whose
+/// bodies are not read yet could fill the memory outside the limit on bodies in flight.
 const READ_BYTES: usize = 64 << 10;
 
 /// Serves `router` on `listener` until `shutdown`; returns when all connections are closed.
 ///
-/// At the stop no connection is accepted any more, idle ones close at once, and requests in flight are finished
-/// for at most [`Limits::drain_timeout`]; then their connections are dropped.
+/// At shutdown it accepts no more connections, closes idle ones at once, and lets requests in flight finish for at most
+/// [`Limits::drain_timeout`]; then it drops their connections.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -81,15 +81,15 @@ pub async fn serve(
         });
     }
     drop(listener);
-    // Every connection holds a slot, so holding all slots means that none is left.
+    // Every connection holds a slot, so all slots are free once no connection is left.
     let drained = slots.acquire_many(limits.max_connections.get());
     if timeout(limits.drain_timeout, drained).await.is_err() {
-        tracing::warn!("connections were still busy at the drain deadline and are dropped");
+        tracing::warn!("dropping connections that are still busy after the drain timeout");
         give_up.cancel();
     }
 }
 
-/// A `u32` fits a `usize` on every system that this runs on; were it not so, the largest number would do.
+/// As a `usize`, which holds a `u32` on every supported system; the largest number of permits otherwise.
 fn permits(count: u32) -> usize {
     usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS)
 }
@@ -105,10 +105,10 @@ fn http1(limits: Limits) -> http1::Builder {
     http
 }
 
-/// Waits for a free slot first and for a connection then, so that a full house leaves the others queued.
+/// Waits for a free slot and then for a connection, so that connections over the limit stay in the system's queue.
 async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
     let slot = loop {
-        // The semaphore is never closed; a slot is all that this can give.
+        // The semaphore is never closed, so this cannot fail.
         if let Ok(slot) = Arc::clone(slots).acquire_owned().await {
             break slot;
         }
@@ -116,17 +116,17 @@ async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Own
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return (stream, slot),
-            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) if is_peer_error(&error) => {}
             Err(error) => {
-                tracing::warn!(error.kind = %error.kind(), "cannot accept connections; pausing");
+                tracing::warn!(error.kind = %error.kind(), "cannot accept connections; retrying in 200 ms");
                 sleep(ACCEPT_BACK_OFF).await;
             }
         }
     }
 }
 
-/// The connection went away before it was accepted: no reason to pause.
-fn is_of_the_peer(error: &io::Error) -> bool {
+/// Whether the connection ended before it was accepted, in which case the accept loop does not pause.
+fn is_peer_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
@@ -161,16 +161,16 @@ impl Connection {
             ended
         };
         if let Err(error) = ended {
-            tracing::debug!(%error, "a connection ended early");
+            tracing::debug!(%error, "a connection ended with an error");
         }
         linger(connection.into_parts().io.into_inner()).await;
     }
 }
 
-/// Closes our side and reads what the client is still sending.
+/// Shuts down the writing side and reads what the client still sends.
 ///
-/// A socket closed with unread bytes answers them with a reset, which can overtake the 413 that was just
-/// written; the client then sees a broken pipe instead of the reason.
+/// The system answers unread bytes on a closed socket with a reset. The reset can overtake an answer such as 413, and the client
+/// then sees a broken pipe instead of the answer.
 async fn linger(mut stream: TcpStream) {
     if stream.shutdown().await.is_ok() {
         let mut rest = stream.take(LINGER_BYTES);

@@ -1,4 +1,4 @@
-//! What the API is told of the configuration.
+//! The settings of the API.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -9,44 +9,44 @@ use telemetry::sampling::Sampling;
 
 use crate::body::BodyLimits;
 
-/// How callers prove who they are.
+/// How callers authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
-    /// They do not: every caller that reaches the port is the one principal `local`.
+    /// No authentication: every caller that reaches the port is the user `local`.
     Off,
-    /// Callers bring a static token.
+    /// Each request carries an API token.
     Token,
-    /// Callers are named by headers that a gateway vouches for with its token.
+    /// A gateway authenticates with its token and names the caller in headers; API tokens are accepted too.
     Gateway,
 }
 
 /// The settings of the API, apart from those of the accept loop ([`crate::serve::Limits`]).
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
-    /// How callers prove who they are.
+    /// How callers authenticate.
     pub auth: Auth,
-    /// The token that proves a gateway, for [`Auth::Gateway`].
+    /// The token of the gateway, for [`Auth::Gateway`].
     pub gateway_token: Option<SecretString>,
-    /// What request bodies may cost.
+    /// The limits on request bodies.
     pub bodies: BodyLimits,
-    /// Essays of a batch; over: 422 `too_many_essays`.
+    /// Most essays in a batch; more: 422 `too_many_essays`.
     pub max_essays: NonZeroU32,
-    /// Bytes of an essay; over: 413 for a single essay, an item error in a batch.
+    /// Most bytes in an essay; more: 413 for a single essay, an error of the essay in a batch.
     pub max_text_size: ByteSize,
-    /// Labels of a batch.
+    /// Most labels on a batch.
     pub max_labels: u32,
-    /// Characters of a label's key.
+    /// Most characters in a label's key.
     pub max_label_key: NonZeroU32,
-    /// Characters of a label's value.
+    /// Most characters in a label's value.
     pub max_label_value: NonZeroU32,
-    /// Bytes of staged texts from which on new work is refused; shown at `/v1/limits`.
+    /// Bytes of staged texts above which new work is refused. The engine enforces it; here it is shown at `/v1/limits`.
     pub max_staged_size: ByteSize,
-    /// Outbox rows from which on new work is refused; shown at `/v1/limits`.
+    /// Outbox rows above which new work is refused. The engine enforces it; here it is shown at `/v1/limits`.
     pub max_outbox_rows: NonZeroU32,
     /// The longest `?wait=` of a status request.
     pub status_wait_limit: Duration,
-    /// How long the answer under an Idempotency-Key is kept; shown at `/v1/limits`.
+    /// How long the answer to an Idempotency-Key is kept; shown at `/v1/limits`.
     pub idempotency_retention: Duration,
-    /// Which traces that begin at a request are kept.
+    /// The sampling of traces that start at a request.
     pub sampling: Sampling,
 }

@@ -1,22 +1,22 @@
-//! What serde says about input of the wrong shape, as items that repeat no value.
+//! Errors of serde as problem items that contain no value of the input.
 //!
-//! Messages of serde quote the offending value (`invalid type: string "…", expected u32`), which may be an
-//! essay. Only the parts that come from our own types are passed on: names of fields and what was expected; and
-//! a foreign field's name when it looks like a name.
+//! Messages of serde quote the offending value (`invalid type: string "…", expected u32`), which may be an essay. Items take only
+//! the parts that come from this service's types (names of fields, what was expected), and the name of an unknown field if it
+//! is printable.
 
 use serde_path_to_error::{Path, Segment};
 
 use super::problem::{Code, Item};
 use crate::suggest::suggest;
 
-/// What is wrong, and about which field when it is one that is not in the path itself.
+/// A fault, with the name of its field where the path of the error does not contain it.
 pub(crate) struct Fault {
     pub(crate) code: Code,
     pub(crate) detail: String,
     pub(crate) field: Option<String>,
 }
 
-/// Reads a message of serde. The wordings are serde's own (`serde::de::Error`), stable since 1.0.
+/// Parses a message of serde. Its wordings (`serde::de::Error`) have been stable since serde 1.0.
 pub(crate) fn read(message: &str) -> Fault {
     let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
     if let Some(rest) = message.strip_prefix("missing field `") {
@@ -31,7 +31,7 @@ pub(crate) fn read(message: &str) -> Fault {
         let field = printable(rest.trim_end_matches('`'));
         return Fault {
             code: Code::DuplicateKey,
-            detail: format!("{} is there twice", named(field.as_ref())),
+            detail: format!("{} occurs twice", named(field.as_ref())),
             field,
         };
     }
@@ -44,8 +44,8 @@ pub(crate) fn read(message: &str) -> Fault {
             expected.into_iter().flat_map(|names| names.split('`').skip(1).step_by(2)).collect();
         let next = match suggest(name, known.iter().copied()) {
             Some(nearest) => format!("did you mean `{nearest}`?"),
-            None if known.is_empty() => "none is expected here".to_owned(),
-            None => format!("known are {}", known.join(", ")),
+            None if known.is_empty() => "no field is expected here".to_owned(),
+            None => format!("known fields: {}", known.join(", ")),
         };
         return Fault {
             code: Code::UnknownField,
@@ -55,17 +55,17 @@ pub(crate) fn read(message: &str) -> Fault {
     }
     let detail = match expected {
         Some(expected) => format!("expected {expected}"),
-        None => "is not acceptable here".to_owned(),
+        None => "the value is invalid".to_owned(),
     };
     Fault { code: Code::WrongType, detail, field: None }
 }
 
-/// The item for a body: the path as a JSON pointer (RFC 6901), down to the field itself.
+/// The item of a fault in a body. Its pointer (RFC 6901) leads to the field itself.
 pub(crate) fn item(path: &Path, message: &str) -> Item {
     let fault = read(message);
     let mut names: Vec<String> = path.iter().map(segment).collect();
     if fault.code == Code::UnknownField {
-        // The path ends in the field itself, which is only named when it looks like a name.
+        // The path ends in the unknown field, which `fault.field` names only if it is printable.
         names.pop();
     }
     names.extend(fault.field);
@@ -83,7 +83,7 @@ fn segment(segment: &Segment) -> String {
     }
 }
 
-/// The name, when it is short and made of the characters of names.
+/// The name, if it has at most 64 characters and only those of names, so that it cannot be essay text.
 pub(crate) fn printable(name: &str) -> Option<String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     (!name.is_empty() && name.len() <= 64 && name.chars().all(is_name)).then(|| name.to_owned())

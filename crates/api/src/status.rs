@@ -1,4 +1,4 @@
-//! The status of a batch as its owner sees it: one document, its words, and the cache that makes polling cheap.
+//! The status document of a batch, its sentence, its version, and the cache of rendered documents.
 
 mod cache;
 mod document;
@@ -8,26 +8,26 @@ mod version;
 pub(crate) use cache::{Cache, Rendered};
 use document::Counts;
 pub(crate) use document::StatusDocument;
-pub(crate) use version::{Bus, Held, Version};
+pub(crate) use version::{BusAvailability, HeldMessages, Version};
 
 use domain::BatchId;
 use store::{Answer, StatusRow};
 
 use super::revision::etag;
 
-/// The status document as the answer to a command, 202.
+/// The answer to a command: 202 with the status document.
 pub(crate) fn accepted(row: &StatusRow) -> Answer {
-    let document = StatusDocument::of(row, None);
+    let document = StatusDocument::new(row, None);
     Answer {
         status: 202,
-        // Strings, numbers and lists of them always serialise.
+        // Strings, numbers and lists always serialize.
         body: serde_json::to_vec(&document).unwrap_or_default(),
         location: Some(path(row.row.batch.id)),
         etag: Some(etag(row.row.batch.revision)),
     }
 }
 
-/// Where the status of a batch is.
+/// The path of a batch's status.
 pub(crate) fn path(batch: BatchId) -> String {
     format!("/v1/batch/{batch}/status")
 }

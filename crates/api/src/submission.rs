@@ -1,5 +1,5 @@
-//! A batch as a caller hands it in: read from JSON, NDJSON or files, then checked as a whole, so that all its errors are told
-//! at once and nothing of it is stored before.
+//! The submission of a batch: parsed from JSON, NDJSON or a form, then checked as a whole, so that all its errors are reported
+//! together and before anything is stored.
 
 mod check;
 mod faults;
@@ -28,42 +28,42 @@ pub(crate) use self::shapes::{BatchRequest, EssayRequest, FormRequest};
 pub(crate) use self::text::{check as check_text, decode, repair};
 use super::problem::{Code, Item, Problem};
 
-/// What the installation takes.
+/// The limits that a submission is checked against.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// Essays of a batch.
+    /// Most essays in a batch.
     pub(crate) essays: usize,
-    /// Bytes of an essay's text.
+    /// Most bytes in an essay's text.
     pub(crate) text: usize,
-    /// Labels of a batch.
+    /// Most labels on a batch.
     pub(crate) labels: usize,
-    /// Characters of a label's key.
+    /// Most characters in a label's key.
     pub(crate) label_key: usize,
-    /// Characters of a label's value.
+    /// Most characters in a label's value.
     pub(crate) label_value: usize,
 }
 
-/// How a batch is written.
+/// The body of a submission, by its format.
 #[derive(Debug)]
 pub(crate) enum Written {
     /// One JSON object.
     Json(Bytes),
-    /// A line for the batch and one for each essay.
+    /// NDJSON: a line for the batch, then a line for each essay.
     Ndjson(Bytes),
-    /// The parts of a form: fields and files.
+    /// The parts of a form: fields for the batch, files for the essays.
     Form(Vec<Part>),
 }
 
-/// A batch that was read, with nothing decided about it.
+/// A batch that was parsed and not yet checked.
 #[derive(Debug, Default)]
 struct Draft {
     header: Header,
     essays: Vec<DraftEssay>,
-    /// Essays written; more than are kept where there are far too many.
+    /// The number of essays in the body, which can exceed `essays.len()` (see `ESSAYS_KEPT`).
     count: usize,
 }
 
-/// An essay as it was written.
+/// An essay that was parsed and not yet checked.
 #[derive(Debug, Default)]
 struct DraftEssay {
     client_ref: Option<String>,
@@ -71,7 +71,7 @@ struct DraftEssay {
     text_storage_id: Option<String>,
 }
 
-/// A batch that may be stored.
+/// A batch that passed all checks.
 #[derive(Debug)]
 pub(crate) struct Acceptable {
     pub(crate) name: Option<Private<String>>,
@@ -84,24 +84,27 @@ pub(crate) struct Acceptable {
     pub(crate) rejected: usize,
 }
 
-/// An essay that was left out of a batch, and why.
+/// An essay that was left out of a batch, with the reason.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Rejection {
-    /// Its place in the request, counted from 0.
+    /// The position of the essay in the request, counted from 0.
     index: usize,
-    /// The caller's own name for it.
+    /// The caller's own name for the essay.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_ref: Option<String>,
-    /// Why, as a stable code.
+    /// The reason, as a stable code.
     #[schema(value_type = String)]
     code: Code,
-    /// Where in the request.
+    /// The place in the request, as a JSON pointer (RFC 6901).
     pointer: String,
-    /// Why, in words.
+    /// The reason in words, for people.
     detail: String,
 }
 
-/// Reads and checks a batch.
+/// Parses and checks a batch.
+///
+/// # Errors
+/// A problem with all faults, unless only essays are at fault, the batch says `"on_invalid": "skip"` and an essay is left.
 pub(crate) fn read(written: Written, bounds: Bounds, fixed: Fixed) -> Result<Acceptable, Problem> {
     let mut faults = Faults::default();
     let mut draft = match written {
@@ -133,7 +136,7 @@ fn refusal(faults: Faults, draft: &Draft, written: usize) -> Problem {
     let refused = faults.essays();
     let (items, untold) = faults.into_items(|index| draft.client_ref(index));
     let mut detail = match (refused, written) {
-        (0, _) => "The batch is not acceptable; nothing was stored.".to_owned(),
+        (0, _) => "The batch is invalid; nothing was stored.".to_owned(),
         (1, 1) => "The only essay was refused; nothing was stored.".to_owned(),
         (refused, written) => format!("{refused} of {written} essays were refused; nothing was stored."),
     };
@@ -143,8 +146,8 @@ fn refusal(faults: Faults, draft: &Draft, written: usize) -> Problem {
     Problem::new(code_of(&items, refused), detail).with_errors(items)
 }
 
-/// What the whole is called: a batch that is too large or empty is that before it is anything else; one whose essays are fine
-/// and that has one kind of fault is called by it.
+/// The code of the whole problem. Too many or no essays take precedence. If no essay is at fault and all faults have one code, it
+/// is that code; otherwise `invalid`.
 fn code_of(items: &[Item], refused: usize) -> Code {
     let codes = items.iter().map(|item| item.code);
     let size = codes.clone().find(|code| matches!(code, Code::TooManyEssays | Code::NoEssays));

@@ -1,9 +1,9 @@
-//! "Did you mean": the nearest of the names that exist.
+//! Suggestions for misspelt names ("did you mean …?").
 
-/// The candidate that `name` is most likely a slip of, or `None` when nothing is near.
+/// The candidate that `name` is most likely a misspelling of, or `None` if no candidate is similar.
 ///
-/// Near is a Jaro-Winkler similarity of at least 0.85: a letter lost, doubled, swapped or replaced, also in a
-/// long name, while two different words of the same length stay apart.
+/// Similar means a Jaro-Winkler similarity of at least 0.85 (chosen): it covers a letter that is missing, doubled, swapped or
+/// replaced, also in long names, and separates different words of the same length.
 pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
@@ -18,7 +18,7 @@ mod tests {
     use super::suggest;
 
     #[test]
-    fn a_slip_of_the_finger_finds_its_name() {
+    fn a_misspelt_name_finds_its_candidate() {
         let names = ["port", "host", "phase_timeout", "labels"];
         assert_eq!(suggest("prot", names), Some("port"));
         assert_eq!(suggest("phase_timout", names), Some("phase_timeout"));
@@ -26,7 +26,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_finds_nothing() {
+    fn an_unrelated_name_finds_no_candidate() {
         assert_eq!(suggest("volume", ["port", "host"]), None);
     }
 }

@@ -1,4 +1,4 @@
-//! `/v1/tokens`: the tokens of callers, one file per verb. For administrators.
+//! `/v1/tokens`: API tokens, one file per verb. For administrators.
 
 pub(crate) mod create;
 pub(crate) mod list;

@@ -1,4 +1,4 @@
-//! A request's place in a trace: its caller's, or one that begins here under the request's correlation id.
+//! The trace of a request: the caller's, or a new one whose id is the correlation id.
 
 use std::convert::Infallible;
 use std::num::NonZeroU128;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use telemetry::sampling::Sampling;
 
-/// Where everything that a request sets in motion belongs; an extractor for handlers.
+/// The place in a trace to which the effects of a request belong. An extractor for handlers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Traced(pub(super) Option<Traceparent>);
 
@@ -24,14 +24,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Traced {
     }
 }
 
-/// The caller's place (W3C Trace Context).
+/// The caller's place in its trace (W3C Trace Context), if the request has a valid `traceparent`.
 pub(crate) fn of_caller(headers: &HeaderMap) -> Option<Traceparent> {
     headers.get(Traceparent::HEADER)?.to_str().ok()?.parse().ok()
 }
 
-/// Begins a request. What looks at the process itself, and pages for people, belong to no trace.
+/// Starts the span of a request. Requests for health, metrics and pages have none.
 ///
-/// A trace that begins here has the correlation id as its id: whoever knows the one finds the other.
+/// A trace that starts here has the correlation id as its trace id, so that one leads to the other.
 pub(crate) fn begin(
     sampling: Sampling,
     caller: Option<Traceparent>,
@@ -54,7 +54,7 @@ pub(crate) fn begin(
     (Traced(at.or(caller)), span)
 }
 
-/// Says what became of it.
+/// Records the status of the answer in the request's span; 500 and above is an error.
 pub(crate) fn answered(span: &Span, status: u16) {
     span.record("http.response.status_code", status);
     if status >= 500 {

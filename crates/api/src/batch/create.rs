@@ -1,4 +1,4 @@
-//! `POST /v1/batch`: hand a batch in.
+//! `POST /v1/batch`: submit a batch.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -23,13 +23,13 @@ use crate::submission::{self, Acceptable, BatchRequest, FormRequest, Part, Rejec
 use crate::trace::Traced;
 use crate::{reply, schemas, status};
 
-/// What is logged and kept with an Idempotency-Key as the request's route.
+/// The route to which an Idempotency-Key is bound.
 const ROUTE: &str = "POST /v1/batch";
 
-/// Bytes from which a body is read away from the async threads.
+/// Bodies above 1 MiB are parsed on a blocking thread, so that they do not hold up an async thread.
 const LARGE: usize = 1 << 20;
 
-/// What became of a batch that was handed in.
+/// An accepted batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BatchAccepted<'a> {
     #[schema(value_type = Uuid)]
@@ -37,13 +37,13 @@ pub(crate) struct BatchAccepted<'a> {
     correlation_id: Uuid,
     #[schema(schema_with = schemas::batch_status)]
     status: domain::BatchStatus,
-    /// Essays that are stored and on their way.
+    /// The number of accepted essays.
     accepted: usize,
-    /// Essays that were left out.
+    /// The number of essays that were left out.
     rejected: usize,
-    /// The accepted essays, in order.
+    /// The accepted essays, in the order of the request.
     essays: Vec<AcceptedEssay<'a>>,
-    /// Why essays were left out (`"on_invalid": "skip"`).
+    /// Why essays were left out, with `"on_invalid": "skip"`.
     rejections: &'a [Rejection],
     links: Links,
 }
@@ -53,12 +53,12 @@ pub(crate) struct BatchAccepted<'a> {
 struct AcceptedEssay<'a> {
     #[schema(value_type = Uuid)]
     essay_id: EssayId,
-    /// The caller's own name for it.
+    /// The caller's own name for the essay.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_ref: Option<&'a str>,
 }
 
-/// Where to go from here.
+/// Paths of the batch's resources.
 #[derive(Debug, Serialize, ToSchema)]
 struct Links {
     #[serde(rename = "self")]
@@ -68,22 +68,22 @@ struct Links {
     results: String,
 }
 
-/// Hand in a batch
+/// Submit a batch
 ///
-/// Takes one JSON object, NDJSON (the first line is about the batch, each further one an essay) or a form with a `.txt` or
-/// `.md` file for each essay. 202 is given when the batch is stored for good; the work goes on after that. All errors of a
-/// batch are told at once.
+/// Accepts one JSON object, NDJSON (the first line is the batch, each further line an essay) or a form with a `.txt` or `.md`
+/// file for each essay. The answer is 202 once the batch is stored durably; processing continues after that. All errors of a
+/// batch are reported together.
 #[utoipa::path(
     post, path = "/v1/batch", tag = "batches", operation_id = "create_batch",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again under the same key, the request is done once.")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A request that is repeated with the same key is done once.")),
     request_body(description = "The batch.", content(
         (BatchRequest = "application/json"), (String = "application/x-ndjson"), (FormRequest = "multipart/form-data"),
     )),
     responses(
-        (status = 202, description = "Stored; `Location` is the batch.", body = BatchAccepted<'static>),
-        (status = 413, description = "Too large.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "Not a media type that is taken here.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Not acceptable; nothing was stored.", body = Problem, content_type = "application/problem+json"),
+        (status = 202, description = "The batch is stored; `Location` is the batch.", body = BatchAccepted<'static>),
+        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The media type is not supported.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The request is invalid; nothing was stored.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The backlog is full.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -97,7 +97,7 @@ pub(crate) async fn create(
     body: Body,
 ) -> Result<Response, Problem> {
     let media_type = media_type(&headers)?;
-    let kind = WrittenAs::by(&media_type)?;
+    let kind = WrittenAs::from_media_type(&media_type)?;
     let (body, _held) = app.bodies().open(&headers, body, app.bodies().max_size())?.all().await?;
     let large = body.len() > LARGE;
     let (written, fingerprint) = match kind {
@@ -119,16 +119,16 @@ pub(crate) async fn create(
         submission_of(acceptable, id, key, correlation, owner, trace)
     };
     let submission = if large {
-        tokio::task::spawn_blocking(prepare)
-            .await
-            .map_err(|_| Problem::new(Code::Internal, "The service made a mistake; its log has more."))??
+        tokio::task::spawn_blocking(prepare).await.map_err(|_| {
+            Problem::new(Code::Internal, "Internal error; the service's log has the details.")
+        })??
     } else {
         prepare()?
     };
     Ok(reply::receipt(app.engine().submit(submission).await?))
 }
 
-/// The ways in which a batch can be written.
+/// The formats of a submission.
 enum WrittenAs {
     Json,
     Ndjson,
@@ -136,18 +136,18 @@ enum WrittenAs {
 }
 
 impl WrittenAs {
-    fn by(media_type: &str) -> Result<Self, Problem> {
+    fn from_media_type(media_type: &str) -> Result<Self, Problem> {
         match media_type {
             "application/json" => Ok(Self::Json),
             "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Self::Ndjson),
             "multipart/form-data" => Ok(Self::Form),
             "application/zip" => Err(Problem::new(
                 Code::NotAvailable,
-                "Archives are not opened yet; send the .txt and .md files as multipart/form-data.",
+                "Archives are not supported yet; send the .txt and .md files as multipart/form-data.",
             )),
             _ => Err(Problem::new(
                 Code::UnsupportedMediaType,
-                "A batch is application/json, application/x-ndjson or multipart/form-data.",
+                "The body must be application/json, application/x-ndjson or multipart/form-data.",
             )),
         }
     }
@@ -182,7 +182,7 @@ fn submission_of(
     })
 }
 
-/// What is answered once the batch is stored: ids are known before.
+/// The answer once the batch is stored. It is rendered before, because the unit stores it with the Idempotency-Key.
 fn answer(acceptable: &Acceptable, id: BatchId, correlation_id: Uuid) -> Result<Answer, Problem> {
     let document = BatchAccepted {
         batch_id: id,

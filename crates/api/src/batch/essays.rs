@@ -1,4 +1,4 @@
-//! `GET /v1/batch/{batch_id}/essays`: the essays of a batch, page by page.
+//! `GET /v1/batch/{batch_id}/essays`: list the essays of a batch.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -22,22 +22,22 @@ pub(crate) struct Parameters {
     /// Only essays in this state.
     #[param(schema_with = schemas::essay_state, required = false)]
     state: Option<EssayState>,
-    /// Essays of a page, from 1 to 500; 50 when nothing is said.
+    /// Most essays in a page, from 1 to 500; default 50.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// The essays of a batch
+/// List the essays of a batch
 ///
-/// In the order in which they were handed in, each with its state, its attempts and the ids of its texts.
+/// In the order of the submission, each with its state, its finished phases and the storage ids of its texts.
 #[utoipa::path(
     get, path = "/v1/batch/{batch_id}/essays", tag = "batches", operation_id = "batch_essays",
     params(("batch_id" = Uuid, Path, description = "The batch."), Parameters),
     responses(
         (status = 200, description = "A page of essays.", body = Page<EssayDocument>),
-        (status = 404, description = "There is no such batch.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "The batch does not exist.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn essays(
@@ -57,5 +57,5 @@ pub(crate) async fn essays(
         .map_err(Problem::from)?;
     let rows = found.ok_or_else(super::unknown)?;
     let documents = rows.into_iter().map(EssayDocument::from).collect();
-    reply::document(&Page::of(documents, limit, |last: &EssayDocument| last.position().to_string()))
+    reply::document(&Page::new(documents, limit, |last: &EssayDocument| last.position().to_string()))
 }

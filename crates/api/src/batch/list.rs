@@ -1,4 +1,4 @@
-//! `GET /v1/batch`: a caller's batches.
+//! `GET /v1/batch`: list the batches of the caller.
 
 use std::collections::BTreeMap;
 
@@ -22,32 +22,32 @@ use crate::{reply, schemas};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
-    /// Only batches of this status; given more than once, of any of these.
+    /// Only batches with this status; repeated: with any of these.
     #[serde(default)]
     #[param(schema_with = schemas::batch_statuses, required = false)]
     status: Vec<BatchStatus>,
-    /// `class` (the default) or `single`: batches of one come only when asked for.
+    /// `class` (default), or `single` for the batches of single essays.
     #[param(schema_with = schemas::kind, required = false)]
     kind: Option<Kind>,
-    /// Only batches that need attention, or only those that do not.
+    /// `true`: only batches that need attention; `false`: only batches that do not.
     attention: Option<bool>,
-    /// Only batches with this label, as in `class:9B`; given more than once, with all of them.
+    /// Only batches with this label, such as `class:9B`; repeated: with all of these.
     #[serde(default)]
     #[param(required = false)]
     label: Vec<String>,
-    /// Only batches made at this time or later.
+    /// Only batches created at this time or later.
     created_after: Option<DateTime<Utc>>,
-    /// Only batches made before this time.
+    /// Only batches created before this time.
     created_before: Option<DateTime<Utc>>,
-    /// `-created_at` (the default): youngest first; `created_at`: oldest first.
+    /// `-created_at` (default): newest first; `created_at`: oldest first.
     #[param(schema_with = schemas::sort, required = false)]
     sort: Option<Sort>,
-    /// Batches of a page, from 1 to 500; 50 when nothing is said.
+    /// Most batches in a page, from 1 to 500; default 50.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
-    /// `counts` adds how many batches there are of each status, over all pages.
+    /// `counts` adds the number of batches of each status, over all pages.
     #[param(schema_with = schemas::include, required = false)]
     include: Option<Include>,
 }
@@ -61,7 +61,7 @@ pub(crate) enum Sort {
     OldestFirst,
 }
 
-/// What a list can have beside its page.
+/// What a list can contain in addition to its page.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Include {
@@ -73,7 +73,7 @@ pub(crate) enum Include {
 pub(crate) struct BatchPage {
     #[serde(flatten)]
     page: Page<Summary>,
-    /// How many batches of each status the filter lets through, over all pages.
+    /// The number of batches of each status that match the filter, over all pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     counts: Option<BTreeMap<String, i64>>,
 }
@@ -97,7 +97,7 @@ pub(crate) struct Summary {
     ended_at: Option<DateTime<Utc>>,
 }
 
-/// How many essays a batch has.
+/// The number of essays of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 struct EssayTotals {
     total: u32,
@@ -105,15 +105,15 @@ struct EssayTotals {
     failed: u32,
 }
 
-/// The batches of the caller
+/// List batches
 ///
-/// Youngest first, page by page.
+/// The batches of the caller, newest first.
 #[utoipa::path(
     get, path = "/v1/batch", tag = "batches", operation_id = "list_batches",
     params(Parameters),
     responses(
         (status = 200, description = "A page of batches.", body = BatchPage),
-        (status = 400, description = "A parameter is not acceptable.", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is invalid.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(
@@ -138,7 +138,7 @@ pub(crate) async fn list(
         .map_err(|error: store::Error| Problem::from(error))?;
     let summaries = rows.into_iter().map(Summary::from).collect();
     reply::document(&BatchPage {
-        page: Page::of(summaries, limit, |last: &Summary| {
+        page: Page::new(summaries, limit, |last: &Summary| {
             format!("{}.{}", last.created_at.timestamp_micros(), last.batch_id)
         }),
         counts: totals.map(|totals| {
@@ -152,17 +152,20 @@ fn filter(parameters: Parameters, limit: u32) -> Result<ListFilter, Problem> {
         kind: parameters.kind.unwrap_or(Kind::Class),
         statuses: parameters.status,
         attention: parameters.attention,
-        labels: parameters.label.iter().map(|label| label_of(label)).collect::<Result<Labels, _>>()?,
-        created_after: time_of("created_after", parameters.created_after)?,
-        created_before: time_of("created_before", parameters.created_before)?,
-        after: parameters.cursor.map(|cursor| place(&cursor).ok_or_else(paging::bad_cursor)).transpose()?,
+        labels: parameters.label.iter().map(|label| parse_label(label)).collect::<Result<Labels, _>>()?,
+        created_after: check_time("created_after", parameters.created_after)?,
+        created_before: check_time("created_before", parameters.created_before)?,
+        after: parameters
+            .cursor
+            .map(|cursor| parse_cursor(&cursor).ok_or_else(paging::bad_cursor))
+            .transpose()?,
         descending: parameters.sort != Some(Sort::OldestFirst),
         limit,
     })
 }
 
-/// A time that every database can hold.
-fn time_of(parameter: &str, time: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>, Problem> {
+/// Refuses a time that not every database can store.
+fn check_time(parameter: &str, time: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>, Problem> {
     match time {
         Some(time) if !is_in_reach(time) => {
             Err(paging::invalid(parameter, "expected a time from the year 1 to the year 9999"))
@@ -175,18 +178,18 @@ fn is_in_reach(time: DateTime<Utc>) -> bool {
     (1..=9999).contains(&time.year())
 }
 
-fn label_of(label: &str) -> Result<(String, Private<String>), Problem> {
+fn parse_label(label: &str) -> Result<(String, Private<String>), Problem> {
     let (key, value) = label
         .split_once(':')
-        .ok_or_else(|| paging::invalid("label", "expected key:value, as in class:9B"))?;
-    // No label holds one, and not every database can be asked for it.
+        .ok_or_else(|| paging::invalid("label", "expected key:value, such as class:9B"))?;
+    // No stored label has one, and PostgreSQL refuses U+0000 in a query.
     if label.chars().any(char::is_control) {
-        return Err(paging::invalid("label", "holds a control character"));
+        return Err(paging::invalid("label", "contains a control character"));
     }
     Ok((key.to_owned(), Private(value.to_owned())))
 }
 
-fn place(cursor: &str) -> Option<(DateTime<Utc>, BatchId)> {
+fn parse_cursor(cursor: &str) -> Option<(DateTime<Utc>, BatchId)> {
     let (at, id) = cursor.split_once('.')?;
     let at = DateTime::from_timestamp_micros(at.parse().ok()?).filter(|at| is_in_reach(*at))?;
     Some((at, id.parse().ok()?))

@@ -1,4 +1,4 @@
-//! `GET /v1/batch/{batch_id}/results`: what became of each essay, a line each.
+//! `GET /v1/batch/{batch_id}/results`: the results of a batch, a line for each essay.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -20,7 +20,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::schemas;
 
-/// Essays that are read at a time.
+/// Essays per read.
 const PAGE: u32 = 200;
 
 /// Parameters of the results.
@@ -28,12 +28,12 @@ const PAGE: u32 = 200;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
-    /// `succeeded` or `failed`: only these essays.
+    /// Only essays with this outcome: `succeeded` or `failed`.
     #[param(schema_with = schemas::outcome, required = false)]
     outcome: Option<Outcome>,
 }
 
-/// How an essay ended.
+/// The outcome of an essay, as a filter.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Outcome {
@@ -41,7 +41,7 @@ pub(crate) enum Outcome {
     Failed,
 }
 
-/// What became of one essay.
+/// The result of an essay.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ResultLine {
     #[schema(value_type = Uuid)]
@@ -51,15 +51,15 @@ pub(crate) struct ResultLine {
     #[schema(schema_with = schemas::essay_state)]
     state: EssayState,
     error_code: Option<String>,
-    /// Where the Content Service has the text as accepted.
+    /// The storage id of the accepted text at the Content Service.
     original_text_storage_id: Option<String>,
-    /// Where it has the latest text.
+    /// The storage id of the latest text.
     text_storage_id: Option<String>,
-    /// The latest word of each phase.
+    /// The latest result of each phase.
     phases: Vec<PhaseLine>,
 }
 
-/// The latest word of a phase on an essay.
+/// The latest result of a phase for an essay.
 #[derive(Debug, Serialize, ToSchema)]
 struct PhaseLine {
     #[schema(schema_with = schemas::phase)]
@@ -73,15 +73,15 @@ struct PhaseLine {
     figures: Option<Box<RawValue>>,
 }
 
-/// The results of a batch
+/// Get the results of a batch
 ///
-/// One JSON object a line, in the order in which the essays were handed in; at any time, also after a failure or a cancel.
+/// One JSON object per line, in the order of the submission. Available at any time, also after a failure or a cancellation.
 #[utoipa::path(
     get, path = "/v1/batch/{batch_id}/results", tag = "batches", operation_id = "batch_results",
     params(("batch_id" = Uuid, Path, description = "The batch."), Parameters),
     responses(
         (status = 200, description = "A line for each essay.", body = ResultLine, content_type = "application/x-ndjson"),
-        (status = 404, description = "There is no such batch.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "The batch does not exist.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn results(
@@ -95,14 +95,14 @@ pub(crate) async fn results(
         Outcome::Failed => EssayState::Failed,
     });
     let reading = Reading { app, owner, batch, outcome };
-    // The first page is read before anything is answered, so that a stranger gets 404.
+    // The first page is read before the status is sent, so that an unknown batch is a 404.
     let first = reading.page(None).await?;
     let lines = stream::unfold(Some((reading, first)), |state| async {
         let (reading, (bytes, last)) = state?;
         let Some(last) = last else { return Some((Ok(bytes), None)) };
         match reading.page(Some(last)).await {
             Ok(next) => Some((Ok(bytes), Some((reading, next)))),
-            // The connection breaks off, so that nobody takes a part for the whole.
+            // The error breaks the connection, so that a client does not take a part for the whole.
             Err(problem) => Some((Err(std::io::Error::other(problem.code().as_str())), None)),
         }
     });
@@ -118,7 +118,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// The lines after a position, and the position of the last one when there may be more.
+    /// The lines after a position, and the position of the last line if there may be more.
     async fn page(&self, after: Option<u16>) -> Result<(Bytes, Option<u16>), Problem> {
         let (owner, batch, outcome) = (self.owner.clone(), self.batch, self.outcome);
         let found = self
@@ -135,7 +135,7 @@ impl Reading {
         let last = rows.last().map(|row| row.essay.position).filter(|_| full);
         let mut lines = Vec::with_capacity(rows.len() * 512);
         for row in rows {
-            // Strings, numbers and lists of them always serialise.
+            // Strings, numbers and lists always serialize.
             let _ = serde_json::to_writer(&mut lines, &ResultLine::from(row));
             lines.push(b'\n');
         }

@@ -1,4 +1,4 @@
-//! `GET /v1/batch/{batch_id}`: a batch with what it was handed in with.
+//! `GET /v1/batch/{batch_id}`: a batch with its status and its submitted fields.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use crate::path::InPath;
 use crate::problem::Problem;
 use crate::query::{Nothing, Query};
 use crate::revision::{Has, etag_value};
-use crate::status::{Bus, Held, StatusDocument};
+use crate::status::{BusAvailability, HeldMessages, StatusDocument};
 use crate::{reply, schemas};
 
-/// A batch: its status, and what it was handed in with.
+/// A batch: its status and its submitted fields.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BatchDocument {
     #[serde(flatten)]
@@ -30,10 +30,10 @@ pub(crate) struct BatchDocument {
     correlation_id: Uuid,
     #[schema(schema_with = schemas::language)]
     language: Language,
-    /// Null where only a language was stated.
+    /// The course; null if only a language was given.
     course_code: Option<String>,
     labels: BTreeMap<String, String>,
-    /// Phases that were asked for and have not begun, in order.
+    /// The requested phases that have not started, in order.
     #[schema(schema_with = schemas::phases)]
     planned: Vec<Phase>,
     class_designation: Option<String>,
@@ -42,19 +42,19 @@ pub(crate) struct BatchDocument {
     prompt_storage_id: Option<String>,
 }
 
-/// A batch
+/// Get a batch
 ///
-/// The status document, and what the batch was handed in with.
+/// The status of the batch and its submitted fields.
 #[utoipa::path(
     get, path = "/v1/batch/{batch_id}", tag = "batches", operation_id = "batch",
     params(
         ("batch_id" = Uuid, Path, description = "The batch."),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the document that the caller has."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the document that the caller already has."),
     ),
     responses(
         (status = 200, description = "The batch.", body = BatchDocument),
-        (status = 304, description = "Nothing has changed."),
-        (status = 404, description = "There is no such batch.", body = Problem, content_type = "application/problem+json"),
+        (status = 304, description = "The document has not changed."),
+        (status = 404, description = "The batch does not exist.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn show(
@@ -64,7 +64,7 @@ pub(crate) async fn show(
     Query(Nothing {}): Query<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let bus = Bus::of(&app);
+    let bus = BusAvailability::current(&app);
     let found = app
         .engine()
         .store()
@@ -82,15 +82,15 @@ pub(crate) async fn show(
     let mut response = if Has::read(&headers).includes(&tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        reply::document(&BatchDocument::of(status, version.held, labels))?
+        reply::document(&BatchDocument::new(status, version.held, labels))?
     };
     response.headers_mut().insert(header::ETAG, etag_value(&tag));
     Ok(response)
 }
 
 impl BatchDocument {
-    fn of(status: StatusRow, held: Option<Held>, labels: Labels) -> Self {
-        let document = StatusDocument::of(&status, held);
+    fn new(status: StatusRow, held: Option<HeldMessages>, labels: Labels) -> Self {
+        let document = StatusDocument::new(&status, held);
         let batch = status.row.batch;
         let details = status.row.details;
         Self {

@@ -23,19 +23,19 @@ use crate::submission::{Faults, Place, one_object, phases_of};
 use crate::trace::Traced;
 use crate::{reply, schemas};
 
-/// Bytes of a body here: it names phases and nothing else.
+/// The largest body: it only names phases.
 const LARGEST: ByteSize = ByteSize::kib(64);
 
 /// The phases to run.
-#[expect(dead_code, reason = "only its shape is of use, for the API's description")]
+#[expect(dead_code, reason = "describes a schema")]
 #[derive(ToSchema)]
 pub(crate) struct PipelineRequest {
-    /// In any order; missing prerequisites are added, what has succeeded is left out.
+    /// The phases, in any order. Missing prerequisites are added; phases that have succeeded are left out.
     #[schema(schema_with = schemas::phases)]
     phases: Vec<Phase>,
 }
 
-/// A request to one batch, with what its key is bound to.
+/// A request to start phases, with the content to which its Idempotency-Key is bound.
 pub(crate) struct Asked {
     app: App,
     caller: Caller,
@@ -52,12 +52,12 @@ macro_rules! initiate {
             post, path = $path, tag = "batches", operation_id = $id,
             params(
                 ("batch_id" = Uuid, Path, description = "The batch."),
-                ("Idempotency-Key" = Option<String>, Header, description = "Sent again under the same key, the request is done once."),
+                ("Idempotency-Key" = Option<String>, Header, description = "A request that is repeated with the same key is done once."),
             ),
             responses(
-                (status = 202, description = "Accepted; the status as it is now.", body = StatusDocument),
-                (status = 404, description = "There is no such batch.", body = Problem, content_type = "application/problem+json"),
-                (status = 409, description = "Not possible now; the state, and what is possible in it.", body = Problem, content_type = "application/problem+json"),
+                (status = 202, description = "The request is accepted; the body is the status now.", body = StatusDocument),
+                (status = 404, description = "The batch does not exist.", body = Problem, content_type = "application/problem+json"),
+                (status = 409, description = "Not possible in the current state; `detail` names the state and what is possible in it.", body = Problem, content_type = "application/problem+json"),
             ),
         )]
         pub(crate) async fn $name(
@@ -85,33 +85,33 @@ initiate! {
     spellcheck: Phase::Spellcheck, "/v1/batch/{batch_id}/initiate-spellcheck", "initiate_spellcheck";
     /// Start nlp
     ///
-    /// Spellcheck is added where it has not succeeded yet.
+    /// Adds spellcheck if it has not succeeded yet.
     nlp: Phase::Nlp, "/v1/batch/{batch_id}/initiate-nlp", "initiate_nlp";
     /// Start AI feedback
     ///
-    /// Spellcheck and nlp are added where they have not succeeded yet.
+    /// Adds spellcheck and nlp if they have not succeeded yet.
     ai_feedback: Phase::AiFeedback, "/v1/batch/{batch_id}/initiate-ai-feedback", "initiate_ai_feedback";
     /// Start comparative judgement
     ///
-    /// Spellcheck is added where it has not succeeded yet.
+    /// Adds spellcheck if it has not succeeded yet.
     cj_assessment: Phase::CjAssessment, "/v1/batch/{batch_id}/initiate-cj-assessment", "initiate_cj_assessment";
 }
 
 /// Run phases in dependency order
 ///
-/// Missing prerequisites are added and named; what has succeeded is left out.
+/// Adds missing prerequisites, and leaves out phases that have succeeded. The answer lists the phases.
 #[utoipa::path(
     post, path = "/v1/batch/{batch_id}/pipeline", tag = "batches", operation_id = "run_pipeline",
     params(
         ("batch_id" = Uuid, Path, description = "The batch."),
-        ("Idempotency-Key" = Option<String>, Header, description = "Sent again under the same key, the request is done once."),
+        ("Idempotency-Key" = Option<String>, Header, description = "A request that is repeated with the same key is done once."),
     ),
     request_body = PipelineRequest,
     responses(
-        (status = 202, description = "Accepted; the status as it is now.", body = StatusDocument),
-        (status = 404, description = "There is no such batch.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Not possible now; the state, and what is possible in it.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Not phases.", body = Problem, content_type = "application/problem+json"),
+        (status = 202, description = "The request is accepted; the body is the status now.", body = StatusDocument),
+        (status = 404, description = "The batch does not exist.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Not possible in the current state; `detail` names the state and what is possible in it.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The list of phases is invalid.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn pipeline(

@@ -1,4 +1,4 @@
-//! `GET /v1/batch/{batch_id}/status`: where a batch is, cheap to poll.
+//! `GET /v1/batch/{batch_id}/status`: the status of a batch, cheap to poll.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,36 +16,37 @@ use crate::problem::{Code, Item, Problem};
 use crate::query::Query;
 use crate::reply;
 use crate::revision::{Has, etag_value};
-use crate::status::{Bus, Rendered, StatusDocument, Version};
+use crate::status::{BusAvailability, Rendered, StatusDocument, Version};
 
-/// How often a waiting request looks by itself: the bell rings in this process only.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often a waiting request re-reads the version, because only changes by this process are signalled.
+const RECHECK_PERIOD: Duration = Duration::from_secs(1);
 
 /// Parameters of a status request.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
-    /// Answer only when something changes, or after this long: `20s` at most.
-    #[param(example = "20s")]
+    /// Waits at most this long for a change before the answer.
+    #[param(example = "5s")]
     wait: Option<String>,
 }
 
-/// Where a batch is
+/// Get the status of a batch
 ///
-/// The document of one `ETag` never changes, so `If-None-Match` with the last one is answered 304 from a single look-up.
-/// With `wait` the answer comes when the `ETag` is another than the one named (or the present one), or when the time is up.
+/// An `ETag` always names the same document, so a request with the latest one in `If-None-Match` costs one look-up and gets 304.
+/// With `wait`, the answer comes when the `ETag` differs from the one in `If-None-Match` (without it: from the current one), or
+/// when the time is over.
 #[utoipa::path(
     get, path = "/v1/batch/{batch_id}/status", tag = "batches", operation_id = "batch_status",
     params(
         ("batch_id" = Uuid, Path, description = "The batch."),
-        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the document that the caller has."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the document that the caller already has."),
         Parameters,
     ),
     responses(
         (status = 200, description = "The status.", body = StatusDocument),
-        (status = 304, description = "Nothing has changed."),
-        (status = 404, description = "There is no such batch.", body = Problem, content_type = "application/problem+json"),
+        (status = 304, description = "The document has not changed."),
+        (status = 404, description = "The batch does not exist.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn status(
@@ -56,17 +57,17 @@ pub(crate) async fn status(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let has = Has::read(&headers);
-    let mut version = look(&app, &owner, batch).await?;
+    let mut version = current_version(&app, &owner, batch).await?;
     if let Some(wait) = wait {
-        let wait = patience(&wait, app.settings().status_wait_limit)?;
-        version = changed(&app, &owner, batch, &has, version, wait).await?;
+        let wait = parse_wait(&wait, app.settings().status_wait_limit)?;
+        version = wait_for_change(&app, &owner, batch, &has, version, wait).await?;
     }
     Ok(answer(&*rendered(&app, &owner, batch, version).await?, &has))
 }
 
-/// The version as it is now.
-async fn look(app: &App, owner: &store::Owner, batch: BatchId) -> Result<Version, Problem> {
-    let (owner, bus) = (owner.clone(), Bus::of(app));
+/// The current version.
+async fn current_version(app: &App, owner: &store::Owner, batch: BatchId) -> Result<Version, Problem> {
+    let (owner, bus) = (owner.clone(), BusAvailability::current(app));
     let found = app
         .engine()
         .store()
@@ -76,7 +77,7 @@ async fn look(app: &App, owner: &store::Owner, batch: BatchId) -> Result<Version
     found.ok_or_else(super::unknown)
 }
 
-/// The document of this version, or of a later one.
+/// The document of this version or a later one.
 async fn rendered(
     app: &App,
     owner: &store::Owner,
@@ -96,9 +97,9 @@ async fn rendered(
     app.statuses().render(&row.ok_or_else(super::unknown)?, version.held)
 }
 
-/// Waits for another version than the one the caller has; without `If-None-Match`, than the one it would get now. Gives the
-/// version as it is then.
-async fn changed(
+/// Waits until the version differs from the one that the caller has; without `If-None-Match`, from the current one. Returns the
+/// version at that time, or when the time is over or the service stops.
+async fn wait_for_change(
     app: &App,
     owner: &store::Owner,
     batch: BatchId,
@@ -106,28 +107,28 @@ async fn changed(
     mut version: Version,
     wait: Duration,
 ) -> Result<Version, Problem> {
-    // Nothing changes by itself once the run is over; only a caller who has that already can mean a later one.
-    let news = match has {
+    // An ended run does not change by itself, so a request without `If-None-Match` is answered at once.
+    let has_changed = match has {
         Has::Nothing => rendered(app, owner, batch, version).await?.is_ended(),
         Has::Anything | Has::Tags(_) => !has.includes(&version.tag()),
     };
-    if news {
+    if has_changed {
         return Ok(version);
     }
     let first = version;
-    let mut bell = app.engine().watch(batch);
-    // What changed before the bell hung rang no bell.
-    version = look(app, owner, batch).await?;
+    let mut signal = app.engine().watch(batch);
+    // Re-read: a change between the first read and the subscription was not signalled.
+    version = current_version(app, owner, batch).await?;
     let clock = Arc::clone(app.engine().clock());
     let deadline = tokio::time::Instant::now() + wait;
     while version == first && !app.ending().is_cancelled() {
         let time_is_up = tokio::select! {
-            _ = bell.changed() => false,
-            () = clock.sleep(LOOK) => false,
+            _ = signal.changed() => false,
+            () = clock.sleep(RECHECK_PERIOD) => false,
             () = app.ending().cancelled() => true,
             () = tokio::time::sleep_until(deadline) => true,
         };
-        version = look(app, owner, batch).await?;
+        version = current_version(app, owner, batch).await?;
         if time_is_up {
             break;
         }
@@ -151,13 +152,13 @@ fn answer(rendered: &Rendered, has: &Has) -> Response {
     response
 }
 
-fn patience(text: &str, longest: Duration) -> Result<Duration, Problem> {
+fn parse_wait(text: &str, longest: Duration) -> Result<Duration, Problem> {
     let refused =
         |detail: String| Problem::of_item(Item::new(Code::InvalidParameter, detail).of_parameter("wait"));
     let wait = humantime::parse_duration(text)
         .map_err(|_| refused("expected a duration with its unit, such as 20s or 500ms".to_owned()))?;
     if wait > longest {
-        return Err(refused(format!("{} is the longest", humantime::format_duration(longest))));
+        return Err(refused(format!("expected at most {}", humantime::format_duration(longest))));
     }
     Ok(wait)
 }

@@ -1,4 +1,4 @@
-//! Tokens as they are shown: without their hashes, and without themselves but for the once.
+//! The documents about tokens. None holds a hash; only [`IssuedDocument`] holds the token itself.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,35 +7,35 @@ use utoipa::ToSchema;
 
 use super::scopes::{Scope, Scopes};
 
-/// A token as it is listed.
+/// A token in a list, without its secret.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct TokenDocument {
-    /// The public part of the token, which names it.
+    /// The public part of the token, by which it is named.
     pub token_id: String,
-    /// Whom its bearer acts as.
+    /// The user that the token's bearer acts as.
     pub user_id: String,
-    /// The organisation that its bearer acts for.
+    /// The organisation that the bearer acts for.
     pub org_id: Option<String>,
-    /// What its bearer may do.
+    /// What the bearer may do.
     pub scopes: Vec<Scope>,
-    /// What it is for.
+    /// The purpose of the token, as given when it was created.
     pub note: Option<String>,
-    /// Whether it can be used.
+    /// Whether the token can be used.
     pub status: TokenStatus,
-    /// When it was made.
+    /// When the token was created.
     pub created_at: DateTime<Utc>,
-    /// From when on it is of no use; never, when null.
+    /// When the token expires; null: never.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was taken back.
+    /// When the token was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// A new token: the only time that it is seen.
+/// A new token. This is the only answer that shows it.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 pub struct IssuedDocument {
     /// The token, for `Authorization: Bearer …`. It is not stored and cannot be shown again.
     pub token: String,
-    /// Everything else about it.
+    /// The token's other properties.
     #[serde(flatten)]
     pub about: TokenDocument,
 }
@@ -44,16 +44,16 @@ pub struct IssuedDocument {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenStatus {
-    /// It can.
+    /// It can be used.
     Active,
-    /// Its time is over.
+    /// Its expiry time has passed.
     Expired,
-    /// It was taken back.
+    /// It was revoked.
     Revoked,
 }
 
 impl TokenStatus {
-    /// The word.
+    /// The status as it is written in documents.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -62,7 +62,7 @@ impl TokenStatus {
         }
     }
 
-    /// Of a stored token, at this time.
+    /// The status of a stored token at a time.
     pub fn of(row: &TokenRow, now: DateTime<Utc>) -> Self {
         if row.revoked_at.is_some() {
             Self::Revoked
@@ -75,7 +75,7 @@ impl TokenStatus {
 }
 
 impl TokenDocument {
-    /// Of a stored token, at this time.
+    /// The document of a stored token at a time.
     pub fn of(row: TokenRow, now: DateTime<Utc>) -> Self {
         Self {
             status: TokenStatus::of(&row, now),

@@ -1,4 +1,4 @@
-//! Making a token.
+//! Creating a token: the request, its checks, and the insert.
 
 use std::fmt::Write as _;
 
@@ -11,29 +11,29 @@ use super::document::{IssuedDocument, TokenDocument};
 use super::scopes::{Scope, Scopes};
 use super::{ID, MARK, SECRET, sha256};
 
-/// Characters of a user's or an organisation's name, and of a note.
+/// Most characters in the name of a user or an organisation, and in a note.
 const LONGEST: usize = 255;
 
-/// The longest life that can be asked for; without an end there is none.
-const LONGEST_LIFE: TimeDelta = TimeDelta::days(3_660);
+/// The longest lifetime that can be requested, ten years. A token without `expires_in` never expires.
+const LONGEST_LIFETIME: TimeDelta = TimeDelta::days(3_660);
 
-/// A token to make.
+/// A token to create.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
-    /// Whom its bearer acts as.
+    /// The user that the token's bearer acts as.
     pub user_id: String,
-    /// The organisation that its bearer acts for.
+    /// The organisation that the bearer acts for.
     #[serde(default)]
     pub org_id: Option<String>,
-    /// What its bearer may do; read and write when nothing is said.
+    /// What the bearer may do; default: `read` and `write`.
     #[serde(default)]
     pub scopes: Option<Vec<Scope>>,
-    /// How long it can be used, as in `90d`; without an end when nothing is said.
+    /// The lifetime of the token, such as `90d`; default: it never expires.
     #[serde(default)]
     #[schema(example = "90d")]
     pub expires_in: Option<String>,
-    /// What it is for, in words.
+    /// The purpose of the token, for people.
     #[serde(default)]
     pub note: Option<String>,
 }
@@ -41,9 +41,9 @@ pub struct TokenRequest {
 /// What is wrong with a field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The field.
+    /// The name of the field.
     pub field: &'static str,
-    /// The kind.
+    /// The kind of fault.
     pub kind: FaultKind,
     /// What is wrong, for people.
     pub detail: &'static str,
@@ -52,15 +52,15 @@ pub struct Fault {
 /// The kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// Longer than is kept.
+    /// Longer than the limit.
     TooLong,
-    /// Holds what breaks lines or logs.
+    /// Contains a control character, which could break lines and logs.
     ControlCharacter,
-    /// Is not what is expected here.
+    /// Not a value that the field accepts.
     Unusable,
 }
 
-/// A request that was found acceptable.
+/// A request that passed [`TokenRequest::check`].
 pub struct Acceptable {
     owner: Owner,
     scopes: Scopes,
@@ -69,10 +69,10 @@ pub struct Acceptable {
 }
 
 impl TokenRequest {
-    /// Checks everything at once.
+    /// Checks every field.
     ///
     /// # Errors
-    /// All that is wrong.
+    /// All faults of the request, not only the first.
     pub fn check(self) -> Result<Acceptable, Vec<Fault>> {
         let mut faults = Vec::new();
         let names = [
@@ -81,14 +81,14 @@ impl TokenRequest {
             ("note", self.note.as_ref()),
         ];
         for (field, text) in names {
-            faults.extend(text.and_then(|text| fault_of(field, text)));
+            faults.extend(text.and_then(|text| check_text(field, text)));
         }
         let scopes = self.scopes.map_or(Scopes::USUAL, Scopes::from_iter);
         if scopes == Scopes::NONE {
             faults.push(unusable("scopes", "expected at least one scope"));
         }
         let life = self.expires_in.map(|text| {
-            life_of(&text).ok_or_else(|| {
+            parse_lifetime(&text).ok_or_else(|| {
                 unusable(
                     "expires_in",
                     "expected a duration with its unit, such as 12h or 90d, of at most ten years",
@@ -109,27 +109,27 @@ fn unusable(field: &'static str, detail: &'static str) -> Fault {
     Fault { field, kind: FaultKind::Unusable, detail }
 }
 
-fn fault_of(field: &'static str, text: &str) -> Option<Fault> {
+fn check_text(field: &'static str, text: &str) -> Option<Fault> {
     if text.trim().is_empty() {
         Some(unusable(field, "expected 1 to 255 characters"))
     } else if text.chars().count() > LONGEST {
         Some(Fault { field, kind: FaultKind::TooLong, detail: "expected 1 to 255 characters" })
     } else if text.chars().any(char::is_control) {
-        Some(Fault { field, kind: FaultKind::ControlCharacter, detail: "holds a control character" })
+        Some(Fault { field, kind: FaultKind::ControlCharacter, detail: "contains a control character" })
     } else {
         None
     }
 }
 
-fn life_of(text: &str) -> Option<TimeDelta> {
+fn parse_lifetime(text: &str) -> Option<TimeDelta> {
     let life = TimeDelta::from_std(humantime::parse_duration(text).ok()?).ok()?;
-    (life > TimeDelta::zero() && life <= LONGEST_LIFE).then_some(life)
+    (life > TimeDelta::zero() && life <= LONGEST_LIFETIME).then_some(life)
 }
 
-/// Makes a token and stores its hash. What comes back is the only copy.
+/// Creates a token and stores its hash. The returned document is the only copy of the token.
 ///
 /// # Errors
-/// When the system gives no random numbers, or the database cannot take it.
+/// When the system provides no random numbers, or the database cannot store the token.
 pub async fn issue(store: &Store, request: Acceptable) -> Result<IssuedDocument, store::Error> {
     let token = format!("{MARK}{}_{}", digits::<{ ID / 2 }>()?, digits::<{ SECRET / 2 }>()?);
     let token_id = token.chars().skip(MARK.len()).take(ID).collect();
@@ -139,7 +139,7 @@ pub async fn issue(store: &Store, request: Acceptable) -> Result<IssuedDocument,
         owner: request.owner,
         scopes: request.scopes.to_text(),
         note: request.note.map(Private),
-        // The unit's own time takes its place.
+        // Set to the time of the unit below.
         created_at: chrono::DateTime::UNIX_EPOCH,
         expires_at: None,
         revoked_at: None,
@@ -155,18 +155,18 @@ pub async fn issue(store: &Store, request: Acceptable) -> Result<IssuedDocument,
         })
     });
     let (row, now) = stored.await?;
-    // Whom it is for is in the table; the log holds no names.
-    tracing::info!(token.id = row.token_id, scopes = row.scopes, "a token was made");
+    // The log holds no names: the user is in the table.
+    tracing::info!(token.id = row.token_id, scopes = row.scopes, "token created");
     Ok(IssuedDocument { token, about: TokenDocument::of(row, now) })
 }
 
-/// So many random bytes as hexadecimal digits.
+/// `BYTES` random bytes as hexadecimal digits.
 fn digits<const BYTES: usize>() -> Result<String, store::Error> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes)
         .map_err(|_| store::Error::Unavailable { doing: "draw a random token", source: None })?;
     Ok(bytes.iter().fold(String::with_capacity(2 * BYTES), |mut text, byte| {
-        // Writing to a string does not fail.
+        // Writing to a string never fails.
         let _ = write!(text, "{byte:02x}");
         text
     }))
@@ -177,7 +177,7 @@ mod tests {
     use super::{Fault, FaultKind, TokenRequest};
 
     #[test]
-    fn everything_that_is_wrong_with_a_request_is_told_at_once() {
+    fn all_faults_of_a_request_are_reported_at_once() {
         let request = TokenRequest {
             user_id: " ".to_owned(),
             org_id: Some("a\nb".to_owned()),
@@ -203,10 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn a_life_is_longer_than_nothing_and_at_most_ten_years() {
+    fn a_lifetime_is_more_than_zero_and_at_most_ten_years() {
         for bad in ["0s", "11years", "99999999999999y", "-1d", "90", ""] {
-            assert!(super::life_of(bad).is_none(), "{bad}");
+            assert!(super::parse_lifetime(bad).is_none(), "{bad}");
         }
-        assert!(super::life_of("90d").is_some() && super::life_of("1s").is_some());
+        assert!(super::parse_lifetime("90d").is_some() && super::parse_lifetime("1s").is_some());
     }
 }

@@ -1,25 +1,25 @@
-//! What the bearer of a token may do: a closed set of words.
+//! Scopes: what the bearer of a token may do.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One thing that a caller may do. None includes another.
+/// A right of a caller. No scope includes another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Look at what is its own.
+    /// Read the caller's own batches and essays.
     Read,
-    /// Hand in, start and change what is its own.
+    /// Submit, start and change the caller's own batches and essays.
     Write,
-    /// Run the installation: make and revoke tokens, erase stored texts by their ids.
+    /// Administer the installation: create and revoke tokens, erase stored texts by their ids.
     Admin,
 }
 
 impl Scope {
-    /// Every scope.
+    /// Every scope, in the order in which sets are written.
     pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
 
-    /// The word.
+    /// The scope as it is written in tokens and documents.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -29,7 +29,7 @@ impl Scope {
     }
 }
 
-/// Some of the scopes.
+/// A set of scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scopes {
     read: bool,
@@ -38,14 +38,14 @@ pub struct Scopes {
 }
 
 impl Scopes {
-    /// None.
+    /// The empty set.
     pub const NONE: Self = Self { read: false, write: false, admin: false };
-    /// All.
+    /// All scopes.
     pub const ALL: Self = Self { read: true, write: true, admin: true };
-    /// What somebody needs who hands essays in.
+    /// The default of a new token: `read` and `write`, enough to submit essays and follow them.
     pub const USUAL: Self = Self { read: true, write: true, admin: false };
 
-    /// Whether this one is among them.
+    /// Whether the set contains a scope.
     pub const fn has(self, scope: Scope) -> bool {
         match scope {
             Scope::Read => self.read,
@@ -54,17 +54,17 @@ impl Scopes {
         }
     }
 
-    /// In the order of the set.
+    /// The scopes, in the order of [`Scope::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.has(*scope))
     }
 
-    /// As they are stored: words with commas.
+    /// The set as it is stored: words separated by commas.
     pub fn to_text(self) -> String {
         self.iter().map(Scope::as_str).collect::<Vec<_>>().join(",")
     }
 
-    /// As they were stored. A word of a later version gives nothing here.
+    /// The set from its stored text. An unknown word, such as one of a later version, grants nothing.
     pub fn of_text(text: &str) -> Self {
         text.split(',')
             .filter_map(|word| Scope::ALL.into_iter().find(|scope| scope.as_str() == word))
@@ -87,7 +87,7 @@ mod tests {
     use super::{Scope, Scopes};
 
     #[test]
-    fn scopes_are_stored_as_words_and_an_unknown_word_gives_nothing() {
+    fn scopes_are_stored_as_words_and_an_unknown_word_grants_nothing() {
         assert_eq!(Scopes::ALL.to_text(), "read,write,admin");
         assert_eq!(Scopes::of_text("read,write,admin"), Scopes::ALL);
         assert_eq!(Scopes::of_text("read,erase"), Scopes::from_iter([Scope::Read]));

@@ -1,4 +1,4 @@
-//! An essay as its owner sees it. Texts are named by their storage ids and never shown.
+//! The document of an essay. It names texts by their storage ids and never contains one.
 
 use chrono::{DateTime, Utc};
 use domain::{BatchId, EssayId, EssayState, Phase};
@@ -9,33 +9,33 @@ use utoipa::ToSchema;
 
 use crate::schemas;
 
-/// An essay with everything that ended for it.
+/// An essay with all its finished phases.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EssayDocument {
     #[schema(value_type = Uuid)]
     essay_id: EssayId,
     #[schema(value_type = Uuid)]
     batch_id: BatchId,
-    /// Where it stood in its batch, counted from 0.
+    /// The position of the essay in its batch, counted from 0.
     position: u16,
-    /// The caller's own name for it.
+    /// The caller's own name for the essay.
     client_ref: Option<String>,
     #[schema(schema_with = schemas::essay_state)]
     state: EssayState,
-    /// The phase that it was last part of.
+    /// The latest phase that the essay was part of.
     #[schema(schema_with = schemas::phase_or_null)]
     phase: Option<Phase>,
-    /// The attempt at that phase; 0 before the first.
+    /// The attempt of that phase; 0 before the first.
     attempt: u32,
-    /// Why it failed.
+    /// Why the essay failed; null if it did not.
     error_code: Option<String>,
-    /// Bytes of the text as accepted.
+    /// The size of the accepted text, in bytes.
     size_bytes: Option<i64>,
-    /// Where the Content Service has the text as accepted, once it is stored.
+    /// The storage id of the accepted text at the Content Service, once it is stored.
     text_storage_id: Option<String>,
-    /// The latest text: what the next phase works on.
+    /// The storage id of the latest text, which the next phase works on.
     current_text_storage_id: Option<String>,
-    /// Its finished phases, each attempt.
+    /// The finished phases of the essay, one entry for each attempt.
     phases: Vec<EssayPhaseDocument>,
 }
 
@@ -47,17 +47,17 @@ struct EssayPhaseDocument {
     attempt: u32,
     #[schema(schema_with = schemas::essay_state)]
     state: EssayState,
-    /// The text that the phase made.
+    /// The storage id of the text that the phase produced.
     text_storage_id: Option<String>,
     error_code: Option<String>,
-    /// The phase's figures about the essay.
+    /// The phase's measurements of the essay.
     #[schema(value_type = Option<Object>)]
     figures: Option<Box<RawValue>>,
     ended_at: DateTime<Utc>,
 }
 
 impl EssayDocument {
-    /// Where it stood in its batch, counted from 0.
+    /// The position of the essay in its batch, counted from 0.
     pub(crate) const fn position(&self) -> u16 {
         self.position
     }
@@ -96,7 +96,7 @@ impl From<EssayPhaseRow> for EssayPhaseDocument {
     }
 }
 
-/// Stored figures as they are; what is no JSON is left out.
+/// Stored measurements, unchanged; `None` where they are not JSON.
 pub(crate) fn figures(json: Option<String>) -> Option<Box<RawValue>> {
     json.and_then(|json| RawValue::from_string(json).ok())
 }

@@ -12,15 +12,15 @@ use crate::problem::{Code, Problem};
 use crate::query::{Nothing, Query};
 use crate::reply;
 
-/// One essay
+/// Get an essay
 ///
-/// Its state, and every attempt at a phase that has ended, with the ids of the texts.
+/// The state of the essay and its finished phases, with the storage ids of its texts.
 #[utoipa::path(
     get, path = "/v1/essay/{essay_id}", tag = "essays", operation_id = "essay",
     params(("essay_id" = Uuid, Path, description = "The essay.")),
     responses(
         (status = 200, description = "The essay.", body = EssayDocument),
-        (status = 404, description = "There is no such essay.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "The essay does not exist.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn show(
@@ -35,6 +35,6 @@ pub(crate) async fn show(
         .read(move |tx| Box::pin(async move { tx.essay_detail(&owner, essay).await }))
         .await
         .map_err(Problem::from)?;
-    let essay = found.ok_or_else(|| Problem::new(Code::NotFound, "There is no such essay."))?;
+    let essay = found.ok_or_else(|| Problem::new(Code::NotFound, "The essay does not exist."))?;
     reply::document(&EssayDocument::from(essay))
 }

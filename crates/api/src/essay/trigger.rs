@@ -1,4 +1,4 @@
-//! `POST /v1/trigger-spellcheck`: one essay, straight to the spell checker.
+//! `POST /v1/trigger-spellcheck`: spellcheck one essay, without a batch of its own.
 
 use axum::body::Body;
 use axum::extract::State;
@@ -26,33 +26,33 @@ use crate::{reply, schemas};
 
 const ROUTE: &str = "POST /v1/trigger-spellcheck";
 
-/// Fields that an essay may have here; others are tolerated and named in the answer.
+/// The fields of the request. Others are ignored and named in the answer.
 const FIELDS: &[&str] = &["text", "language"];
 
 /// An essay to spellcheck
 #[expect(dead_code, reason = "only its shape is of use, for the API's description")]
 #[derive(ToSchema)]
 pub(crate) struct TriggerRequest {
-    /// At most 200 kB of UTF-8, not blank, without U+0000; line ends are kept as sent.
+    /// The text in UTF-8, not blank, without U+0000. Line ends are stored as sent.
     text: String,
-    /// The installation's `default_language` where none is given.
+    /// The language; default: the installation's `default_language`.
     #[schema(schema_with = schemas::language)]
     language: Option<Language>,
 }
 
-/// An essay that is on its way.
+/// An essay that was accepted.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Triggered {
     message: &'static str,
     #[schema(value_type = Uuid)]
     essay_id: EssayId,
     correlation_id: Uuid,
-    /// Fields of the request that mean nothing here.
+    /// The fields of the request that were ignored.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ignored_fields: Vec<String>,
 }
 
-/// An essay as it was sent.
+/// The essay of a request.
 struct Essay {
     text: String,
     language: Option<Language>,
@@ -61,17 +61,17 @@ struct Essay {
 
 /// Spellcheck one essay
 ///
-/// Takes JSON or plain text. 202 is given when the essay is stored for good; `Location` is where to look for the outcome.
-/// Fields that mean nothing here are tolerated and named in `ignored_fields`.
+/// Accepts JSON or plain text. The answer is 202 once the essay is stored durably; `Location` is the essay, where the outcome
+/// appears. Unknown fields are ignored and named in `ignored_fields`.
 #[utoipa::path(
     post, path = "/v1/trigger-spellcheck", tag = "essays", operation_id = "trigger_spellcheck",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again under the same key, the request is done once.")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A request that is repeated with the same key is done once.")),
     request_body(description = "The essay.", content((TriggerRequest = "application/json"), (String = "text/plain"))),
     responses(
-        (status = 202, description = "Stored and on its way; `Location` is the essay.", body = Triggered),
+        (status = 202, description = "The essay is stored; `Location` is the essay.", body = Triggered),
         (status = 413, description = "The text is too large.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "Neither JSON nor plain text.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Not acceptable; nothing was stored.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is neither JSON nor plain text.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The request is invalid; nothing was stored.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The backlog is full.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -91,7 +91,7 @@ pub(crate) async fn trigger(
         _ => {
             return Err(Problem::new(
                 Code::UnsupportedMediaType,
-                "An essay is application/json or text/plain.",
+                "The body must be application/json or text/plain.",
             ));
         }
     };
@@ -120,7 +120,7 @@ pub(crate) async fn trigger(
     Ok(reply::receipt(app.engine().submit(submission).await?))
 }
 
-/// In JSON a character may take six bytes, and there is something around the text.
+/// The largest body: in JSON a byte of the text can take six (`\u0000`), and 64 KiB are for the rest of the document.
 fn room_for(longest: usize) -> ByteSize {
     ByteSize::b(longest as u64 * 6 + (64 << 10))
 }
@@ -138,7 +138,7 @@ fn from_json(body: &[u8], longest: usize) -> Result<Essay, Problem> {
     let mut ignored = Vec::new();
     members.list.retain(|(name, _)| {
         let known = FIELDS.contains(&name.as_str());
-        // A name is shown when it looks like one: a text that slipped into a name's place is not repeated.
+        // Only printable names are repeated in the answer, so that essay text in the place of a name is not.
         if !known && !ignored.contains(name) && crate::shape::printable(name).is_some() {
             ignored.push(name.clone());
         }
@@ -172,7 +172,7 @@ fn checked(mut faults: Faults, text: Option<String>, longest: usize, path: &str)
 
 fn answer(id: BatchId, correlation_id: Uuid, ignored_fields: Vec<String>) -> Result<Answer, Problem> {
     let essay_id = EssayId::new(id, 0);
-    let message = "The essay is stored and goes to the spell checker.";
+    let message = "The essay is stored and will be spellchecked.";
     Ok(Answer {
         status: 202,
         body: reply::to_json(&Triggered { message, essay_id, correlation_id, ignored_fields })?,

@@ -1,4 +1,4 @@
-//! From the errors of the floors below to what a caller can do about them.
+//! Conversions from errors of the domain, the store and the engine to problems.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use domain::{Refusal, Verb};
 
 use super::{Code, Problem, sentence};
 
-/// What a batch can be asked for over HTTP in this release.
+/// The verbs that this version offers over HTTP. Refusals name only these as possible.
 const OFFERED: &[Verb] = &[Verb::Start];
 
 impl From<Refusal> for Problem {
-    /// The rules' codes are problem codes; their sentences name the state and what is possible in it.
+    /// Refusal codes are problem codes; the detail names the state of the batch and what is possible in it.
     fn from(refusal: Refusal) -> Self {
         let code = refusal.code().parse().unwrap_or(Code::WrongStage);
         Self::new(code, sentence(&refusal.among(OFFERED).to_string()))
@@ -23,19 +23,18 @@ impl From<store::Error> for Problem {
         let cause = error.source().map(ToString::to_string);
         match &error {
             store::Error::Conflict { .. } => {
-                tracing::info!(%error, "a request met another change");
-                let detail = "Another change was in the way for too long; send the same request again.";
+                tracing::info!(%error, "a request conflicted with another change");
+                let detail = "Another change blocked this one for too long; send the same request again.";
                 Self::new(Code::IdempotencyInProgress, detail)
             }
             store::Error::Unavailable { .. } | store::Error::Full { .. } => {
                 tracing::warn!(%error, cause, "the store cannot serve a request");
-                let detail =
-                    "The database cannot serve now; nothing was stored. Send the same request again.";
+                let detail = "The database is unavailable; nothing was stored. Send the same request again.";
                 Self::new(Code::Unavailable, detail).with_retry_after(Duration::from_secs(2))
             }
             store::Error::Corrupt { .. } | store::Error::Refused { .. } | store::Error::Unfit { .. } => {
                 tracing::error!(%error, cause, "the store failed a request");
-                Self::new(Code::Internal, "The service made a mistake; its log has more.")
+                Self::new(Code::Internal, "Internal error; the service's log has the details.")
             }
         }
     }
@@ -45,7 +44,7 @@ impl From<engine::Error> for Problem {
     fn from(error: engine::Error) -> Self {
         match error {
             engine::Error::NotFound => {
-                Self::new(Code::UnknownBatch, "There is no such batch; GET /v1/batch lists those there are.")
+                Self::new(Code::UnknownBatch, "The batch does not exist; GET /v1/batch lists your batches.")
             }
             engine::Error::Refused(refusal) => refusal.into(),
             engine::Error::KeyReused => {
@@ -54,13 +53,13 @@ impl From<engine::Error> for Problem {
                 Self::new(Code::IdempotencyKeyReused, detail)
             }
             engine::Error::BacklogFull { what } => {
-                let detail = format!("There are too many {what} on their way; nothing was stored.");
+                let detail = format!("The backlog of {what} has reached its limit; nothing was stored.");
                 Self::new(Code::BacklogFull, detail)
             }
             engine::Error::Store(error) => error.into(),
             engine::Error::Unwritable | engine::Error::Crashed => {
                 tracing::error!(%error, "the engine failed a request");
-                Self::new(Code::Internal, "The service made a mistake; its log has more.")
+                Self::new(Code::Internal, "Internal error; the service's log has the details.")
             }
         }
     }
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_refusal_has_a_problem_of_its_own_code() {
+    fn every_refusal_becomes_a_problem_with_the_same_code() {
         let refusals = [
             Refusal::UnknownBatch,
             Refusal::AlreadyExists,

@@ -1,4 +1,4 @@
-//! The closed list of problem codes: status, title, whether repeating helps, and the page of each.
+//! The closed list of problem codes, each with its status, title, page, and whether the request can be retried.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,17 +7,17 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde::{Serialize, Serializer};
 
-/// Whether the same request can succeed later.
+/// Whether the same request, unchanged, can succeed later.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repeat {
     Retryable,
     Final,
 }
 
-/// One line per code; a code without its page does not compile.
+/// One line per code. A code without a page does not compile.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, $repeat:ident, $title:literal;)*) => {
-        /// What kind of problem it is; stable, for programs.
+        /// The kind of a problem, stable, for programs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $variant,)* }
 
@@ -25,22 +25,22 @@ macro_rules! codes {
             /// Every code.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The code as it is written in answers.
+            /// The code as it is written in answers, such as `not_found`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// The kind in a few words, the same for every occurrence.
+            /// The kind of problem in a few words, the same for every occurrence.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)* }
             }
 
-            /// The page about it: what happened, why, what to do. Markdown.
+            /// The page that explains the problem in Markdown: what happened, why, what to do.
             pub const fn page(self) -> &'static str {
                 match self { $(Self::$variant => include_str!(concat!("../problems/", $name, ".md")),)* }
             }
 
-            /// The HTTP status.
+            /// The HTTP status of the answer.
             pub fn status(self) -> StatusCode {
                 let status: u16 = match self { $(Self::$variant => $status,)* };
                 StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -56,8 +56,8 @@ macro_rules! codes {
 codes! {
     /// Some essays are not acceptable.
     Invalid = "invalid", 422, Final, "Some essays are not acceptable";
-    /// There is no essay.
-    NoEssays = "no_essays", 422, Final, "There is no essay";
+    /// The request has no essays.
+    NoEssays = "no_essays", 422, Final, "The request has no essays";
     /// The batch has too many essays.
     TooManyEssays = "too_many_essays", 422, Final, "The batch has too many essays";
     /// An essay is empty.
@@ -72,18 +72,18 @@ codes! {
     TextTooLarge = "text_too_large", 413, Final, "An essay is too large";
     /// The request is too large.
     BodyTooLarge = "body_too_large", 413, Final, "The request is too large";
-    /// The body broke off.
-    BodyInterrupted = "body_interrupted", 400, Retryable, "The body broke off";
-    /// The request came too slowly.
-    RequestTimeout = "request_timeout", 408, Retryable, "The request came too slowly";
+    /// The body is incomplete.
+    BodyInterrupted = "body_interrupted", 400, Retryable, "The body is incomplete";
+    /// The request arrived too slowly.
+    RequestTimeout = "request_timeout", 408, Retryable, "The request arrived too slowly";
     /// The media type is not supported.
     UnsupportedMediaType = "unsupported_media_type", 415, Final, "The media type is not supported";
     /// The content encoding is not supported.
     UnsupportedEncoding = "unsupported_encoding", 415, Final, "The content encoding is not supported";
     /// The body is not JSON.
     MalformedJson = "malformed_json", 400, Final, "The body is not JSON";
-    /// A key is there twice.
-    DuplicateKey = "duplicate_key", 400, Final, "A key is there twice";
+    /// A key occurs more than once.
+    DuplicateKey = "duplicate_key", 400, Final, "A key occurs more than once";
     /// A field is unknown.
     UnknownField = "unknown_field", 422, Final, "A field is unknown";
     /// A field is missing.
@@ -92,23 +92,23 @@ codes! {
     WrongType = "wrong_type", 422, Final, "A field has the wrong type";
     /// A query parameter is unknown.
     UnknownParameter = "unknown_parameter", 400, Final, "A query parameter is unknown";
-    /// A query parameter is not acceptable.
-    InvalidParameter = "invalid_parameter", 400, Final, "A query parameter is not acceptable";
-    /// A label is not acceptable.
-    InvalidLabel = "invalid_label", 422, Final, "A label is not acceptable";
-    /// A text holds control characters.
-    ControlCharacter = "control_character", 422, Final, "A short text holds control characters";
-    /// A text is too long.
+    /// A query parameter is invalid.
+    InvalidParameter = "invalid_parameter", 400, Final, "A query parameter is invalid";
+    /// A label is invalid.
+    InvalidLabel = "invalid_label", 422, Final, "A label is invalid";
+    /// A short text contains control characters.
+    ControlCharacter = "control_character", 422, Final, "A short text contains control characters";
+    /// A short text is too long.
     TooLong = "too_long", 422, Final, "A short text is too long";
-    /// A word is unknown.
-    UnknownWord = "unknown_word", 422, Final, "A word is unknown";
-    /// Two fields say the same.
+    /// A value is not in the allowed set.
+    UnknownWord = "unknown_word", 422, Final, "A value is not in the allowed set";
+    /// Two fields exclude each other.
     ConflictingFields = "conflicting_fields", 422, Final, "Two fields exclude each other";
     /// The form is malformed.
     MalformedForm = "malformed_form", 400, Final, "The form is malformed";
-    /// A file is of a kind that is not taken.
-    UnsupportedFile = "unsupported_file", 422, Final, "A file is not a text";
-    /// It is not available yet.
+    /// The file type is not supported.
+    UnsupportedFile = "unsupported_file", 422, Final, "The file type is not supported";
+    /// This is not available yet.
     NotAvailable = "not_available", 422, Final, "This is not available yet";
     /// The course code is unknown.
     UnknownCourseCode = "unknown_course_code", 422, Final, "The course code is unknown";
@@ -122,67 +122,67 @@ codes! {
     NoPhases = "no_phases", 422, Final, "No phase is named";
     /// A phase is named twice.
     DuplicatePhase = "duplicate_phase", 422, Final, "A phase is named twice";
-    /// Nobody serves this phase.
-    PhaseNotServed = "phase_not_served", 409, Final, "Nobody serves this phase";
-    /// A single essay is only spellchecked.
-    SingleEssay = "single_essay", 409, Final, "A single essay is only spellchecked";
-    /// Nobody says who calls.
-    Unauthenticated = "unauthenticated", 401, Final, "Nobody says who calls";
-    /// The token is of no use.
-    InvalidToken = "invalid_token", 401, Final, "The token is of no use";
-    /// The caller may not do this.
-    InsufficientScope = "insufficient_scope", 403, Final, "The caller may not do this";
+    /// No service runs this phase.
+    PhaseNotServed = "phase_not_served", 409, Final, "No service runs this phase";
+    /// A single essay can only be spellchecked.
+    SingleEssay = "single_essay", 409, Final, "A single essay can only be spellchecked";
+    /// Authentication is required.
+    Unauthenticated = "unauthenticated", 401, Final, "Authentication is required";
+    /// The token is invalid.
+    InvalidToken = "invalid_token", 401, Final, "The token is invalid";
+    /// The caller lacks the required scope.
+    InsufficientScope = "insufficient_scope", 403, Final, "The caller lacks the required scope";
     /// The id is malformed.
     MalformedId = "malformed_id", 400, Final, "The id is malformed";
-    /// There is no such thing.
-    NotFound = "not_found", 404, Final, "There is no such thing";
-    /// There is no such batch.
-    UnknownBatch = "unknown_batch", 404, Final, "There is no such batch";
-    /// It was erased.
-    Erased = "erased", 410, Final, "It was erased";
+    /// Not found.
+    NotFound = "not_found", 404, Final, "Not found";
+    /// The batch does not exist.
+    UnknownBatch = "unknown_batch", 404, Final, "The batch does not exist";
+    /// The resource was erased.
+    Erased = "erased", 410, Final, "The resource was erased";
     /// The method is not allowed.
     MethodNotAllowed = "method_not_allowed", 405, Final, "The method is not allowed";
-    /// It exists already.
-    AlreadyExists = "already_exists", 409, Final, "It exists already";
+    /// The batch already exists.
+    AlreadyExists = "already_exists", 409, Final, "The batch already exists";
     /// Not possible in this state.
     WrongStage = "wrong_stage", 409, Final, "Not possible in this state";
     /// A phase is running.
     AlreadyRunning = "already_running", 409, Final, "A phase is running";
-    /// Already done.
-    AlreadyDone = "already_done", 409, Final, "Already done";
+    /// The phases have already succeeded.
+    AlreadyDone = "already_done", 409, Final, "The phases have already succeeded";
     /// The batch has ended.
     BatchEnded = "batch_ended", 409, Final, "The batch has ended";
-    /// The batch takes no more essays.
-    NotOpen = "not_open", 409, Final, "The batch takes no more essays";
+    /// The batch accepts no more essays.
+    NotOpen = "not_open", 409, Final, "The batch accepts no more essays";
     /// The lifecycle service cannot retry.
     NeighbourCannotRetry = "neighbour_cannot_retry", 409, Final, "The lifecycle service cannot retry";
     /// There is nothing to retry.
     NothingToRetry = "nothing_to_retry", 409, Final, "There is nothing to retry";
-    /// Not begun yet.
-    TooEarly = "too_early", 409, Retryable, "Not begun yet";
+    /// The message is ahead of the batch.
+    TooEarly = "too_early", 409, Retryable, "The message is ahead of the batch";
     /// The Idempotency-Key is malformed.
     IdempotencyKeyMalformed = "idempotency_key_malformed", 400, Final, "The Idempotency-Key is malformed";
     /// The Idempotency-Key was used for another request.
     IdempotencyKeyReused = "idempotency_key_reused", 422, Final, "The Idempotency-Key was used for another request";
-    /// The same request is being worked on.
-    IdempotencyInProgress = "idempotency_in_progress", 409, Retryable, "The same request is being worked on";
+    /// The same request is in progress.
+    IdempotencyInProgress = "idempotency_in_progress", 409, Retryable, "The same request is in progress";
     /// The backlog is full.
     BacklogFull = "backlog_full", 503, Retryable, "The backlog is full";
     /// Too many requests.
     TooManyRequests = "too_many_requests", 429, Retryable, "Too many requests";
-    /// The service is not available.
-    Unavailable = "unavailable", 503, Retryable, "The service is not available";
-    /// Something went wrong inside.
-    Internal = "internal", 500, Final, "Something went wrong inside";
+    /// The service is unavailable.
+    Unavailable = "unavailable", 503, Retryable, "The service is unavailable";
+    /// Internal error.
+    Internal = "internal", 500, Final, "Internal error";
 }
 
 impl Code {
-    /// Whether the same request can succeed later, unchanged.
+    /// Whether the same request, unchanged, can succeed later.
     pub fn is_retryable(self) -> bool {
         self.repeat() == Repeat::Retryable
     }
 
-    /// What `WWW-Authenticate` says (RFC 6750 §3), for problems of who calls.
+    /// The value of `WWW-Authenticate` (RFC 6750 §3), for problems of authentication and authorization.
     pub(super) fn challenge(self) -> Option<&'static str> {
         let challenges = [
             (Self::Unauthenticated, r#"Bearer realm="bos""#),
@@ -192,7 +192,7 @@ impl Code {
         challenges.into_iter().find(|(code, _)| *code == self).map(|(_, challenge)| challenge)
     }
 
-    /// What `Retry-After` says when nobody knows better: some seconds for what passes, nothing for the rest.
+    /// `Retry-After` of a problem that sets none itself: 10 s for a full backlog, 1 s for other retryable problems (chosen).
     pub(super) fn default_retry_after(self) -> Option<Duration> {
         self.is_retryable().then_some(Duration::from_secs(if self == Self::BacklogFull { 10 } else { 1 }))
     }

@@ -1,4 +1,4 @@
-//! The pages that a problem's `type` leads to: `/problems/{code}`, and `/problems` for all of them.
+//! The pages that explain problems: `/problems/{code}`, the `type` of a problem, and the index `/problems`.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 }
 
 async fn index(headers: HeaderMap) -> Response {
-    let mut text = "# Problems\n\nEvery `code` that an answer can carry, with its page.\n\n".to_owned();
+    let mut text = "# Problems\n\nEvery problem code of this API, with its page.\n\n".to_owned();
     for code in Code::ALL {
         let _ = writeln!(text, "- [{code}](/problems/{code}) ({}): {}", code.status().as_u16(), code.title());
     }
@@ -26,13 +26,12 @@ async fn index(headers: HeaderMap) -> Response {
 async fn page(Word(name): Word, headers: HeaderMap) -> Response {
     match name.parse::<Code>() {
         Ok(code) => render(&headers, code.as_str(), code.page()),
-        Err(()) => {
-            Problem::new(Code::NotFound, "There is no problem of this code; see /problems.").into_response()
-        }
+        Err(()) => Problem::new(Code::NotFound, "No problem has this code; /problems lists all codes.")
+            .into_response(),
     }
 }
 
-/// Markdown as it is for programs; within a plain page for browsers, which would rather save than show it.
+/// Markdown as it is, or inside an HTML page for browsers, which download Markdown instead of showing it.
 fn render(headers: &HeaderMap, title: &str, markdown: &str) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if accept.contains("text/html") {

@@ -1,5 +1,5 @@
-//! Status documents as bytes. A document is a function of (batch, version), so an unchanged batch costs one look-up of its
-//! version and nothing else.
+//! The cache of rendered status documents. A document is a function of (batch, version), so a poll of an unchanged batch costs
+//! one look-up of its version.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,28 +9,28 @@ use domain::{BatchId, BatchStatus};
 use quick_cache::Weighter;
 use store::StatusRow;
 
-use super::{Held, StatusDocument, Version};
+use super::{HeldMessages, StatusDocument, Version};
 use crate::problem::Problem;
 use crate::reply::to_json;
 
-/// Bytes of all documents together.
+/// Most bytes in all cached documents together, 32 MiB.
 const CAPACITY: u64 = 32 << 20;
 
-/// Bytes of a usual document with its place in the cache.
+/// Estimated bytes of a document with its cache entry, from which the number of entries is derived.
 const USUAL: u64 = 2 << 10;
 
-/// The latest document of each batch that was asked for lately.
+/// The latest document of each batch that was requested recently.
 #[derive(Debug)]
 pub(crate) struct Cache(quick_cache::sync::Cache<BatchId, Arc<Rendered>, BySize>);
 
-/// A status document ready to be sent.
+/// A status document as JSON bytes.
 #[derive(Debug)]
 pub(crate) struct Rendered {
-    /// What it shows.
+    /// The version that the document shows.
     pub(crate) version: Version,
-    /// The JSON.
+    /// The JSON bytes.
     pub(crate) body: Bytes,
-    /// When to ask again; never, once nothing changes by itself.
+    /// `Retry-After` for the next poll; `None` once the run has ended, because nothing changes by itself then.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -51,19 +51,23 @@ impl Default for Cache {
 }
 
 impl Cache {
-    /// The document of this very version, if it is here.
+    /// The document of exactly this version, if it is cached.
     pub(crate) fn get(&self, batch: BatchId, version: Version) -> Option<Arc<Rendered>> {
         self.0.get(&batch).filter(|rendered| rendered.version == version)
     }
 
-    /// Renders a document and keeps it in the place of the batch's earlier one.
-    pub(crate) fn render(&self, status: &StatusRow, held: Option<Held>) -> Result<Arc<Rendered>, Problem> {
+    /// Renders a document and replaces the batch's earlier one in the cache.
+    pub(crate) fn render(
+        &self,
+        status: &StatusRow,
+        held: Option<HeldMessages>,
+    ) -> Result<Arc<Rendered>, Problem> {
         let batch = &status.row.batch;
-        // It may have ended since that was looked for.
+        // The batch may have ended after its version was read.
         let held = held.filter(|_| !batch.is_ended());
         let rendered = Arc::new(Rendered {
             version: Version { revision: batch.revision, held },
-            body: to_json(&StatusDocument::of(status, held))?.into(),
+            body: to_json(&StatusDocument::new(status, held))?.into(),
             retry_after: match batch.status() {
                 BatchStatus::PendingContent => Some(Duration::from_secs(1)),
                 BatchStatus::Ready | BatchStatus::Processing => Some(Duration::from_secs(3)),
@@ -79,7 +83,7 @@ impl Cache {
 }
 
 impl Rendered {
-    /// Whether the batch's run is over.
+    /// Whether the run of the batch has ended.
     pub(crate) const fn is_ended(&self) -> bool {
         self.retry_after.is_none()
     }

@@ -9,87 +9,87 @@ use serde::Serialize;
 use store::{EssayCounts, StatusRow};
 use utoipa::ToSchema;
 
-use super::Held;
+use super::HeldMessages;
 use super::sentence::{messages, sentence};
 use crate::schemas;
 
-/// Where a batch is, in one document. It holds instants and never ages, so one `ETag` has one document.
+/// The status of a batch. It contains points in time and no durations, so an `ETag` always names the same document.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StatusDocument {
     #[schema(value_type = Uuid)]
     batch_id: BatchId,
-    /// The name it was given.
+    /// The name of the batch, as submitted.
     name: Option<String>,
     #[schema(schema_with = schemas::batch_status)]
     status: BatchStatus,
-    /// Rises with every change. It is the `ETag` too, which says more only while messages of the batch wait for an event bus
-    /// that is away.
+    /// The revision, which increases with every change. It is also the `ETag`, which has a suffix while messages of the batch
+    /// wait for an unavailable event bus.
     revision: i64,
-    /// Which execution this is, counted from 1.
+    /// The number of the run, counted from 1.
     run: u32,
-    /// No further phase begins until somebody resumes the batch.
+    /// Whether the batch is paused: no further phase starts until it is resumed.
     paused: bool,
-    /// Whether a person should look.
+    /// Whether the batch needs the attention of a person.
     needs_attention: bool,
-    /// At what.
+    /// What needs attention; null if nothing does.
     attention: Option<AttentionDocument>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
-    /// When its latest run ended.
+    /// When the latest run ended; null while it has not.
     ended_at: Option<DateTime<Utc>>,
     counts: Counts,
-    /// The phases ever asked for, in the order in which they run.
+    /// All phases requested so far, in the order in which they run.
     phases: Vec<PhaseDocument>,
     /// What the batch waits for; null once it has ended.
     waiting_on: Option<WaitingDocument>,
-    /// The same in one plain sentence.
+    /// The status in one sentence, for people.
     sentence: String,
 }
 
-/// The essays of a batch by state. They always sum to `total`.
+/// The number of essays of a batch in each state. The states sum to `total`.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(crate) struct Counts {
-    /// All essays.
+    /// All essays of the batch.
     pub(crate) total: u32,
-    /// For a text to be stored, for the next phase, or for the word to begin.
+    /// Waiting for the text to be stored, for the next phase, or for a start request.
     pub(crate) waiting: u32,
-    /// In the phase at work.
+    /// In the running phase.
     pub(crate) in_progress: u32,
-    /// Through with everything asked for.
+    /// Succeeded in all requested phases.
     pub(crate) succeeded: u32,
-    /// Failed in a phase, or their texts were refused.
+    /// Failed in a phase, or the text was refused.
     pub(crate) failed: u32,
-    /// The batch was cancelled before they were through.
+    /// Not finished when the batch was cancelled.
     pub(crate) cancelled: u32,
-    /// The batch ended before any phase could begin.
+    /// Never processed, because the batch ended before a phase started.
     pub(crate) skipped: u32,
 }
 
-/// Where a phase stands.
+/// The status of a phase.
 #[derive(Debug, Serialize, ToSchema)]
 struct PhaseDocument {
     #[schema(schema_with = schemas::phase)]
     phase: Phase,
     #[schema(schema_with = schemas::phase_status)]
     status: PhaseStatus,
-    /// The latest attempt, counted up across runs; 0 until the first begins.
+    /// The latest attempt, counted across runs; 0 before the first.
     attempt: u32,
     essay_counts: PhaseCounts,
     started_at: Option<DateTime<Utc>>,
     completed_at: Option<DateTime<Utc>>,
-    /// Why it failed, where the reason is this service's.
+    /// Why the phase failed, if this service decided so.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::failure_code)]
     error_code: Option<FailureCode>,
-    /// The phase ended from the news about its essays, since its outcome never came.
+    /// Whether the phase ended on the reports about its essays, because its outcome did not arrive.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     outcome_missing: bool,
-    /// What the phase at work waits for.
+    /// What the running phase waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     waiting_on: Option<WaitingDocument>,
 }
 
-/// The essays of a phase, in the platform's words.
+/// The number of essays of a phase in each state, in the platform's terms.
 #[derive(Debug, Serialize, ToSchema)]
 struct PhaseCounts {
     total: u32,
@@ -98,19 +98,19 @@ struct PhaseCounts {
     failed: u32,
 }
 
-/// What is awaited.
+/// What a batch or a phase waits for.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct WaitingDocument {
     #[schema(schema_with = schemas::waiting_code)]
     code: WaitingCode,
-    /// How many of them, as in "6 essays".
+    /// The number of texts, essays or messages, such as "6 essays"; empty if there is none.
     detail: String,
     since: DateTime<Utc>,
-    /// When the service looks again by itself.
+    /// When the service checks again; null if it only waits.
     next_check_at: Option<DateTime<Utc>>,
 }
 
-/// What a person should look at.
+/// What needs the attention of a person.
 #[derive(Debug, Serialize, ToSchema)]
 struct AttentionDocument {
     #[schema(schema_with = schemas::attention_code)]
@@ -119,9 +119,9 @@ struct AttentionDocument {
 }
 
 impl StatusDocument {
-    /// The document of a batch with its counts, all of one snapshot, and of what the bus does not take of it: whatever it waits
-    /// for by its own account cannot come before that is sent.
-    pub(crate) fn of(status: &StatusRow, held: Option<Held>) -> Self {
+    /// The document of a batch and its counts, both of one snapshot. `held` (messages that wait for the bus) takes precedence over
+    /// the batch's own `waiting_on`, because what the batch waits for cannot happen before they are sent.
+    pub(crate) fn new(status: &StatusRow, held: Option<HeldMessages>) -> Self {
         let batch = &status.row.batch;
         let held = held.filter(|_| !batch.is_ended());
         let counts = Counts::from(status.counts);
@@ -188,7 +188,7 @@ impl From<EssayCounts> for Counts {
 }
 
 impl WaitingDocument {
-    fn on_bus(held: Held, batch: &Batch) -> Self {
+    fn on_bus(held: HeldMessages, batch: &Batch) -> Self {
         Self {
             code: WaitingCode::BusUnreachable,
             detail: messages(held.messages),
@@ -198,7 +198,7 @@ impl WaitingDocument {
     }
 }
 
-/// The awaited texts or essays, as in "6 essays".
+/// The number of awaited texts or essays, such as "6 essays".
 fn counted(n: u32, code: WaitingCode) -> String {
     let noun = match code {
         WaitingCode::Texts | WaitingCode::ContentUnreachable | WaitingCode::ContentRefuses => "text",

@@ -1,25 +1,25 @@
-//! The status in one plain sentence.
+//! The status of a batch in one sentence.
 
 use domain::{AttentionCode, Batch, End, Stage, WaitingCode};
 
-use super::{Counts, Held};
+use super::{Counts, HeldMessages};
 use crate::problem::sentence as as_sentence;
 
-/// As in "6 messages".
+/// A number of messages, such as "6 messages".
 pub(super) fn messages(n: i64) -> String {
     if n == 1 { "1 message".to_owned() } else { format!("{n} messages") }
 }
 
-/// Says where the batch is: what is ready, what is being worked on, what failed, and what somebody should do.
-pub(super) fn sentence(batch: &Batch, counts: &Counts, held: Option<Held>) -> String {
+/// The status in a sentence: what is ready, what is running, what failed, and what needs attention.
+pub(super) fn sentence(batch: &Batch, counts: &Counts, held: Option<HeldMessages>) -> String {
     let mut parts = vec![standing(batch, counts)];
     parts.extend(held.map(|held| {
         let verb = if held.messages == 1 { "waits" } else { "wait" };
-        format!("{} {verb} for the event bus, which cannot be used just now", messages(held.messages))
+        format!("{} {verb} for the event bus, which is unavailable", messages(held.messages))
     }));
     parts.extend(failures(batch, counts));
     if batch.paused && !batch.is_ended() {
-        parts.push("paused, no further phase begins until it is resumed".to_owned());
+        parts.push("paused, no further phase starts until it is resumed".to_owned());
     }
     parts.extend(batch.attention.map(|attention| attention_of(attention.code).to_owned()));
     as_sentence(&parts.join("; "))
@@ -29,19 +29,21 @@ fn standing(batch: &Batch, counts: &Counts) -> String {
     let total = counts.total;
     match &batch.stage {
         Stage::Storing { .. } => storing(batch, total),
-        Stage::Registering => format!("{} stored; the lifecycle service is being told", essays(batch.stored)),
-        Stage::Ready if batch.plan.is_empty() => {
-            format!("{} ready; no phase was asked for yet", essays(counts.waiting))
+        Stage::Registering => {
+            format!("{} stored; waiting for the registration at the lifecycle service", essays(batch.stored))
         }
-        Stage::Ready => format!("{} wait for the next phase", essays(counts.waiting)),
+        Stage::Ready if batch.plan.is_empty() => {
+            format!("{} ready; no phase was requested yet", essays(counts.waiting))
+        }
+        Stage::Ready => format!("{} waiting for the next phase", essays(counts.waiting)),
         Stage::Running(running) => {
             let open = counts.in_progress;
             let phase = running.phase;
-            let end = if running.cancelling { "; cancelled, it ends with this phase" } else { "" };
+            let end = if running.cancelling { "; cancelled, the batch ends with this phase" } else { "" };
             let work = match (open, batch.waiting_on.as_ref().map(|waiting| waiting.code)) {
                 (0, _) | (_, Some(WaitingCode::Outcome)) => format!("waiting for the outcome of {phase}"),
                 (_, Some(WaitingCode::Registration)) => {
-                    format!("the lifecycle service is being told, {phase} comes after")
+                    format!("waiting for the registration at the lifecycle service, then {phase} starts")
                 }
                 (open, _) => format!("{phase} is working on {open}"),
             };
@@ -63,13 +65,13 @@ fn storing(batch: &Batch, total: u32) -> String {
         Some(WaitingCode::ContentUnreachable) => {
             format!("{what}; the Content Service cannot be reached just now")
         }
-        Some(WaitingCode::ContentRefuses) => format!("{what}; the Content Service takes no texts just now"),
-        Some(WaitingCode::Close) => format!("{what}; more may come until the batch is closed"),
+        Some(WaitingCode::ContentRefuses) => format!("{what}; the Content Service refuses texts just now"),
+        Some(WaitingCode::Close) => format!("{what}; more essays may follow until the batch is closed"),
         _ => what,
     }
 }
 
-/// Who failed where, as in "1 essay failed spellcheck".
+/// The failed essays by cause, such as "1 essay failed spellcheck".
 fn failures(batch: &Batch, counts: &Counts) -> Vec<String> {
     let in_phases: u32 = batch.phases.iter().map(|record| record.failed).sum();
     let refused = counts.failed.saturating_sub(in_phases);
@@ -89,16 +91,16 @@ fn failures(batch: &Batch, counts: &Counts) -> Vec<String> {
 
 const fn attention_of(code: AttentionCode) -> &'static str {
     match code {
-        AttentionCode::NoSignOfLife => "nothing was heard from the phase at work, somebody should look",
+        AttentionCode::NoSignOfLife => {
+            "the running phase has reported nothing for too long, check the service that runs it"
+        }
         AttentionCode::StorageOverdue => {
-            "the Content Service has not taken the texts for long, somebody should look"
+            "the Content Service has not stored the texts for too long, check it"
         }
         AttentionCode::RegistrationOverdue => {
-            "the lifecycle service is late to confirm, somebody should look"
+            "the lifecycle service has not confirmed the registration in time, check it"
         }
-        AttentionCode::RegistrationTimeout => {
-            "the lifecycle service never confirmed that it knows the essays"
-        }
+        AttentionCode::RegistrationTimeout => "the lifecycle service never confirmed the registration",
     }
 }
 

@@ -1,8 +1,8 @@
-//! What a status document is a function of: the revision of the batch, and what waits for an event bus that is away.
+//! The version of a status document: the revision of the batch, and its messages that wait for an unavailable event bus.
 //!
-//! The bus's trouble is this process's knowledge and in no row, so it makes no revision. It is looked for in memory, where
-//! nothing is found on a good day, and then a poll costs its one look-up of the revision. While the bus is away the same look-up
-//! counts the batch's messages too, and what it finds is part of the entity tag: who has the document of before gets another.
+//! An outage of the bus is known to this process only and is in no row, so it does not change the revision. It is read from
+//! memory: without an outage, a poll costs one look-up of the revision. During an outage the same look-up also counts the
+//! batch's messages, and the entity tag contains that number, so a caller with the earlier document gets the new one.
 
 use chrono::{DateTime, Utc};
 use domain::BatchId;
@@ -10,67 +10,67 @@ use store::{Owner, Tx};
 
 use crate::app::App;
 
-/// Which document it is.
+/// The version of a status document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Version {
     pub(crate) revision: i64,
-    /// What the bus does not take.
-    pub(crate) held: Option<Held>,
+    /// The messages that wait for the bus, during an outage.
+    pub(crate) held: Option<HeldMessages>,
 }
 
-/// Messages of a batch that wait for a bus which cannot be used.
+/// The messages of a batch that wait for an unavailable event bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Held {
-    /// How many.
+pub(crate) struct HeldMessages {
+    /// The number of messages, at least 1.
     pub(crate) messages: i64,
-    /// When the trouble began, if anything of ours has met it.
+    /// When this process first saw the outage, if a request of its own has failed.
     pub(crate) since: Option<DateTime<Utc>>,
 }
 
-/// How the bus is when a request comes, as far as that is known without asking it.
+/// The availability of the event bus, as far as this process knows it without a request to the bus.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Bus {
-    /// Nothing is known against it.
-    Fine,
-    /// It cannot be used.
-    Away {
-        /// When that began, if anything of ours has met it.
+pub(crate) enum BusAvailability {
+    /// No outage is known.
+    Available,
+    /// The bus is unavailable.
+    Unavailable {
+        /// When this process first saw the outage, if a request of its own has failed.
         since: Option<DateTime<Utc>>,
     },
 }
 
-impl Bus {
-    /// As this process knows it.
-    pub(crate) fn of(app: &App) -> Self {
-        app.bus_trouble().map_or(Self::Fine, |(_, since)| Self::Away { since })
+impl BusAvailability {
+    /// What this process knows now.
+    pub(crate) fn current(app: &App) -> Self {
+        app.bus_outage().map_or(Self::Available, |(_, since)| Self::Unavailable { since })
     }
 
-    /// Which document of a batch is the present one; none where the caller has no such batch.
+    /// The current version of a batch's status document; `None` if the caller has no such batch.
     pub(crate) async fn version(
         self,
         tx: &mut Tx,
         owner: &Owner,
         batch: BatchId,
     ) -> Result<Option<Version>, store::Error> {
-        let Self::Away { since } = self else {
+        let Self::Unavailable { since } = self else {
             let revision = tx.revision(owner, batch).await?;
             return Ok(revision.map(|revision| Version { revision, held: None }));
         };
         let standing = tx.revision_and_pending(owner, batch).await?;
         Ok(standing.map(|(revision, messages)| Version {
             revision,
-            held: (messages > 0).then_some(Held { messages, since }),
+            held: (messages > 0).then_some(HeldMessages { messages, since }),
         }))
     }
 }
 
 impl Version {
-    /// The entity tag, without its quotation marks: the revision, and more only while something waits for the bus.
+    /// The entity tag, without quotation marks: the revision, with a suffix while messages wait for the bus.
     pub(crate) fn tag(&self) -> String {
         let revision = self.revision;
         match self.held {
             None => revision.to_string(),
-            Some(Held { messages, since }) => {
+            Some(HeldMessages { messages, since }) => {
                 let since = since.map(|since| since.timestamp_millis()).unwrap_or_default();
                 format!("{revision}-bus-{messages}-{since}")
             }

@@ -1,4 +1,4 @@
-//! What a batch must be, whatever way it came.
+//! The checks of a submission, the same for every format.
 
 use bytes::Bytes;
 use domain::{Language, Phase, PhaseSet};
@@ -11,35 +11,35 @@ use super::{Bounds, Draft, DraftEssay, text};
 use crate::problem::Code;
 use crate::suggest::suggest;
 
-/// Characters of a name, of a caller's own name for an essay, and of other short texts.
+/// Most characters in a name and in other short texts.
 const SHORT: usize = 200;
 
-/// Characters of a caller's own name for an essay, which often is a file's name.
+/// Most characters in a `client_ref`: the longest file name on common file systems.
 const CLIENT_REF: usize = 255;
 
-/// Characters of the instructions that pupils were given.
+/// Most characters in the instructions that pupils were given.
 const INSTRUCTIONS: usize = 20_000;
 
-/// What the installation has settled.
+/// What the installation decides for every batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fixed {
-    /// The phases that some service works on here.
+    /// The phases that the installation serves.
     pub(crate) served: PhaseSet,
-    /// The language of a batch that names none.
+    /// The language of a batch that states neither a course nor a language.
     pub(crate) default_language: Language,
 }
 
-/// What becomes of a batch of which some essays are not acceptable.
+/// What happens to a batch with invalid essays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum OnInvalid {
-    /// Nothing of it is stored.
+    /// The whole batch is refused.
     #[default]
     RejectBatch,
-    /// The others are accepted.
+    /// The valid essays are accepted.
     Skip,
 }
 
-/// What a batch says of itself, checked.
+/// The checked fields of a batch, without its essays.
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) name: Option<Private<String>>,
@@ -50,7 +50,7 @@ pub(super) struct Checked {
     pub(super) on_invalid: OnInvalid,
 }
 
-/// Checks what the batch says of itself.
+/// Checks the fields of the batch, without its essays.
 pub(super) fn header(faults: &mut Faults, header: Header, bounds: Bounds, fixed: Fixed) -> Checked {
     let mut line = |at: &str, text: Option<String>| {
         text.and_then(|text| faults.line(Place::Request(at), text, SHORT)).filter(|text| !text.is_empty())
@@ -64,7 +64,8 @@ pub(super) fn header(faults: &mut Faults, header: Header, bounds: Bounds, fixed:
     let prompt_storage_id =
         header.prompt_storage_id.and_then(|id| faults.storage_id(Place::Request("/prompt_storage_id"), &id));
     if header.prompt {
-        let detail = "the text of a prompt is not taken yet; store it and give its `prompt_storage_id`";
+        let detail =
+            "prompts as text are not available yet; store the prompt and send its `prompt_storage_id`";
         faults.add(Place::Request("/prompt"), Code::NotAvailable, detail);
     }
     if header.close == Some(false) {
@@ -101,7 +102,7 @@ fn on_invalid(faults: &mut Faults, word: Option<&str>) -> OnInvalid {
     }
 }
 
-/// The language of a course is a matter of the table alone; both may be given when they agree.
+/// The course and its language. Both may be given if they agree; the table of courses decides the language of a course.
 fn course_and_language(
     faults: &mut Faults,
     course: Option<&str>,
@@ -119,13 +120,13 @@ fn course_and_language(
         && taught != stated
     {
         let detail =
-            format!("the course is taught in `{taught}`; leave the language out, or correct one of the two");
+            format!("the course is taught in `{taught}`; omit the language, or correct one of the two");
         faults.add(Place::Request("/language"), Code::CourseLanguageConflict, detail);
     }
     (code, taught.or(stated))
 }
 
-/// A language by its word.
+/// Parses a language.
 pub(crate) fn language(faults: &mut Faults, place: Place<'_>, word: &str) -> Option<Language> {
     let language = word.parse().ok();
     if language.is_none() {
@@ -135,7 +136,7 @@ pub(crate) fn language(faults: &mut Faults, place: Place<'_>, word: &str) -> Opt
     language
 }
 
-/// The phases asked for, as they were ordered; their dependencies are the rules' business.
+/// Parses the requested phases, in their order. The rules add missing prerequisites.
 pub(crate) fn phases(
     faults: &mut Faults,
     path: &str,
@@ -152,11 +153,8 @@ pub(crate) fn phases(
             Err(_) => {
                 let known = Phase::ALL.iter().map(|phase| phase.as_str());
                 let detail = match suggest(word, known) {
-                    Some(near) => format!("there is no such phase; did you mean `{near}`?"),
-                    None => format!(
-                        "there is no such phase; known are {}",
-                        names(&mut Phase::ALL.iter().copied())
-                    ),
+                    Some(near) => format!("unknown phase; did you mean `{near}`?"),
+                    None => format!("unknown phase; known here: {}", names(&mut Phase::ALL.iter().copied())),
                 };
                 faults.add(place, Code::UnknownPhase, detail);
             }
@@ -165,7 +163,7 @@ pub(crate) fn phases(
             }
             Ok(phase) if !served.contains(phase) => {
                 let detail =
-                    format!("no service works on {phase} here; possible are {}", names(&mut served.iter()));
+                    format!("no service runs {phase} here; possible are {}", names(&mut served.iter()));
                 faults.add(place, Code::PhaseNotServed, detail);
             }
             Ok(phase) => phases.push(phase),
@@ -176,7 +174,7 @@ pub(crate) fn phases(
 
 fn labels(faults: &mut Faults, labels: Vec<(String, String)>, bounds: Bounds) -> Labels {
     if labels.len() > bounds.labels {
-        let detail = format!("{} labels, where {} are the most", labels.len(), bounds.labels);
+        let detail = format!("{} labels, at most {} are allowed", labels.len(), bounds.labels);
         faults.add(Place::Request("/labels"), Code::InvalidLabel, detail);
         return Labels::new();
     }
@@ -185,7 +183,7 @@ fn labels(faults: &mut Faults, labels: Vec<(String, String)>, bounds: Bounds) ->
         .filter_map(|(key, value)| {
             let place = Place::Request("/labels");
             if key.is_empty() {
-                faults.add(place, Code::MissingField, "a label has no name");
+                faults.add(place, Code::MissingField, "a label has an empty key");
                 return None;
             }
             let key = faults.line(place, key, bounds.label_key)?;
@@ -194,19 +192,20 @@ fn labels(faults: &mut Faults, labels: Vec<(String, String)>, bounds: Bounds) ->
         .collect()
 }
 
-/// Checks the essays and gives those that may be stored.
+/// Checks the essays and returns the valid ones.
 pub(super) fn essays(faults: &mut Faults, draft: &mut Draft, bounds: Bounds) -> Vec<SubmittedEssay> {
     if draft.count > bounds.essays {
-        let detail = format!("{} essays, where {} are the most; split the batch", draft.count, bounds.essays);
+        let detail =
+            format!("{} essays, at most {} are allowed; split the batch", draft.count, bounds.essays);
         faults.add(Place::Request("/essays"), Code::TooManyEssays, detail);
     } else if draft.count == 0 && !faults.has_request_faults() {
-        faults.add(Place::Request("/essays"), Code::NoEssays, "a batch holds at least one essay");
+        faults.add(Place::Request("/essays"), Code::NoEssays, "a batch must have at least one essay");
     }
     let mut accepted = Vec::with_capacity(draft.essays.len());
     for (index, essay) in draft.essays.iter_mut().enumerate() {
         let text = content(faults, index, essay, bounds.text);
         let client_ref = essay.client_ref.take().and_then(|name| {
-            // A name that cannot be shown is not repeated in the errors either.
+            // A `client_ref` with unprintable characters is not repeated in the errors.
             faults.line(Place::Essay(index, "/client_ref"), name, CLIENT_REF)
         });
         essay.client_ref.clone_from(&client_ref);
@@ -219,7 +218,7 @@ pub(super) fn essays(faults: &mut Faults, draft: &mut Draft, bounds: Bounds) -> 
     accepted
 }
 
-/// The text of an essay or the place of it, exactly one of the two.
+/// The text of an essay or its storage id; exactly one of the two must be given.
 fn content(
     faults: &mut Faults,
     index: usize,
@@ -234,7 +233,7 @@ fn content(
         }
         (None, None) if faults.has_essay(index) => None,
         (None, None) => {
-            let detail = "`text` is missing; `text_storage_id` can stand for it";
+            let detail = "`text` is missing; send `text` or `text_storage_id`";
             faults.add(Place::Essay(index, "/text"), Code::MissingField, detail);
             None
         }
@@ -248,7 +247,7 @@ fn content(
     }
 }
 
-/// A file's name as the caller's own name for its essay: without its folder and ending, and without what cannot be shown.
+/// The `client_ref` of an essay from its file name, without folder, extension and unprintable characters.
 pub(super) fn client_ref_of_file(name: &str) -> Option<String> {
     let base = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);

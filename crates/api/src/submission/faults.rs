@@ -1,4 +1,4 @@
-//! Everything that is wrong with a request, gathered before anything is said.
+//! The faults of a request, collected so that the answer reports all of them.
 
 use std::collections::BTreeSet;
 
@@ -9,15 +9,15 @@ use super::json::{Members, kind_of};
 use crate::problem::{Code, Item, Problem};
 use crate::suggest::suggest;
 
-/// Faults that are told; two for every essay of the largest batch. The rest is counted.
+/// Most faults in an answer: two for every essay of the largest batch (3,000). Further ones are only counted.
 const TOLD: usize = 6_000;
 
-/// Where in the request something stands.
+/// A place in the request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Place<'a> {
-    /// The request itself, at this JSON pointer.
+    /// A place outside the essays, as a JSON pointer.
     Request(&'a str),
-    /// The essay of this index, counted from 0, at this pointer within it.
+    /// A place in the essay with this index, counted from 0, as a pointer within the essay.
     Essay(usize, &'a str),
 }
 
@@ -36,7 +36,7 @@ impl Place<'_> {
         }
     }
 
-    /// The pointer of a member below this place; one that is not fit to be shown is left out.
+    /// The pointer of a member of the object at this place, or of the object itself if the name may not be shown.
     fn member(self, name: &str) -> String {
         let base = self.pointer();
         if is_showable(name) {
@@ -57,7 +57,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Adds one. `detail` never holds a value that was sent.
+    /// Adds a fault. `detail` must not contain a value of the request.
     pub(crate) fn add(&mut self, place: Place<'_>, code: Code, detail: impl Into<String>) {
         self.add_at(place, place.pointer(), code, detail.into());
     }
@@ -80,28 +80,28 @@ impl Faults {
         }
     }
 
-    /// Whether the request itself is at fault, and not only some of its essays.
+    /// Whether there is a fault outside the essays.
     pub(crate) fn has_request_faults(&self) -> bool {
         self.request
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there is no fault.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// Whether this essay is at fault.
+    /// Whether this essay has a fault.
     pub(crate) fn has_essay(&self, index: usize) -> bool {
         self.essays.contains(&index)
     }
 
-    /// How many essays are at fault.
+    /// The number of essays with a fault.
     pub(crate) fn essays(&self) -> usize {
         self.essays.len()
     }
 
-    /// The faults by place, those of the request first, each essay's with the caller's name for it, and the number of
-    /// further ones that are not told.
+    /// The faults in order of place, those of the request first, with the `client_ref` of their essays; and the number of further
+    /// faults that are not listed.
     pub(crate) fn into_items(self, client_ref: impl Fn(usize) -> Option<String>) -> (Vec<Item>, usize) {
         let mut items = self.items;
         items.sort_by_key(|item| item.index);
@@ -116,24 +116,24 @@ impl Faults {
         let (items, _) = self.into_items(|_| None);
         let code = super::code_of(&items, 0);
         let detail = match items.as_slice() {
-            [item] => format!("The request is not acceptable: {}; nothing was done.", item.detail),
-            _ => "The request is not acceptable; nothing was done.".to_owned(),
+            [item] => format!("The request is invalid: {}; nothing was done.", item.detail),
+            _ => "The request is invalid; nothing was done.".to_owned(),
         };
         Problem::new(code, detail).with_errors(items)
     }
 
-    /// Says that a member is not known here, with the one that is probably meant.
+    /// Adds an unknown member, with the known name that is probably meant.
     pub(crate) fn unknown(&mut self, place: Place<'_>, name: &str, known: &[&str]) {
         let detail = match suggest(name, known.iter().copied()) {
-            Some(near) => format!("there is no such field; did you mean `{near}`?"),
-            None if known.is_empty() => "there is no such field; none is expected here".to_owned(),
-            None => format!("there is no such field; known here: {}", known.join(", ")),
+            Some(near) => format!("unknown field; did you mean `{near}`?"),
+            None if known.is_empty() => "unknown field; no field is expected here".to_owned(),
+            None => format!("unknown field; known here: {}", known.join(", ")),
         };
         self.add_at(place, place.member(name), Code::UnknownField, detail);
     }
 
-    /// Walks the members of an object: each known one is handed over once, with its name as listed in `known`; unknown and
-    /// repeated ones become faults.
+    /// Calls `each` once for every known member of an object, with its name as in `known`. Unknown and repeated members become
+    /// faults.
     pub(crate) fn members<'b>(
         &mut self,
         place: Place<'_>,
@@ -153,21 +153,21 @@ impl Faults {
             }
         }
         if members.overflow {
-            self.add(place, Code::UnknownField, "there are more members than any object here has");
+            self.add(place, Code::UnknownField, "the object has more members than any object of this API");
         }
     }
 
-    /// Says that a member is written twice.
+    /// Adds a member that occurs more than once.
     pub(crate) fn repeated(&mut self, place: Place<'_>, name: &str) {
         self.add_at(
             place,
             place.member(name),
             Code::DuplicateKey,
-            "this name is written more than once".to_owned(),
+            "the key occurs more than once".to_owned(),
         );
     }
 
-    /// Says what was expected and what kind of value was found instead.
+    /// Adds a value of the wrong type, with the expected and the actual type.
     pub(crate) fn wrong_type(&mut self, place: Place<'_>, wanted: &str, found: &str) {
         self.add(place, Code::WrongType, format!("expected {wanted}, found {found}"));
     }
@@ -178,7 +178,7 @@ impl Faults {
             "null" => None,
             "a string" => {
                 let text = serde_json::from_str(value.get()).ok();
-                // The value was read as JSON before: only an escape of half a surrogate pair is left to go wrong.
+                // The value is valid JSON, so only an escape of half a surrogate pair can fail here.
                 if text.is_none() {
                     self.add(place, Code::InvalidUtf8, "half a surrogate pair, or bytes that are not UTF-8");
                 }
@@ -231,7 +231,7 @@ impl Faults {
         }
     }
 
-    /// A text that people read and programs sort by: short, and without control characters.
+    /// A short text in one line, for lists and terminals: without control characters.
     pub(crate) fn line(&mut self, place: Place<'_>, text: String, longest: usize) -> Option<String> {
         if text.contains('\0') {
             self.add(place, Code::NulCharacter, "U+0000 cannot be stored");
@@ -239,7 +239,7 @@ impl Faults {
             self.add(
                 place,
                 Code::ControlCharacter,
-                "control characters and text direction overrides are not taken here",
+                "control characters and text direction overrides are not allowed here",
             );
         } else if text.chars().count() > longest {
             self.add(place, Code::TooLong, format!("longer than {longest} characters"));
@@ -249,7 +249,7 @@ impl Faults {
         None
     }
 
-    /// A text of several lines.
+    /// A text that may have several lines.
     pub(crate) fn paragraph(&mut self, place: Place<'_>, text: String, longest: usize) -> Option<String> {
         if text.contains('\0') {
             self.add(place, Code::NulCharacter, "U+0000 cannot be stored");
@@ -261,7 +261,7 @@ impl Faults {
         None
     }
 
-    /// The name of a text at the Content Service.
+    /// A storage id of the Content Service.
     pub(crate) fn storage_id(&mut self, place: Place<'_>, text: &str) -> Option<StorageId> {
         let id = text.parse().ok();
         if id.is_none() {
@@ -271,7 +271,7 @@ impl Faults {
     }
 }
 
-/// A name that an answer may repeat: short, and of the letters that field names are made of, so that it is no essay.
+/// Whether an answer may repeat a name: at most 64 characters and only those of field names, so that it cannot be essay text.
 fn is_showable(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name
@@ -279,7 +279,7 @@ fn is_showable(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'/'))
 }
 
-/// Control characters, and the marks that turn the direction of text around.
+/// Whether a character is a control character or changes the direction of text.
 pub(crate) fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')

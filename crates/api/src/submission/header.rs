@@ -1,4 +1,4 @@
-//! The JSON of a batch: its own members and its list of essays.
+//! The JSON of a batch: its fields and its list of essays.
 
 use serde_json::value::RawValue;
 
@@ -7,7 +7,7 @@ use super::json::{Essays, Members, Object, Root};
 use super::{Draft, DraftEssay};
 use crate::problem::{Code, Problem};
 
-/// What a batch may say of itself.
+/// The fields of a batch.
 pub(super) const FIELDS: &[&str] = &[
     "name",
     "course_code",
@@ -24,10 +24,10 @@ pub(super) const FIELDS: &[&str] = &[
     "essays",
 ];
 
-/// What an essay may say of itself.
+/// The fields of an essay.
 pub(super) const ESSAY_FIELDS: &[&str] = &["client_ref", "text", "text_storage_id"];
 
-/// What a batch says of itself, as it was written.
+/// The fields of a batch, without its essays, parsed and not yet checked.
 #[derive(Debug, Default)]
 pub(super) struct Header {
     pub(super) name: Option<String>,
@@ -44,7 +44,7 @@ pub(super) struct Header {
     pub(super) prompt_storage_id: Option<String>,
 }
 
-/// Reads one JSON object with everything in it.
+/// Parses a batch from one JSON object.
 pub(super) fn read_json(faults: &mut Faults, body: &str) -> Result<Draft, Problem> {
     if !body.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
         return Err(not_an_object(body));
@@ -68,7 +68,7 @@ pub(super) fn read_json(faults: &mut Faults, body: &str) -> Result<Draft, Proble
     Ok(draft)
 }
 
-/// Reads the batch's own members.
+/// Parses the fields of a batch, without its essays.
 pub(super) fn read(faults: &mut Faults, members: Members<'_>) -> Header {
     let mut header = Header::default();
     faults.members(Place::Request(""), members, FIELDS, |faults, name, value| {
@@ -87,14 +87,18 @@ pub(super) fn read(faults: &mut Faults, members: Members<'_>) -> Header {
             "assignment_id" => header.assignment_id = faults.string(at, value),
             "prompt" => header.prompt = value.get() != "null",
             "prompt_storage_id" => header.prompt_storage_id = faults.string(at, value),
-            // `essays`, in a line that is about the batch alone.
-            _ => faults.add(at, Code::UnknownField, "essays follow one by one, each on a line of its own"),
+            // `essays` in the first line of NDJSON; in JSON it is parsed before.
+            _ => faults.add(
+                at,
+                Code::UnknownField,
+                "in NDJSON each essay is a line of its own, after the line of the batch",
+            ),
         }
     });
     header
 }
 
-/// Reads one element of the list of essays.
+/// Parses one element of the list of essays.
 pub(super) fn read_essay(faults: &mut Faults, index: usize, essay: Object<'_>) -> DraftEssay {
     let mut draft = DraftEssay::default();
     match essay {
@@ -128,7 +132,7 @@ fn labels(faults: &mut Faults, value: &RawValue) -> Vec<(String, String)> {
                     faults.add(
                         Place::Request("/labels"),
                         Code::DuplicateKey,
-                        "a label is written more than once",
+                        "a label occurs more than once",
                     );
                 } else if value.get() == "null" {
                     faults.wrong_type(Place::Request("/labels"), "a string for each label", "null");
@@ -148,25 +152,23 @@ fn labels(faults: &mut Faults, value: &RawValue) -> Vec<(String, String)> {
         Ok(Object::Other(found)) => {
             faults.wrong_type(Place::Request("/labels"), "an object of strings", found);
         }
-        // Read as JSON before: only half a surrogate pair in a label's name is left to go wrong.
-        Err(_) => faults.add(
-            Place::Request("/labels"),
-            Code::InvalidUtf8,
-            "half a surrogate pair in a label's name",
-        ),
+        // The value is valid JSON, so only half a surrogate pair in a label's key can fail here.
+        Err(_) => {
+            faults.add(Place::Request("/labels"), Code::InvalidUtf8, "half a surrogate pair in a label's key")
+        }
     }
     labels
 }
 
-/// The problem of a body that is no JSON. Says where, and never what stands there.
+/// The problem of a body that is not JSON. It gives the position and no content.
 pub(crate) fn malformed(error: &serde_json::Error) -> Problem {
-    let what = if error.is_eof() { "it ends too early" } else { "something else was expected" };
+    let what = if error.is_eof() { "it ends too early" } else { "there is a syntax error" };
     let detail =
         format!("The body is not JSON: {what}, at line {}, column {}.", error.line(), error.column());
     Problem::new(Code::MalformedJson, detail)
 }
 
-/// The problem of a body that does not begin like an object.
+/// The problem of a body that is not a JSON object.
 pub(crate) fn not_an_object(body: &str) -> Problem {
     match serde_json::from_str::<Object<'_>>(body) {
         Err(error) => malformed(&error),

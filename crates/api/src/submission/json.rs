@@ -1,7 +1,7 @@
-//! JSON objects read member by member in one pass, so that one bad value does not hide the next.
+//! JSON objects parsed member by member in one pass, so that one bad value does not hide the next.
 //!
-//! Values stay as they were sent ([`RawValue`]) until somebody who knows where they stand reads them: a wrong type, a name
-//! written twice or half a surrogate pair is then a fault with a place, and never the end of the reading.
+//! Values stay unparsed ([`RawValue`]) until the code that knows their place parses them. So a wrong type, a duplicate key or half
+//! a surrogate pair is a fault with a place and does not end the parsing.
 
 use std::fmt;
 
@@ -9,40 +9,40 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Members of one object that are kept. No object of ours has as many; more of them are counted as unknown.
+/// Most members of an object that are kept. No object of this API has as many; further ones are reported as unknown.
 const MEMBERS_KEPT: usize = 64;
 
-/// Elements of the list of essays that are kept: the hard ceiling of a batch. Further ones are counted.
+/// Most essays that are kept, the largest value that `max_essays` can have. Further ones are only counted.
 pub(super) const ESSAYS_KEPT: usize = 3_000;
 
 /// The members of an object in the order they were written.
 #[derive(Debug, Default)]
 pub(crate) struct Members<'b> {
-    /// Name and value.
+    /// The names and values, at most [`MEMBERS_KEPT`].
     pub(crate) list: Vec<(String, &'b RawValue)>,
-    /// There were more than are kept.
+    /// Whether there were more members.
     pub(crate) overflow: bool,
 }
 
-/// A value of which only an object is of use.
+/// A value where an object is expected.
 #[derive(Debug)]
 pub(crate) enum Object<'b> {
-    /// It is one.
+    /// An object.
     Members(Members<'b>),
-    /// It is this instead, as in "a string".
+    /// Another kind of value, such as "a string".
     Other(&'static str),
 }
 
-/// The list of essays.
+/// A value where the list of essays is expected.
 #[derive(Debug)]
 pub(super) enum Essays<'b> {
-    /// It is a list of so many elements, of which [`ESSAYS_KEPT`] are kept.
+    /// A list of `count` elements, of which at most [`ESSAYS_KEPT`] are kept.
     List { kept: Vec<Object<'b>>, count: usize },
-    /// It is this instead.
+    /// Another kind of value.
     Other(&'static str),
 }
 
-/// A batch: its own members, and its essays read where they stand.
+/// A batch: its members, with its essays parsed in the same pass.
 #[derive(Debug, Default)]
 pub(super) struct Root<'b> {
     pub(super) members: Members<'b>,
@@ -60,7 +60,7 @@ impl<'b> Members<'b> {
     }
 }
 
-/// What a value is, by its first character.
+/// The kind of a value, by its first character.
 pub(crate) fn kind_of(value: &RawValue) -> &'static str {
     match value.get().as_bytes().first() {
         Some(b'{') => "an object",
@@ -72,7 +72,7 @@ pub(crate) fn kind_of(value: &RawValue) -> &'static str {
     }
 }
 
-/// The visits of values that are neither what is wanted nor worth more than their kind.
+/// The visits of values of an unexpected kind, of which only the kind is kept.
 macro_rules! other_kinds {
     () => {
         fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {

@@ -1,4 +1,4 @@
-//! A batch as a form: fields for the batch, and a file for each essay.
+//! A batch as a form: fields for the batch, a file for each essay.
 
 use bytes::Bytes;
 use futures::stream;
@@ -11,7 +11,7 @@ use super::json::ESSAYS_KEPT;
 use super::{Draft, DraftEssay, text};
 use crate::problem::{Code, Problem};
 
-/// The fields that a form may have beside its files.
+/// The fields that a form may have, apart from files.
 const FIELDS: &[&str] = &["name", "course_code", "language", "phases", "on_invalid"];
 
 /// One part of a form.
@@ -28,11 +28,14 @@ impl std::fmt::Debug for Part {
 }
 
 impl Part {
-    /// Takes a form apart.
+    /// Parses the parts of a form.
+    ///
+    /// # Errors
+    /// 400 if the media type names no boundary, or the body is not a form with that boundary.
     pub(crate) async fn all_of(body: Bytes, content_type: &str) -> Result<Vec<Self>, Problem> {
         let refused = |detail: &str| Problem::new(Code::MalformedForm, detail);
         let boundary = multer::parse_boundary(content_type)
-            .map_err(|_| refused("The Content-Type names no boundary, which a form needs."))?;
+            .map_err(|_| refused("The Content-Type of the form names no boundary."))?;
         let mut form = multer::Multipart::new(stream::iter([Ok::<_, std::io::Error>(body)]), boundary);
         let broken =
             |_| refused("The body is not a form with this boundary, or ends too early; nothing was stored.");
@@ -45,7 +48,7 @@ impl Part {
         Ok(parts)
     }
 
-    /// A digest of what the parts say: the same form has another boundary each time it is sent.
+    /// A digest of the parts without the boundary, which differs each time a client sends the same form.
     pub(crate) fn digest(parts: &[Self]) -> [u8; 32] {
         let mut hash = Sha256::new();
         for part in parts {
@@ -59,7 +62,7 @@ impl Part {
     }
 }
 
-/// Reads the parts: those with a file name are essays, in their order.
+/// Parses the parts: parts with a file name are essays, in their order; the others are fields.
 pub(super) fn read(faults: &mut Faults, parts: Vec<Part>) -> Draft {
     let mut draft = Draft::default();
     let mut seen: Vec<String> = Vec::new();
@@ -86,12 +89,12 @@ fn essay(faults: &mut Faults, index: usize, file_name: &str, content: &[u8]) -> 
     let text = match ending.as_deref() {
         Some("txt" | "md") => text::decode(faults, place, content),
         Some("zip") => {
-            let detail = "archives are not opened yet; unpack it and send its .txt and .md files";
+            let detail = "archives are not supported yet; unpack it and send its .txt and .md files";
             faults.add(place, Code::NotAvailable, detail);
             None
         }
         _ => {
-            faults.add(place, Code::UnsupportedFile, "an essay is a .txt or .md file, as UTF-8");
+            faults.add(place, Code::UnsupportedFile, "an essay must be a .txt or .md file in UTF-8");
             None
         }
     };
@@ -112,7 +115,7 @@ fn field(faults: &mut Faults, header: &mut Header, seen: &mut Vec<String>, name:
         "course_code" => header.course_code = Some(text),
         "language" => header.language = Some(text),
         "on_invalid" => header.on_invalid = Some(text),
-        // `phases`, as a list with commas or as a field for each.
+        // `phases`, separated by commas or in several fields.
         _ => {
             let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
             for word in words {

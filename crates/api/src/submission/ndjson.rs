@@ -1,4 +1,4 @@
-//! A batch line by line: the first line is about the batch, each further one is an essay.
+//! A batch as NDJSON: the first line is the batch, each further line an essay.
 
 use super::Draft;
 use super::faults::{Faults, Place};
@@ -12,7 +12,10 @@ fn lines_of(body: &str) -> impl Iterator<Item = &str> {
         .filter(|line| !line.trim().is_empty())
 }
 
-/// Reads the lines; empty ones are passed over. A line that is no JSON is a fault of its essay alone.
+/// Parses the lines and skips empty ones. A line that is not JSON is a fault of its essay only.
+///
+/// # Errors
+/// A problem if the first line is not a JSON object.
 pub(super) fn read(faults: &mut Faults, body: &str) -> Result<Draft, Problem> {
     let mut draft = Draft::default();
     let mut lines = lines_of(body);
@@ -31,7 +34,7 @@ pub(super) fn read(faults: &mut Faults, body: &str) -> Result<Draft, Problem> {
         let essay = match serde_json::from_str(line) {
             Ok(essay) => read_essay(faults, index, essay),
             Err(error) => {
-                let detail = format!("this line is not JSON, at column {}", error.column());
+                let detail = format!("the line is not JSON, at column {}", error.column());
                 faults.add(Place::Essay(index, ""), Code::MalformedJson, detail);
                 super::DraftEssay::default()
             }

@@ -1,4 +1,4 @@
-//! Small JSON bodies: one object with a few members.
+//! Small JSON bodies that are one object.
 
 use domain::{Phase, PhaseSet};
 use serde_json::value::RawValue;
@@ -10,6 +10,9 @@ use super::{check, text};
 use crate::problem::Problem;
 
 /// The members of a body that is one object.
+///
+/// # Errors
+/// A problem if the body is not JSON or not an object.
 pub(crate) fn members(body: &str) -> Result<Members<'_>, Problem> {
     match serde_json::from_str(body).map_err(|error| malformed(&error))? {
         Object::Members(members) => Ok(members),
@@ -17,7 +20,10 @@ pub(crate) fn members(body: &str) -> Result<Members<'_>, Problem> {
     }
 }
 
-/// Reads a body that is one object of these members; everything wrong with it is one problem.
+/// Parses a body that is one object with the `known` members.
+///
+/// # Errors
+/// One problem with all faults.
 pub(crate) fn one_object(
     body: &[u8],
     known: &'static [&'static str],
@@ -29,7 +35,7 @@ pub(crate) fn one_object(
     if faults.is_empty() { Ok(()) } else { Err(faults.into_problem()) }
 }
 
-/// The phases in a list of words; whether they are served is for the rules to say.
+/// Parses a list of phases. The rules check whether the phases are served.
 pub(crate) fn phases_of(faults: &mut Faults, words: &[(usize, String)]) -> Vec<Phase> {
     check::phases(faults, "/phases", words, PhaseSet::ALL)
 }

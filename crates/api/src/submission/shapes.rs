@@ -1,5 +1,5 @@
-//! The shapes of a batch for the API's description. The reader takes a batch member by member (see [`super::header`]), so
-//! that all its errors are told; a test compares what it takes with what is described here.
+//! The schemas of a submission for the OpenAPI description. The parser reads a batch member by member (see [`super::header`]) to
+//! report all its errors, so these types are not used to parse; a test compares them with the fields that the parser accepts.
 
 use std::collections::BTreeMap;
 
@@ -10,59 +10,60 @@ use crate::schemas;
 
 /// A batch
 ///
-/// What is handed in and seen through the phases together.
-#[expect(dead_code, reason = "only its shape is of use; a test compares it with what the reader knows")]
+/// Essays that are submitted and processed together.
+#[expect(dead_code, reason = "describes a schema; a test compares it with what the parser accepts")]
 #[derive(ToSchema)]
 pub(crate) struct BatchRequest {
-    /// A name for people, at most 200 characters.
+    /// The name of the batch, for people; at most 200 characters.
     name: Option<String>,
-    /// The course; it settles the language.
+    /// The course, which determines the language.
     #[schema(schema_with = schemas::course_code)]
     course_code: Option<String>,
-    /// The language, where no course is named.
+    /// The language, if no course is given.
     #[schema(schema_with = schemas::language)]
     language: Option<String>,
-    /// Up to 16 labels to find the batch by.
+    /// The labels, by which batches can be listed.
     labels: Option<BTreeMap<String, String>>,
-    /// The phases to run once the texts are stored, in any order; missing prerequisites are added. None: start later.
+    /// The phases to run once the texts are stored, in any order. Missing prerequisites are added. Without phases, the batch waits
+    /// for a start request.
     #[schema(schema_with = schemas::phases)]
     phases: Option<Vec<Phase>>,
-    /// `reject_batch` (the default): one unacceptable essay refuses all. `skip`: the others are accepted.
+    /// `reject_batch` (default): an invalid essay refuses the whole batch. `skip`: the valid essays are accepted.
     on_invalid: Option<String>,
-    /// Only `true` is taken yet: all essays come at once.
+    /// Whether the batch is complete. Only `true` (default) is supported yet: all essays are in the request.
     close: Option<bool>,
-    /// The class, for later phases.
+    /// The class, passed on to later phases.
     class_designation: Option<String>,
-    /// What the essays were to be about, for later phases.
+    /// The instructions that the pupils were given, passed on to later phases; at most 20,000 characters.
     essay_instructions: Option<String>,
     /// The assignment, for comparative judgement.
     assignment_id: Option<String>,
-    /// Not taken yet: store the prompt and give its `prompt_storage_id`.
+    /// Not supported yet: store the prompt and send its `prompt_storage_id`.
     prompt: Option<String>,
-    /// Where the Content Service has the prompt.
+    /// The storage id of the prompt at the Content Service.
     prompt_storage_id: Option<String>,
-    /// At least one, at most 2,000.
+    /// The essays, at least one.
     essays: Vec<EssayRequest>,
 }
 
 /// An essay
 ///
-/// Exactly one of `text` and `text_storage_id` is given.
-#[expect(dead_code, reason = "only its shape is of use; a test compares it with what the reader knows")]
+/// Exactly one of `text` and `text_storage_id` must be given.
+#[expect(dead_code, reason = "describes a schema; a test compares it with what the parser accepts")]
 #[derive(ToSchema)]
 pub(crate) struct EssayRequest {
-    /// The caller's own name for it.
+    /// The caller's own name for the essay.
     client_ref: Option<String>,
-    /// At most 200 kB of UTF-8, not blank, without U+0000; line ends are kept as sent.
+    /// The text in UTF-8, not blank, without U+0000. Line ends are stored as sent.
     text: Option<String>,
-    /// Where the Content Service has the text already.
+    /// The storage id of a text that the Content Service already has.
     text_storage_id: Option<String>,
 }
 
 /// A batch as a form
 ///
-/// Parts with a file name are essays; the file's name without its ending is the `client_ref`.
-#[expect(dead_code, reason = "only its shape is of use")]
+/// Parts with a file name are essays. The file name without its extension is the `client_ref`.
+#[expect(dead_code, reason = "describes a schema")]
 #[derive(ToSchema)]
 pub(crate) struct FormRequest {
     name: Option<String>,
@@ -70,10 +71,10 @@ pub(crate) struct FormRequest {
     course_code: Option<String>,
     #[schema(schema_with = schemas::language)]
     language: Option<String>,
-    /// Separated by commas, or as a field for each.
+    /// Separated by commas, or in several fields.
     phases: Option<String>,
     on_invalid: Option<String>,
-    /// `.txt` or `.md` files as UTF-8.
+    /// `.txt` or `.md` files in UTF-8.
     #[schema(value_type = Vec<String>, format = Binary)]
     essays: Vec<String>,
 }

@@ -1,9 +1,9 @@
-//! What an essay may be: one rule for every way in and for both databases.
+//! The checks of an essay's text, the same for every endpoint and both databases.
 
 use super::faults::{Faults, Place};
 use crate::problem::Code;
 
-/// Checks the text of an essay. Line ends stay as they were sent.
+/// Checks the text of an essay. The text is not changed.
 pub(crate) fn check(faults: &mut Faults, place: Place<'_>, text: &str, longest: usize) {
     if let Some((code, detail)) = fault(text, longest) {
         faults.add(place, code, detail);
@@ -14,7 +14,7 @@ fn fault(text: &str, longest: usize) -> Option<(Code, String)> {
     if text.is_empty() {
         Some((Code::EmptyText, "the text is empty".to_owned()))
     } else if text.len() > longest {
-        Some((Code::TextTooLarge, format!("{} bytes, where {longest} are the most", text.len())))
+        Some((Code::TextTooLarge, format!("{} bytes, at most {longest} are allowed", text.len())))
     } else if let Some(offset) = text.find('\0') {
         Some((Code::NulCharacter, format!("U+0000 at offset {offset}")))
     } else if text.chars().all(is_blank) {
@@ -24,12 +24,12 @@ fn fault(text: &str, longest: usize) -> Option<(Code, String)> {
     }
 }
 
-/// White space, and the marks that show nothing at all: a file with only a byte order mark in it is blank.
+/// Whether a character is white space or invisible. A file with only a byte order mark is blank.
 fn is_blank(character: char) -> bool {
     character.is_whitespace() || matches!(character, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}')
 }
 
-/// The text in the bytes of a file: UTF-8, without the byte order mark that some editors put in front.
+/// Decodes a file as UTF-8, without the byte order mark that some editors write.
 pub(crate) fn decode(faults: &mut Faults, place: Place<'_>, bytes: &[u8]) -> Option<String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
@@ -46,8 +46,8 @@ pub(crate) fn decode(faults: &mut Faults, place: Place<'_>, bytes: &[u8]) -> Opt
     }
 }
 
-/// A JSON document as text. Bytes that are not UTF-8 become an escape that no string can hold, so that whoever reads the
-/// string finds the fault at its place.
+/// A JSON document as text. Bytes that are not UTF-8 become a lone surrogate escape, so that parsing the string that contains
+/// them fails, with the place of that string.
 pub(crate) fn repair(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_refused_for_the_first_thing_that_is_wrong_with_it() {
+    fn a_text_is_refused_for_its_first_fault() {
         let code = |text: &str| fault(text, 10).map(|(code, _)| code);
         assert_eq!(code(""), Some(Code::EmptyText));
         assert_eq!(code(" \r\n\t\u{feff}"), Some(Code::BlankText));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf8_become_what_no_string_can_hold() {
+    fn bytes_that_are_not_utf8_become_a_lone_surrogate() {
         assert_eq!(repair(b"{\"text\": \"a\xffb\"}"), r#"{"text": "a\ud800b"}"#);
         assert_eq!(repair("\u{feff}{}".as_bytes()), "{}");
     }

@@ -1,4 +1,4 @@
-//! `POST /v1/tokens`: make a token.
+//! `POST /v1/tokens`: create a token.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,16 +10,16 @@ use crate::json::Json;
 use crate::problem::{Code, Item, Problem};
 use crate::reply;
 
-/// Make a token
+/// Create a token
 ///
-/// The answer holds the token, for the only time: the database has nothing but its hash. For the same reason no
-/// Idempotency-Key is honoured here; a token whose answer was lost is best revoked.
+/// Only this answer contains the token, because the database stores only its hash. For the same reason `Idempotency-Key` is ignored
+/// here: if the answer is lost, revoke the token and create another.
 #[utoipa::path(
     post, path = "/v1/tokens", tag = "tokens", operation_id = "create_token",
     request_body = TokenRequest,
     responses(
-        (status = 201, description = "Made.", body = IssuedDocument),
-        (status = 422, description = "Not acceptable.", body = Problem, content_type = "application/problem+json"),
+        (status = 201, description = "The token was created.", body = IssuedDocument),
+        (status = 422, description = "The request is invalid.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn create(
@@ -36,7 +36,7 @@ pub(crate) async fn create(
 fn unacceptable(faults: Vec<Fault>) -> Problem {
     let items: Vec<Item> = faults.into_iter().map(Item::from).collect();
     let first = items.first().map_or(Code::WrongType, |item| item.code);
-    Problem::new(first, "The request for a token is not acceptable.").with_errors(items)
+    Problem::new(first, "The request for a token is invalid.").with_errors(items)
 }
 
 impl From<Fault> for Item {

@@ -1,4 +1,4 @@
-//! `GET /v1/tokens`: the tokens there are.
+//! `GET /v1/tokens`: list tokens.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -18,22 +18,22 @@ use crate::reply;
 pub(crate) struct Parameters {
     /// Only tokens of this user.
     user_id: Option<String>,
-    /// Tokens of a page, from 1 to 500; 50 when nothing is said.
+    /// Most tokens in a page, from 1 to 500; default 50.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
-    /// The `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
-/// The tokens there are
+/// List tokens
 ///
-/// Also those that have expired or were revoked; of none the token itself.
+/// Includes expired and revoked tokens. The secret part of a token is never shown.
 #[utoipa::path(
     get, path = "/v1/tokens", tag = "tokens", operation_id = "list_tokens",
     params(Parameters),
     responses(
         (status = 200, description = "A page of tokens.", body = Page<TokenDocument>),
-        (status = 400, description = "A parameter is not acceptable.", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is invalid.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn list(
@@ -42,7 +42,7 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let limit = paging::limit(limit)?;
     if user_id.as_ref().is_some_and(|user_id| user_id.chars().any(char::is_control)) {
-        return Err(paging::invalid("user_id", "holds a control character"));
+        return Err(paging::invalid("user_id", "contains a control character"));
     }
     let after = cursor.unwrap_or_default();
     if !after.is_empty() && !is_token_id(&after) {
@@ -55,5 +55,5 @@ pub(crate) async fn list(
             Ok::<Vec<_>, store::Error>(rows.into_iter().map(|row| TokenDocument::of(row, now)).collect())
         })
     });
-    reply::document(&Page::of(read.await?, limit, |last| last.token_id.clone()))
+    reply::document(&Page::new(read.await?, limit, |last| last.token_id.clone()))
 }

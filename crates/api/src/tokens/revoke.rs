@@ -1,4 +1,4 @@
-//! `DELETE /v1/tokens/{token_id}`: take a token back.
+//! `DELETE /v1/tokens/{token_id}`: revoke a token.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,18 +11,19 @@ use crate::problem::{Code, Problem};
 
 /// Revoke a token
 ///
-/// In force with the next request. Again is no fault; the token stays in the list with the time of its revocation.
+/// Takes effect with the next request. Revoking a token again is not an error. The token stays in the list with the time of its
+/// revocation.
 #[utoipa::path(
     delete, path = "/v1/tokens/{token_id}", tag = "tokens", operation_id = "revoke_token",
     params(("token_id" = String, Path, description = "The public part of the token, 16 hexadecimal digits.")),
     responses(
-        (status = 204, description = "Revoked."),
-        (status = 404, description = "There is no such token.", body = Problem, content_type = "application/problem+json"),
+        (status = 204, description = "The token is revoked."),
+        (status = 404, description = "The token does not exist.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn revoke(State(app): State<App>, Word(token_id): Word) -> Result<StatusCode, Problem> {
     let unknown =
-        || Problem::new(Code::NotFound, "There is no such token; GET /v1/tokens lists those there are.");
+        || Problem::new(Code::NotFound, "The token does not exist; GET /v1/tokens lists all tokens.");
     if !is_token_id(&token_id) {
         return Err(unknown());
     }
@@ -34,6 +35,6 @@ pub(crate) async fn revoke(State(app): State<App>, Word(token_id): Word) -> Resu
     if !unit.await? {
         return Err(unknown());
     }
-    tracing::info!(token.id = token_id, "a token was revoked");
+    tracing::info!(token.id = token_id, "token revoked");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,5 +1,5 @@
-//! The API through its router, on an engine over SQLite in a folder of its own, without background tasks: what is accepted
-//! stays as it was accepted, and what is stored can be counted.
+//! Tests of the API through its router, on an engine over SQLite in a folder of its own. No background task runs, so an accepted
+//! batch stays as it was accepted.
 
 mod away;
 mod both_databases;
@@ -34,14 +34,14 @@ use telemetry::Tasks;
 use telemetry::sampling::Sampling;
 use tower::ServiceExt as _;
 
-/// One installation.
+/// One server under test.
 struct Api {
     router: Router,
     engine: Arc<Engine>,
     _folder: tempfile::TempDir,
 }
 
-/// An answer, read to its end.
+/// An answer with its whole body.
 #[derive(Debug)]
 struct Answer {
     status: StatusCode,
@@ -54,7 +54,7 @@ impl Api {
         Self::with(|_| {}).await
     }
 
-    /// On a bus whose trouble a test decides on.
+    /// With an event bus whose outages the test controls.
     async fn on_bus(store: Option<Store>, bus: Arc<dyn Broker>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = store.unwrap_or_else(|| Self::database(&folder));
@@ -65,14 +65,14 @@ impl Api {
         Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(|| SystemClock::default().now())).unwrap()
     }
 
-    /// With rules that phases spellcheck and nlp are served, and whatever `change` makes of the configuration.
+    /// Serves spellcheck and nlp, with the default settings as changed by `change`.
     async fn with(change: impl FnOnce(&mut ApiSettings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Self::database(&folder);
         Self::of(store, folder, change).await
     }
 
-    /// On this database.
+    /// With this database.
     async fn on(store: Store) -> Self {
         Self::of(store, tempfile::tempdir().unwrap(), |_| {}).await
     }
@@ -143,14 +143,14 @@ impl Api {
         self.send(request).await
     }
 
-    /// A batch of so many essays that is accepted; its id.
+    /// Submits a batch with this number of essays; returns its id.
     async fn batch_of(&self, essays: usize) -> String {
         let answer = self.post_json("/v1/batch", &batch(essays)).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
         answer.json()["batch_id"].as_str().unwrap().to_owned()
     }
 
-    /// Says that all texts of a batch are stored, as ingest would.
+    /// Reports all texts of a batch as stored, as ingest would.
     async fn store_texts(&self, batch: &str) {
         let batch: BatchId = batch.parse().unwrap();
         let page = self.get(&format!("/v1/batch/{batch}/essays?limit=500")).await.json();
@@ -173,7 +173,7 @@ impl Api {
         assert!(matches!(applied, Applied::Changed { .. }), "{applied:?}");
     }
 
-    /// How many batches there are, classes and single essays.
+    /// The number of stored batches, classes and single essays.
     async fn stored(&self) -> usize {
         let mut count = 0;
         for kind in ["class", "single"] {
@@ -193,7 +193,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Asserts a problem, and that it names the request; gives its body.
+    /// Asserts a problem with this status and code, and its correlation id; returns the body.
     #[track_caller]
     fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.body);
@@ -207,7 +207,7 @@ impl Answer {
     }
 }
 
-/// The numbers of a service that is not configured, and no authentication.
+/// The default settings of the service, without authentication.
 fn settings() -> ApiSettings {
     let number = |n| NonZeroU32::new(n).unwrap();
     ApiSettings {
@@ -232,7 +232,7 @@ fn settings() -> ApiSettings {
     }
 }
 
-/// A good batch.
+/// A valid batch.
 fn batch(essays: usize) -> Value {
     let essays: Vec<Value> =
         (0..essays).map(|n| json!({"client_ref": format!("s-{n:03}"), "text": "Text"})).collect();

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only the shape matters here")]
+#[expect(dead_code, reason = "only the shape is used")]
 struct Batch {
     name: Option<String>,
     #[serde(default)]
@@ -15,7 +15,7 @@ struct Batch {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only the shape matters here")]
+#[expect(dead_code, reason = "only the shape is used")]
 struct Essay {
     client_ref: Option<String>,
     text: String,
@@ -52,12 +52,12 @@ fn every_fault_has_its_code_and_pointer() {
 }
 
 #[test]
-fn a_typing_error_is_answered_with_the_name_that_exists() {
+fn a_misspelt_field_is_answered_with_the_known_name() {
     assert!(refused(r#"{"essays":[{"txt":"a"}]}"#).detail().contains("did you mean `text`?"));
 }
 
 #[test]
-fn an_essay_in_the_place_of_a_key_is_not_repeated() {
+fn essay_text_in_the_place_of_a_key_is_not_repeated() {
     let problem = refused(r#"{"essays":[{"My SECRET summer, part one":1}]}"#);
     assert_eq!(problem.code(), Code::UnknownField);
     assert!(!format!("{problem:?}").contains("SECRET"), "{problem:?}");
@@ -67,7 +67,7 @@ fn an_essay_in_the_place_of_a_key_is_not_repeated() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_are_refused_with_their_place() {
+fn bytes_that_are_not_utf8_are_refused_with_their_offset() {
     let problem = refused(b"{\"essays\":[{\"text\":\"caf\xE9\"}]}");
     assert_eq!(problem.code(), Code::InvalidUtf8);
     assert!(problem.detail().contains("byte 23"), "{}", problem.detail());
@@ -79,7 +79,7 @@ fn a_byte_order_mark_is_skipped() {
 }
 
 #[test]
-fn nesting_of_any_depth_is_refused_without_harm() {
+fn deep_nesting_is_refused_without_a_stack_overflow() {
     let problem = refused("[".repeat(100_000));
     assert_eq!(problem.code(), Code::MalformedJson);
     let inside = format!(r#"{{"essays":[],"x":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn no_value_comes_back_in_a_problem(secret in "[a-z ]{12,40}") {
+    fn a_problem_contains_no_value_of_the_body(secret in "[a-z ]{12,40}") {
         let body = serde_json::json!({"essays": [{"text": {"a": secret}}], "name": [secret]}).to_string();
         let said = format!("{:?}", refused(body));
         prop_assert!(!said.contains(&secret), "{said}");

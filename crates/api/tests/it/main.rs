@@ -16,5 +16,5 @@ use std::time::Duration;
 
 use testbed::databases;
 
-/// No test waits longer for anything that must come.
+/// The longest time that a test waits for an event that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);

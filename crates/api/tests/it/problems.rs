@@ -32,7 +32,7 @@ async fn get_page(path: &str) -> (StatusCode, HeaderMap, String) {
 }
 
 #[tokio::test]
-async fn every_code_has_a_page_that_its_type_leads_to() {
+async fn every_problem_type_leads_to_a_page() {
     for code in Code::ALL {
         let (status, headers, page) = get_page(&format!("/problems/{code}")).await;
         assert_eq!(status, StatusCode::OK);
@@ -46,7 +46,7 @@ async fn every_code_has_a_page_that_its_type_leads_to() {
 }
 
 #[test]
-fn every_code_is_an_error_and_no_two_are_alike() {
+fn every_code_is_unique_and_has_an_error_status() {
     let names: HashSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     assert_eq!(names.len(), Code::ALL.len());
     for code in Code::ALL {
@@ -103,7 +103,7 @@ async fn a_panic_is_an_internal_problem_without_its_message() {
 }
 
 #[tokio::test]
-async fn a_problem_that_passes_says_when_to_come_back() {
+async fn a_retryable_problem_has_retry_after() {
     let (status, headers, body) = get_page("/v1/busy").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(headers[header::RETRY_AFTER], "10");
@@ -111,7 +111,7 @@ async fn a_problem_that_passes_says_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_correlation_id_is_a_uuid_or_replaced() {
+async fn a_correlation_id_that_is_not_a_uuid_is_replaced() {
     let sent = "0B9C6C0E-3F6E-4F1C-9A43-1D4A4A1F6A10";
     let request = Request::get("/v1/id").header("x-correlation-id", sent).body(Body::empty()).unwrap();
     assert_eq!(ask(request).await.2, sent.to_lowercase());
@@ -124,7 +124,7 @@ async fn a_correlation_id_is_a_uuid_or_replaced() {
 }
 
 #[tokio::test]
-async fn every_answer_is_kept_out_of_caches_and_guesses() {
+async fn every_answer_forbids_caching_and_content_sniffing() {
     let (_, headers, _) = get_page("/v1/thing").await;
     assert_eq!(headers[header::CACHE_CONTROL], "no-store");
     assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");

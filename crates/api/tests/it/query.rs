@@ -19,7 +19,7 @@ enum Order {
 }
 
 #[test]
-fn parameters_are_read_and_repeated_ones_gathered() {
+fn parameters_are_parsed_and_repeated_ones_collected() {
     let list: List = parse("limit=5&label=class%3A9B&label=year%3A2025").unwrap();
     assert_eq!(
         list,
@@ -37,7 +37,7 @@ fn an_unknown_parameter_is_refused_with_a_suggestion() {
 }
 
 #[test]
-fn a_wrong_value_names_its_parameter_and_not_itself() {
+fn an_invalid_value_names_its_parameter_and_is_not_repeated() {
     for query in ["limit=SECRET", "limit=-1", "limit=1&limit=2"] {
         let problem = parse::<List>(query).unwrap_err();
         assert_eq!(problem.code(), Code::InvalidParameter, "{query}: {problem:?}");
@@ -47,7 +47,7 @@ fn a_wrong_value_names_its_parameter_and_not_itself() {
 }
 
 #[test]
-fn a_word_out_of_a_closed_set_names_its_parameter_and_the_words() {
+fn a_word_outside_a_closed_set_names_its_parameter_and_the_allowed_words() {
     assert_eq!(parse::<List>("order=newest").unwrap().order, Some(Order::Newest));
     let problem = parse::<List>("order=SECRET").unwrap_err();
     assert_eq!(problem.errors()[0].parameter.as_deref(), Some("order"), "{problem:?}");

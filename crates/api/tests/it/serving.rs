@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// No test waits longer for anything that must come.
+/// The longest time that a test waits for an event that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const SHORT: Duration = Duration::from_millis(100);
@@ -52,7 +52,7 @@ async fn wait(State(app): State<App>) -> &'static str {
     "done"
 }
 
-/// Keeps its body's bytes counted until it is told to go on.
+/// Keeps the bytes of its body counted as in flight until the test signals `go_on`.
 async fn keep(State(app): State<App>, Json(value, _held): Json<String>) -> String {
     app.arrived.notify_one();
     app.go_on.notified().await;
@@ -112,7 +112,7 @@ impl Client {
         self.0.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    /// Reads until the text is there.
+    /// Reads until `wanted` has arrived.
     async fn read_until(&mut self, wanted: &str) -> String {
         let mut text = Vec::new();
         let read = async {
@@ -124,7 +124,7 @@ impl Client {
         String::from_utf8(text).unwrap()
     }
 
-    /// Reads until the server closes.
+    /// Reads until the server closes the connection.
     async fn read_to_close(&mut self) -> String {
         let mut text = Vec::new();
         timeout(PATIENCE, self.0.read_to_end(&mut text)).await.expect("the server closes").unwrap();
@@ -137,7 +137,7 @@ fn post_of(path: &str, headers: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_connection_serves_one_request_after_the_other() {
+async fn a_connection_serves_several_requests_in_sequence() {
     let server = Server::start().await;
     let mut client = server.connect().await;
     for _ in 0..3 {
@@ -226,7 +226,7 @@ async fn a_body_shorter_than_announced_is_400() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_415_and_not_unfolded() {
+async fn a_compressed_body_is_415_and_not_decompressed() {
     let server = Server::start().await;
     for encoding in ["gzip", "br", "zstd", "gzip, identity"] {
         let mut client = server.connect().await;
@@ -238,7 +238,7 @@ async fn a_compressed_body_is_415_and_not_unfolded() {
 }
 
 #[tokio::test]
-async fn json_is_only_read_as_json() {
+async fn a_json_body_requires_the_json_media_type() {
     let server = Server::start().await;
     for (headers, said) in [
         ("Content-Length: 3", "unsupported_media_type"),
@@ -255,7 +255,7 @@ async fn json_is_only_read_as_json() {
 }
 
 #[tokio::test]
-async fn bodies_being_worked_on_are_limited_together() {
+async fn bodies_in_flight_are_limited_together() {
     let server = Server::with(|_, bodies| bodies.max_in_flight = ByteSize::b(1000)).await;
     let body = format!("\"{}\"", "x".repeat(598));
     let request = post_of("/keep", "Content-Type: application/json\r\nContent-Length: 600");
@@ -281,7 +281,7 @@ async fn bodies_being_worked_on_are_limited_together() {
 }
 
 #[tokio::test]
-async fn more_connections_than_allowed_wait_their_turn() {
+async fn connections_over_the_limit_wait_for_a_free_slot() {
     let server = Server::with(|limits, _| limits.max_connections = NonZeroU32::MIN).await;
     let mut first = server.connect().await;
     first.send("GET / HTTP/1.1\r\nHost: bos\r\n\r\n").await;
@@ -299,7 +299,7 @@ async fn more_connections_than_allowed_wait_their_turn() {
 }
 
 #[tokio::test]
-async fn a_stop_finishes_what_is_in_flight_and_accepts_nothing_more() {
+async fn a_shutdown_finishes_requests_in_flight_and_accepts_no_connections() {
     let server = Server::start().await;
     let mut idle = server.connect().await;
     idle.send("GET / HTTP/1.1\r\nHost: bos\r\n\r\n").await;
@@ -322,7 +322,7 @@ async fn a_stop_finishes_what_is_in_flight_and_accepts_nothing_more() {
 }
 
 #[tokio::test]
-async fn a_stop_does_not_wait_past_its_deadline() {
+async fn a_shutdown_does_not_wait_past_its_deadline() {
     let server = Server::with(|limits, _| limits.drain_timeout = SHORT).await;
     let mut busy = server.connect().await;
     busy.send("GET /wait HTTP/1.1\r\nHost: bos\r\n\r\n").await;

@@ -1,4 +1,4 @@
-//! The event bus is away: a batch says so for as long as messages of its own wait, and its tag says it too.
+//! During an outage of the event bus, the status and the tag of a batch show how many of its messages wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{Api, batch};
 use crate::databases::on_postgres;
 
-/// A bus that is away or not, as it is told. Nobody sends anything here.
+/// A bus that the test makes available or unavailable. These tests send no messages.
 #[derive(Debug, Default)]
 struct Switch {
     is_away: AtomicBool,
@@ -31,11 +31,11 @@ impl Broker for Switch {
     }
 
     async fn subscribe(&self, _: &'static str, _: Vec<Topic>) -> Result<Box<dyn Subscription>, BrokerError> {
-        Err(BrokerError { doing: "subscribe", source: "nobody reads here".into() })
+        Err(BrokerError { doing: "subscribe", source: "not used by these tests".into() })
     }
 
     async fn fetch(&self, _: Topic, _: Vec<RecordPosition>) -> Result<Vec<Delivery>, BrokerError> {
-        Err(BrokerError { doing: "fetch", source: "nobody reads here".into() })
+        Err(BrokerError { doing: "fetch", source: "not used by these tests".into() })
     }
 
     fn outage(&self) -> Option<&'static str> {
@@ -43,7 +43,7 @@ impl Broker for Switch {
     }
 }
 
-async fn says_so(api: &Api, bus: &Switch) {
+async fn assert_the_outage_is_shown(api: &Api, bus: &Switch) {
     let away = |is_away| bus.is_away.store(is_away, Ordering::SeqCst);
     let mut body = batch(3);
     body["phases"] = json!(["spellcheck"]);
@@ -64,8 +64,8 @@ async fn says_so(api: &Api, bus: &Switch) {
     assert_eq!(status["waiting_on"]["since"], status["updated_at"]);
     assert_eq!(
         status["sentence"],
-        "3 essays stored; the lifecycle service is being told; 4 messages wait for the event bus, which cannot be used \
-         just now."
+        "3 essays stored; waiting for the registration at the lifecycle service; 4 messages wait for the event bus, which is \
+         unavailable."
     );
     let whole = api.get(&format!("/v1/batch/{id}")).await;
     assert_eq!((whole.header("etag"), &whole.json()["waiting_on"]), (tag.as_str(), &status["waiting_on"]));
@@ -81,7 +81,7 @@ async fn says_so(api: &Api, bus: &Switch) {
     assert_eq!((news.status, news.header("etag")), (StatusCode::OK, "\"2\""));
     assert_eq!(news.json()["waiting_on"]["code"], "registration");
 
-    // What waits is another batch's, or nobody waits any more.
+    // Another batch has no waiting messages, and an ended batch waits for nothing.
     away(true);
     let other = api.batch_of(1).await;
     let other = api.get(&format!("/v1/batch/{other}/status")).await.json();
@@ -92,18 +92,18 @@ async fn says_so(api: &Api, bus: &Switch) {
 }
 
 #[tokio::test]
-async fn a_batch_whose_messages_wait_for_the_bus_says_so_in_its_status_and_its_tag() {
+async fn status_and_tag_show_messages_that_wait_for_the_bus() {
     let bus = Arc::<Switch>::default();
     let api = Api::on_bus(None, Arc::<Switch>::clone(&bus)).await;
-    says_so(&api, &bus).await;
+    assert_the_outage_is_shown(&api, &bus).await;
 }
 
 #[tokio::test]
-async fn it_says_so_on_postgresql_too() {
+async fn status_and_tag_show_messages_that_wait_for_the_bus_on_postgresql() {
     on_postgres(async |store, _| {
         let bus = Arc::<Switch>::default();
         let api = Api::on_bus(Some(store), Arc::<Switch>::clone(&bus)).await;
-        says_so(&api, &bus).await;
+        assert_the_outage_is_shown(&api, &bus).await;
     })
     .await;
 }

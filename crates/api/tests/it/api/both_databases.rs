@@ -1,11 +1,11 @@
-//! The same answers on both databases: what one refuses or accepts, so does the other, and shows it in the same words.
+//! Both databases accept and refuse the same input, with the same answers.
 
 use serde_json::{Value, json};
 
 use super::{Answer, Api};
 use crate::databases::on_postgres;
 
-/// What differs from one request to the next of the same words.
+/// Fields that differ between two equal requests.
 const OWN: [&str; 7] =
     ["batch_id", "essay_id", "correlation_id", "links", "created_at", "updated_at", "next_cursor"];
 
@@ -20,14 +20,14 @@ fn without_own(value: &mut Value) {
     }
 }
 
-/// The status and the body of an answer, without what is its own.
+/// The status and the body of an answer, without the fields that differ between equal requests.
 fn words(answer: &Answer) -> (u16, Value) {
     let mut body = answer.json();
     without_own(&mut body);
     (answer.status.as_u16(), body)
 }
 
-/// Words that databases treat differently, and some that only look as if.
+/// Texts that databases treat differently, and some that only look like it.
 const AWKWARD: [(&str, &str); 12] = [
     ("U+0000", "a\u{0}b"),
     ("a control character", "a\u{1}b"),
@@ -68,7 +68,7 @@ fn requests() -> Vec<(String, Value)> {
 }
 
 #[tokio::test]
-async fn bad_and_awkward_input_gets_the_same_answers_on_both_databases() {
+async fn invalid_and_unusual_input_gets_the_same_answers_on_both_databases() {
     on_postgres(async |store, _| {
         let (sqlite, postgres) = (Api::open().await, Api::on(store).await);
         let mut accepted = 0;
@@ -92,7 +92,7 @@ async fn bad_and_awkward_input_gets_the_same_answers_on_both_databases() {
             assert_eq!(one, other);
         }
 
-        assert_eq!(sqlite.stored().await, accepted + 1, "what was refused left nothing");
+        assert_eq!(sqlite.stored().await, accepted + 1, "a refused request stores nothing");
         for path in ["/v1/batch?limit=500&include=counts", "/v1/batch?label=class:9B&limit=500"] {
             assert_eq!(words(&sqlite.get(path).await), words(&postgres.get(path).await), "{path}");
         }

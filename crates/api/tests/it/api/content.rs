@@ -1,4 +1,4 @@
-//! The platform's contract of the Content Service.
+//! The contract of the platform's Content Service.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -6,7 +6,7 @@ use axum::http::{Request, StatusCode};
 use super::Api;
 
 #[tokio::test]
-async fn a_text_is_stored_fetched_and_erased_by_the_platforms_contract() {
+async fn a_text_is_stored_fetched_and_erased_by_the_contract_of_the_platform() {
     let api = Api::open().await;
     let answer = api.post("/v1/content", "application/octet-stream", "A text.\r\n").await;
     assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
@@ -25,7 +25,7 @@ async fn a_text_is_stored_fetched_and_erased_by_the_platforms_contract() {
 }
 
 #[tokio::test]
-async fn what_the_contract_refuses_is_refused_in_its_words() {
+async fn refusals_have_the_error_format_of_the_contract() {
     let api = Api::open().await;
     let empty = api.post("/v1/content", "application/octet-stream", "").await;
     assert_eq!(empty.status, StatusCode::BAD_REQUEST);

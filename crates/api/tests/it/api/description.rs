@@ -1,31 +1,43 @@
-//! What the service says about itself.
+//! The OpenAPI description, the documentation page, health and limits.
 
 use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::Api;
+use super::{Api, settings};
 
-/// The file that is kept beside the code.
+/// The golden file: the description with the default limits.
 const GOLDEN: &str = include_str!("../../../openapi.json");
 
 #[test]
-fn the_description_is_the_one_that_is_kept() {
-    let described = ::api::openapi::JSON.as_str();
+fn the_description_equals_the_golden_file() {
+    let described = ::api::openapi::json(&settings());
     if described != GOLDEN {
         let (_, path) =
             tempfile::Builder::new().prefix("openapi-").suffix(".json").tempfile().unwrap().keep().unwrap();
         std::fs::write(&path, described).unwrap();
         panic!(
-            "the API has changed: look at the difference, then copy {} to crates/bos/openapi.json",
+            "the API has changed: look at the difference, then copy {} to crates/api/openapi.json",
             path.display()
         );
     }
 }
 
 #[tokio::test]
-async fn every_described_path_is_served_and_every_reference_leads_somewhere() {
+async fn the_description_has_the_limits_of_the_server() {
+    let api = Api::with(|settings| {
+        settings.max_labels = 3;
+        settings.status_wait_limit = std::time::Duration::from_secs(7);
+    })
+    .await;
+    let description = api.get("/openapi.json").await.body;
+    assert!(description.contains("At most 3 labels,"), "{description}");
+    assert!(description.contains("The longest wait is 7s."), "{description}");
+}
+
+#[tokio::test]
+async fn every_described_path_is_served_and_every_reference_resolves() {
     let api = Api::open().await;
     let description = api.get("/openapi.json").await.json();
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -70,7 +82,7 @@ fn collect(value: &Value, references: &mut BTreeSet<String>) {
 }
 
 #[tokio::test]
-async fn every_described_field_of_a_batch_is_taken() {
+async fn every_described_field_of_a_batch_is_accepted() {
     let api = Api::open().await;
     let description = api.get("/openapi.json").await.json();
     let fields = |name: &str| -> Vec<String> {
@@ -92,12 +104,12 @@ async fn every_described_field_of_a_batch_is_taken() {
     assert_eq!(
         problem["errors"].as_array().unwrap().len(),
         2,
-        "only the stranger and the missing text: {problem}"
+        "only the unknown field and the missing text: {problem}"
     );
 }
 
 #[tokio::test]
-async fn the_documentation_is_readable_without_a_network() {
+async fn the_documentation_loads_nothing_from_the_network() {
     let api = Api::open().await;
     let page = api.get("/docs/").await;
     assert_eq!(page.status, StatusCode::OK);

@@ -5,7 +5,7 @@ use store::StoredEssay;
 use super::{Api, batch};
 
 #[tokio::test]
-async fn a_list_comes_page_by_page_in_either_order() {
+async fn a_list_is_paged_in_either_order() {
     let api = Api::open().await;
     let mut made = Vec::new();
     for _ in 0..5 {
@@ -32,7 +32,7 @@ async fn a_list_comes_page_by_page_in_either_order() {
             assert_eq!(page["has_more"], true);
             cursor = format!("&cursor={next}");
         }
-        // Batches of one millisecond stand in the order of their ids, which is as good.
+        // Batches of the same millisecond are in the order of their ids, which is valid too.
         assert_eq!(seen.len(), 5, "{seen:?}");
         let mut sorted = seen.clone();
         sorted.sort();
@@ -49,7 +49,7 @@ async fn a_list_comes_page_by_page_in_either_order() {
 }
 
 #[tokio::test]
-async fn a_list_is_filtered_by_status_label_and_kind_and_counts_all_pages() {
+async fn a_list_is_filtered_by_status_label_and_kind_and_its_counts_cover_all_pages() {
     let api = Api::open().await;
     let plain = api.batch_of(1).await;
     let mut body = batch(1);
@@ -80,7 +80,7 @@ async fn a_list_is_filtered_by_status_label_and_kind_and_counts_all_pages() {
 }
 
 #[tokio::test]
-async fn the_essays_of_a_batch_come_page_by_page() {
+async fn the_essays_of_a_batch_are_paged() {
     let api = Api::open().await;
     let id = api.batch_of(5).await;
     let mut refs = Vec::new();
@@ -104,7 +104,7 @@ async fn the_essays_of_a_batch_come_page_by_page() {
 }
 
 #[tokio::test]
-async fn results_are_a_line_for_each_essay_over_all_pages() {
+async fn results_have_a_line_for_each_essay_over_all_pages() {
     let api = Api::open().await;
     let id = api.batch_of(450).await;
     let answer = api.get(&format!("/v1/batch/{id}/results")).await;

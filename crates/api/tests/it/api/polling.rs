@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Api, batch};
 
 #[tokio::test]
-async fn the_status_says_where_the_batch_is_and_its_counts_sum() {
+async fn the_status_shows_the_progress_and_its_counts_sum() {
     let api = Api::open().await;
     let mut body = batch(3);
     body["phases"] = json!(["spellcheck"]);
@@ -50,7 +50,7 @@ async fn the_status_says_where_the_batch_is_and_its_counts_sum() {
 }
 
 #[tokio::test]
-async fn an_unchanged_batch_is_304_and_a_changed_one_never() {
+async fn an_unchanged_batch_is_304_and_a_changed_one_is_not() {
     let api = Api::open().await;
     let id = api.batch_of(1).await;
     let path = format!("/v1/batch/{id}/status");
@@ -71,22 +71,22 @@ async fn an_unchanged_batch_is_304_and_a_changed_one_never() {
 }
 
 #[tokio::test]
-async fn a_waiting_request_is_answered_by_the_change_it_waits_for() {
+async fn a_waiting_request_is_answered_when_the_batch_changes() {
     let api = Api::open().await;
     let id = api.batch_of(1).await;
     let path = format!("/v1/batch/{id}/status?wait=20s");
     let (answer, ()) = tokio::join!(api.get_with(&path, "if-none-match", "\"1\""), async {
-        // The other branch is polled first and has its bell by the time this one changes anything.
+        // `join!` polls the other branch first, so it has subscribed before this one changes the batch.
         tokio::task::yield_now().await;
         api.store_texts(&id).await;
     });
     assert_eq!((answer.status, answer.header("etag")), (StatusCode::OK, "\"2\""));
     let known = api.get_with(&path, "if-none-match", "\"1\"").await;
-    assert_eq!(known.header("etag"), "\"2\"", "what has changed already is told at once");
+    assert_eq!(known.header("etag"), "\"2\"", "a change before the request is answered at once");
 }
 
 #[tokio::test]
-async fn a_wait_without_a_change_ends_with_its_time() {
+async fn a_wait_without_a_change_ends_when_its_time_is_over() {
     let api = Api::open().await;
     let id = api.batch_of(1).await;
     let path = format!("/v1/batch/{id}/status?wait=20ms");
@@ -96,7 +96,7 @@ async fn a_wait_without_a_change_ends_with_its_time() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_batch_that_has_ended() {
+async fn a_wait_for_an_ended_batch_is_answered_at_once() {
     let api = Api::open().await;
     let id = api.batch_of(1).await;
     api.tell(id.parse().unwrap(), News::Cancel(domain::CancelMode::Abandon)).await;

@@ -1,11 +1,12 @@
-//! Bad input: the documented status and code, a pointer, all errors at once, no essay text in any of it, nothing stored.
+//! Invalid input is refused with the documented status and code, a pointer and all errors at once, without essay text in the
+//! answer, and nothing is stored.
 
 use axum::body::Body;
 use serde_json::{Value, json};
 
 use super::{Api, batch};
 
-/// In every bad text, and in no answer.
+/// Part of every invalid text. It must appear in no answer.
 const SECRET: &str = "CANARY";
 
 fn essay(text: &str) -> Value {
@@ -23,7 +24,7 @@ async fn refused_json(api: &Api, body: &Value, status: u16, code: &str) -> Value
 }
 
 #[tokio::test]
-async fn every_bad_text_is_named_by_its_code_and_place() {
+async fn every_invalid_text_has_its_code_and_pointer() {
     let api = Api::open().await;
     let long = format!("{SECRET}{}", "a".repeat(200_001 - SECRET.len()));
     let cases = [
@@ -47,7 +48,7 @@ async fn every_bad_text_is_named_by_its_code_and_place() {
 }
 
 #[tokio::test]
-async fn every_good_text_is_taken_as_it_is() {
+async fn every_valid_text_is_accepted() {
     let api = Api::open().await;
     let longest = "å".repeat(100_000);
     for text in ["a\rb", "a\r\nb\n", "\u{feff}text", "😀", &longest] {
@@ -58,7 +59,7 @@ async fn every_good_text_is_taken_as_it_is() {
 }
 
 #[tokio::test]
-async fn half_a_surrogate_pair_and_bytes_that_are_no_utf8_have_a_place_too() {
+async fn half_a_surrogate_pair_and_bytes_that_are_not_utf8_have_a_pointer() {
     let api = Api::open().await;
     let bodies: [&[u8]; 3] = [
         br#"{"essays": [{"text": "fine"}, {"text": "CANARY \ud800"}]}"#,
@@ -75,7 +76,7 @@ async fn half_a_surrogate_pair_and_bytes_that_are_no_utf8_have_a_place_too() {
 }
 
 #[tokio::test]
-async fn all_errors_of_a_batch_are_told_at_once() {
+async fn all_errors_of_a_batch_are_reported_at_once() {
     let api = Api::open().await;
     let body = json!({
         "name": 7,
@@ -124,7 +125,7 @@ async fn all_errors_of_a_batch_are_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_batch_with_one_kind_of_fault_is_called_by_it() {
+async fn a_batch_with_one_kind_of_fault_has_its_code() {
     let api = Api::open().await;
     let with = |name: &str, value: Value| {
         let mut body = batch(1);
@@ -162,7 +163,7 @@ async fn a_batch_with_one_kind_of_fault_is_called_by_it() {
 }
 
 #[tokio::test]
-async fn two_thousand_essays_are_a_batch_and_one_more_is_too_many() {
+async fn two_thousand_essays_are_accepted_and_one_more_is_refused() {
     let api = Api::open().await;
     let problem = refused_json(&api, &batch(2_001), 422, "too_many_essays").await;
     assert_eq!(problem["errors"][0]["pointer"], "/essays");
@@ -175,7 +176,7 @@ async fn two_thousand_essays_are_a_batch_and_one_more_is_too_many() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_says_where_and_not_what() {
+async fn a_body_that_is_not_json_is_refused_with_the_position_and_no_content() {
     let api = Api::open().await;
     let deep = format!("{{\"essays\": {}", "[".repeat(100_000));
     let deep_name = format!("{{\"name\": {}", "[".repeat(100_000));
@@ -206,7 +207,7 @@ async fn what_is_no_json_says_where_and_not_what() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_written_twice_is_refused_wherever_it_stands() {
+async fn a_duplicate_key_is_refused_at_every_level() {
     let api = Api::open().await;
     let cases = [
         (r#"{"name": "a", "name": "b", "essays": [{"text": "a"}]}"#, 400, "duplicate_key", "/name"),
@@ -223,7 +224,7 @@ async fn a_name_that_is_written_twice_is_refused_wherever_it_stands() {
 }
 
 #[tokio::test]
-async fn another_media_type_encoding_or_size_is_refused_before_it_is_read() {
+async fn an_unsupported_media_type_encoding_or_size_is_refused_before_the_body_is_parsed() {
     let api = Api::with(|settings| settings.bodies.max_size = bytesize::ByteSize::kib(100)).await;
     refused(&api, "text/csv", "a,b", 415, "unsupported_media_type").await;
     refused(&api, "application/json; charset=latin1", "{}", 415, "unsupported_media_type").await;
@@ -239,7 +240,7 @@ async fn another_media_type_encoding_or_size_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn thirty_two_mebibytes_are_a_request_and_one_byte_more_is_too_large() {
+async fn thirty_two_mebibytes_are_accepted_and_one_byte_more_is_refused() {
     let api = Api::open().await;
     let essay = batch(1).to_string();
     let padded = |size: usize| format!("{essay}{}", " ".repeat(size - essay.len()));
@@ -250,7 +251,7 @@ async fn thirty_two_mebibytes_are_a_request_and_one_byte_more_is_too_large() {
 }
 
 #[tokio::test]
-async fn a_text_never_passes_for_the_name_of_a_field() {
+async fn essay_text_in_the_place_of_a_field_name_is_not_repeated() {
     let api = Api::open().await;
     let body = json!({"essays": [{format!("{SECRET} and more"): 1, "text": "a"}]});
     let problem = refused_json(&api, &body, 422, "invalid").await;
@@ -258,7 +259,7 @@ async fn a_text_never_passes_for_the_name_of_a_field() {
 }
 
 #[tokio::test]
-async fn unknown_parameters_malformed_ids_and_wrong_methods_are_named() {
+async fn unknown_parameters_malformed_ids_and_wrong_methods_are_refused() {
     let api = Api::open().await;
     let id = api.batch_of(1).await;
     let problem = api.get("/v1/batch?stauts=ready").await.problem(400, "unknown_parameter");
@@ -286,11 +287,11 @@ async fn unknown_parameters_malformed_ids_and_wrong_methods_are_named() {
         api.get(&format!("/v1/batch/{foreign}/status")).await.problem(404, "not_found");
         api.get(&format!("/v1/essay/{foreign}")).await.problem(404, "not_found");
     }
-    let stranger = "0197aa00-0000-7000-8000-000000000000";
+    let unknown_id = "0197aa00-0000-7000-8000-000000000000";
     for path in ["", "/status", "/essays", "/results"] {
-        api.get(&format!("/v1/batch/{stranger}{path}")).await.problem(404, "unknown_batch");
+        api.get(&format!("/v1/batch/{unknown_id}{path}")).await.problem(404, "unknown_batch");
     }
-    let answer = api.post_json(&format!("/v1/batch/{stranger}/initiate-nlp"), &json!({})).await;
+    let answer = api.post_json(&format!("/v1/batch/{unknown_id}/initiate-nlp"), &json!({})).await;
     answer.problem(404, "unknown_batch");
     let answer = api.post_json(&format!("/v1/batch/{id}/status"), &json!({})).await;
     answer.problem(405, "method_not_allowed");
@@ -307,7 +308,7 @@ async fn a_malformed_idempotency_key_is_refused_before_anything_is_done() {
 }
 
 #[tokio::test]
-async fn a_single_essay_is_refused_by_the_code_of_its_fault() {
+async fn a_single_essay_is_refused_with_the_code_of_its_fault() {
     let api = Api::open().await;
     let long = "a".repeat(200_001);
     let path = "/v1/trigger-spellcheck";

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Api, batch};
 
 #[tokio::test]
-async fn a_phase_starts_with_the_status_as_the_answer() {
+async fn a_started_phase_is_answered_with_the_status() {
     let api = Api::open().await;
     let id = api.batch_of(2).await;
     let answer = api.post(&format!("/v1/batch/{id}/initiate-spellcheck"), "application/json", "").await;
@@ -17,7 +17,7 @@ async fn a_phase_starts_with_the_status_as_the_answer() {
 }
 
 #[tokio::test]
-async fn a_pipeline_runs_in_order_with_what_is_missing_added() {
+async fn a_pipeline_runs_in_order_with_missing_prerequisites_added() {
     let api = Api::open().await;
     let id = api.batch_of(2).await;
     let answer = api.post_json(&format!("/v1/batch/{id}/pipeline"), &json!({"phases": ["nlp"]})).await;
@@ -28,7 +28,7 @@ async fn a_pipeline_runs_in_order_with_what_is_missing_added() {
 }
 
 #[tokio::test]
-async fn what_is_not_possible_names_the_state_and_what_is() {
+async fn a_refused_start_names_the_state_and_what_is_possible() {
     let api = Api::open().await;
     let id = api.batch_of(2).await;
     for phase in ["ai-feedback", "cj-assessment"] {
@@ -57,7 +57,7 @@ async fn what_is_not_possible_names_the_state_and_what_is() {
 }
 
 #[tokio::test]
-async fn a_single_essay_takes_no_other_phase() {
+async fn a_single_essay_accepts_no_phase_but_spellcheck() {
     let api = Api::open().await;
     let essay = api.post("/v1/trigger-spellcheck", "text/plain", "Text").await;
     let batch = api.get(essay.header("location")).await.json()["batch_id"].as_str().unwrap().to_owned();
@@ -65,7 +65,7 @@ async fn a_single_essay_takes_no_other_phase() {
 }
 
 #[tokio::test]
-async fn a_command_under_the_same_key_is_answered_as_it_was() {
+async fn a_command_with_the_same_key_gets_the_same_answer() {
     let api = Api::open().await;
     let id = api.batch_of(1).await;
     let path = format!("/v1/batch/{id}/initiate-spellcheck");

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::{Api, batch};
 
 #[tokio::test]
-async fn an_accepted_batch_names_its_essays_and_where_to_go_from_here() {
+async fn an_accepted_batch_lists_its_essays_and_links() {
     let api = Api::open().await;
     let answer = api.post_json("/v1/batch", &batch(2)).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED);
@@ -31,7 +31,7 @@ async fn an_accepted_batch_names_its_essays_and_where_to_go_from_here() {
 }
 
 #[tokio::test]
-async fn a_batch_keeps_what_it_was_handed_in_with() {
+async fn a_batch_keeps_its_submitted_fields() {
     let api = Api::open().await;
     let mut body = batch(1);
     body["phases"] = json!(["nlp"]);
@@ -58,7 +58,7 @@ async fn a_batch_keeps_what_it_was_handed_in_with() {
 }
 
 #[tokio::test]
-async fn a_language_alone_leaves_the_course_open() {
+async fn a_batch_with_only_a_language_has_no_course() {
     let api = Api::open().await;
     let body = json!({"language": "sv", "essays": [{"text": "Hej"}]});
     let id = api.post_json("/v1/batch", &body).await.json()["batch_id"].as_str().unwrap().to_owned();
@@ -67,7 +67,7 @@ async fn a_language_alone_leaves_the_course_open() {
 }
 
 #[tokio::test]
-async fn skip_accepts_the_others_and_says_who_was_left_out() {
+async fn skip_accepts_the_valid_essays_and_lists_those_left_out() {
     let api = Api::open().await;
     let mut body = batch(3);
     body["on_invalid"] = json!("skip");
@@ -91,7 +91,7 @@ async fn skip_accepts_the_others_and_says_who_was_left_out() {
 }
 
 #[tokio::test]
-async fn a_batch_can_come_line_by_line() {
+async fn a_batch_can_be_submitted_as_ndjson() {
     let api = Api::open().await;
     let lines = "{\"name\": \"9B\", \"language\": \"en\"}\r\n{\"client_ref\": \"a\", \"text\": \"one\"}\n\n{\"text\": \"two\"}\n";
     let answer = api.post("/v1/batch", "application/x-ndjson", lines).await;
@@ -132,7 +132,7 @@ fn form(boundary: &str, parts: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_batch_can_come_as_files() {
+async fn a_batch_can_be_submitted_as_files() {
     let api = Api::open().await;
     let parts: [(&str, &[u8]); 5] = [
         ("name=\"name\"", "9B".as_bytes()),
@@ -147,7 +147,7 @@ async fn a_batch_can_come_as_files() {
     assert_eq!(told["essays"][0]["client_ref"], "s-001");
     let essay =
         api.get(&format!("/v1/essay/{}", told["essays"][0]["essay_id"].as_str().unwrap())).await.json();
-    assert_eq!(essay["size_bytes"], 11, "the mark in front is not part of the text");
+    assert_eq!(essay["size_bytes"], 11, "the byte order mark is not part of the text");
     let shown = api.get(told["links"]["batch"].as_str().unwrap()).await.json();
     assert_eq!((&shown["language"], &shown["planned"]), (&json!("sv"), &json!(["spellcheck", "nlp"])));
 
@@ -168,7 +168,7 @@ async fn a_batch_can_come_as_files() {
 }
 
 #[tokio::test]
-async fn a_batch_of_megabytes_is_accepted_and_refused_like_a_small_one() {
+async fn a_batch_of_several_megabytes_is_accepted_and_refused_like_a_small_one() {
     let api = Api::open().await;
     let text = "Line\n".repeat(30_000);
     let mut body = json!({"essays": vec![json!({"text": text}); 20]});
@@ -181,7 +181,7 @@ async fn a_batch_of_megabytes_is_accepted_and_refused_like_a_small_one() {
 }
 
 #[tokio::test]
-async fn the_same_request_under_the_same_key_is_done_once() {
+async fn a_request_repeated_with_the_same_key_is_done_once() {
     let api = Api::open().await;
     let first = api.post_with_key("/v1/batch", "\"7b0c\"", &batch(2)).await;
     let again = api.post_with_key("/v1/batch", "7b0c", &batch(2)).await;
@@ -203,7 +203,7 @@ async fn the_same_request_under_the_same_key_is_done_once() {
 }
 
 #[tokio::test]
-async fn sixty_four_at_once_under_one_key_make_one_batch() {
+async fn sixty_four_concurrent_requests_with_one_key_create_one_batch() {
     let api = Api::open().await;
     let body = batch(2);
     let answers =
@@ -218,7 +218,7 @@ async fn sixty_four_at_once_under_one_key_make_one_batch() {
 }
 
 #[tokio::test]
-async fn a_form_is_the_same_request_under_another_boundary() {
+async fn a_form_with_another_boundary_is_the_same_request() {
     let api = Api::open().await;
     let parts: [(&str, &[u8]); 1] = [("name=\"essays\"; filename=\"a.txt\"", b"Text")];
     let mut bodies = Vec::new();
@@ -235,7 +235,7 @@ async fn a_form_is_the_same_request_under_another_boundary() {
 }
 
 #[tokio::test]
-async fn a_single_essay_goes_straight_to_the_spell_checker() {
+async fn a_single_essay_is_sent_directly_to_the_spell_checker() {
     let api = Api::open().await;
     let body = json!({"text": "A text.", "pupil": "x", "not a name of a field": 1});
     let answer = api.post_json("/v1/trigger-spellcheck", &body).await;
@@ -262,7 +262,7 @@ async fn a_single_essay_goes_straight_to_the_spell_checker() {
 }
 
 #[tokio::test]
-async fn the_correlation_id_of_the_request_becomes_the_batchs() {
+async fn a_batch_keeps_the_correlation_id_of_its_request() {
     let api = Api::open().await;
     let id = "0b9c6c0e-3f6e-4f1c-9a43-1d4a4a1f6a10";
     let request = axum::http::Request::post("/v1/batch")

@@ -1,9 +1,9 @@
-//! The whole surface, asked in every odd way there is: a walk through the operations of the API's own description, with
-//! requests out of their schemas, sound and spoiled, on ids that earlier answers have told. Each answer is one that the
-//! description has, none is a fault of the service, none repeats what it should keep to itself.
+//! Generated requests for every operation of the OpenAPI description: valid and invalid ones, from the schemas and from ids of
+//! earlier answers. Each answer must be one that the description declares, none may be an internal error, and none may repeat
+//! essay text or refused values.
 //!
-//! The walk is the same each time for the same seed; a failure shows the request and the seed. To walk elsewhere, set
-//! `BOS_TEST_SURFACE_SEED`.
+//! The same seed generates the same requests, and a failure prints the request and the seed. `BOS_TEST_SURFACE_SEED` selects
+//! another seed.
 
 mod bodies;
 mod description;
@@ -30,24 +30,24 @@ use super::{Api, batch};
 use crate::PATIENCE;
 use crate::databases::on_postgres;
 
-/// Seeds that are walked under in any case, and those after which it is given up to come to everything.
+/// The least number of seeds per run, and the number after which the test fails if it has not seen every answer.
 const LEAST_SEEDS: u64 = 3;
 const MOST_SEEDS: u64 = 8;
 
-/// Requests under one seed.
+/// Requests per seed.
 const TURNS: usize = 700;
 
-/// Turns after which there is a batch anew that phases can be started on.
+/// Requests between two fresh batches, on which phases can be started.
 const FRESH: usize = 12;
 
-/// They take nothing that could be refused.
+/// Operations without input that could be refused.
 const NEVER_REFUSE: [&str; 3] = ["health", "metrics", "readiness"];
 
-/// Nobody works on these phases here.
+/// Operations that start phases which these servers do not serve.
 const NEVER_ACCEPT: [&str; 2] = ["initiate_ai_feedback", "initiate_cj_assessment"];
 
-/// What the walk cannot come to: a caller who is not known (callers are not asked for; see the matrix of callers), a slow body,
-/// many bodies at once, the same request at the same time, a store that is away or broken.
+/// Whether these tests cannot produce an answer: authentication is off (the matrix of callers tests it), and there are no slow
+/// bodies, no concurrent requests and no failures of the store.
 fn is_out_of_reach(operation: &str, status: u16) -> bool {
     let alone = ["trigger_spellcheck", "create_batch", "create_token", "revoke_token"];
     matches!(status, 401 | 403 | 408 | 429 | 500 | 503)
@@ -55,14 +55,14 @@ fn is_out_of_reach(operation: &str, status: u16) -> bool {
         || (status == 202 && NEVER_ACCEPT.contains(&operation))
 }
 
-/// An answer of any bytes.
+/// An answer with its body as bytes.
 struct Heard {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
-/// Which statuses each operation has given.
+/// The statuses that each operation has answered with.
 type Seen = BTreeMap<String, BTreeSet<u16>>;
 
 async fn hear(api: &Api, case: &Case) -> Heard {
@@ -92,7 +92,7 @@ impl Heard {
         said.iter().any(|said| said.contains(word))
     }
 
-    /// What is wrong with it as an answer to this operation.
+    /// Checks the answer against the description of the operation.
     fn fault(&self, description: &Description, operation: &Operation) -> Result<(), String> {
         let Some(kinds) = operation.answers.get(&self.status.as_u16()) else {
             return Err("the description has no such status for this operation".to_owned());
@@ -100,7 +100,7 @@ impl Heard {
         if self.status.is_server_error()
             && !(self.status == StatusCode::SERVICE_UNAVAILABLE && self.headers.contains_key("retry-after"))
         {
-            return Err("a fault of the service".to_owned());
+            return Err("an internal error".to_owned());
         }
         let first = |text: &'static str| text.split(' ').next().unwrap();
         if operation.id != "content" && self.says(first(TEXT)) {
@@ -114,7 +114,7 @@ impl Heard {
             return if self.body.is_empty() {
                 Ok(())
             } else {
-                Err("a body that is not described".to_owned())
+                Err("a body where none is described".to_owned())
             };
         }
         let Some(schema) = kinds.get(self.kind()) else {
@@ -123,8 +123,8 @@ impl Heard {
         if self.kind() == "application/problem+json" {
             self.problem()?;
         } else if is_refusal && !operation.path.starts_with("/v1/content") {
-            // Texts are refused in the words of the platform's contract.
-            return Err("a refusal that is no problem".to_owned());
+            // The content routes have the error format of the platform's contract.
+            return Err("a refusal that is not a problem document".to_owned());
         }
         let documents = match self.kind() {
             "application/x-ndjson" => {
@@ -140,11 +140,11 @@ impl Heard {
         documents.iter().find_map(|document| description.fault("", schema, document)).map_or(Ok(()), Err)
     }
 
-    /// Whether it is a problem of a code that is known, and of that code's status.
+    /// Checks a problem document: a known code, with the status, title and type of that code.
     fn problem(&self) -> Result<(), String> {
         let problem = self.json()?;
         let code: Option<Code> = problem["code"].as_str().and_then(|code| code.parse().ok());
-        let code = code.ok_or("a code that is not known")?;
+        let code = code.ok_or("an unknown code")?;
         let expected = json!({
             "status": self.status.as_u16(), "title": code.title(), "type": format!("/problems/{code}"),
             "correlation_id": self.headers["x-correlation-id"].to_str().unwrap(), "retryable": code.is_retryable(),
@@ -161,7 +161,7 @@ impl Heard {
 async fn open(store: Option<Store>) -> Api {
     let change = |settings: &mut ::api::ApiSettings| {
         settings.bodies.max_size = ByteSize::b(bodies::CAP as u64);
-        // A request that waits for a change has none to hope for here.
+        // No background task changes a batch here, so a long wait would only time out.
         settings.status_wait_limit = Duration::from_millis(2);
     };
     match store {
@@ -174,7 +174,7 @@ async fn described(api: &Api) -> Description {
     Description::of(api.get("/openapi.json").await.json())
 }
 
-/// Walks through the operations; tells what was seen.
+/// Sends generated requests, checks their answers, and records the statuses.
 async fn walk(api: &Api, seed: u64, given: &mut Seen) {
     let description = described(api).await;
     let operations = description.operations();
@@ -201,7 +201,7 @@ async fn walk(api: &Api, seed: u64, given: &mut Seen) {
     }
 }
 
-/// A batch whose texts are stored, and sometimes more has become of it.
+/// Creates a batch whose texts are stored; one in four is cancelled.
 async fn prepare(api: &Api, dice: &mut Dice, known: &mut Known, operation: &Operation) {
     let accepted = api.post_json("/v1/batch", &batch(1 + dice.below(60))).await.json();
     known.learn(operation, &accepted);
@@ -212,7 +212,7 @@ async fn prepare(api: &Api, dice: &mut Dice, known: &mut Known, operation: &Oper
     }
 }
 
-/// The operations that were not answered in every way that can be come to: without these the walk was a stroll.
+/// The operations that have not yet answered with every reachable status.
 fn not_seen(description: &Description, seen: &Seen) -> Vec<String> {
     let mut missed = Vec::new();
     for operation in description.operations() {
@@ -238,7 +238,7 @@ fn told_seed() -> Option<u64> {
 }
 
 #[tokio::test]
-async fn whatever_is_asked_the_answer_is_one_that_the_description_has() {
+async fn every_answer_is_declared_in_the_description() {
     let mut seen = Seen::new();
     if let Some(seed) = told_seed() {
         return walk(&open(None).await, seed, &mut seen).await;
@@ -252,11 +252,11 @@ async fn whatever_is_asked_the_answer_is_one_that_the_description_has() {
             return;
         }
     }
-    panic!("the walk came too seldom to what it looks for: {missed:#?}");
+    panic!("the generated requests did not produce every reachable answer: {missed:#?}");
 }
 
 #[tokio::test]
-async fn whatever_is_asked_of_a_service_on_postgresql_is_answered_in_the_same_way() {
+async fn every_answer_is_declared_in_the_description_on_postgresql() {
     on_postgres(async |store, _| {
         let api = open(Some(store)).await;
         walk(&api, told_seed().unwrap_or(1_000), &mut Seen::new()).await;
@@ -265,7 +265,7 @@ async fn whatever_is_asked_of_a_service_on_postgresql_is_answered_in_the_same_wa
     .await;
 }
 
-/// Filters that not every database can be asked for.
+/// Asserts that filters which not every database accepts are refused.
 async fn assert_filters_are_refused(api: &Api) {
     let far = "8210266876799999999.0197aa00-0000-7000-8000-000000000000";
     for (name, value) in [
@@ -284,12 +284,12 @@ async fn assert_filters_are_refused(api: &Api) {
 }
 
 #[tokio::test]
-async fn a_filter_that_not_every_database_can_be_asked_for_is_refused_by_all() {
+async fn a_filter_that_not_every_database_accepts_is_refused_on_sqlite_too() {
     assert_filters_are_refused(&open(None).await).await;
 }
 
 #[tokio::test]
-async fn what_is_not_described_is_refused_as_a_problem_or_served_but_never_a_fault() {
+async fn paths_and_methods_outside_the_description_are_never_an_internal_error() {
     let api = open(None).await;
     let description = described(&api).await;
     let mut dice = Dice::of(5);

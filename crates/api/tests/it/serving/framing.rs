@@ -1,4 +1,4 @@
-//! Where requests begin and end, on the raw socket.
+//! The framing of requests, on the raw socket.
 
 use std::num::NonZeroU32;
 
@@ -46,9 +46,9 @@ async fn smuggled_lengths_are_refused_and_the_connection_closed() {
     }
 }
 
-/// The server goes by the chunks alone; whoever went by the length finds no second answer.
+/// The server uses the chunks; a proxy that used the length finds no second answer on the connection.
 #[tokio::test]
-async fn nothing_is_smuggled_behind_chunks_that_have_a_length_beside_them() {
+async fn nothing_is_smuggled_behind_a_chunked_body_with_a_content_length() {
     let server = Server::start().await;
     let smuggled = "0\r\n\r\nGET / HTTP/1.1\r\nHost: bos\r\n\r\n";
     for headers in [
@@ -65,7 +65,7 @@ async fn nothing_is_smuggled_behind_chunks_that_have_a_length_beside_them() {
 }
 
 #[tokio::test]
-async fn what_is_longer_than_announced_is_no_part_of_the_body() {
+async fn bytes_after_the_declared_length_are_not_part_of_the_body() {
     let server = Server::start().await;
     let mut client = server.connect().await;
     client.send(post_of("/count", "Content-Length: 5") + "hello and more\r\n\r\n").await;
@@ -75,7 +75,7 @@ async fn what_is_longer_than_announced_is_no_part_of_the_body() {
 }
 
 #[tokio::test]
-async fn requests_sent_without_waiting_are_answered_in_their_order() {
+async fn pipelined_requests_are_answered_in_order() {
     let server = Server::start().await;
     let mut client = server.connect().await;
     let one = |body: &str| post_of("/count", &format!("Content-Length: {}", body.len())) + body;
@@ -86,7 +86,7 @@ async fn requests_sent_without_waiting_are_answered_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_client_that_has_said_all_it_had_to_say_is_answered() {
+async fn a_client_that_has_closed_its_writing_side_is_answered() {
     let server = Server::start().await;
     let mut client = server.connect().await;
     client.send(post_of("/count", "Content-Length: 5") + "hello").await;
@@ -104,7 +104,7 @@ async fn five_hundred_slow_headers_and_as_many_idle_connections_are_all_closed()
     let clients = join_all((0..1_000).map(async |number| {
         let mut client = server.connect().await;
         let end = if number % 2 == 0 { "" } else { "\r\n\r\n" };
-        // A machine so slow that the time is over by now has closed it already, which is as good.
+        // On a slow machine the server may have closed the connection already.
         let _ = client.0.write_all(format!("GET / HTTP/1.1\r\nHost: bos{end}").as_bytes()).await;
         client
     }));

@@ -1,4 +1,4 @@
-//! Bodies: what the description asks for in each media type, and what is not that.
+//! Generated bodies for each media type: valid by the schema, and damaged.
 
 use serde_json::{Map, Value, json};
 
@@ -6,10 +6,10 @@ use super::description::{Description, Operation, types_of};
 use super::dice::{Dice, TEXT, VALUE};
 use super::requests::Known;
 
-/// Bytes of a body at most, so that more than that costs little.
+/// The limit on bodies in these tests, small so that larger bodies are cheap to generate.
 pub(super) const CAP: usize = 256 << 10;
 
-/// A body for an operation, with its media type; some have none.
+/// A body for an operation, with its media type if it has one.
 pub(super) fn draw(
     dice: &mut Dice,
     description: &Description,
@@ -18,7 +18,7 @@ pub(super) fn draw(
     spoiled: bool,
 ) -> (Option<String>, Vec<u8>) {
     if operation.bodies.is_empty() {
-        // Some of them take nothing, and tolerate an object with nothing in it.
+        // Operations without a body accept an empty object.
         let body =
             if spoiled { odd_json(dice, 3).to_string() } else { dice.pick(&["", "", "{}"]).to_owned() };
         let body =
@@ -39,7 +39,7 @@ pub(super) fn draw(
         "application/x-ndjson" => (kind, drawing.lines(dice, deep)),
         "multipart/form-data" => (format!("{kind}; boundary={BOUNDARY}"), drawing.form(dice, &schema, deep)),
         "text/plain" | "application/octet-stream" => (kind, text(dice, deep)),
-        other => panic!("the media type {other} is not known to this test"),
+        other => panic!("this test does not know the media type {other}"),
     };
     let body = if spoiled && !deep { damaged(dice, body) } else { body };
     (Some(kind), body)
@@ -53,7 +53,7 @@ struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    /// A value as its schema has it; where the description says more in words than in the schema, as the words have it.
+    /// A valid value by its schema, and by its description where the schema is less strict.
     fn sound(&self, dice: &mut Dice, schema: &Value, name: &str) -> Value {
         let schema = self.description.follow(schema);
         match name {
@@ -106,7 +106,7 @@ impl Drawing<'_> {
                 members.insert(name.clone(), Value::Null);
             }
         }
-        // What the schema cannot say: these exclude each other, and a prompt is not taken yet.
+        // Rules that the schema does not contain: these fields exclude each other, and prompts are not supported yet.
         members.remove("prompt");
         if members.get("course_code").is_some_and(Value::is_string) {
             members.remove("language");
@@ -118,7 +118,7 @@ impl Drawing<'_> {
             members.remove(other);
             members.insert(one.to_owned(), self.sound(dice, &Value::Null, one));
         }
-        // A word of a closed set is left out rather than null.
+        // Null is valid only where the schema allows it.
         members.retain(|name, value| !value.is_null() || schema["properties"][name]["type"].is_array());
         members.into()
     }
@@ -185,7 +185,7 @@ impl Drawing<'_> {
     }
 }
 
-/// A text that may be an essay.
+/// A valid text of an essay.
 fn text_of(dice: &mut Dice) -> String {
     let more = dice.pick(&["", "\r\n", "\u{1f642} \u{202e}", "\u{1}\u{7f}", "é \"\\/"]);
     let length = if dice.once_in(40) { 200_000 - TEXT.len() - more.len() } else { dice.below(40) };
@@ -204,7 +204,7 @@ fn text(dice: &mut Dice, spoiled: bool) -> Vec<u8> {
     }
 }
 
-/// Any JSON at all, of so many levels at most.
+/// Arbitrary JSON with at most this number of levels.
 fn odd_json(dice: &mut Dice, levels: usize) -> Value {
     match dice.below(if levels == 0 { 7 } else { 9 }) {
         0 => Value::Null,
@@ -220,7 +220,7 @@ fn odd_json(dice: &mut Dice, levels: usize) -> Value {
     }
 }
 
-/// Puts something wrong at one place of a document.
+/// Makes one place of a document invalid.
 fn spoil(dice: &mut Dice, value: &mut Value) {
     if dice.once_in(6) {
         *value = odd_json(dice, 3);
@@ -255,7 +255,7 @@ fn spoil(dice: &mut Dice, value: &mut Value) {
                 0 => items.clear(),
                 1 => items.push(items[at].clone()),
                 2 => items.push(odd_json(dice, 2)),
-                // More than a batch may hold, and far more.
+                // More essays than a batch may have, and far more.
                 3 => {
                     let many = dice.pick(&[17, 2_001, 9_000]);
                     items.resize(many, json!({"text": "a"}));
@@ -274,7 +274,7 @@ fn spoil(dice: &mut Dice, value: &mut Value) {
     }
 }
 
-/// Harm to the bytes, whatever they say.
+/// Damages the bytes, independent of their content.
 fn damaged(dice: &mut Dice, mut body: Vec<u8>) -> Vec<u8> {
     let at = dice.below(body.len() + 1);
     match dice.below(16) {
@@ -305,7 +305,7 @@ fn damaged(dice: &mut Dice, mut body: Vec<u8>) -> Vec<u8> {
         8..11 => [&body[..], &b" ".repeat(CAP)].concat(),
         11 => String::from_utf8_lossy(&body).encode_utf16().flat_map(u16::to_le_bytes).collect(),
         12 => [b"\xef\xbb\xbf", &body[..]].concat(),
-        // The first member of the first object, once more before it.
+        // Duplicates the first key of the first object.
         13 => {
             let text = String::from_utf8_lossy(&body).into_owned();
             let name = text.split('"').nth(1).unwrap_or("a");

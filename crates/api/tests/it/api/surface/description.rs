@@ -1,11 +1,11 @@
-//! The API's own description as a model: its operations, what each of them takes, and what each of them may answer.
+//! The OpenAPI description as a model: its operations, their parameters and bodies, and their answers.
 
 use std::collections::BTreeMap;
 
 use axum::http::Method;
 use serde_json::Value;
 
-/// The document, with its references followed.
+/// The OpenAPI document.
 pub(super) struct Description(Value);
 
 /// One operation.
@@ -14,9 +14,9 @@ pub(super) struct Operation {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) parameters: Vec<Parameter>,
-    /// The schema of the body by media type; none where it says nothing of a body.
+    /// The schema of the body by media type; empty if the operation has none.
     pub(super) bodies: Vec<(String, Value)>,
-    /// By status, the schema of the answer by media type.
+    /// The schemas of the answers, by status and media type.
     pub(super) answers: BTreeMap<u16, BTreeMap<String, Value>>,
 }
 
@@ -42,15 +42,15 @@ impl Description {
     /// A schema of the document by its name.
     pub(super) fn schema(&self, name: &str) -> &Value {
         let schema = &self.0["components"]["schemas"][name];
-        assert!(schema.is_object(), "there is no schema {name}");
+        assert!(schema.is_object(), "the description has no schema {name}");
         schema
     }
 
-    /// The value itself, where it is a reference to another.
+    /// Resolves a reference; any other value is returned as it is.
     pub(super) fn follow<'a>(&'a self, value: &'a Value) -> &'a Value {
         let Some(reference) = value["$ref"].as_str() else { return value };
         let found = self.0.pointer(reference.trim_start_matches('#'));
-        found.unwrap_or_else(|| panic!("{reference} leads nowhere"))
+        found.unwrap_or_else(|| panic!("{reference} does not resolve"))
     }
 
     pub(super) fn operations(&self) -> Vec<Operation> {
@@ -76,17 +76,17 @@ impl Description {
         }
     }
 
-    /// What of a value is not as its schema has it; a member that no schema speaks of is that too.
+    /// How a value violates its schema, if it does. A member that no schema declares is a violation.
     pub(super) fn fault(&self, at: &str, schema: &Value, value: &Value) -> Option<String> {
         let mut known = Vec::new();
-        let stranger = |known: &[&str]| {
+        let undeclared = |known: &[&str]| {
             let object = value.as_object().filter(|_| !known.is_empty())?;
             object
                 .keys()
                 .find(|key| !known.contains(&key.as_str()))
                 .map(|key| format!("{at}/{key} is unknown"))
         };
-        self.fault_in(at, schema, value, &mut known).or_else(|| stranger(&known))
+        self.fault_in(at, schema, value, &mut known).or_else(|| undeclared(&known))
     }
 
     fn fault_in<'a>(
@@ -102,14 +102,14 @@ impl Description {
         }
         if let Some(one) = schema["oneOf"].as_array() {
             let fits = one.iter().any(|schema| self.fault_in(at, schema, value, known).is_none());
-            return (!fits).then(|| format!("{at} is none of what it may be"));
+            return (!fits).then(|| format!("{at} matches none of its schemas"));
         }
         let types = types_of(schema);
         if !types.is_empty() && !types.contains(&type_of(value)) {
             return Some(format!("{at} is {}, not {types:?}", type_of(value)));
         }
         if schema["enum"].as_array().is_some_and(|words| !words.contains(value)) {
-            return Some(format!("{at} is a word that is not listed"));
+            return Some(format!("{at} is not in the enum"));
         }
         if let Some(items) = value.as_array() {
             let mut items = items.iter().enumerate();
@@ -150,7 +150,7 @@ fn by_media_type(said: &Value) -> BTreeMap<String, Value> {
     content.map(|(media_type, content)| (media_type.clone(), content["schema"].clone())).collect()
 }
 
-/// The types that a schema lets through; none where it says nothing of them.
+/// The types that a schema allows; empty if it declares none.
 pub(super) fn types_of(schema: &Value) -> Vec<&str> {
     let types = &schema["type"];
     match types.as_str() {

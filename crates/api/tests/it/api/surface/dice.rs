@@ -1,15 +1,15 @@
-//! Chance, repeatable: the same seed draws the same words.
+//! Repeatable random choices: the same seed draws the same values.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
-/// Stands in every value out of a request that no problem may repeat. It does not look like the name of a field.
+/// Part of the request values that no problem may repeat. It is not a valid field name.
 pub(super) const VALUE: &str = "canary in a coal mine";
-/// Stands in every text of an essay, which no answer at all may repeat but the one that is asked for it.
+/// Part of every essay text, which no answer may repeat except that of `GET /v1/content`.
 pub(super) const TEXT: &str = "magpie in a school yard";
 
-/// Words that readers, databases or terminals treat differently from others.
+/// Texts that parsers, databases or terminals treat specially.
 const ODD: [&str; 26] = [
     "",
     " ",
@@ -39,7 +39,7 @@ const ODD: [&str; 26] = [
     "${jndi:ldap://a}",
 ];
 
-/// Lengths at which something ends: short texts, keys, pages, instructions, essays.
+/// Lengths at and just above limits: labels, short texts, keys, instructions, essays.
 const EDGES: [usize; 10] = [64, 65, 200, 201, 255, 256, 4_096, 20_001, 200_000, 200_001];
 
 pub(super) struct Dice(TestRunner);
@@ -56,12 +56,12 @@ impl Dice {
         of.new_tree(&mut self.0).unwrap().current()
     }
 
-    /// A number below another.
+    /// A number from 0 to `end - 1`.
     pub(super) fn below(&mut self, end: usize) -> usize {
         self.draw(&(0..end))
     }
 
-    /// True once in so many times.
+    /// True with a probability of 1 in `times`.
     pub(super) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
@@ -70,7 +70,7 @@ impl Dice {
         of[self.below(of.len())].clone()
     }
 
-    /// Any word at all, the odd ones more often than others.
+    /// An arbitrary text, mostly one of the special ones.
     pub(super) fn odd_word(&mut self) -> String {
         match self.below(8) {
             0..5 => self.pick(&ODD).to_owned(),
@@ -82,7 +82,7 @@ impl Dice {
         }
     }
 
-    /// The same, with what must not come back.
+    /// The same, mostly with [`VALUE`], which must not be repeated.
     pub(super) fn odd_value(&mut self) -> String {
         let word = self.odd_word();
         if self.once_in(3) { word } else { format!("{word} {VALUE}") }

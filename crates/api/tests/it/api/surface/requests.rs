@@ -1,4 +1,4 @@
-//! Requests for an operation: sound ones, ones with a single thing wrong, and ones with everything wrong at once.
+//! Generated requests for an operation: valid ones, ones with one invalid part, and ones with several.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,27 +13,27 @@ use super::bodies;
 use super::description::{Description, Operation, Parameter, Place, types_of};
 use super::dice::{Dice, VALUE};
 
-/// Values of a kind that are remembered.
+/// Most values that are kept of each kind.
 const KEPT: usize = 100;
 
-/// A request, as it is sent and as it is shown when its answer is wrong.
+/// A request, which is printed if its answer is wrong.
 pub(super) struct Case {
     pub(super) method: Method,
     pub(super) uri: String,
     headers: Vec<(&'static str, Vec<u8>)>,
     body: Vec<u8>,
-    /// Whether the connection breaks off where the body should end.
+    /// Whether the connection breaks before the end of the body.
     breaks_off: bool,
 }
 
-/// What earlier answers have told: ids by the name of their member, and cursors by their operation.
+/// Values from earlier answers: ids by the name of their field, and cursors by their operation.
 #[derive(Default)]
 pub(super) struct Known {
     words: BTreeMap<String, Vec<String>>,
     keys: usize,
 }
 
-/// What of a request is not as it should be.
+/// The part of a request that is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spoiled {
     Path,
@@ -46,7 +46,7 @@ enum Spoiled {
 const PLACES: [Spoiled; 5] = [Spoiled::Path, Spoiled::Query, Spoiled::Header, Spoiled::Frame, Spoiled::Body];
 
 impl Known {
-    /// Takes the ids out of an answer, wherever they stand.
+    /// Collects the ids and cursors of an answer, at every level.
     pub(super) fn learn(&mut self, operation: &Operation, answer: &Value) {
         match answer {
             Value::Object(members) => {
@@ -72,7 +72,7 @@ impl Known {
         words.drain(..surplus);
     }
 
-    /// One of the words under a name; the later ones more often, for of them more can still become.
+    /// One of the values with a name. Recent ones are more likely, because their batches can still change.
     pub(super) fn word(&self, dice: &mut Dice, name: &str) -> Option<String> {
         let words = self.words.get(name)?;
         let recent = words.len().saturating_sub(4);
@@ -82,7 +82,7 @@ impl Known {
 }
 
 impl Case {
-    /// The next request for an operation.
+    /// Draws a request for an operation.
     pub(super) fn draw(
         dice: &mut Dice,
         description: &Description,
@@ -108,7 +108,7 @@ impl Case {
         Self { method: operation.method.clone(), uri, headers, body, breaks_off }
     }
 
-    /// A request with nothing but a path.
+    /// A request with a method and a path only.
     pub(super) fn bare(method: Method, uri: String) -> Self {
         Self { method, uri, headers: Vec::new(), body: Vec::new(), breaks_off: false }
     }
@@ -145,7 +145,7 @@ fn encoded(word: &str) -> String {
     byte_serialize(word.as_bytes()).collect()
 }
 
-/// The same, and not longer than a request line may be.
+/// The same, cut so that it fits a request line.
 fn short(word: &str) -> String {
     byte_serialize(&word.as_bytes()[..word.len().min(2_000)]).collect()
 }
@@ -160,14 +160,14 @@ fn path(dice: &mut Dice, operation: &Operation, known: &Known, spoiled: bool) ->
     path
 }
 
-/// What stands where an id should stand, as it is written in a path. Never empty, for that is another path.
+/// An invalid or unknown id, percent-encoded. Never empty, because that would be another path.
 fn odd_segment(dice: &mut Dice, known: &Known, sound: &str) -> String {
     let written =
         ["%00", "%FF", "%C3%28", "%ED%A0%80", "%", "%zz", "%2F", "..", ".", "..%2f..", "~", "0", "a:b"];
     match dice.below(10) {
         0 => dice.pick(&written).to_owned(),
         1 => format!("{}%{:02X}{}", &sound[..4], dice.below(256), &sound[4..]),
-        // Well written, and nobody's.
+        // A well-formed id of no batch.
         2..5 => {
             let digits: Vec<String> = (0..12).map(|_| format!("{:x}", dice.below(16))).collect();
             format!("0197aa00-0000-7000-8000-{}", digits.concat())
@@ -181,7 +181,7 @@ fn odd_segment(dice: &mut Dice, known: &Known, sound: &str) -> String {
         6 => dice
             .pick(&[sound.to_uppercase(), sound.replace('-', ""), format!("{{{sound}}}")])
             .replace('{', "%7B"),
-        // Of another kind.
+        // An id of another kind.
         7 => {
             let name = dice.pick(&["batch_id", "essay_id", "storage_id", "token_id", "correlation_id"]);
             known.word(dice, name).unwrap_or_else(|| "1".to_owned())
@@ -209,7 +209,7 @@ fn query(dice: &mut Dice, operation: &Operation, known: &Known, spoiled: bool) -
     pairs.join("&")
 }
 
-/// A value as the description has it, and as what it says in words has it.
+/// A valid value, by the schema and by the description.
 fn sound_word(
     dice: &mut Dice,
     operation: &Operation,
@@ -250,7 +250,7 @@ const TIMES: [&str; 12] = [
     "2026-01-01",
 ];
 
-/// A parameter that is unknown, twice there, or of a value that is not taken.
+/// A parameter that is unknown, repeated or invalid.
 fn odd_pair(dice: &mut Dice, parameters: &[&Parameter]) -> String {
     let written =
         ["&&&", "=", "=x", "x", "%FF=1", "%zz=%zz", "limit[]=1", "+=+", "a%00b=c", "stauts=ready", "x=1;y=2"];
@@ -278,7 +278,7 @@ fn odd_pair(dice: &mut Dice, parameters: &[&Parameter]) -> String {
     format!("{name}={value}")
 }
 
-/// The headers that the description names.
+/// The headers that the description declares.
 fn named(
     dice: &mut Dice,
     operation: &Operation,
@@ -301,7 +301,7 @@ fn named(
         ];
         let (header, sound) = match name.as_str() {
             "Idempotency-Key" => {
-                // An old one asks for the first answer again, or is refused.
+                // A used key gets the stored answer, or is refused for another request.
                 let number = if dice.once_in(3) { dice.below(known.keys + 1) } else { known.keys };
                 known.keys += usize::from(number == known.keys);
                 ("idempotency-key", dice.pick(&[format!("k-{number}"), format!("\"k-{number}\"")]))
@@ -309,7 +309,7 @@ fn named(
             "If-None-Match" => {
                 ("if-none-match", dice.pick(&["\"1\"", "W/\"2\"", "*", "\"0\", \"3\""]).to_owned())
             }
-            other => panic!("the header {other} is not known to this test"),
+            other => panic!("this test does not know the header {other}"),
         };
         if spoiled {
             let long = vec![b'k'; dice.pick(&[255, 256, 10_000])];
@@ -323,7 +323,7 @@ fn named(
     headers
 }
 
-/// Headers around the body, and some that mean nothing here.
+/// Invalid headers about the body, and headers that the API ignores.
 fn frame(dice: &mut Dice, headers: &mut Vec<(&'static str, Vec<u8>)>, body: &mut Vec<u8>) {
     let kinds: [&[u8]; 13] = [
         b"",
