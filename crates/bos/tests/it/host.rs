@@ -1,5 +1,4 @@
-//! The host fails under the program, or the program is ended: what was acknowledged is there afterwards, and the service
-//! goes on.
+//! Failures of the host and ends of the process: acknowledged work is there afterwards, and the service continues.
 
 mod connections;
 mod disk;
@@ -16,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::program::{PATIENCE, Server, plain_batch};
 
-/// What a server says.
+/// An answer of a server.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) asks_to_wait: bool,
@@ -24,7 +23,7 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// A client of one server, without connections kept from one request to the next.
+/// A client of one server that makes a new connection for every request.
 pub(crate) struct Client {
     http: reqwest::Client,
     address: String,
@@ -44,7 +43,7 @@ impl Client {
         answer(self.submission(batch).send().await.unwrap()).await
     }
 
-    /// Under an Idempotency-Key.
+    /// Submits with an Idempotency-Key.
     pub(crate) async fn submit_under(&self, key: &str, batch: &Value) -> Answer {
         answer(self.submission(batch).header("idempotency-key", key).send().await.unwrap()).await
     }
@@ -54,7 +53,7 @@ impl Client {
         request.header(CONTENT_TYPE, "application/json").body(batch.to_string())
     }
 
-    /// The id of a small batch that was acknowledged.
+    /// Submits a small batch, which must be acknowledged; its id.
     pub(crate) async fn accepted(&self, name: &str) -> String {
         let answer = self.submit(&plain_batch(name, 2)).await;
         assert_eq!(answer.status, 202, "{}", answer.body);
@@ -65,7 +64,7 @@ impl Client {
         answer(self.http.get(format!("{}{path}", self.address)).send().await.unwrap()).await
     }
 
-    /// Asks until readiness names this trouble of a neighbour, or none. A connection that a busy machine loses is made again.
+    /// Waits until `/readyz` names this code of a degraded dependency, or none. A lost connection is retried.
     pub(crate) async fn until_degraded_by(&self, code: Option<&str>) {
         let named = async {
             loop {
@@ -79,10 +78,10 @@ impl Client {
             }
         };
         let named = timeout(PATIENCE, named).await;
-        assert!(named.is_ok(), "readiness does not come to {code:?}");
+        assert!(named.is_ok(), "/readyz never shows {code:?}");
     }
 
-    /// All of these were acknowledged.
+    /// Asserts that all of these batches exist.
     pub(crate) async fn shows(&self, batches: &[String]) {
         let seen = futures::stream::iter(batches)
             .map(async |batch| (batch, self.get(&format!("/v1/batch/{batch}")).await))
@@ -93,12 +92,12 @@ impl Client {
         .await;
     }
 
-    /// Waits until the work on a batch has come so far.
+    /// Waits until a batch has this status.
     pub(crate) async fn until(&self, batch: &str, status: &str) {
         let mut last = Value::Null;
         let reached = async {
             let url = format!("{}/v1/batch/{batch}/status?wait=5s", self.address);
-            // No revision has this tag, so the first answer comes at once and the others when something changes.
+            // No revision has this tag, so the first answer comes immediately and the others after a change.
             let mut seen = HeaderValue::from_static("\"none\"");
             while last["status"] != status {
                 let change = self.http.get(&url).header(IF_NONE_MATCH, seen).send().await.unwrap();
