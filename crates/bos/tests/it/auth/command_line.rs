@@ -60,7 +60,7 @@ fn a_token_file_must_be_readable_by_its_owner_only() {
     };
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
     let readable = list(None);
-    assert!(readable.code == 2 && readable.stderr.contains("everybody may read"), "{}", readable.stderr);
+    assert!(readable.code == 2 && readable.stderr.contains("every user can read"), "{}", readable.stderr);
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(list(None).code, 0);
     assert_eq!(guarded.server.run(&["batch", "list", "--token-file", file]).code, 0);

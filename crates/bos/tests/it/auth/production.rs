@@ -168,7 +168,7 @@ fn sasl_requires_a_user_name_and_a_password() {
 }
 
 #[test]
-fn a_gateway_token_that_can_be_guessed_is_refused_and_not_repeated() {
+fn a_weak_gateway_token_is_refused_and_not_repeated() {
     let said = refusal(&[("*AUTH", "gateway")]).unwrap();
     assert!(
         said.contains("environment BATCH_ORCHESTRATOR_SERVICE_AUTH") && said.contains("GATEWAY_TOKEN_FILE"),
@@ -178,6 +178,10 @@ fn a_gateway_token_that_can_be_guessed_is_refused_and_not_repeated() {
         ["hunter2", "hunter2 hunter2 hunter2 hunter2 hunter2", "hunter2-hunter2-hunter2-hunter2-hunter2-ü"]
     {
         let said = refusal(&[("*AUTH", "gateway"), ("*GATEWAY_TOKEN", weak)]).unwrap();
-        assert!(said.contains("GATEWAY_TOKEN can be guessed") && !said.contains("hunter2"), "{said}");
+        assert!(
+            said.contains("GATEWAY_TOKEN is too short, or has characters that a header cannot carry")
+                && !said.contains("hunter2"),
+            "{said}"
+        );
     }
 }
