@@ -23,7 +23,7 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// A client of one server that makes a new connection for every request.
+/// A client of one server, without connections kept from one request to the next.
 pub(crate) struct Client {
     http: reqwest::Client,
     address: String,
@@ -43,7 +43,7 @@ impl Client {
         answer(self.submission(batch).send().await.unwrap()).await
     }
 
-    /// Submits with an Idempotency-Key.
+    /// Under an Idempotency-Key.
     pub(crate) async fn submit_under(&self, key: &str, batch: &Value) -> Answer {
         answer(self.submission(batch).header("idempotency-key", key).send().await.unwrap()).await
     }
@@ -92,7 +92,7 @@ impl Client {
         .await;
     }
 
-    /// Waits until a batch has this status.
+    /// Waits until the work on a batch has come so far.
     pub(crate) async fn until(&self, batch: &str, status: &str) {
         let mut last = Value::Null;
         let reached = async {

@@ -14,7 +14,7 @@ use crate::program::{PATIENCE, Server};
 pub(crate) const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 pub(crate) const CALLER: &str = "00f067aa0ba902b7";
 
-/// Submits a batch; the answer.
+/// Hands a batch in; the answer.
 pub(crate) async fn hand_in(server: &Server, batch: &Value, headers: &[(&str, &str)]) -> Value {
     let mut request = reqwest::Client::new().post(format!("{}/v1/batch", server.address));
     for (name, value) in headers {
@@ -26,7 +26,7 @@ pub(crate) async fn hand_in(server: &Server, batch: &Value, headers: &[(&str, &s
     serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
 
-/// Waits until the batch has ended; its status then.
+/// Waits until the batch has come to its end; its status then.
 pub(crate) async fn ended(server: &Server, batch: &str) -> Value {
     let http = reqwest::Client::new();
     let url = format!("{}/v1/batch/{batch}/status?wait=5s", server.address);

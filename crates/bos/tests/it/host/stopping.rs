@@ -41,7 +41,7 @@ impl Upload {
 }
 
 /// Waits until new connections are refused, which shows that the signal was received.
-fn await_closed_port(server: &Server) {
+fn closes_its_door(server: &Server) {
     eventually("the port is closed", || std::net::TcpStream::connect(server.socket()).is_err());
 }
 
@@ -56,7 +56,7 @@ async fn a_stop_finishes_requests_in_progress_and_exits_with_0() {
         uploads.push(Upload::begin(&server, &format!("slow {number}")).await);
     }
     server.signal("TERM");
-    await_closed_port(&server);
+    closes_its_door(&server);
     for upload in uploads {
         acknowledged.push(upload.finish().await);
     }
@@ -75,7 +75,7 @@ async fn a_second_signal_ends_the_service_immediately() {
     // An upload that never ends keeps the service from stopping after the first signal.
     let _upload = Upload::begin(&server, "slow").await;
     server.signal("TERM");
-    await_closed_port(&server);
+    closes_its_door(&server);
     let second = Instant::now();
     server.signal("TERM");
     assert_eq!(server.ended().code(), Some(1));
@@ -97,7 +97,7 @@ async fn a_kill_during_a_stop_loses_nothing() {
     }
     let _upload = Upload::begin(&server, "slow").await;
     server.signal("TERM");
-    await_closed_port(&server);
+    closes_its_door(&server);
     server.kill();
 
     let server = Server::on(&data, &[]);

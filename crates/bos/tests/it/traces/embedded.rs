@@ -83,9 +83,9 @@ async fn a_trace_that_begins_at_the_service_has_the_correlation_id_and_an_unsamp
     let settings = [endpoint.as_str(), "otel_service_name=bos-of-a-test"];
     let headers = [("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20abc,x-tenant=school")];
     let mut server = Server::told(&folder.path().join("data"), &settings, &headers);
-    let unsampled = format!("00-{TRACE}-{CALLER}-00");
+    let unkept = format!("00-{TRACE}-{CALLER}-00");
     let first = hand_in(&server, &class(), &[]).await;
-    let second = hand_in(&server, &class(), &[("traceparent", &unsampled)]).await;
+    let second = hand_in(&server, &class(), &[("traceparent", &unkept)]).await;
     for accepted in [&first, &second] {
         ended(&server, accepted["batch_id"].as_str().unwrap()).await;
     }

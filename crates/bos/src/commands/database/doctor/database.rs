@@ -37,7 +37,7 @@ async fn connect(config: &Config) -> Vec<Finding> {
     }
 }
 
-/// Opens the file only if its lock is free; else asks the server that holds the lock.
+/// The file is opened through its lock and in no other way; whoever has the lock is asked instead.
 async fn embedded(config: &Config) -> Vec<Finding> {
     let file = config.data_dir.join("bos.db");
     if !file.exists() {
@@ -57,10 +57,10 @@ async fn embedded(config: &Config) -> Vec<Finding> {
 
 async fn in_use(config: &Config, file: &Path, error: store::Error) -> Vec<Finding> {
     if let Some(server) = server(config).await {
-        let found = format!("{} is in use by the server at {}", file.display(), server.address);
+        let found = format!("{} is open in the server at {}", file.display(), server.address);
         return vec![Finding::ok("database", found), server.finding];
     }
-    let mend = "if a server has it open, give its --host and --port: then the server is asked";
+    let mend = "if a server has it, name its --host and --port, and it is asked instead";
     vec![Finding::failure("database", causes(error), mend)]
 }
 

@@ -73,7 +73,7 @@ impl Client {
                 }
             }
         };
-        timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("{batch} does not become {status}"))
+        timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("{batch} is never {status}"))
     }
 }
 
