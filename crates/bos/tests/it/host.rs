@@ -64,7 +64,7 @@ impl Client {
         answer(self.http.get(format!("{}{path}", self.address)).send().await.unwrap()).await
     }
 
-    /// Waits until `/readyz` names this code of a degraded dependency, or none. A lost connection is retried.
+    /// Asks until readiness names this trouble of a neighbour, or none. A connection that a busy machine loses is made again.
     pub(crate) async fn until_degraded_by(&self, code: Option<&str>) {
         let named = async {
             loop {
