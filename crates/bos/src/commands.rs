@@ -1,10 +1,10 @@
-//! The command line: one file per subcommand, filed by what it touches, and this one for what they share.
+//! The command line: one file per subcommand, filed by what the command touches; this file has what they share.
 //!
-//! - `api`: commands that ask a server over HTTP.
-//! - `database`: operators' commands over the database and Kafka.
-//! - `process`: commands that run the service, or only this program.
+//! - `api`: commands that send requests to a server over HTTP.
+//! - `database`: operators' commands on the database and Kafka.
+//! - `process`: commands that run the service, or need nothing but this program.
 //!
-//! To add a subcommand: a file with its `Args` and `run`, a variant of [`Command`], an arm in `run`.
+//! To add a subcommand: add a file with its `Args` and `run`, a variant of [`Command`], and an arm in `run`.
 
 mod api;
 mod database;
@@ -27,23 +27,23 @@ use client::{Client, Failure};
 use output::{Color, Format, Output};
 use service::config::layers::read_secret;
 
-/// How a command ends, for scripts.
+/// The exit code of a command. Scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Done.
+    /// Success.
     Ok = 0,
-    /// Failed.
+    /// The command failed.
     Failed = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
-    /// What was asked about does not exist.
+    /// The named batch, essay, token or message does not exist.
     NotFound = 3,
-    /// Some items failed, the others are done.
+    /// Some items failed; the others succeeded.
     SomeFailed = 4,
-    /// The time given to it ran out.
+    /// The `--timeout` was over before the work was.
     TimedOut = 5,
-    /// No server answers there.
+    /// No server answers at the address.
     Unreachable = 6,
 }
 
@@ -53,75 +53,81 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Sees essays through spell checking, language measures, feedback and assessment.
+/// Run batches of essays through spellcheck, nlp, AI feedback and comparative judgement.
 #[derive(Debug, Parser)]
 #[command(
     name = "bos",
     version,
-    after_help = "Examples:\n  bos demo                                      a class of essays from start to end\n  \
-        bos serve                                     the service on http://127.0.0.1:5000\n  \
+    after_help = "Examples:\n  bos demo                                      run a class of 30 essays\n  \
+        bos serve                                     serve on http://127.0.0.1:5000\n  \
         bos batch submit essays/ --course ENG5 --wait\n\
-        Every flag has a twin variable: --server is BATCH_ORCHESTRATOR_SERVICE_SERVER, --token BOS_TOKEN.\n\
+        Variables set flags too: BATCH_ORCHESTRATOR_SERVICE_SERVER is --server, BOS_TOKEN is --token.\n\
         Exit: 0 ok · 1 failed · 2 usage, settings · 3 not found · 4 some failed · 5 timed out · 6 no server",
     subcommand_required = true,
     arg_required_else_help = true
 )]
 pub(crate) struct Cli {
-    /// What every command takes.
+    /// The flags of every command.
     #[command(flatten)]
     pub(crate) global: Global,
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// Flags that every command takes.
+/// Flags that every command accepts.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// Server that client commands talk to
+    /// Server that client commands send requests to
     #[arg(long, global = true, value_name = "URL")]
-    #[arg(help = "Server that client commands talk to [default: http://127.0.0.1:5000]")]
+    #[arg(help = "Server that client commands use [default: http://127.0.0.1:5000]")]
     #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_SERVER", hide_env = true)]
     pub(crate) server: Option<String>,
-    /// Token for the server
+    /// API token
     #[arg(long, global = true, value_name = "TOKEN")]
-    #[arg(help = "Token for the server; better in BOS_TOKEN, which others do not see")]
+    #[arg(help = "API token; safer in BOS_TOKEN, which is not in the process list")]
     #[arg(env = "BOS_TOKEN", hide_env = true)]
     pub(crate) token: Option<SecretString>,
-    /// File that holds the token
+    /// File that contains the API token
     #[arg(long, global = true, value_name = "FILE")]
     #[arg(env = "BOS_TOKEN_FILE", hide_env = true)]
     pub(crate) token_file: Option<PathBuf>,
-    /// Shape of the output: table, json or jsonl
+    /// Output format: table, json or jsonl
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
     #[arg(value_name = "FORMAT", hide_possible_values = true)]
     #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_OUTPUT", hide_env = true)]
     pub(crate) output: Format,
-    /// When to colour: auto, always or never
+    /// When to use colours: auto, always or never
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     #[arg(value_name = "WHEN", hide_possible_values = true)]
     #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_COLOR", hide_env = true)]
     pub(crate) color: Color,
-    /// Say nothing but the result
+    /// Print nothing but the result
     #[arg(short, long, global = true)]
     #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_QUIET", hide_env = true)]
     pub(crate) quiet: bool,
-    /// Say more
+    /// Print more details
     #[arg(short, long, global = true)]
     #[arg(env = "BATCH_ORCHESTRATOR_SERVICE_VERBOSE", hide_env = true)]
     pub(crate) verbose: bool,
 }
 
-/// Where a server listens that nobody configured.
-const USUAL_SERVER: &str = "http://127.0.0.1:5000";
+/// The address of a server with the default configuration.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:5000";
 
 impl Global {
-    /// A client of the server that is named, or of the usual one.
+    /// Makes a client of the server that `--server` names, or of the default one.
+    ///
+    /// # Errors
+    /// When the address is not one of HTTP, or the token cannot be read or is malformed.
     fn client(&self) -> anyhow::Result<Client> {
-        self.client_of(self.server.as_deref().unwrap_or(USUAL_SERVER))
+        self.client_of(self.server.as_deref().unwrap_or(DEFAULT_SERVER))
     }
 
-    /// A client of this server, with the token that was given.
+    /// Makes a client of this server, with the token of the flags or variables.
+    ///
+    /// # Errors
+    /// When the address is not one of HTTP, or the token cannot be read or is malformed.
     fn client_of(&self, server: &str) -> anyhow::Result<Client> {
         let fault = |subject: &str, problem: &str, next_step: &str| {
             service::config::Error(vec![service::config::Fault::new(subject, problem, next_step)])
@@ -129,21 +135,20 @@ impl Global {
         let token = match (&self.token, &self.token_file) {
             (Some(_), Some(_)) => {
                 let problem = "and --token-file (or BOS_TOKEN_FILE) both give a token";
-                return Err(fault("--token (or BOS_TOKEN)", problem, "keep one of the two").into());
+                return Err(fault("--token (or BOS_TOKEN)", problem, "give only one of the two").into());
             }
             (Some(token), None) => Some(token.clone()),
             (None, Some(file)) => Some(read_secret(file).map(SecretString::from).map_err(|problem| {
-                fault("--token-file", &problem, "name a readable file that only its owner may read")
+                fault("--token-file", &problem, "name a file that this user may read, and no other user may")
             })?),
             (None, None) => None,
         };
         let output = Output::new(self);
-        let client =
-            Client::new(server)?.on_retry(move |why| output.note(&format!("bos: {why}; trying again")));
+        let client = Client::new(server)?.on_retry(move |why| output.note(&format!("bos: {why}; retrying")));
         match token {
             None => Ok(client),
             Some(token) => Ok(client.with_token(&token).ok_or_else(|| {
-                fault("the token", "is not one", "give what `bos token create` printed, and nothing else")
+                fault("the API token", "is malformed", "give exactly what `bos token create` printed")
             })?),
         }
     }
@@ -154,36 +159,36 @@ impl Global {
 pub(crate) enum Command {
     /// Run the service
     Serve(process::serve::ServeCommand),
-    /// Show the service at work on a class of essays
+    /// Run a class of 30 essays through the service, and print the results
     Demo(process::demo::DemoCommand),
-    /// Hand in batches and look at them
+    /// Submit batches and follow them
     Batch(api::batch::BatchCommand),
-    /// Send single essays to the spell checker and look at them
+    /// Spellcheck single essays
     Essay(api::essay::EssayCommand),
-    /// Run the service's neighbours over Kafka, for trying and testing
+    /// Run stand-ins for the platform's services on Kafka, for tests and trials
     #[cfg(feature = "kafka")]
     Companions(process::companions::CompanionsCommand),
-    /// Look after the topics of Kafka
+    /// Check and create the topics on Kafka
     #[cfg(feature = "kafka")]
     Topics(database::topics::TopicsCommand),
-    /// Hold the topics and the database against each other
+    /// Check the topics against the database
     #[cfg(feature = "kafka")]
     Audit(database::audit::AuditCommand),
-    /// Bring the tables of PostgreSQL up to date
+    /// Migrate the tables in PostgreSQL
     Migrate(database::migrate::MigrateCommand),
-    /// Move an embedded installation onto PostgreSQL and Kafka
+    /// Move an embedded installation to PostgreSQL and Kafka
     Promote(database::promote::PromoteCommand),
-    /// Look at everything the service needs, and say how to mend it
+    /// Check every dependency of the service, and say how to correct what is wrong
     Doctor(database::doctor::DoctorCommand),
-    /// Look after messages on their way to the bus
+    /// Manage outbox messages
     Outbox(database::outbox::OutboxCommand),
-    /// Look after messages that could not be used
+    /// Manage dead letters
     DeadLetter(database::dead_letter::DeadLetterCommand),
-    /// Make tokens of callers, list them and take them back
+    /// Create, list and revoke API tokens
     Token(database::token::TokenCommand),
     /// Show or check the configuration
     Config(process::config::ConfigCommand),
-    /// Print the API's description (OpenAPI 3.1)
+    /// Print the OpenAPI 3.1 description of the API
     Openapi(process::openapi::OpenapiCommand),
     /// Print completions for a shell
     Completions(process::completions::CompletionsCommand),
@@ -199,7 +204,7 @@ pub(crate) fn main() -> ExitCode {
     let output = Output::new(&cli.global);
     match run(cli, &output) {
         Ok(exit) => exit.into(),
-        // Whoever read our output has seen enough.
+        // The reader closed the pipe, as `head` does; that is not a failure.
         Err(error) if is_broken_pipe(&error) => Exit::Ok.into(),
         Err(error) => {
             Output::error(&error);
@@ -239,13 +244,13 @@ fn run(cli: Cli, output: &Output) -> anyhow::Result<Exit> {
     }
 }
 
-/// How long threads that are left behind hold up the end of the process, which ends them.
-const LEFT_BEHIND: Duration = Duration::from_secs(1);
+/// How long the end of a command waits for threads that still run (chosen). The end of the process ends them.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 fn on(runtime: &mut Builder, work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
-    let runtime = runtime.enable_all().build().context("the system gives no threads")?;
+    let runtime = runtime.enable_all().build().context("cannot start the threads of the async runtime")?;
     let ended = runtime.block_on(work);
-    runtime.shutdown_timeout(LEFT_BEHIND);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     ended
 }
 
@@ -254,7 +259,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// How a command that failed ends.
+/// The exit code of a command that failed with this error.
 fn exit_of(error: &anyhow::Error) -> Exit {
     let is_usage = error.is::<service::config::Error>()
         || error.is::<api::files::Error>()
@@ -268,7 +273,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     }
 }
 
-/// How a command ends whose request came to nothing.
+/// The exit code of a command whose request failed.
 const fn exit_of_request(failure: &Failure) -> Exit {
     match failure {
         Failure::Address(_) => Exit::Usage,
@@ -282,9 +287,12 @@ const fn exit_of_request(failure: &Failure) -> Exit {
     }
 }
 
-/// Reads a duration with its unit, such as `30s` or `5m`.
+/// Parses a duration with its unit, such as `30s` or `5m`.
+///
+/// # Errors
+/// When the text is not a duration with a unit.
 fn duration(text: &str) -> Result<Duration, &'static str> {
-    humantime::parse_duration(text).map_err(|_| "a duration with its unit is expected, such as 30s or 5m")
+    humantime::parse_duration(text).map_err(|_| "expected a duration with its unit, such as 30s or 5m")
 }
 
 #[cfg(test)]
@@ -303,7 +311,7 @@ mod tests {
 
     #[cfg(not(feature = "crash-points"))]
     #[test]
-    fn an_ordinary_build_has_no_switch_for_crashes() {
+    fn an_ordinary_build_has_no_flag_for_crash_points() {
         let error = Cli::try_parse_from(["bos", "serve", "--crash-at", "accepted:1"]).unwrap_err();
         assert_eq!(error.kind(), clap::error::ErrorKind::UnknownArgument);
     }
@@ -323,7 +331,7 @@ mod tests {
         }
     }
 
-    /// The commands of the program in a page's blocks of shell, without comments and variables set before.
+    /// The `bos` commands in the `sh` blocks of a page, without comments and leading variables.
     fn commands(page: &str) -> Vec<Vec<&str>> {
         let blocks = page.split("```").skip(1).step_by(2).filter_map(|block| block.strip_prefix("sh\n"));
         let lines = blocks.flat_map(str::lines).map(|line| line.split(" #").next().unwrap_or_default());
@@ -337,19 +345,19 @@ mod tests {
 
     #[cfg(feature = "kafka")]
     #[test]
-    fn every_command_on_our_pages_is_understood() {
+    fn every_command_in_the_documents_is_accepted() {
         for page in [include_str!("../../../README.md"), include_str!("../../../docs/operations.md")] {
             let commands = commands(page);
             assert!(commands.len() > 5);
             for command in commands {
-                let understood = Cli::command().try_get_matches_from(&command);
-                assert!(understood.is_ok(), "{command:?}: {}", understood.unwrap_err());
+                let parsed = Cli::command().try_get_matches_from(&command);
+                assert!(parsed.is_ok(), "{command:?}: {}", parsed.unwrap_err());
             }
         }
     }
 
     #[test]
-    fn every_global_flag_and_every_setting_s_flag_has_a_twin_that_the_configuration_lets_pass() {
+    fn the_variable_of_every_global_flag_and_setting_is_known_to_the_configuration() {
         let mut whole = Cli::command();
         whole.build();
         let serve = whole.find_subcommand("serve").cloned();
@@ -360,7 +368,7 @@ mod tests {
                 }
                 let twin = flag.get_env().and_then(|name| name.to_str()).map(|name| name.replace(PREFIX, ""));
                 if twin.as_deref().is_some_and(|twin| matches!(twin, "BOS_TOKEN" | "BOS_TOKEN_FILE")) {
-                    // No setting begins so; the configuration does not look at them.
+                    // They lack the prefix of settings, so the configuration does not check them.
                     continue;
                 }
                 let twin = twin.unwrap_or_else(|| flag.get_id().as_str().to_uppercase());

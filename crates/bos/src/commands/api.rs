@@ -1,4 +1,4 @@
-//! Commands that ask a server over HTTP.
+//! Commands that send requests to a server over HTTP.
 
 pub(crate) mod batch;
 mod corrections;

@@ -1,4 +1,4 @@
-//! Operators' commands over the database and Kafka.
+//! Operators' commands on the database and Kafka.
 
 #[cfg(feature = "kafka")]
 pub(crate) mod audit;

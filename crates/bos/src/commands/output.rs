@@ -1,4 +1,4 @@
-//! What commands print: results on standard output, everything else on standard error.
+//! Printing: results go to standard output, everything else to standard error.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::commands::Global;
 
-/// The shape of results.
+/// The format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Columns for people
+    /// Aligned columns
     Table,
     /// One JSON document
     Json,
@@ -21,7 +21,7 @@ pub(crate) enum Format {
     Jsonl,
 }
 
-/// When to colour.
+/// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
     /// On a terminal, unless `NO_COLOR` is set
@@ -32,7 +32,7 @@ pub(crate) enum Color {
     Never,
 }
 
-/// Where and how a command prints.
+/// How a command prints, as the global flags say.
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
     format: Format,
@@ -42,7 +42,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// As the global flags say.
+    /// From the global flags, and from whether standard output is a terminal.
     pub(crate) fn new(global: &Global) -> Self {
         let color = match global.color {
             Color::Always => true,
@@ -52,7 +52,7 @@ impl Output {
         Self { format: global.output, color, quiet: global.quiet, verbose: global.verbose }
     }
 
-    /// The shape that was asked for.
+    /// The format of results that `--output` requests.
     pub(crate) fn format(&self) -> Format {
         self.format
     }
@@ -62,20 +62,20 @@ impl Output {
         self.color
     }
 
-    /// Whether only results are wanted.
+    /// Whether `--quiet` is set: only results are printed.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Whether more is wanted.
+    /// Whether `--verbose` is set.
     pub(crate) fn is_verbose(&self) -> bool {
         self.verbose
     }
 
-    /// Says a sentence that belongs to a result: beside a table; on standard error where the result is JSON.
+    /// Prints a sentence that belongs to the result: to standard output beside a table, to standard error beside JSON.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output is closed.
     pub(crate) fn say(&self, text: &str) -> anyhow::Result<()> {
         match self.format {
             Format::Table => writeln!(io::stdout().lock(), "{text}")?,
@@ -84,10 +84,10 @@ impl Output {
         Ok(())
     }
 
-    /// Prints a table for people.
+    /// Prints a table, whatever the format is.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output is closed.
     pub(crate) fn table<T>(
         header: &[&str],
         rows: &[T],
@@ -97,10 +97,10 @@ impl Output {
         Ok(())
     }
 
-    /// Prints rows: a table for people, the rows themselves as JSON.
+    /// Prints rows as a table or as JSON. An empty table prints nothing.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output is closed, or a row cannot be written as JSON.
     pub(crate) fn rows<T: Serialize>(
         &self,
         header: &[&str],
@@ -117,10 +117,10 @@ impl Output {
         Ok(())
     }
 
-    /// Prints one thing: `text` for people, the thing itself as JSON.
+    /// Prints one value: as `text` in the table format, else as JSON.
     ///
     /// # Errors
-    /// When standard output is gone.
+    /// When standard output is closed, or the value cannot be written as JSON.
     pub(crate) fn one<T: Serialize>(&self, thing: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         match self.format {
@@ -131,21 +131,21 @@ impl Output {
         Ok(())
     }
 
-    /// Says something by the way, on standard error; nothing with `--quiet`.
+    /// Prints a note to standard error, unless `--quiet` is set.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }
 
-    /// Says something more, on standard error, with `--verbose`.
+    /// Prints a detail to standard error, if `--verbose` is set.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
             self.note(text);
         }
     }
 
-    /// Says why a command failed, cause by cause.
+    /// Prints the error of a failed command with its causes to standard error.
     pub(crate) fn error(error: &anyhow::Error) {
         let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
         let _ = writeln!(io::stderr().lock(), "bos: {}", causes.join(": "));
@@ -157,8 +157,8 @@ fn line(out: &mut impl io::Write, thing: &impl Serialize) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Columns without borders, so that they can be cut and pasted; as wide as the terminal, if there is one. Columns of
-/// numbers stand to the right.
+/// Lays out columns without borders, so that they can be copied, and no wider than the terminal if there is one. Columns of
+/// numbers are right-aligned.
 fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table
@@ -166,7 +166,7 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header.to_vec());
     if table.width() == Some(0) {
-        // A terminal that does not know its size says nothing: there is no column to fit anything into.
+        // The terminal reports no size, so there is no width to fit the columns into.
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
     let rows: Vec<Vec<String>> = rows.map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
@@ -188,14 +188,14 @@ mod tests {
     use super::table;
 
     #[test]
-    fn a_table_away_from_a_terminal_has_no_escape_sequences() {
+    fn a_table_without_a_terminal_has_no_escape_sequences() {
         let text = table(&["key", "value"], std::iter::once(vec!["port".to_owned(), "5000".to_owned()]));
         assert!(text.contains("port") && text.contains("5000"));
         assert!(!text.contains('\u{1b}'));
     }
 
     #[test]
-    fn numbers_stand_to_the_right_and_nothing_is_obeyed() {
+    fn numbers_are_right_aligned_and_control_characters_are_removed() {
         let rows = [["a", "7"], ["b\u{1b}[31m\nb", "1204"], ["c", ""]];
         let text = table(&["name", "words"], rows.iter().map(|row| row.map(str::to_owned).to_vec()));
         insta::assert_snapshot!(text);

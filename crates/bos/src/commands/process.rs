@@ -1,4 +1,4 @@
-//! Commands that run the service, or only this program.
+//! Commands that run the service, or need nothing but this program.
 
 #[cfg(feature = "kafka")]
 pub(crate) mod companions;

@@ -1,43 +1,43 @@
-//! The flags by which commands that need the configuration are given its highest layer.
+//! The flags that override settings, for commands that read the configuration.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use service::config::{Config, Error, Flag, Loaded, Sources};
 
-/// The highest layer of the configuration.
+/// Flags that override the other layers of the configuration.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SettingsArgs {
-    /// File of settings, TOML
+    /// TOML file with settings
     #[arg(long, value_name = "FILE", env = "BATCH_ORCHESTRATOR_SERVICE_CONFIG", hide_env = true)]
     pub(crate) config: Option<PathBuf>,
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) host: Option<String>,
-    /// Port to listen on, 0 for any
+    /// Port to listen on; 0 for any free one
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<String>,
-    /// Directory of the databases
+    /// Folder of the embedded databases
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<String>,
-    /// Any other setting; can be repeated
+    /// Any setting; can be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub(crate) set: Vec<(String, String)>,
 }
 
 impl SettingsArgs {
-    /// Reads the configuration of this process, with these flags on top.
+    /// Loads the configuration of a process that serves; these flags override the other layers.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All faults of the configuration together.
     pub(crate) fn load(self) -> Result<Loaded, Error> {
         Config::load(&self.sources())
     }
 
-    /// The same for a command that looks after one part of an installation and serves nobody.
+    /// Loads the configuration of an operator's command, which does not serve: checks that concern serving are left out.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All faults of the configuration together.
     pub(crate) fn load_for_upkeep(self) -> Result<Loaded, Error> {
         Config::load_for_upkeep(&self.sources())
     }
@@ -54,6 +54,6 @@ impl SettingsArgs {
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), &'static str> {
-    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is expected")?;
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! Who may call: a protected installation through its front door, the program itself on a real socket.
+//! Authentication of callers: an installation with tokens, the program itself on a real socket.
 
 mod command_line;
 mod gateway;
@@ -14,17 +14,17 @@ use tempfile::TempDir;
 
 use crate::program::{Ran, Server, run};
 
-/// What a gateway proves itself with.
+/// The token of the gateway.
 const GATEWAY: &str = "gateway-token-of-thirty-two-letters-or-more";
 
-/// An installation that asks who calls, with a client.
+/// A server with `auth = "token"`, and a client.
 struct Guarded {
     http: reqwest::Client,
     server: Server,
     folder: TempDir,
 }
 
-/// An answer, read to its end.
+/// An answer with its whole body.
 #[derive(Debug)]
 struct Answer {
     status: u16,
@@ -43,7 +43,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.body))
     }
 
-    /// Asserts that the caller was refused so.
+    /// Asserts that the caller was refused with this status and code.
     #[track_caller]
     fn refuses(&self, status: u16, code: &str) {
         assert_eq!(self.status, status, "{}", self.body);
@@ -53,7 +53,7 @@ impl Answer {
     }
 }
 
-/// A token made in the database of an installation that does not run.
+/// Creates a token in the database of an installation that does not run.
 fn make(folder: &TempDir, arguments: &[&str]) -> String {
     let data = folder.path().join("data");
     let ran =
@@ -63,7 +63,7 @@ fn make(folder: &TempDir, arguments: &[&str]) -> String {
 }
 
 impl Guarded {
-    /// With one token of these arguments each.
+    /// Starts a server with one token for each list of arguments of `bos token create`.
     fn with_tokens<const N: usize>(arguments: [&[&str]; N]) -> (Self, [String; N]) {
         let folder = tempfile::tempdir().unwrap();
         let tokens = arguments.map(|arguments| make(&folder, arguments));
@@ -92,7 +92,7 @@ impl Guarded {
         Answer::of(request.header("content-type", "application/json").body(body.to_string())).await
     }
 
-    /// A client command with this token.
+    /// Runs a client command with this token.
     fn run_as(&self, token: &str, arguments: &[&str]) -> Ran {
         let arguments = [arguments, &["--server", &self.server.address]].concat();
         crate::program::bos(&arguments).env("BOS_TOKEN", token).output().unwrap().into()

@@ -1,4 +1,4 @@
-//! The program itself, run as people run it: what it prints, and how it ends.
+//! The program, run as users run it: its output and its exit code.
 
 mod batches;
 mod configuring;
@@ -7,8 +7,7 @@ mod serving;
 
 use crate::program::{Server, bos, run, run_with_input};
 
-/// The text with what differs from run to run replaced: ids, addresses, durations, instants. A word in a column keeps its
-/// width.
+/// Replaces what differs from run to run: ids, addresses, durations, timestamps. An id keeps its width.
 fn steady(text: &str) -> String {
     let words: String = text
         .split_inclusive([' ', '\n'])
@@ -49,5 +48,5 @@ fn steady_word(word: &str) -> String {
     }
 }
 
-/// As long as an id, so that columns stay columns.
+/// As long as a real id, so that columns stay aligned.
 const ID: &str = "01970000-0000-7000-8000-000000000000";

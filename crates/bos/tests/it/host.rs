@@ -1,5 +1,4 @@
-//! The host fails under the program, or the program is ended: what was acknowledged is there afterwards, and the service
-//! goes on.
+//! Failures of the host and ends of the process: acknowledged work is there afterwards, and the service continues.
 
 mod connections;
 mod disk;
@@ -16,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::program::{PATIENCE, Server, plain_batch};
 
-/// What a server says.
+/// An answer of a server.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) asks_to_wait: bool,
@@ -54,7 +53,7 @@ impl Client {
         request.header(CONTENT_TYPE, "application/json").body(batch.to_string())
     }
 
-    /// The id of a small batch that was acknowledged.
+    /// Submits a small batch, which must be acknowledged; its id.
     pub(crate) async fn accepted(&self, name: &str) -> String {
         let answer = self.submit(&plain_batch(name, 2)).await;
         assert_eq!(answer.status, 202, "{}", answer.body);
@@ -79,10 +78,10 @@ impl Client {
             }
         };
         let named = timeout(PATIENCE, named).await;
-        assert!(named.is_ok(), "readiness does not come to {code:?}");
+        assert!(named.is_ok(), "/readyz never shows {code:?}");
     }
 
-    /// All of these were acknowledged.
+    /// Asserts that all of these batches exist.
     pub(crate) async fn shows(&self, batches: &[String]) {
         let seen = futures::stream::iter(batches)
             .map(async |batch| (batch, self.get(&format!("/v1/batch/{batch}")).await))
@@ -98,7 +97,7 @@ impl Client {
         let mut last = Value::Null;
         let reached = async {
             let url = format!("{}/v1/batch/{batch}/status?wait=5s", self.address);
-            // No revision has this tag, so the first answer comes at once and the others when something changes.
+            // No revision has this tag, so the first answer comes immediately and the others after a change.
             let mut seen = HeaderValue::from_static("\"none\"");
             while last["status"] != status {
                 let change = self.http.get(&url).header(IF_NONE_MATCH, seen).send().await.unwrap();

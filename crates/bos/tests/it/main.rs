@@ -1,9 +1,9 @@
-//! Tests of the edge through its front door: the configuration's layers, real sockets, the problem pages.
+//! Tests of the program from outside: its command line, configuration, HTTP on real sockets, and dependencies.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed"
+    reason = "a test that cannot continue has failed"
 )]
 
 mod auth;

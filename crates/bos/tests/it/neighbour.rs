@@ -1,5 +1,5 @@
-//! A Content Service that fails in every way there is, behind `content_service_url`: texts wait, nothing that it makes up is
-//! stored, and once it behaves everything ends well.
+//! A Content Service that fails in every known way behind `content_service_url`: texts wait, invalid ids are not stored, and the
+//! batch completes when the Content Service works again.
 
 mod hostile;
 pub(crate) mod service;
@@ -12,20 +12,20 @@ use service::Service;
 
 const ESSAYS: [&str; 3] = ["One fine text.", "Another text, not so fine.", "A third one."];
 
-/// The setting of most tests: what takes longer than this is over.
+/// Short timeouts and back-offs, for most tests.
 const SHORT: &[(&str, &str)] =
     &[("content_timeout", "400ms"), ("retry_first_delay", "50ms"), ("retry_max_delay", "200ms")];
 
-/// While it misbehaves texts wait with this code and no id is stored; when it behaves the batch ends well, and under every
-/// stored id is the text that was handed in.
-async fn waits_and_ends_well(manner: Manner, code: &str) -> Hostile {
+/// Asserts that texts wait with this code while the Content Service misbehaves, and that no id is stored. Afterwards the batch
+/// completes, and every stored id leads to the submitted text.
+async fn waits_then_completes(manner: Manner, code: &str) -> Hostile {
     let content = Hostile::start(manner).await;
     let service = Service::start(content.url(), SHORT).await;
     let batch = service.submit(&ESSAYS).await;
     let status = service.until(&batch, |status| status["waiting_on"]["code"] == code).await;
     assert_eq!(status["status"], "pending_content");
     assert!(status["waiting_on"]["next_check_at"].is_string(), "{status}");
-    // The second round of tries begins although nobody asks for it.
+    // A second round of uploads begins without a request.
     content.asked(ESSAYS.len() + 1).await;
     for essay in service.essays(&batch).await {
         assert!(essay["text_storage_id"].is_null(), "{essay}");
@@ -33,12 +33,12 @@ async fn waits_and_ends_well(manner: Manner, code: &str) -> Hostile {
     }
 
     content.turns(Manner::Good);
-    ends_well(&service, &content, &batch).await;
+    completes(&service, &content, &batch).await;
     service.stop().await;
     content
 }
 
-async fn ends_well(service: &Service, content: &Hostile, batch: &str) {
+async fn completes(service: &Service, content: &Hostile, batch: &str) {
     let status = service.until(batch, |status| !status["ended_at"].is_null()).await;
     assert_eq!(status["status"], "completed_successfully", "{status}");
     for (essay, text) in service.essays(batch).await.iter().zip(ESSAYS) {
@@ -47,7 +47,7 @@ async fn ends_well(service: &Service, content: &Hostile, batch: &str) {
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_there_is_waited_for_and_found_again() {
+async fn texts_wait_for_an_unreachable_service_and_are_stored_when_it_is_back() {
     let content = Hostile::not_listening();
     let service = Service::start(content.url(), SHORT).await;
     let batch = service.submit(&ESSAYS).await;
@@ -55,12 +55,12 @@ async fn a_service_that_is_not_there_is_waited_for_and_found_again() {
     let sentence = status["sentence"].as_str().unwrap();
     assert!(sentence.contains("the Content Service cannot be reached just now"), "{sentence}");
     let content = content.listen();
-    ends_well(&service, &content, &batch).await;
+    completes(&service, &content, &batch).await;
     service.stop().await;
 }
 
 #[tokio::test]
-async fn who_repeats_a_request_while_the_backlog_is_full_is_answered_and_new_work_is_not_taken() {
+async fn while_the_backlog_is_full_repeated_requests_are_answered_and_new_ones_refused() {
     let content = Hostile::not_listening();
     let service = Service::start(content.url(), &[("max_staged_size", "60 B")]).await;
     let class = json!({"essays": ESSAYS.map(|text| json!({"text": text}))});
@@ -76,16 +76,16 @@ async fn who_repeats_a_request_while_the_backlog_is_full_is_answered_and_new_wor
 }
 
 #[tokio::test]
-async fn an_overloaded_service_is_asked_again() {
+async fn uploads_to_an_overloaded_service_are_retried() {
     for status in
         ["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable", "429 Too Many Requests"]
     {
-        waits_and_ends_well(reply(status, "", "no"), "content_refuses").await;
+        waits_then_completes(reply(status, "", "no"), "content_refuses").await;
     }
 }
 
 #[tokio::test]
-async fn a_service_is_left_alone_for_as_long_as_it_asks_and_no_longer_than_the_cap() {
+async fn retry_after_is_obeyed_up_to_the_maximum_delay() {
     let busy = |seconds: u64| reply("503 Service Unavailable", &format!("Retry-After: {seconds}\r\n"), "");
     let content = Hostile::start(busy(1)).await;
     let patient = [("retry_first_delay", "50ms"), ("retry_max_delay", "30s")];
@@ -98,12 +98,12 @@ async fn a_service_is_left_alone_for_as_long_as_it_asks_and_no_longer_than_the_c
     service.until(&batch, |status| status["status"] == "completed_successfully").await;
     service.stop().await;
 
-    // A day is more than the longest pause, so it comes to an end within the test's patience.
-    waits_and_ends_well(busy(86_400), "content_refuses").await;
+    // A day is more than `retry_max_delay`, so the retry comes within the time limit of the test.
+    waits_then_completes(busy(86_400), "content_refuses").await;
 }
 
 #[tokio::test]
-async fn a_text_that_it_will_never_take_fails_alone() {
+async fn a_text_that_is_refused_for_good_fails_alone() {
     for status in ["400 Bad Request", "413 Payload Too Large", "415 Unsupported Media Type"] {
         let content = Hostile::start(Manner::Picky { word: "not so fine", status }).await;
         let service = Service::start(content.url(), SHORT).await;
@@ -120,13 +120,13 @@ async fn a_text_that_it_will_never_take_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_service_that_never_answers_or_drips_is_given_up_in_time() {
-    waits_and_ends_well(Manner::Hangs, "content_unreachable").await;
-    waits_and_ends_well(Manner::Drips, "content_unreachable").await;
+async fn a_service_that_never_answers_or_answers_too_slowly_runs_into_the_timeout() {
+    waits_then_completes(Manner::Hangs, "content_unreachable").await;
+    waits_then_completes(Manner::Drips, "content_unreachable").await;
 }
 
 #[tokio::test]
-async fn a_service_that_is_away_is_not_asked_for_every_text_before_that_is_said() {
+async fn an_outage_is_reported_before_every_text_was_tried() {
     let content = Hostile::start(Manner::Hangs).await;
     let service = Service::start(content.url(), SHORT).await;
     let batch = service.submit(&["The same text."; 60]).await;
@@ -138,16 +138,16 @@ async fn a_service_that_is_away_is_not_asked_for_every_text_before_that_is_said(
 }
 
 #[tokio::test]
-async fn an_answer_without_end_is_not_read_to_its_end() {
+async fn an_endless_answer_is_cut_off() {
     for head in ["Content-Length: 1073741824\r\n", "Transfer-Encoding: chunked\r\n"] {
-        let content = waits_and_ends_well(Manner::Floods(head), "content_refuses").await;
+        let content = waits_then_completes(Manner::Floods(head), "content_refuses").await;
         let swallowed = content.most_sent();
         assert!(swallowed < 32 << 20, "{head}: {swallowed} bytes went out");
     }
 }
 
 #[tokio::test]
-async fn what_is_no_id_is_never_stored() {
+async fn an_invalid_id_is_never_stored() {
     let long = format!("{{\"storage_id\": \"{}\"}}", "a".repeat(10_000));
     for body in [
         "",
@@ -161,21 +161,21 @@ async fn what_is_no_id_is_never_stored() {
         "{\"storage_id\": \"http://elsewhere/1\"}",
         &long,
     ] {
-        waits_and_ends_well(reply("201 Created", "", body), "content_refuses").await;
+        waits_then_completes(reply("201 Created", "", body), "content_refuses").await;
     }
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_not_unfolded() {
-    // {"storage_id": "00000000000000000000000000000000"}, which would pass for an id if it were.
-    const FOLDED: &[u8] = include_bytes!("neighbour/folded.gz");
+async fn a_compressed_answer_is_not_decompressed() {
+    // {"storage_id": "00000000000000000000000000000000"}, a valid id if it were decompressed.
+    const COMPRESSED: &[u8] = include_bytes!("neighbour/folded.gz");
     let mut answer = format!(
         "HTTP/1.1 201 Created\r\nContent-Encoding: gzip\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        FOLDED.len()
+        COMPRESSED.len()
     )
     .into_bytes();
-    answer.extend_from_slice(FOLDED);
-    let content = waits_and_ends_well(Manner::Says(answer), "content_refuses").await;
+    answer.extend_from_slice(COMPRESSED);
+    let content = waits_then_completes(Manner::Says(answer), "content_refuses").await;
     assert!(!content.heads().to_lowercase().contains("accept-encoding"));
 }
 
@@ -184,13 +184,13 @@ async fn a_redirect_is_not_followed() {
     let canary = Hostile::start(Manner::Good).await;
     for status in ["302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
         let to_canary = reply(status, &format!("Location: {}\r\n", canary.url()), "");
-        waits_and_ends_well(to_canary, "content_refuses").await;
+        waits_then_completes(to_canary, "content_refuses").await;
     }
     assert_eq!(canary.times_asked(), 0);
 }
 
 #[tokio::test]
 async fn a_text_whose_answer_was_lost_is_stored_again() {
-    let content = waits_and_ends_well(Manner::StoresAndResets, "content_unreachable").await;
-    assert!(content.texts() > ESSAYS.len(), "what was stored without an answer stays there as an orphan");
+    let content = waits_then_completes(Manner::StoresAndResets, "content_unreachable").await;
+    assert!(content.texts() > ESSAYS.len(), "texts stored without an answer remain as orphans");
 }

@@ -1,5 +1,4 @@
-//! Kafka and PostgreSQL in place of the embedded parts: librdkafka's own stand-in where an error must come at the right
-//! moment, the real ones where the road is to be seen whole.
+//! The service on a real PostgreSQL and a real Kafka instead of the embedded parts.
 
 mod callers;
 mod caps;
@@ -29,10 +28,10 @@ use std::sync::Once;
 use store::Store;
 use testbed::left_out;
 
-/// A stopped run ends the servers that it has started.
+/// Ensures once that an interrupted test run ends the servers that it has started.
 static WATCHED: Once = Once::new();
 
-/// Does what takes time with servers of a test's own, apart from the test.
+/// Runs a slow operation on a test's own servers on a blocking thread.
 async fn apart<T: Send + 'static>(
     start: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
@@ -40,8 +39,7 @@ async fn apart<T: Send + 'static>(
     tokio::task::spawn_blocking(start).await.unwrap()
 }
 
-/// Starts servers of a test's own, or says that `what` is left out: where they cannot be started, and where there is no small
-/// disk for them.
+/// Starts a test's own servers. If they cannot be started, or need a small disk and there is none, reports `what` as left out.
 async fn started_or_left_out<T: Send + 'static>(
     name: &str,
     what: &str,
@@ -56,14 +54,14 @@ async fn started_or_left_out<T: Send + 'static>(
     None
 }
 
-/// Makes our tables in a database.
+/// Creates the tables of BOS in a database.
 async fn migrated(url: &str) {
     let store = Store::connect_postgres(url, 4).await.unwrap();
     store.migrate_up().await.unwrap();
     store.close().await;
 }
 
-/// The Kafka of this test run, or a word that what needs it is left out.
+/// The Kafka of this test run; without one, reports the test as left out.
 fn kafka() -> Option<String> {
     let servers = std::env::var_os("BOS_TEST_KAFKA").and_then(|servers| servers.into_string().ok());
     if servers.is_none() {

@@ -1,4 +1,4 @@
-//! A batch is one trace: as a collector sees it that stands behind a real socket.
+//! A batch is one trace, as a collector behind a real socket receives it.
 
 pub(crate) mod collector;
 mod embedded;
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::program::{PATIENCE, Server};
 
-/// A caller's trace, and its span.
+/// The trace id and the span id of a caller.
 pub(crate) const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 pub(crate) const CALLER: &str = "00f067aa0ba902b7";
 

@@ -1,4 +1,4 @@
-//! `bos batch`: handing batches in and looking at them.
+//! `bos batch`: submits batches and follows them.
 
 mod essays;
 mod list;
@@ -14,7 +14,7 @@ use crate::commands::Exit;
 use crate::commands::output::Output;
 use client::Client;
 
-/// Hand in batches and look at them.
+/// Submit batches and follow them.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos batch submit essays/ --course ENG5 --wait")]
 pub(crate) struct BatchCommand {
@@ -24,21 +24,21 @@ pub(crate) struct BatchCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Hand in essays as one batch
+    /// Submit essays as one batch
     Submit(submit::Submit),
-    /// List batches, the youngest first
+    /// List batches, newest first
     List(list::List),
-    /// Say where a batch stands
+    /// Show the status of a batch
     Status(status::Status),
-    /// Show the progress of a batch until it has ended
+    /// Follow a batch until it ends
     Watch(watch::Watch),
     /// List the essays of a batch with their states
     Essays(essays::Essays),
-    /// Show what became of each essay
+    /// Show the result of each essay
     Results(results::Results),
 }
 
-/// Names a batch on the command line.
+/// The argument that names a batch.
 #[derive(Debug, Clone, Copy, Args)]
 struct BatchArg {
     /// Id of the batch

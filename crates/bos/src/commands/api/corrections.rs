@@ -1,23 +1,23 @@
-//! Which words a spellcheck changed: told by comparing two texts, since no event and no table holds a pupil's words.
+//! Which words a spellcheck changed, found by comparing the two texts: no event and no table contains a pupil's words.
 
 use std::time::Duration;
 
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
-/// How long one comparison may take; after that it is coarser.
+/// How long one comparison may take (chosen); after that the comparison is coarser.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Words that were replaced by others.
+/// One replacement of words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Correction {
-    /// As the pupil wrote them.
+    /// The words as the pupil wrote them.
     pub(crate) from: String,
-    /// As they were corrected.
+    /// The words as they were corrected.
     pub(crate) to: String,
 }
 
-/// What was changed, in the order of the text.
+/// Finds the changed words, in the order of the text.
 pub(crate) fn between(original: &str, corrected: &str) -> Vec<Correction> {
     let diff = TextDiff::configure().timeout(PATIENCE).diff_words(original, corrected);
     let mut corrections = Vec::new();
@@ -28,7 +28,7 @@ pub(crate) fn between(original: &str, corrected: &str) -> Vec<Correction> {
         match change.tag() {
             ChangeTag::Delete if !is_space => from.push(word),
             ChangeTag::Insert if !is_space => to.push(word),
-            // Space between two changed words does not tell where one correction ends.
+            // White space between two changed words does not end a correction.
             ChangeTag::Delete | ChangeTag::Insert => {}
             ChangeTag::Equal if is_space => {}
             ChangeTag::Equal => pair(&mut corrections, std::mem::take(&mut from), &std::mem::take(&mut to)),
@@ -38,20 +38,19 @@ pub(crate) fn between(original: &str, corrected: &str) -> Vec<Correction> {
     corrections
 }
 
-/// Pairs changed words that stand side by side: one word for one, and two for one (`alot→a lot`) where those look more
-/// like it.
+/// Pairs adjacent changed words: one for one, or two for one (`alot→a lot`) where two are more similar to the original.
 fn pair(corrections: &mut Vec<Correction>, from: Vec<&str>, mut to: &[&str]) {
     let mut rest = from.len();
     for word in from {
         let surplus = to.len().saturating_sub(rest);
         rest -= 1;
-        let looks = |many: usize| {
-            let joined: String = to.iter().take(many).copied().collect();
+        let similarity = |count: usize| {
+            let joined: String = to.iter().take(count).copied().collect();
             strsim::normalized_levenshtein(word, &joined)
         };
         let takes = if rest == 0 {
             to.len()
-        } else if surplus > 0 && looks(2) > looks(1) {
+        } else if surplus > 0 && similarity(2) > similarity(1) {
             2
         } else {
             to.len().min(1)
@@ -67,8 +66,8 @@ fn bare(word: &str) -> String {
     word.trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
 }
 
-/// The first of them for a column of so many characters: `recieve→receive, teh→the, …`. One is shown in any case, and none
-/// twice.
+/// Formats the first corrections for a column of `width` characters: `recieve→receive, teh→the, …`. At least one is shown,
+/// and equal ones are shown once.
 pub(crate) fn shown(corrections: &[Correction], width: usize) -> String {
     let mut different: Vec<&Correction> = Vec::new();
     for correction in corrections {
@@ -109,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_correction_made_again_and_again_is_shown_once() {
+    fn a_repeated_correction_is_shown_once() {
         let corrections = between("i see that i am, dont i", "I see that I am, don't I");
         assert_eq!(corrections.len(), 4);
         assert_eq!(shown(&corrections, 80), "i→I, dont→don't");

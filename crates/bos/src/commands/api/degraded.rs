@@ -1,4 +1,4 @@
-//! What a batch may be waiting for beside its own phases: a neighbour of the server that is away.
+//! Reports dependencies of the server that are unavailable, because a batch may be waiting for them.
 
 use serde::Deserialize;
 
@@ -19,20 +19,20 @@ struct Degraded {
     since: Option<String>,
 }
 
-/// Says which neighbours the server cannot use just now. Nothing where it can use all, or cannot be asked: whoever calls has
-/// had an answer to what was asked for already.
+/// Prints a note for each dependency that the server cannot use now. Prints nothing if `/readyz` cannot be read, because the
+/// command already has its result.
 pub(crate) async fn tell(client: &Client, output: &Output) {
     let Ok(document) = client.get("readyz", &[]).await else { return };
     let Ok(readiness) = read::<Readiness>(document) else { return };
     for Degraded { name, code, since } in readiness.degraded {
-        let who = match name.as_str() {
+        let what = match name.as_str() {
             "bus" => "the event bus",
             "content" => "the Content Service",
             other => other,
         };
         let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
         output.note(&format!(
-            "{who} cannot be used{since} ({code}); what was accepted is safe and goes on when it is back"
+            "{what} is unavailable{since} ({code}); accepted work is stored, and continues when it is back"
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! `bos essay`: single essays.
+//! `bos essay`: spellchecks single essays.
 
 mod status;
 mod trigger;
@@ -9,7 +9,7 @@ use crate::commands::Exit;
 use crate::commands::output::Output;
 use client::Client;
 
-/// Send single essays to the spell checker and look at them.
+/// Spellcheck single essays.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos essay trigger essay.txt")]
 pub(crate) struct EssayCommand {
@@ -19,9 +19,9 @@ pub(crate) struct EssayCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Have one essay spellchecked
+    /// Send an essay to the spell checker
     Trigger(trigger::Trigger),
-    /// Say where an essay stands
+    /// Show the status of an essay
     Status(status::Status),
 }
 

@@ -1,4 +1,4 @@
-//! Essays in files.
+//! Reads essays from files.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,27 +8,30 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::api::submission::Essay;
 
-/// The name of standard input among paths.
+/// The path that stands for standard input.
 const STDIN: &str = "-";
 
-/// Files that hold essays: everything named, and the texts in the folders named.
-const ENDINGS: [&str; 2] = ["txt", "md"];
+/// Extensions of the files that are read from a folder. A file that is named itself is read whatever its extension is.
+const EXTENSIONS: [&str; 2] = ["txt", "md"];
 
-/// What is wrong with the files, all of it at once.
+/// Everything that is wrong with the files.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing was sent{}", told(.0))]
+#[error("cannot read the essays; nothing was sent{}", lines(.0))]
 pub(crate) struct Error(Vec<(PathBuf, String)>);
 
-fn told(faults: &[(PathBuf, String)]) -> String {
+fn lines(faults: &[(PathBuf, String)]) -> String {
     faults.iter().fold(String::new(), |mut text, (path, fault)| {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "\n  {}: {fault}", path.display());
         text
     })
 }
 
-/// Reads the essays in these files and folders, sorted by path within each folder; an essay is called after its
-/// file, without the ending.
+/// Reads the essays of these files and folders, sorted by path within each folder. An essay's `client_ref` is its file's name
+/// without the extension.
+///
+/// # Errors
+/// All files and folders that cannot be read, are not UTF-8, contain no essay or have the same name.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Essay>, Error> {
     let mut faults = Vec::new();
     let mut essays = Vec::new();
@@ -43,14 +46,17 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Essay>, Error> {
         };
         let name = name_of(&path);
         if let Some(other) = names.insert(name.clone(), path.clone()) {
-            faults.push((path, format!("has the same name as {}; rename one", other.display())));
+            faults.push((path, format!("has the same name as {}; rename one of them", other.display())));
         }
         essays.push(Essay { client_ref: name, text });
     }
     if faults.is_empty() { Ok(essays) } else { Err(Error(faults)) }
 }
 
-/// Reads the one essay of a file or of standard input.
+/// Reads one essay from a file or from standard input.
+///
+/// # Errors
+/// When it cannot be read or is not UTF-8.
 pub(crate) fn read_one(path: &Path) -> Result<String, Error> {
     read_text(path).map_err(|fault| Error(vec![(path.to_owned(), fault)]))
 }
@@ -64,7 +70,7 @@ fn expand(paths: &[PathBuf], faults: &mut Vec<(PathBuf, String)>) -> Vec<PathBuf
         }
         match texts_in(path) {
             Ok(texts) if texts.is_empty() => {
-                faults.push((path.clone(), "holds no .txt or .md file".to_owned()));
+                faults.push((path.clone(), "contains no .txt or .md file".to_owned()));
             }
             Ok(texts) => files.extend(texts),
             Err(error) => faults.push((path.clone(), cannot_read(&error))),
@@ -77,8 +83,8 @@ fn texts_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut texts = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        if path.is_file() && ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) {
+        let extension = path.extension().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_file() && EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)) {
             texts.push(path);
         }
     }
@@ -86,7 +92,7 @@ fn texts_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(texts)
 }
 
-/// The text as it is: no line end is changed and nothing is stripped.
+/// Reads the text unchanged: line ends and a byte order mark stay.
 fn read_text(path: &Path) -> Result<String, String> {
     let bytes = if path.as_os_str() == STDIN {
         let mut bytes = Vec::new();
@@ -130,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_wrong_with_the_files_is_told_at_once() {
+    fn all_faults_of_the_files_are_reported_together() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("latin1.txt"), b"caf\xe9").unwrap();
@@ -138,14 +144,14 @@ mod tests {
         fs::write(path("same.md"), "x").unwrap();
         fs::create_dir(path("empty")).unwrap();
         let Err(error) = read(&[folder.path().to_owned(), path("empty"), path("absent.txt")]) else {
-            panic!("the files were taken")
+            panic!("the files were accepted")
         };
-        let told = error.to_string().replace(&folder.path().display().to_string(), "DIR");
-        insta::assert_snapshot!(told, @r"
-        nothing was sent
-          DIR/empty: holds no .txt or .md file
+        let message = error.to_string().replace(&folder.path().display().to_string(), "DIR");
+        insta::assert_snapshot!(message, @r"
+        cannot read the essays; nothing was sent
+          DIR/empty: contains no .txt or .md file
           DIR/latin1.txt: is not UTF-8 at byte 3; save it as UTF-8
-          DIR/same.txt: has the same name as DIR/same.md; rename one
+          DIR/same.txt: has the same name as DIR/same.md; rename one of them
           DIR/absent.txt: cannot be read (entity not found)
         ");
         assert!(read(&[PathBuf::from(folder.path())]).is_err());

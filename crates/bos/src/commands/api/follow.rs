@@ -1,4 +1,4 @@
-//! Following a batch until nothing more happens by itself.
+//! Follows a batch until it is at rest: nothing more happens without a request.
 
 use std::time::Duration;
 
@@ -10,19 +10,22 @@ use crate::commands::output::Output;
 use client::documents::Status;
 use client::{Client, Failure, read};
 
-/// How long the server is asked to hold an answer back until something changes.
+/// How long one request for the status waits at the server for a change (chosen).
 const WAIT: Duration = Duration::from_secs(10);
 
 /// How following ended.
 #[derive(Debug)]
 pub(crate) enum Followed {
-    /// Nothing more happens by itself.
+    /// The batch is at rest.
     AtRest(Status),
-    /// The time given was over first.
+    /// The timeout passed first.
     OutOfTime,
 }
 
-/// Shows the batch's progress until it is at rest, at most for `timeout`.
+/// Shows the batch's progress until it is at rest, at most for `timeout`; without one, for as long as it takes.
+///
+/// # Errors
+/// When a request for the status fails.
 pub(crate) async fn follow(
     client: &Client,
     batch: Uuid,
@@ -54,13 +57,13 @@ async fn to_rest(client: &Client, batch: Uuid, bars: &mut Bars) -> Result<Status
     }
 }
 
-/// Says that the time was over, and how to go on.
+/// Prints that the timeout passed, and the command that continues to wait.
 pub(crate) fn out_of_time(batch: Uuid, output: &Output) -> Exit {
-    output.note(&format!("The time is over; the batch goes on. Next: bos batch watch {batch}"));
+    output.note(&format!("Timed out; the batch continues. Next: bos batch watch {batch}"));
     Exit::TimedOut
 }
 
-/// How a command that waited for a batch ends, of whose essays so many were refused when it was handed in.
+/// The exit code of a command that waited for a batch; `rejected` is the number of essays that were skipped at submission.
 pub(crate) fn exit_of(status: &Status, rejected: usize) -> Exit {
     match status.status.as_str() {
         "failed" | "cancelled" => Exit::Failed,

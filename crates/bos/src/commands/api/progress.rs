@@ -1,21 +1,21 @@
-//! Progress bars, one for each phase of a batch; on a terminal only.
+//! Progress bars, one for each phase of a batch. They are drawn on a terminal only.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::commands::output::Output;
 use client::documents::{PhaseStatus, Status};
 
-/// The bars of a batch; drawn on standard error, left standing at the end.
+/// The progress bars of a batch, on standard error. They stay visible at the end.
 pub(crate) struct Bars {
     all: MultiProgress,
     bars: Vec<(String, ProgressBar)>,
     style: ProgressStyle,
-    /// Essays that were handed in and are not in the batch.
+    /// Number of submitted essays that are not in the batch.
     rejected: u64,
 }
 
 impl Bars {
-    /// No bars yet.
+    /// Starts without bars; `rejected` is the number of essays that were skipped at submission.
     pub(crate) fn new(output: &Output, rejected: usize) -> Self {
         let target =
             if output.is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -31,67 +31,68 @@ impl Bars {
         }
     }
 
-    /// Shows where the batch stands.
+    /// Draws the progress of each phase.
     pub(crate) fn show(&mut self, status: &Status) {
-        let everyone = status.counts.total + self.rejected;
+        let submitted = status.counts.total + self.rejected;
         for phase in &status.phases {
             let known = self.bars.iter().position(|(name, _)| *name == phase.phase);
             let bar = if let Some((_, bar)) = known.and_then(|at| self.bars.get(at)) {
                 bar.clone()
             } else {
-                let bar = self.all.add(ProgressBar::new(everyone).with_style(self.style.clone()));
+                let bar = self.all.add(ProgressBar::new(submitted).with_style(self.style.clone()));
                 bar.set_prefix(phase.phase.clone());
                 self.bars.push((phase.phase.clone(), bar.clone()));
                 bar
             };
-            let standing = Standing::of(phase, everyone);
-            bar.set_position(standing.done + standing.lost_before);
-            bar.set_message(standing.words(everyone));
+            let progress = Progress::new(phase, submitted);
+            bar.set_position(progress.done + progress.failed_before);
+            bar.set_message(progress.message(submitted));
         }
     }
 
-    /// Leaves the bars as they are.
+    /// Stops drawing, and leaves the bars on the screen.
     pub(crate) fn leave(&self) {
         self.bars.iter().for_each(|(_, bar)| bar.abandon());
     }
 }
 
-/// How far a phase has come, measured against everything that was handed in.
+/// How many of the submitted essays a phase is done with.
 #[derive(Debug, PartialEq, Eq)]
-struct Standing {
+struct Progress {
     done: u64,
     failed: u64,
-    lost_before: u64,
+    /// Essays that failed or were skipped before this phase.
+    failed_before: u64,
 }
 
-impl Standing {
-    fn of(phase: &PhaseStatus, everyone: u64) -> Self {
+impl Progress {
+    fn new(phase: &PhaseStatus, submitted: u64) -> Self {
         let counts = &phase.essay_counts;
         let has_begun = counts.total > 0;
         Self {
             done: counts.successful + counts.failed,
             failed: counts.failed,
-            lost_before: if has_begun { everyone.saturating_sub(counts.total) } else { 0 },
+            failed_before: if has_begun { submitted.saturating_sub(counts.total) } else { 0 },
         }
     }
 
-    fn words(&self, everyone: u64) -> String {
-        let mut words = format!("{}/{everyone}", self.done);
-        for (number, what) in [(self.failed, "failed"), (self.lost_before, "failed before")] {
+    fn message(&self, submitted: u64) -> String {
+        let mut text = format!("{}/{submitted}", self.done);
+        for (number, what) in [(self.failed, "failed"), (self.failed_before, "failed before")] {
             if number > 0 {
-                words = format!("{words}   {number} {what}");
+                text = format!("{text}   {number} {what}");
             }
         }
-        words
+        text
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Standing;
+    use super::Progress;
     use client::documents::{PhaseCounts, PhaseStatus};
 
-    fn words(total: u64, successful: u64, failed: u64) -> String {
+    fn message(total: u64, successful: u64, failed: u64) -> String {
         let phase = PhaseStatus {
             phase: "nlp".to_owned(),
             status: "in_progress".to_owned(),
@@ -99,13 +100,13 @@ mod tests {
             essay_counts: PhaseCounts { total, successful, failed },
             waiting_on: None,
         };
-        Standing::of(&phase, 30).words(30)
+        Progress::new(&phase, 30).message(30)
     }
 
     #[test]
-    fn a_bar_counts_what_was_handed_in_and_says_what_is_missing() {
-        assert_eq!(words(0, 0, 0), "0/30");
-        assert_eq!(words(30, 12, 0), "12/30");
-        assert_eq!(words(29, 27, 2), "29/30   2 failed   1 failed before");
+    fn a_bar_counts_all_submitted_essays_and_names_the_failed_ones() {
+        assert_eq!(message(0, 0, 0), "0/30");
+        assert_eq!(message(30, 12, 0), "12/30");
+        assert_eq!(message(29, 27, 2), "29/30   2 failed   1 failed before");
     }
 }

@@ -1,7 +1,6 @@
-//! What became of each essay, as a table: words, corrections, readability, state.
+//! The result of each essay as a table row: words, corrections, readability, state.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -13,25 +12,25 @@ use crate::commands::output::Output;
 use client::documents::Essay;
 use client::{Client, Failure, Fault, read};
 
-/// Texts fetched at the same time.
+/// Essays whose texts are fetched at the same time (chosen).
 const FETCHES: usize = 16;
-/// Characters for the corrections of an essay, so that a row is a line on a terminal of 80 columns.
+/// Width of the column of corrections in characters, so that a row fits a terminal of 80 columns.
 const CORRECTIONS_WIDTH: usize = 32;
-/// Failed essays named in the last line.
+/// Number of failed essays that the summary names.
 const FAILED_NAMED: usize = 3;
 
-/// One essay as it was handed in, with what became of it.
+/// One submitted essay with its result.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
-    /// The name that people know it by.
+    /// The `client_ref`, or the id where there is none.
     essay: String,
-    /// None for an essay that was left out of the batch.
+    /// `None` for an essay that was skipped at submission.
     #[serde(skip_serializing_if = "Option::is_none")]
     essay_id: Option<Uuid>,
     words: Option<u64>,
-    /// How many words were corrected.
+    /// Number of corrections.
     corrections: Option<u64>,
-    /// Which, where both texts can be read.
+    /// The corrections, if both texts can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     corrected: Option<Vec<Correction>>,
     lix: Option<f64>,
@@ -40,7 +39,10 @@ pub(crate) struct Row {
     error_code: Option<String>,
 }
 
-/// Reads the results of a batch; `outcome` names the only ones wanted.
+/// Reads the results of a batch, all of them or only those with this `outcome`.
+///
+/// # Errors
+/// When the request fails, or a line of the answer cannot be parsed.
 pub(crate) async fn of_batch(
     client: &Client,
     batch: Uuid,
@@ -56,9 +58,9 @@ pub(crate) async fn of_batch(
     Ok(of_essays(client, essays).await)
 }
 
-/// The rows of these essays, with the corrections of those whose texts the server has.
+/// Makes the rows of these essays, with corrections where the server has the texts.
 pub(crate) async fn of_essays(client: &Client, essays: Vec<Essay>) -> Vec<Row> {
-    // Where another service keeps the texts, one answer says so for all.
+    // If another service stores the texts, the first failed request shows it for all essays.
     let keeps_texts = &AtomicBool::new(true);
     futures::stream::iter(essays)
         .map(|essay| async move {
@@ -74,7 +76,8 @@ pub(crate) async fn of_essays(client: &Client, essays: Vec<Essay>) -> Vec<Row> {
         .await
 }
 
-/// None where there are no two texts, or the server does not have them: another service may keep them.
+/// Compares the essay's two texts. `None` if there are not two, or if the server does not have them because another service
+/// stores them.
 async fn corrections(client: &Client, essay: &Essay, keeps_texts: &AtomicBool) -> Option<Vec<Correction>> {
     let (original, corrected) = essay.texts()?;
     if essay.figure(|figures| figures.corrections) == Some(0) {
@@ -126,7 +129,7 @@ impl Row {
         self.state == "failed"
     }
 
-    /// Why it failed, in words.
+    /// The error code as words.
     fn why(&self) -> Option<String> {
         self.error_code.as_ref().map(|code| code.replace('_', " "))
     }
@@ -152,14 +155,14 @@ impl Row {
     }
 }
 
-/// Puts the essays that were left out of a batch where they stood among the others.
+/// Inserts the essays that were skipped at submission at their places among the others.
 pub(crate) fn with_rejected(rows: Vec<Row>, rejections: &[Fault]) -> Vec<Row> {
     let mut rows = rows.into_iter();
     let mut all = Vec::new();
     let mut rejections: Vec<(usize, &Fault)> =
         rejections.iter().map(|fault| (fault.index.unwrap_or(usize::MAX), fault)).collect();
     rejections.sort_by_key(|(index, _)| *index);
-    // An essay with two faults is one essay.
+    // An essay with two faults gets one row.
     rejections.dedup_by_key(|(index, _)| *index);
     for (index, fault) in rejections {
         all.extend(rows.by_ref().take(index.saturating_sub(all.len())));
@@ -169,13 +172,16 @@ pub(crate) fn with_rejected(rows: Vec<Row>, rejections: &[Fault]) -> Vec<Row> {
     all
 }
 
-/// Prints the rows.
+/// Prints the rows in the format of `output`.
+///
+/// # Errors
+/// When standard output is closed.
 pub(crate) fn print(rows: &[Row], output: &Output) -> anyhow::Result<()> {
-    // The number of corrections and the first of them stand side by side under one word.
+    // The number of corrections and the first corrections share one header.
     output.rows(&["essay", "words", "corrections", "", "LIX", "state"], rows, Row::cells)
 }
 
-/// The last line: how many there are, how many are done, which failed and why.
+/// The last line: the number of essays, how many are done, which failed and why.
 pub(crate) fn summary(rows: &[Row], took: Option<Duration>) -> String {
     let count = |state: &str| rows.iter().filter(|row| row.state == state).count();
     let failed: Vec<&Row> = rows.iter().filter(|row| row.has_failed()).collect();
@@ -197,7 +203,7 @@ pub(crate) fn summary(rows: &[Row], took: Option<Duration>) -> String {
     }
 }
 
-/// The ending of a noun by its number.
+/// The plural ending of a noun after this number.
 pub(crate) const fn plural(number: usize) -> &'static str {
     if number == 1 { "" } else { "s" }
 }
@@ -226,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_essays_stand_where_they_were_handed_in() {
+    fn skipped_essays_keep_their_places_in_the_submission() {
         let faults = [fault(3, "d"), fault(1, "b"), fault(1, "b")];
         let rows = with_rejected(vec![essay("a"), essay("c"), essay("e")], &faults);
         let names: Vec<_> = rows.iter().map(|row| row.essay.as_str()).collect();

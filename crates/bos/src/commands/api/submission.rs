@@ -1,4 +1,4 @@
-//! Handing a batch in.
+//! The request that submits a batch.
 
 use std::fmt;
 
@@ -8,35 +8,35 @@ use serde_json::Value;
 
 use client::{Client, Failure};
 
-/// A batch as the API takes it.
+/// The body of `POST /v1/batch`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Submission {
-    /// A name for people.
+    /// The name of the batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
-    /// The course, which has its language.
+    /// The code of the course; the course determines the language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) course_code: Option<String>,
-    /// The language, where no course is named.
+    /// The language, if no course is named: `en` or `sv`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) language: Option<String>,
-    /// Labels to find it by.
+    /// Labels to find the batch by.
     #[serde(serialize_with = "as_object")]
     pub(crate) labels: Vec<(String, String)>,
     /// The phases to run.
     pub(crate) phases: Vec<Phase>,
-    /// What becomes of a batch with an essay that is not acceptable: `reject_batch` or `skip`.
+    /// What the server does with an invalid essay: `reject_batch` or `skip`.
     pub(crate) on_invalid: &'static str,
     /// The essays, in order.
     pub(crate) essays: Vec<Essay>,
 }
 
-/// An essay as the API takes it. `Debug` does not show the text.
+/// An essay in the body. `Debug` does not show the text.
 #[derive(Serialize)]
 pub(crate) struct Essay {
-    /// Our name for it.
+    /// The client's name for the essay.
     pub(crate) client_ref: String,
-    /// Its text.
+    /// The text of the essay.
     pub(crate) text: String,
 }
 
@@ -47,7 +47,10 @@ impl fmt::Debug for Essay {
 }
 
 impl Submission {
-    /// Hands it in; the answer is the API's (see [`Accepted`](client::documents::Accepted)).
+    /// Submits the batch; the answer is an [`Accepted`](client::documents::Accepted) as JSON.
+    ///
+    /// # Errors
+    /// When the request fails, or the server refuses the batch.
     pub(crate) async fn send(&self, client: &Client) -> Result<Value, Failure> {
         client.post("v1/batch", self).await
     }

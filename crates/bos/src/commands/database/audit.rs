@@ -1,4 +1,4 @@
-//! `bos audit`: holds the topics and the database against each other.
+//! `bos audit`: checks the topics against the database.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use service::backends;
 use service::config::{Error, Fault};
 use service::settings::kafka_settings;
 
-/// What is sent at the edge of the time looked back to is left out.
+/// Margin inside the retention of sent events: events that are about to be deleted are not checked (chosen).
 const EDGE: Duration = Duration::from_hours(1);
 
-/// Hold the topics and the database against each other, and report every promise that was broken.
+/// Check the topics against the database, and report every violated invariant.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     DATABASE_URL=… KAFKA_BOOTSTRAP_SERVERS=… bos audit\n  bos audit --since 2h -o json\n\n\
@@ -27,9 +27,9 @@ const EDGE: Duration = Duration::from_hours(1);
 pub(crate) struct AuditCommand {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// How far to look back
+    /// How far back to check
     #[arg(long, value_name = "TIME", value_parser = crate::commands::duration)]
-    #[arg(help = "How far to look back, such as 2h [default: as long as sent events are kept]")]
+    #[arg(help = "How far back to check, such as 2h [default: all kept events]")]
     since: Option<Duration>,
 }
 
@@ -39,7 +39,7 @@ struct Row {
     says: &'static str,
     checked: String,
     violations: usize,
-    /// The first ones, with ids.
+    /// The first violations, with ids.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     first: Vec<String>,
 }
@@ -62,9 +62,9 @@ impl AuditCommand {
         let config = self.settings.load_for_upkeep()?.config;
         let Some(kafka) = kafka_settings(&config) else {
             let next_step =
-                "set KAFKA_BOOTSTRAP_SERVERS; on the embedded log each event and its row are one commit";
+                "set KAFKA_BOOTSTRAP_SERVERS; without Kafka each event is committed together with its row";
             let fault =
-                Fault::new("kafka_bootstrap_servers", "is unset, and there is nothing to compare", next_step);
+                Fault::new("kafka_bootstrap_servers", "is unset, so there is nothing to check", next_step);
             return Err(Error(vec![fault]).into());
         };
         let kept = config.sent_event_retention.saturating_sub(EDGE);
@@ -90,14 +90,14 @@ impl AuditCommand {
             output.say(&format!("{} violated:", row.invariant))?;
             first.chain(more).try_for_each(|line| output.say(&line))?;
             if row.invariant == "I6" {
-                output.say("  Events of another installation on the same topics look like this too.")?;
+                output.say("  Events of another installation on the same topics are reported here too.")?;
             }
         }
         let verdict =
             if violations == 0 { "no violation".to_owned() } else { format!("{violations} violations") };
         output.say(&format!(
-            "{verdict} in {} events, {} batches ({} records read; {} events lie there more than once, which their \
-             readers drop; {} messages set aside)",
+            "{verdict} in {} events, {} batches ({} records read; {} events are on a topic more than once, and their \
+             readers drop the duplicates; {} dead letters)",
             figures.events, figures.batches, figures.records, figures.duplicates, figures.set_aside
         ))?;
         Ok(if violations == 0 { Exit::Ok } else { Exit::Failed })

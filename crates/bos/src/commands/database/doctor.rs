@@ -1,6 +1,6 @@
-//! `bos doctor`: looks at everything the service needs, and says how to mend what is not well.
+//! `bos doctor`: checks every dependency of the service, and says how to correct what is wrong.
 //!
-//! Every check has its own time and needs no other: a neighbour that is away costs its own lines and nobody else's.
+//! The checks are independent, and each has its own timeout: an unavailable dependency fails its own checks and no others.
 
 mod content;
 mod database;
@@ -20,16 +20,16 @@ use crate::commands::settings::SettingsArgs;
 use finding::{Finding, State};
 use service::config::{Config, Loaded};
 
-/// How long a check may take.
+/// Timeout of one check (chosen).
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a check lets a neighbour think, so that its own words come before its time is over.
+/// Timeout of one request to a dependency. It is shorter than [`PATIENCE`], so that the request's own error is reported.
 const NEIGHBOUR_PATIENCE: Duration = Duration::from_secs(4);
 
-/// Look at everything that the service needs, and say how to mend what is not well.
+/// Check every dependency of the service, and say how to correct what is wrong.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos doctor -o jsonl\n\n\
-    Reads and changes nothing. One line per check: ok, warning or failure, what was found, how to mend it.\n\
-    Exit: 0 all is well · 2 the configuration is wrong · 4 there are warnings or failures")]
+    Changes nothing. Each check prints one line: ok, warning or failure, what was found, what to do.\n\
+    Exit: 0 all checks ok · 2 invalid configuration · 4 warnings or failures")]
 pub(crate) struct DoctorCommand {
     #[command(flatten)]
     settings: SettingsArgs,
@@ -39,7 +39,7 @@ impl DoctorCommand {
     pub(crate) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
         let Loaded { config, warnings, .. } = self.settings.load()?;
         let mut findings = vec![configuration(&warnings)];
-        findings.extend(look(&config).await);
+        findings.extend(check(&config).await);
         output.rows(&["state", "check", "found", "mend"], &findings, |finding| {
             vec![
                 finding.state.as_str().to_owned(),
@@ -51,7 +51,7 @@ impl DoctorCommand {
         let count = |state| findings.iter().filter(|finding| finding.state == state).count();
         let (warnings, failures) = (count(State::Warning), count(State::Failure));
         if warnings + failures == 0 {
-            output.note("All is well.");
+            output.note("All checks passed.");
             return Ok(Exit::Ok);
         }
         output.note(&format!("Failures: {failures}. Warnings: {warnings}."));
@@ -59,31 +59,31 @@ impl DoctorCommand {
     }
 }
 
-/// A configuration that is wrong never comes here.
+/// The finding about the configuration. An invalid one has ended the command before this.
 fn configuration(warnings: &[service::config::Fault]) -> Finding {
     match warnings {
-        [] => Finding::ok("configuration", "it is complete and consistent"),
+        [] => Finding::ok("configuration", "complete and consistent"),
         some => {
-            let told: Vec<String> = some.iter().map(ToString::to_string).collect();
-            Finding::warning("configuration", told.join("; "), "see `bos config check`")
+            let warnings: Vec<String> = some.iter().map(ToString::to_string).collect();
+            Finding::warning("configuration", warnings.join("; "), "run `bos config check`")
         }
     }
 }
 
-/// All checks at the same time, each within its own.
-async fn look(config: &Config) -> Vec<Finding> {
+/// Runs all checks at the same time.
+async fn check(config: &Config) -> Vec<Finding> {
     #[cfg(feature = "kafka")]
-    let bus = kafka::look(config).boxed();
+    let bus = kafka::check(config).boxed();
     #[cfg(not(feature = "kafka"))]
     let bus = futures::future::ready(Vec::new()).boxed();
     let checks = [
-        ("database", database::look(config).boxed()),
+        ("database", database::check(config).boxed()),
         ("event bus", bus),
-        ("content service", content::look(config).boxed()),
-        ("disk", machine::look(config).boxed()),
+        ("content service", content::check(config).boxed()),
+        ("disk", machine::check(config).boxed()),
     ];
     let checks = checks.map(|(name, check)| async move {
-        // Each of them bounds its parts itself; this is for the part that does not keep to it.
+        // Each check limits its own parts; this is for a part that exceeds its limit.
         tokio::time::timeout(PATIENCE * 2, check).await.unwrap_or_else(|_| vec![finding::silent(name)])
     });
     futures::future::join_all(checks).await.into_iter().flatten().collect()

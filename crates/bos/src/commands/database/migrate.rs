@@ -1,4 +1,4 @@
-//! `bos migrate up|status`: the tables of PostgreSQL. SQLite's come up to date by themselves at each start.
+//! `bos migrate up|status`: migrates the tables in PostgreSQL. An embedded installation migrates itself at each start.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -9,11 +9,11 @@ use crate::commands::output::Output;
 use crate::commands::settings::SettingsArgs;
 use service::backends;
 
-/// Bring the tables of PostgreSQL up to date, or say how they are.
+/// Migrate the tables in PostgreSQL.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  DATABASE_URL=postgres://owner@db/bos bos migrate up\n\n\
-    Needs a role that may change tables; `bos serve` does not. Migrations only add, so processes of the\n\
-    version before go on meanwhile.")]
+    Needs a role that may change tables, which `bos serve` does not. Migrations only add, so\n\
+    replicas of the previous version can keep running.")]
 pub(crate) struct MigrateCommand {
     #[command(subcommand)]
     action: Action,
@@ -21,13 +21,13 @@ pub(crate) struct MigrateCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Bring the tables up to date
+    /// Apply the missing migrations
     #[command(after_help = "Example:\n  bos migrate up")]
     Up {
         #[command(flatten)]
         settings: SettingsArgs,
     },
-    /// Say which version the tables have, and which this program needs
+    /// Show the schema version of the tables and the one that this program needs
     #[command(after_help = "Example:\n  bos migrate status -o json")]
     Status {
         #[command(flatten)]
@@ -37,7 +37,7 @@ enum Action {
 
 #[derive(Serialize)]
 struct Status {
-    /// None: there are no tables.
+    /// Schema version of the tables; `None` if there are no tables.
     schema: Option<i64>,
     min_reader: Option<i64>,
     needed: i64,

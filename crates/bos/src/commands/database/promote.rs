@@ -1,4 +1,4 @@
-//! `bos promote`: moves a stopped embedded installation onto PostgreSQL and Kafka.
+//! `bos promote`: moves a stopped embedded installation to PostgreSQL and Kafka.
 
 use clap::Args;
 
@@ -8,26 +8,26 @@ use crate::commands::settings::SettingsArgs;
 use service::config::{Config, Error};
 use service::promote::{self, Pace, Progress, Report, Row};
 
-/// Move a stopped embedded installation onto PostgreSQL and Kafka.
+/// Move a stopped embedded installation to PostgreSQL and Kafka.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  \
     bos promote --to postgres://bos@db/bos --kafka kafka-1:9092 --content http://content/v1/content\n\n\
-    Batches move as they are, running ones too, and `bos serve` on the new database goes on with\n\
-    them; texts go to the Content Service. Whatever interrupts it, the next run goes on. The source\n\
-    is as it was until the last step, and is no longer served afterwards. What --to, --kafka and\n\
-    --content do not name comes from the settings.")]
+    Moves all batches, also running ones, which `bos serve` on the new database continues; texts go\n\
+    to the Content Service. If it is interrupted, run it again: it continues. The source is not\n\
+    changed before the last step, and cannot be served after it. The defaults of --to, --kafka and\n\
+    --content are the settings.")]
 pub(crate) struct PromoteCommand {
-    /// PostgreSQL to go to, empty
+    /// Target PostgreSQL, empty
     #[arg(long, value_name = "URL")]
-    #[arg(help = "PostgreSQL to go to, empty; a password is better in DATABASE_URL")]
+    #[arg(help = "Target PostgreSQL, empty; a password is safer in DATABASE_URL")]
     to: Option<String>,
-    /// Kafka that is there
+    /// Target Kafka
     #[arg(long, value_name = "SERVERS")]
     kafka: Option<String>,
-    /// Content Service that takes the texts
+    /// Target Content Service
     #[arg(long, value_name = "URL")]
     content: Option<String>,
-    /// Look at both sides, say what would move, and change nothing
+    /// Check both sides, print what would move, and change nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ impl PromoteCommand {
         if !missing.is_empty() {
             return Err(Error(missing).into());
         }
-        // What the road says by the way is for logs, which are not what somebody waits for here.
+        // The engine's log is noise between the lines of progress.
         if output.is_verbose() {
             telemetry::init_log(config.log_level, config.log_format)?;
         }
@@ -49,14 +49,14 @@ impl PromoteCommand {
             let report = promote::look(&config).await?;
             show(&report, output)?;
             output.note(&format!(
-                "About {} texts and these rows would go to {}. Nothing is changed.",
+                "About {} texts and these rows would move to {}. Nothing was changed.",
                 report.texts_moved, report.to
             ));
             return Ok(Exit::Ok);
         }
         let report = promote::run(&config, &Pace::default(), &|progress| say(progress, output)).await?;
         if report.was_done {
-            output.note(&format!("It was promoted to {} before; nothing is left to do.", report.to));
+            output.note(&format!("Already promoted to {}; nothing is left to do.", report.to));
             return Ok(Exit::Ok);
         }
         show(&report, output)?;
@@ -80,10 +80,10 @@ impl PromoteCommand {
 
 fn say(progress: Progress, output: &Output) {
     match progress {
-        Progress::Copying => output.note("Copying the data folder; it stays as it is …"),
-        Progress::CatchingUp => output.note("Applying news that nobody has read yet …"),
+        Progress::Copying => output.note("Copying the data folder, which is not changed …"),
+        Progress::CatchingUp => output.note("Applying unread news …"),
         Progress::MovingTexts => output.note("Moving texts to the Content Service …"),
-        Progress::ReplacingNeighbours => output.note("Preparing what the new neighbours must know …"),
+        Progress::ReplacingNeighbours => output.note("Preparing messages for the new services …"),
         Progress::Pouring(table) => output.detail(&format!("Moving {table} …")),
         Progress::Comparing => output.note("Comparing both sides …"),
     }
@@ -111,12 +111,12 @@ fn end(report: &Report, output: &Output) {
     }
     if report.dead_letters_left > 0 {
         output.note(&format!(
-            "{} dead letters stay behind: they are places on the embedded log.",
+            "{} dead letters are not moved: they refer to positions in the embedded log.",
             report.dead_letters_left
         ));
     }
     output.note(&format!(
-        "Promoted to {}. The folder is no longer served; `bos serve` with DATABASE_URL goes on from there.",
+        "Promoted to {}. The data folder can no longer be served. Next: bos serve, with DATABASE_URL set",
         report.to
     ));
 }

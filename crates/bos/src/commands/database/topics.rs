@@ -1,4 +1,4 @@
-//! `bos topics check|create`.
+//! `bos topics check|create`: checks and creates the topics on Kafka.
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -13,7 +13,7 @@ use kafka::topics::{Difference, Wanted};
 use service::config::{Error, Fault};
 use service::settings::kafka_settings;
 
-/// Look after the topics of Kafka.
+/// Check and create the topics on Kafka.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  KAFKA_BOOTSTRAP_SERVERS=localhost:9092 bos topics create")]
 pub(crate) struct TopicsCommand {
@@ -23,14 +23,14 @@ pub(crate) struct TopicsCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Say which topics are there, and how they differ from what `create` would make
+    /// Compare the topics with those that `create` makes
     #[command(after_help = "Example:\n  bos topics check -o json\n\n\
-        Ends with 4 when a topic is missing or differs; the column `mend` says what to run.")]
+        Exit code 4 if a topic is missing or differs; the column `mend` says what to run.")]
     Check {
         #[command(flatten)]
         settings: SettingsArgs,
     },
-    /// Make the topics that are missing; those that are there are left as they are
+    /// Create missing topics; existing ones are not changed
     #[command(after_help = "Example:\n  bos topics create")]
     Create {
         #[command(flatten)]
@@ -62,7 +62,7 @@ impl TopicsCommand {
             let fault = Fault::new("kafka_bootstrap_servers", "is unset", "set KAFKA_BOOTSTRAP_SERVERS");
             return Err(Error(vec![fault]).into());
         };
-        let away = || format!("Kafka at {} does not answer", kafka.bootstrap_servers);
+        let away = || format!("cannot use Kafka at {}", kafka.bootstrap_servers);
         let admin = Admin::new(&kafka).with_context(away)?;
         let made = if create { admin.create(Topic::ALL).await.with_context(away)? } else { Vec::new() };
         let cluster = admin.inspect(Topic::ALL).await.with_context(away)?;
@@ -91,7 +91,7 @@ impl TopicsCommand {
 
 fn row(topic: Topic, made: Option<&Made>, cluster: &Cluster) -> Row {
     let found = cluster.topics.get(&topic);
-    // One that was made this moment is what is wanted, and may not have its leaders yet.
+    // A topic that was just created is as it should be, but may not have leaders yet.
     let differences = match (made, found) {
         (Some(Made::Created), _) | (_, None) => Vec::new(),
         (_, Some(found)) => Wanted::on(cluster.brokers).differences(topic, found),

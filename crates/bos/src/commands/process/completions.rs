@@ -1,4 +1,4 @@
-//! `bos completions`: what a shell needs to complete our command lines.
+//! `bos completions`: prints completions for a shell.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::commands::{Cli, Exit};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos completions bash > ~/.local/share/bash-completion/completions/bos")]
 pub(crate) struct CompletionsCommand {
-    /// The shell
+    /// Name of the shell
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -1,4 +1,4 @@
-//! `bos config show|check`.
+//! `bos config show|check`: shows or checks the configuration.
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -10,9 +10,7 @@ use service::config::{Error, Loaded};
 
 /// Show or check the configuration.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  bos config show --origin      every setting, its value and where it came from"
-)]
+#[command(after_help = "Example:\n  bos config show --origin      every setting with its value and origin")]
 pub(crate) struct ConfigCommand {
     #[command(subcommand)]
     action: Action,
@@ -20,7 +18,7 @@ pub(crate) struct ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Print every setting; secrets stay out of sight
+    /// Print every setting; secrets are redacted
     #[command(after_help = "Example:\n  bos config show --origin")]
     Show {
         /// Print where each value comes from
@@ -29,7 +27,7 @@ enum Action {
         #[command(flatten)]
         settings: SettingsArgs,
     },
-    /// Find everything that would keep `bos serve` from starting
+    /// Report everything that would prevent `bos serve` from starting
     #[command(after_help = "Example:\n  bos config check --config bos.toml")]
     Check {
         #[command(flatten)]
@@ -90,8 +88,8 @@ fn check(loaded: &Loaded, output: &Output) -> anyhow::Result<Exit> {
         output.note(&format!("warning: {warning}"));
     }
     for variable in &loaded.ignored {
-        output.detail(&format!("{variable} is passed over: Kubernetes made it for a Service of our name"));
+        output.detail(&format!("{variable} is ignored: Kubernetes sets it for a Service of this name"));
     }
-    output.one(&Verdict { ok: true }, |_| "The configuration is fine.".to_owned())?;
+    output.one(&Verdict { ok: true }, |_| "The configuration is valid.".to_owned())?;
     Ok(Exit::Ok)
 }

@@ -1,4 +1,4 @@
-//! `bos serve --crash-at POINT:N`: a real crash at a chosen place, in builds with the feature `crash-points` only.
+//! `bos serve --crash-at POINT:N`: a real crash at a chosen point, in builds with the feature `crash-points` only.
 
 use std::process;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use engine::{Crash, CrashPoint};
 
-/// Where the process ends, and at which pass of that place.
+/// The crash point where the process ends, and at which pass of it, counted from 1.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CrashAt {
     point: CrashPoint,
@@ -14,13 +14,12 @@ pub(crate) struct CrashAt {
 }
 
 impl CrashAt {
-    /// Whether the point is passed only where the relay has messages to send.
+    /// Whether only a relay that has messages to send passes this point.
     pub(crate) const fn is_of_relay(self) -> bool {
         self.point.is_in_relay()
     }
 
-    /// Aborts at the chosen pass: nothing is flushed, closed or answered, as after a SIGKILL, and the exit status tells the
-    /// two apart.
+    /// Aborts at the chosen pass. As after SIGKILL, nothing is flushed, closed or answered; the exit status is SIGABRT's.
     pub(crate) fn arm(self) -> Crash {
         let passed = AtomicU32::new(0);
         Crash::armed(move |point| {
@@ -36,9 +35,9 @@ impl FromStr for CrashAt {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, pass) = text.split_once(':').ok_or("POINT:N is expected")?;
+        let (name, pass) = text.split_once(':').ok_or("expected POINT:N")?;
         let point = CrashPoint::ALL.into_iter().find(|point| point.name() == name);
-        let pass = pass.parse().ok().filter(|pass| *pass > 0).ok_or("N is a number from 1")?;
-        Ok(Self { point: point.ok_or("there is no crash point of that name")?, pass })
+        let pass = pass.parse().ok().filter(|pass| *pass > 0).ok_or("expected a number N of at least 1")?;
+        Ok(Self { point: point.ok_or("unknown crash point")?, pass })
     }
 }

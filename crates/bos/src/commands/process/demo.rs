@@ -1,4 +1,4 @@
-//! `bos demo`: a class of essays through spellcheck and nlp, everything in this process.
+//! `bos demo`: runs a class of essays through spellcheck and nlp, with everything in this process.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -29,11 +29,11 @@ use service::run::{self, Extras, Ready};
 /// The essays of class 9B.
 static CLASS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../demo/class-9b");
 
-/// Show the service at work on a class of essays.
+/// Run a class of 30 essays through the service, and print the results.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  bos demo --keep      leaves the data for `bos serve --data-dir`")]
+#[command(after_help = "Example:\n  bos demo --keep      keep the data for `bos serve --data-dir`")]
 pub(crate) struct DemoCommand {
-    /// Keep the data and say where it is
+    /// Keep the data and print its folder
     #[arg(long)]
     keep: bool,
 }
@@ -41,42 +41,41 @@ pub(crate) struct DemoCommand {
 impl DemoCommand {
     pub(crate) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
         let level = if output.is_verbose() { LogLevel::Info } else { LogLevel::Error };
-        telemetry::init_log(level, LogFormat::Text).context("cannot log")?;
+        telemetry::init_log(level, LogFormat::Text).context("cannot start logging")?;
         let folder = tempfile::Builder::new()
             .prefix("bos-demo-")
             .tempdir()
-            .context("cannot make a temporary folder; TMPDIR names where they are made")?;
+            .context("cannot create a temporary folder; set TMPDIR to a writable folder")?;
         let exit = in_this_process(folder.path(), output).await?;
         if self.keep {
             let kept = TempDir::keep(folder);
-            output.note(&format!("The data is kept. Next: bos serve --data-dir {}", kept.display()));
+            output.note(&format!("Data kept. Next: bos serve --data-dir {}", kept.display()));
         }
         Ok(exit)
     }
 }
 
-/// Runs the service on a free port of this machine for as long as the class needs it.
+/// Runs the service on a free port of this machine until the class is done.
 async fn in_this_process(folder: &Path, output: &Output) -> anyhow::Result<Exit> {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
         .await
-        .context("cannot listen on a port of this machine")?;
+        .context("cannot listen on a free port of 127.0.0.1")?;
     let shutdown = CancellationToken::new();
-    let (tell, told) = oneshot::channel();
+    let (sender, address) = oneshot::channel();
     let service = Box::pin(run::run(
         settings(folder)?,
         listener,
         Extras::default(),
         shutdown.clone(),
-        // Nobody is told any more when the class is no longer shown.
         move |ready: Ready| {
-            // Whoever asked has gone, and with it the demo.
-            let _ = tell.send(ready.address);
+            // Sending fails only if the demo was cancelled.
+            let _ = sender.send(ready.address);
         },
     ));
     let show = async {
-        let shown = match told.await {
+        let shown = match address.await {
             Ok(address) => shutdown.run_until_cancelled(show(address, output)).await,
-            // The service has not started; it says why itself.
+            // The service has not started; its own error says why.
             Err(_) => None,
         };
         shutdown.cancel();
@@ -91,15 +90,17 @@ async fn in_this_process(folder: &Path, output: &Output) -> anyhow::Result<Exit>
     shown.unwrap_or(Ok(Exit::Failed))
 }
 
-/// Everything embedded, whatever this machine's environment says.
+/// The default configuration, which is all embedded; the environment is not read.
 fn settings(folder: &Path) -> anyhow::Result<Config> {
-    let folder = folder.to_str().context("the temporary folder's name is not UTF-8; TMPDIR names another")?;
+    let folder = folder
+        .to_str()
+        .context("the name of the temporary folder is not UTF-8; set TMPDIR to another folder")?;
     let data_dir =
         Flag { flag: "--data-dir".to_owned(), key: "data_dir".to_owned(), value: folder.to_owned() };
     Ok(Config::load(&Sources { flags: vec![data_dir], ..Sources::default() })?.config)
 }
 
-/// Hands the class in over HTTP and shows what becomes of it.
+/// Submits the class over HTTP and shows its progress and results.
 async fn show(address: SocketAddr, output: &Output) -> anyhow::Result<Exit> {
     let client = Client::new(&format!("http://{address}"))?;
     let essays = class()?;
@@ -131,7 +132,7 @@ async fn show(address: SocketAddr, output: &Output) -> anyhow::Result<Exit> {
     rows::print(&rows, output)?;
     let summary = rows::summary(&rows, Some(took));
     output.say(&format!("{summary}      Next: bos serve · bos batch submit FOLDER --wait · bos --help"))?;
-    // The blank essay is part of the show; anything else that failed is not.
+    // The class contains a blank essay on purpose, so its rejection is no failure; any other failure is.
     Ok(exit_of(&status, 0))
 }
 

@@ -1,4 +1,4 @@
-//! `bos openapi`: the description of the API.
+//! `bos openapi`: prints the OpenAPI description of the API.
 
 use std::io::{self, Write as _};
 
@@ -6,13 +6,13 @@ use clap::Args;
 
 use crate::commands::Exit;
 
-/// Print the API's description (OpenAPI 3.1).
+/// Print the OpenAPI 3.1 description of the API.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos openapi > openapi.json")]
 pub(crate) struct OpenapiCommand {}
 
 impl OpenapiCommand {
-    #[expect(clippy::unused_self, reason = "every command is run alike")]
+    #[expect(clippy::unused_self, reason = "all commands have the same signature")]
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         io::stdout().lock().write_all(api::openapi::JSON.as_bytes())?;
         Ok(Exit::Ok)

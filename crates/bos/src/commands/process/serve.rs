@@ -23,13 +23,13 @@ use service::settings::collector;
 /// Run the service.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    bos serve                         nothing configured: everything embedded, data in ./bos-data\n  \
+    bos serve                         everything embedded, data in ./bos-data\n  \
     bos serve --port 8080 --data-dir /var/lib/bos\n\n\
-    Stops on Ctrl-C or SIGTERM after the work in flight; a second one stops at once.")]
+    Ctrl-C or SIGTERM stops it after the work in progress; a second one stops it immediately.")]
 pub(crate) struct ServeCommand {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// End the process without any goodbye at a crash point, at its n-th pass
+    /// Abort the process at the N-th pass of a crash point
     #[cfg(feature = "crash-points")]
     #[arg(long, value_name = "POINT:N", hide = true)]
     crash_at: Option<crate::commands::process::crash_at::CrashAt>,
@@ -48,12 +48,13 @@ impl ServeCommand {
         let layer = traces.as_ref().map(telemetry::traces::Traces::layer);
         #[cfg(not(feature = "otlp"))]
         let layer = None;
-        telemetry::init_log_and_traces(config.log_level, config.log_format, layer).context("cannot log")?;
+        telemetry::init_log_and_traces(config.log_level, config.log_format, layer)
+            .context("cannot start logging")?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }
         for variable in ignored {
-            tracing::debug!(variable, "passed over: Kubernetes made it for a Service of our name");
+            tracing::debug!(variable, "variable ignored: Kubernetes sets it for a Service of this name");
         }
         let extras = Extras {
             metrics: telemetry::Metrics::install().ok(),
@@ -70,7 +71,7 @@ impl ServeCommand {
             let (config, output) = (config.clone(), output.clone());
             move |ready: Ready| {
                 if !output.is_quiet() {
-                    // A closed standard output is no reason to stop serving.
+                    // A closed standard output does not stop the service.
                     let _ = output.say(&banner(&config, &ready));
                 }
             }
@@ -91,7 +92,10 @@ impl ServeCommand {
     }
 }
 
-/// Takes the address, or says how to choose another.
+/// Listens on the address.
+///
+/// # Errors
+/// When the system refuses the address; the message says how to choose another.
 pub(crate) async fn bind(host: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(host, port);
     TcpListener::bind(address).await.map_err(|error| {
@@ -102,34 +106,32 @@ pub(crate) async fn bind(host: IpAddr, port: u16) -> anyhow::Result<TcpListener>
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the system has many errors, and three of them have advice"
+    reason = "only three of the many kinds have a next step of their own"
 )]
 const fn next_step(kind: std::io::ErrorKind) -> &'static str {
     match kind {
         std::io::ErrorKind::AddrInUse => {
-            "something listens there already; choose another port with --port, or --port 0 for any free one"
+            "the port is in use; choose another with --port, or --port 0 for any free one"
         }
-        std::io::ErrorKind::PermissionDenied => {
-            "the system does not allow it; choose a port above 1023 with --port"
-        }
+        std::io::ErrorKind::PermissionDenied => "permission denied; choose a port above 1023 with --port",
         std::io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address; choose another with --host"
+            "this machine does not have that address; choose another with --host"
         }
-        _ => "the system refuses it",
+        _ => "the system refused it; choose another address with --host and --port",
     }
 }
 
-/// Ends `shutdown` at the first Ctrl-C or SIGTERM, and the process at the second.
+/// Cancels `shutdown` at the first Ctrl-C or SIGTERM, and ends the process at the second.
 pub(crate) async fn obey_signals(shutdown: CancellationToken, output: &Output) -> Infallible {
     let mut signals = Signals::listen();
     signals.next().await;
-    output.note("Stopping after the work in flight; once more to stop at once.");
+    output.note("Stopping after the work in progress; press Ctrl-C again to stop immediately.");
     shutdown.cancel();
     signals.next().await;
     process::exit(Exit::Failed as i32)
 }
 
-/// The system's words to stop. Listened to once for all, so that none falls between two waits.
+/// The signals that stop the process. The listeners are created once, so that no signal is lost between two waits.
 #[cfg(unix)]
 struct Signals {
     terminate: Option<tokio::signal::unix::Signal>,
@@ -146,14 +148,14 @@ impl Signals {
         }
     }
 
-    /// Waits for the next one; for ever, where the system gives none.
+    /// Waits for the next signal; forever, if the system refuses a listener.
     async fn next(&mut self) {
         async fn one(signal: &mut Option<tokio::signal::unix::Signal>) {
-            let heard = match signal {
+            let received = match signal {
                 Some(signal) => signal.recv().await,
                 None => None,
             };
-            if heard.is_none() {
+            if received.is_none() {
                 std::future::pending::<()>().await;
             }
         }
@@ -182,7 +184,7 @@ impl Signals {
 
 fn data(config: &Config) -> String {
     let database = match &config.database_url {
-        // Where it is and as whom: the rest of a URL may be a secret.
+        // The URL is not printed, because it may contain a password.
         Some(_) => "PostgreSQL".to_owned(),
         None => format!("{} (SQLite, kept across restarts)", config.data_dir.join("bos.db").display()),
     };
@@ -201,14 +203,14 @@ fn events(config: &Config) -> String {
     format!("embedded log (no Kafka); companions: {companions}")
 }
 
-/// What runs and where, in at most eight lines.
+/// The banner: what runs and where, in at most eight lines.
 fn banner(config: &Config, ready: &Ready) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let base = format!("http://{}", ready.address);
     let mut text = format!("bos {version} ready in {:.1} s\n", ready.took.as_secs_f64());
     let auth = match config.auth {
         Auth::Off if ready.address.ip().is_loopback() => "off (loopback only)",
-        Auth::Off => "off: everybody who reaches this address may do everything",
+        Auth::Off => "off: every client that reaches this address has full access",
         Auth::Token => "token",
         Auth::Gateway => "gateway",
     };
@@ -219,7 +221,7 @@ fn banner(config: &Config, ready: &Ready) -> String {
         ("Auth", auth.to_owned()),
     ];
     for (name, value) in lines {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<11}{value}");
     }
     text + "Try: bos demo     Stop: Ctrl-C"

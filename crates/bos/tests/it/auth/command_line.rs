@@ -12,7 +12,7 @@ fn rows(ran: &Ran) -> Vec<Value> {
 }
 
 #[test]
-fn client_commands_bring_the_token_they_are_given() {
+fn client_commands_send_the_token_they_are_given() {
     let (guarded, [ann, reader]) =
         Guarded::with_tokens([&["--user", "ann"], &["--user", "ann", "--scope", "read"]]);
     let essays = guarded.server.essays("class", &[("anna.txt", "I recieve mail.\n")]);
@@ -42,7 +42,7 @@ fn client_commands_bring_the_token_they_are_given() {
 
 #[cfg(unix)]
 #[test]
-fn a_token_comes_from_a_file_that_only_its_owner_may_read() {
+fn a_token_file_must_be_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let (guarded, [ann]) = Guarded::with_tokens([&["--user", "ann"]]);
     let file = guarded.folder.path().join("token");
@@ -60,7 +60,7 @@ fn a_token_comes_from_a_file_that_only_its_owner_may_read() {
     };
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644)).unwrap();
     let readable = list(None);
-    assert!(readable.code == 2 && readable.stderr.contains("everybody may read"), "{}", readable.stderr);
+    assert!(readable.code == 2 && readable.stderr.contains("every user can read"), "{}", readable.stderr);
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(list(None).code, 0);
     assert_eq!(guarded.server.run(&["batch", "list", "--token-file", file]).code, 0);
@@ -73,7 +73,7 @@ fn a_token_comes_from_a_file_that_only_its_owner_may_read() {
 }
 
 #[test]
-fn tokens_are_made_listed_and_revoked_at_a_server() {
+fn tokens_are_created_listed_and_revoked_through_a_server() {
     let (guarded, [admin]) = Guarded::with_tokens([&["--user", "root", "--scope", "admin"]]);
     let arguments = [
         "token",
@@ -117,15 +117,15 @@ fn tokens_are_made_listed_and_revoked_at_a_server() {
 }
 
 #[test]
-fn where_no_server_runs_the_database_is_gone_to_and_where_one_does_it_is_asked() {
+fn token_commands_ask_the_running_server_or_else_open_the_database() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
-    // Nobody listens on port 1.
+    // No server listens on port 1.
     let here = |arguments: &[&str]| run(&[arguments, &["--port", "1", "--data-dir", data]].concat());
     assert_eq!(rows(&here(&["token", "list", "-o", "json"])), Vec::<Value>::new());
     assert_eq!(here(&["token", "revoke", "0123456789abcdef"]).code, 3);
-    assert!(!std::path::Path::new(data).exists(), "to look makes no database");
+    assert!(!std::path::Path::new(data).exists(), "list and revoke create no database");
     let token = make(&folder, &["--user", "root", "--scope", "admin"]);
     assert_eq!(rows(&here(&["token", "list", "-o", "json"])).len(), 1);
 
@@ -137,18 +137,18 @@ fn where_no_server_runs_the_database_is_gone_to_and_where_one_does_it_is_asked()
         let arguments = ["token", "list", "--port", &port, "--data-dir", data, "-o", "json"];
         bos(&arguments).env("BOS_TOKEN", token).output().unwrap().into()
     };
-    assert_eq!(rows(&asked(&token)).len(), 1, "the server of this configuration");
+    assert_eq!(rows(&asked(&token)).len(), 1, "the server at the configured address was asked");
     let refused = asked("bos_wrong");
     assert!(refused.code == 1 && refused.stderr.contains("problems/invalid_token"), "{}", refused.stderr);
     server.kill();
     let named = run(&["token", "list", "--server", "http://127.0.0.1:1", "--data-dir", data]);
-    assert_eq!(named.code, 6, "a server that was named is the one that is meant: {}", named.stderr);
+    assert_eq!(named.code, 6, "with --server only that server is asked: {}", named.stderr);
     assert_eq!(here(&["token", "revoke", id_of(&token)]).code, 0);
     assert_eq!(rows(&here(&["token", "list", "-o", "json"]))[0]["status"], "revoked");
 }
 
 #[test]
-fn a_bad_command_line_is_told_flag_by_flag() {
+fn the_refusal_of_a_command_line_names_every_wrong_flag() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
     let create = |arguments: &[&str]| {
@@ -167,7 +167,7 @@ fn a_bad_command_line_is_told_flag_by_flag() {
 }
 
 #[tokio::test]
-async fn with_postgresql_the_command_line_goes_to_the_database_itself() {
+async fn with_postgresql_token_commands_open_the_database() {
     on_postgres(async |_, url| {
         let here = |arguments: &[&str]| -> Ran {
             let mut command = bos(arguments);

@@ -1,11 +1,11 @@
-//! A gateway that names callers.
+//! Callers that a gateway names.
 
 use serde_json::json;
 
 use super::{Answer, GATEWAY, Guarded, Method, RequestBuilder, make};
 
 #[tokio::test]
-async fn a_gateway_names_callers_and_nobody_else_does() {
+async fn only_the_gateway_names_callers() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway-token");
     std::fs::write(&file, format!("{GATEWAY}\n")).unwrap();
@@ -46,7 +46,7 @@ async fn a_gateway_names_callers_and_nobody_else_does() {
         assert_eq!((answer.status, &answer.json()["code"]), (404, &json!("unknown_batch")));
     }
 
-    // Whoever the gateway names runs nothing; who does has a token of their own, and is who it says.
+    // A caller that the gateway names is no administrator. An administrator has a token, and the headers do not change its user.
     ask(Some(GATEWAY), &[ann], "/v1/tokens").await.refuses(403, "insufficient_scope");
     let list = ask(Some(&admin), &[ann], "/v1/tokens").await;
     assert_eq!((list.status, &list.json()["data"][0]["user_id"]), (200, &json!("root")));

@@ -1,5 +1,5 @@
-//! Every operation of the API's own description, as its owner, a stranger, nobody, and a caller without the scope see it.
-//! An operation that the description has and the matrix has not fails the test.
+//! Every operation of the OpenAPI description, for its owner, for another caller, without a token, and without the scope.
+//! An operation that is in the description but not in the matrix fails the test.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use super::{Answer, Guarded};
 use crate::program::PATIENCE;
 
-/// What somebody else than the owner gets, with every scope.
+/// What another caller than the owner gets, with every scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stranger {
-    /// As if there were no such thing, and nothing has changed.
+    /// 404, and nothing is changed.
     Nothing,
     /// An empty list.
     Empty,
-    /// What everybody gets, or something new of their own.
+    /// What every caller gets, or a new thing that the caller owns.
     Own,
-    /// What the owner gets: the id alone says who may, see the decision on callers.
+    /// What the owner gets: knowing the id is enough, see decision 8.
     Bearer,
 }
 
@@ -53,7 +53,7 @@ const MATRIX: [Row; 23] = [
     row("batch_results", Body::None, 200, Stranger::Nothing),
     row("initiate_spellcheck", Body::None, 202, Stranger::Nothing),
     row("initiate_nlp", Body::None, 202, Stranger::Nothing),
-    // Nobody serves these two here, which a stranger is not told.
+    // Only the owner learns that no companion serves these two phases.
     row("initiate_ai_feedback", Body::None, 409, Stranger::Nothing),
     row("initiate_cj_assessment", Body::None, 409, Stranger::Nothing),
     row("run_pipeline", Body::Phases, 202, Stranger::Nothing),
@@ -82,7 +82,7 @@ impl Body {
     }
 }
 
-/// Things of the owner's, new for each operation.
+/// Things of the owner, created anew for each operation.
 struct Things {
     batch: String,
     essay: String,
@@ -128,12 +128,12 @@ impl Things {
     }
 }
 
-/// An operation of the description.
+/// An operation of the OpenAPI description.
 struct Operation {
     id: String,
     method: Method,
     path: String,
-    /// The scope it says it needs; none when it is open.
+    /// The scope that the description requires; `None` if the operation is open.
     scope: Option<String>,
 }
 
@@ -155,7 +155,7 @@ fn operations(description: &Value) -> Vec<Operation> {
 }
 
 #[tokio::test]
-async fn every_operation_answers_its_owner_and_nobody_else() {
+async fn every_operation_answers_its_owner_only() {
     let all = "read,write,admin";
     let (guarded, [ann, bob, reader, writer, admin]) = Guarded::with_tokens([
         &["--user", "ann", "--scope", all],
@@ -168,7 +168,7 @@ async fn every_operation_answers_its_owner_and_nobody_else() {
     let operations = operations(&guarded.get("/openapi.json", &ann).await.json());
     let described: BTreeSet<&str> = operations.iter().map(|operation| operation.id.as_str()).collect();
     let listed: BTreeSet<&str> = MATRIX.iter().map(|row| row.operation).collect();
-    assert_eq!(described, listed, "the operations of the description, and those of this matrix");
+    assert_eq!(described, listed, "the operations of the description and of the matrix");
 
     for Operation { id, method, path, scope } in &operations {
         let Row { body, owner, stranger, .. } = MATRIX.iter().find(|row| row.operation == id).unwrap();
@@ -196,22 +196,26 @@ async fn every_operation_answers_its_owner_and_nobody_else() {
         let other = ask(Some(&bob)).await;
         match stranger {
             Stranger::Nothing => {
-                assert_eq!(other.status, 404, "{id} to a stranger: {}", other.body);
+                assert_eq!(other.status, 404, "{id} for another caller: {}", other.body);
                 assert!(
                     ["unknown_batch", "not_found"].iter().any(|code| other.json()["code"] == *code),
                     "{id}"
                 );
             }
-            Stranger::Empty => assert_eq!(other.json()["data"], json!([]), "{id} to a stranger"),
+            Stranger::Empty => assert_eq!(other.json()["data"], json!([]), "{id} for another caller"),
             Stranger::Own | Stranger::Bearer => assert_eq!(other.status, *owner, "{id}: {}", other.body),
         }
-        assert_eq!(things.status(&guarded, &ann, "").await, before, "{id} by others has changed nothing");
+        assert_eq!(
+            things.status(&guarded, &ann, "").await,
+            before,
+            "{id} for other callers has changed nothing"
+        );
 
-        // What is gone with its id is gone for its owner too.
+        // What another caller deleted by its id no longer exists for its owner.
         let is_gone = *stranger == Stranger::Bearer && *method == Method::DELETE;
         let things_left = if is_gone { 404 } else { *owner };
         let holder = narrow.iter().find(|(has, _)| has == scope).unwrap().1;
         let mine = ask(Some(holder)).await;
-        assert_eq!(mine.status, things_left, "{id} to its owner with {scope} alone: {}", mine.body);
+        assert_eq!(mine.status, things_left, "{id} for its owner with {scope} only: {}", mine.body);
     }
 }

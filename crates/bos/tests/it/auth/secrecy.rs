@@ -1,4 +1,4 @@
-//! A token is seen once: it is in no dump of the database, no log, no answer to a bad request, no figure.
+//! A token is printed once: no database file, log, answer or metric contains it.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -8,13 +8,13 @@ use serde_json::json;
 use super::{Answer, GATEWAY, Guarded, Method, id_of, make};
 use crate::program::eventually;
 
-/// The part of a token that only its bearer knows.
+/// The secret part of a token.
 fn secret_of(token: &str) -> &str {
     token.split('_').nth(2).unwrap()
 }
 
 #[tokio::test]
-async fn a_dump_of_the_database_holds_no_token() {
+async fn the_database_files_contain_no_token() {
     let (guarded, [admin, ann]) = Guarded::with_tokens([
         &["--user", "root", "--scope", "admin"],
         &["--user", "ann", "--expires", "1h"],
@@ -41,11 +41,11 @@ async fn a_dump_of_the_database_holds_no_token() {
             tables += usize::from(bytes.windows(16).any(|window| window == id_of(token).as_bytes()));
         }
     }
-    assert!(tables >= 3, "their public parts are there");
+    assert!(tables >= 3, "the public parts are in the database");
 }
 
 #[tokio::test]
-async fn a_token_is_in_no_log_no_error_and_no_figure() {
+async fn no_log_error_or_metric_contains_a_token() {
     let folder = tempfile::tempdir().unwrap();
     let ann = make(&folder, &["--user", "ann", "--scope", "read"]);
     let data = folder.path().join("data");
@@ -94,7 +94,7 @@ async fn a_token_is_in_no_log_no_error_and_no_figure() {
     for secret in [secret_of(&ann), GATEWAY, "5ec2e7"] {
         assert!(!log.contains(secret), "{log}");
         for answer in &answers {
-            // A path that was asked for is named in its answer; that is where the caller put it, not we.
+            // `instance` repeats the path, into which the caller put the token.
             let told = answer.json_without_instance();
             assert!(!told.contains(secret) && !format!("{:?}", answer.headers).contains(secret), "{told}");
         }

@@ -1,4 +1,4 @@
-//! Static tokens: what they open, and when they stop.
+//! Static tokens: what they give access to, and when they end.
 
 use std::time::Duration;
 
@@ -10,11 +10,15 @@ use crate::program::PATIENCE;
 const ADMIN: &[&str] = &["--user", "root", "--scope", "admin"];
 
 #[tokio::test]
-async fn without_a_token_or_with_a_wrong_one_nobody_is_served() {
+async fn requests_without_a_token_or_with_a_wrong_one_are_refused() {
     let (guarded, [token]) = Guarded::with_tokens([&["--user", "ann"]]);
     let path = "/v1/batch";
     assert_eq!(guarded.get(path, &token).await.status, 200);
-    assert_eq!(guarded.get_as(path, &format!("bearer {token}")).await.status, 200, "the scheme has no case");
+    assert_eq!(
+        guarded.get_as(path, &format!("bearer {token}")).await.status,
+        200,
+        "the scheme is case-insensitive"
+    );
 
     let none = Answer::of(guarded.request(Method::GET, path)).await;
     none.refuses(401, "unauthenticated");
@@ -44,7 +48,7 @@ async fn without_a_token_or_with_a_wrong_one_nobody_is_served() {
 }
 
 #[tokio::test]
-async fn whoever_watches_the_process_needs_no_token_and_whoever_reads_the_documentation_does() {
+async fn monitoring_needs_no_token_and_documentation_needs_one() {
     let (guarded, [token]) = Guarded::with_tokens([&["--user", "ann", "--scope", "read"]]);
     for path in ["/healthz", "/v1/healthz", "/readyz", "/metrics", "/problems", "/problems/invalid_token"] {
         assert_eq!(Answer::of(guarded.request(Method::GET, path)).await.status, 200, "{path}");
@@ -56,7 +60,7 @@ async fn whoever_watches_the_process_needs_no_token_and_whoever_reads_the_docume
 }
 
 #[tokio::test]
-async fn a_token_is_rotated_without_a_moment_in_which_its_user_is_locked_out() {
+async fn a_token_is_rotated_without_locking_its_user_out() {
     let (guarded, [admin, old]) = Guarded::with_tokens([ADMIN, &["--user", "ann", "--org", "school"]]);
     let batch = guarded.post("/v1/batch", &old, &json!({"essays": [{"text": "Text"}]})).await;
     let path = format!("/v1/batch/{}", batch.json()["batch_id"].as_str().unwrap());
@@ -66,17 +70,17 @@ async fn a_token_is_rotated_without_a_moment_in_which_its_user_is_locked_out() {
     assert_eq!(made.headers["cache-control"], "no-store");
     let new = made.json()["token"].as_str().unwrap().to_owned();
     for token in [&old, &new] {
-        assert_eq!(guarded.get(&path, token).await.status, 200, "both are good, for the same user");
+        assert_eq!(guarded.get(&path, token).await.status, 200, "both are valid, for the same user");
     }
 
     let revoke = || guarded.request(Method::DELETE, &format!("/v1/tokens/{}", id_of(&old)));
     assert_eq!(Answer::of(revoke().bearer_auth(&admin)).await.status, 204);
-    // The very next request.
+    // Revocation takes effect with the next request.
     let refused = guarded.get(&path, &old).await;
     refused.refuses(401, "invalid_token");
     assert!(refused.json()["detail"].as_str().unwrap().contains("revoked"));
     assert_eq!(guarded.get(&path, &new).await.status, 200);
-    assert_eq!(Answer::of(revoke().bearer_auth(&admin)).await.status, 204, "again is no fault");
+    assert_eq!(Answer::of(revoke().bearer_auth(&admin)).await.status, 204, "revoking again is no error");
 
     let list = guarded.get("/v1/tokens?user_id=ann", &admin).await.json();
     let mut statuses: Vec<&str> =
@@ -86,7 +90,7 @@ async fn a_token_is_rotated_without_a_moment_in_which_its_user_is_locked_out() {
 }
 
 #[tokio::test]
-async fn an_expired_token_is_refused_and_says_so_to_its_bearer_only() {
+async fn only_the_bearer_of_an_expired_token_learns_that_it_expired() {
     let (guarded, [token]) = Guarded::with_tokens([&["--user", "ann", "--expires", "1s"]]);
     let expired = tokio::time::timeout(PATIENCE, async {
         loop {
@@ -122,7 +126,7 @@ async fn two_callers_with_the_same_idempotency_key_get_a_batch_each() {
 }
 
 #[tokio::test]
-async fn a_bad_request_for_a_token_is_told_fault_by_fault_and_repeats_nothing() {
+async fn the_refusal_of_a_token_request_lists_every_fault_and_repeats_no_input() {
     let (guarded, [admin]) = Guarded::with_tokens([ADMIN]);
     let body = json!({"user_id": "", "org_id": "a\u{0}b", "scopes": [], "expires_in": "soon-SECRET"});
     let answer = guarded.post("/v1/tokens", &admin, &body).await;
@@ -151,10 +155,10 @@ async fn a_bad_request_for_a_token_is_told_fault_by_fault_and_repeats_nothing() 
 }
 
 #[tokio::test]
-async fn tokens_that_do_not_exist_grow_nothing() {
+async fn unknown_tokens_add_no_metric_series_and_no_memory() {
     let (guarded, [token]) = Guarded::with_tokens([&["--user", "ann"]]);
     let ask = async |number: usize| {
-        // One of the right form, which is looked up; the next so large that a process that kept it would show it.
+        // Well-formed ones, which are looked up, alternate with ones so large that keeping them would show in the memory.
         let secret = "0".repeat(if number.is_multiple_of(2) { 64 } else { 16_000 });
         let wrong = format!("bos_{number:016x}_{secret}");
         guarded.get("/v1/limits", &wrong).await.refuses(401, "invalid_token");
@@ -163,7 +167,7 @@ async fn tokens_that_do_not_exist_grow_nothing() {
     for number in 0..500 {
         ask(number).await;
     }
-    // The first look at the figures is a figure too.
+    // The first request for the metrics adds a series itself.
     series().await;
     let (before, memory) = (series().await, resident(guarded.server.process_id()));
     for number in 500..2_500 {
@@ -177,7 +181,7 @@ async fn tokens_that_do_not_exist_grow_nothing() {
     assert_eq!(guarded.get("/v1/limits", &token).await.status, 200);
 }
 
-/// Memory of a process in kB, where the system tells.
+/// Resident memory of a process in kB, if the system reports it.
 fn resident(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

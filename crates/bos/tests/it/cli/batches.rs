@@ -10,14 +10,14 @@ use super::{Server, bos, run, run_with_input, steady};
 const GOOD: &str = "I recieve alot of mail. It is becuase I write alot myself.\n";
 const FINE: &str = "I receive a lot of mail.\n";
 
-/// The only id in what was printed.
+/// The last id in the output.
 fn id_in(text: &str) -> String {
     let mut words = text.split(|c: char| !c.is_ascii_hexdigit() && c != '-');
     words.rfind(|word| word.len() == 36).expect("no id was printed").to_owned()
 }
 
 #[test]
-fn a_class_is_handed_in_and_its_results_are_shown() {
+fn a_class_is_submitted_and_its_results_are_shown() {
     let server = Server::start();
     let essays = server.essays("good", &[("anna.txt", GOOD), ("bert.md", FINE), ("notes.pdf", "no essay")]);
     let ran = server.run(&["batch", "submit", &essays, "--course", "ENG5", "--wait", "--timeout", "1m"]);
@@ -47,7 +47,7 @@ fn a_class_is_handed_in_and_its_results_are_shown() {
 }
 
 #[test]
-fn a_refused_batch_is_told_fault_by_fault() {
+fn the_refusal_of_a_batch_lists_every_fault() {
     let server = Server::start();
     let essays = server.essays("bad", &[("anna.txt", GOOD), ("blank.txt", " \n"), ("empty.md", "")]);
     let ran = server.run(&["batch", "submit", &essays]);
@@ -58,26 +58,29 @@ fn a_refused_batch_is_told_fault_by_fault() {
 }
 
 #[test]
-fn essays_that_are_left_out_make_the_code_for_some() {
+fn skipped_essays_give_the_exit_code_for_some_failed() {
     let server = Server::start();
     let essays = server.essays("mixed", &[("anna.txt", GOOD), ("blank.txt", " \n")]);
     let announced = server.run(&["batch", "submit", &essays, "--on-invalid", "skip", "--phases", "none"]);
     assert_eq!(announced.code, 4, "{}", announced.stderr);
-    insta::assert_snapshot!("left_out", steady(&announced.stdout));
+    insta::assert_snapshot!("skipped", steady(&announced.stdout));
     let waited = server.run(&["batch", "submit", &essays, "--on-invalid", "skip", "--wait"]);
     assert_eq!(waited.code, 4, "{}", waited.stderr);
     assert!(waited.stdout.contains("2 essays, 1 done, 1 failed (blank: blank text)"), "{}", waited.stdout);
 }
 
 #[test]
-fn what_is_wrong_with_the_command_line_is_told_before_anything_is_sent() {
+fn an_invalid_command_line_is_reported_before_anything_is_sent() {
     let server = Server::start();
     let essays = server.essays("latin", &[]);
     std::fs::write(std::path::Path::new(&essays).join("cafe.txt"), b"caf\xe9").unwrap();
     for (arguments, told) in [
         (vec!["batch", "submit", &essays], "cafe.txt: is not UTF-8 at byte 3"),
         (vec!["batch", "submit", "absent.txt"], "absent.txt: cannot be read"),
-        (vec!["batch", "submit", &essays, "--phases", "spelcheck"], "phases are spellcheck, nlp"),
+        (
+            vec!["batch", "submit", &essays, "--phases", "spelcheck"],
+            "expected none or a list of spellcheck, nlp",
+        ),
         (vec!["batch", "submit", &essays, "--course", "ENG5", "--language", "sv"], "cannot be used with"),
         (vec!["batch", "submit", &essays, "--timeout", "5m"], "--wait"),
         (vec!["batch", "status", "17"], "invalid value '17'"),
@@ -91,7 +94,7 @@ fn what_is_wrong_with_the_command_line_is_told_before_anything_is_sent() {
 }
 
 #[test]
-fn what_is_not_there_has_a_code_of_its_own() {
+fn an_unknown_id_has_an_exit_code_of_its_own() {
     let server = Server::start();
     for arguments in [
         ["batch", "status", "0197c5e0-7d1f-7a3b-9c55-2f6f4a1b0c3d"],
@@ -104,21 +107,21 @@ fn what_is_not_there_has_a_code_of_its_own() {
 }
 
 #[test]
-fn a_wait_that_is_over_says_how_to_go_on() {
+fn a_wait_that_times_out_names_the_command_that_continues_it() {
     let folder = tempfile::tempdir().unwrap();
-    // Nobody answers a registration here, so the batch goes nowhere.
+    // Without companions no registration is answered, so the batch makes no progress.
     let server = Server::on(&folder.path().join("data"), &["companions=none"]);
     let essays = server.essays("good", &[("anna.txt", GOOD)]);
     let submit = ["batch", "submit", &essays, "--phases", "none", "--wait", "--timeout", "300ms"];
     let ran = server.run(&submit);
     assert_eq!(ran.code, 5, "{}", ran.stderr);
-    insta::assert_snapshot!("out_of_time", steady(&ran.stderr));
+    insta::assert_snapshot!("timed_out", steady(&ran.stderr));
     let watched = server.run(&["batch", "watch", &id_in(&ran.stderr), "--timeout", "300ms"]);
     assert_eq!(watched.code, 5, "{}", watched.stderr);
 }
 
 #[test]
-fn a_quiet_command_says_nothing_but_the_result() {
+fn a_quiet_command_prints_only_the_result() {
     let server = Server::start();
     let essays = server.essays("good", &[("anna.txt", GOOD)]);
     let ran = server.run(&["batch", "submit", &essays, "--quiet", "--wait", "-o", "jsonl"]);
@@ -127,7 +130,7 @@ fn a_quiet_command_says_nothing_but_the_result() {
 }
 
 #[test]
-fn the_environment_stands_in_for_flags() {
+fn variables_replace_flags() {
     let server = Server::start();
     let listed = bos(&["batch", "list"])
         .env("BATCH_ORCHESTRATOR_SERVICE_SERVER", &server.address)
@@ -138,16 +141,16 @@ fn the_environment_stands_in_for_flags() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_asked_for() {
+fn an_unreachable_server_is_reported_with_the_next_step() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ran = run(&["batch", "list", "--server", &format!("http://{free}")]);
     assert_eq!(ran.code, 6);
     insta::assert_snapshot!("unreachable", steady(&ran.stderr));
 }
 
-/// Whoever waits is told what for.
+/// The user learns why the command takes long.
 #[test]
-fn a_request_that_is_tried_again_says_so_once_and_not_to_whom_wants_to_hear_nothing() {
+fn a_retried_request_is_reported_once_and_not_with_quiet() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -163,13 +166,13 @@ fn a_request_that_is_tried_again_says_so_once_and_not_to_whom_wants_to_hear_noth
         }
     });
     let ran = run(&["batch", "list", "--server", &server]);
-    let told = "bos: The store cannot serve (store_unavailable); trying again\n";
-    assert_eq!((ran.code, ran.stderr.matches(told).count()), (1, 1), "{}", ran.stderr);
-    assert!(!run(&["batch", "list", "--quiet", "--server", &server]).stderr.contains("trying again"));
+    let note = "bos: The store cannot serve (store_unavailable); retrying\n";
+    assert_eq!((ran.code, ran.stderr.matches(note).count()), (1, 1), "{}", ran.stderr);
+    assert!(!run(&["batch", "list", "--quiet", "--server", &server]).stderr.contains("retrying"));
 }
 
 #[test]
-fn one_essay_goes_straight_to_the_spell_checker() {
+fn a_single_essay_is_sent_directly_to_the_spell_checker() {
     let server = Server::start();
     let ran = run_with_input(&["essay", "trigger", "-", "--server", &server.address], GOOD);
     assert_eq!(ran.code, 0, "{}", ran.stderr);

@@ -1,7 +1,7 @@
 use super::{bos, run};
 
 #[test]
-fn every_setting_is_shown_with_its_origin_and_no_secret() {
+fn every_setting_is_shown_with_its_origin_and_secrets_are_redacted() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bos.toml");
     std::fs::write(&file, "port = 5001\n").unwrap();
@@ -23,7 +23,7 @@ fn every_setting_is_shown_with_its_origin_and_no_secret() {
 }
 
 #[test]
-fn settings_are_shown_as_lines_of_json_too() {
+fn settings_can_be_printed_as_jsonl() {
     let shown = run(&["config", "show", "-o", "jsonl"]);
     let rows: Vec<serde_json::Value> =
         shown.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -31,13 +31,13 @@ fn settings_are_shown_as_lines_of_json_too() {
 }
 
 #[test]
-fn a_good_configuration_is_said_to_be_fine() {
+fn a_valid_configuration_is_reported_as_valid() {
     let checked = run(&["config", "check"]);
-    assert_eq!((checked.code, checked.stdout.as_str()), (0, "The configuration is fine.\n"));
+    assert_eq!((checked.code, checked.stdout.as_str()), (0, "The configuration is valid.\n"));
 }
 
 #[test]
-fn all_that_is_wrong_with_a_configuration_is_told_at_once() {
+fn all_faults_of_a_configuration_are_reported_together() {
     let checked =
         run(&["config", "check", "--set", "phase_timout=5m", "--set", "port=many", "--host", "here"]);
     assert_eq!(checked.code, 2);
@@ -71,7 +71,7 @@ fn ran(arguments: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn show_lists_every_setting_with_its_origin() {
+fn show_prints_every_setting_with_its_origin() {
     let (exit, out, err) = ran(&["config", "show", "--origin", "--port", "7777", "--set", "max_labels=3"]);
     assert_eq!(exit, 0, "{err}");
     let line = |key: &str| out.lines().find(|line| line.trim_start().starts_with(key)).unwrap().to_owned();
@@ -86,7 +86,7 @@ fn show_lists_every_setting_with_its_origin() {
 }
 
 #[test]
-fn check_exits_2_and_says_everything() {
+fn check_exits_2_and_reports_every_fault() {
     assert_eq!(ran(&["config", "check"]).0, 0);
     let (exit, out, err) = ran(&["config", "check", "--set", "prot=1", "--port", "x"]);
     assert_eq!((exit, out.as_str()), (2, ""));

@@ -4,7 +4,7 @@ use std::process::Stdio;
 use super::{Server, bos, run, steady};
 
 #[test]
-fn the_banner_comes_when_the_service_answers_and_is_short() {
+fn the_banner_is_short_and_printed_when_the_service_answers() {
     let server = Server::start();
     assert!(server.run(&["batch", "list"]).stdout.is_empty());
     assert!(server.banner.len() <= 8);
@@ -15,7 +15,7 @@ fn the_banner_comes_when_the_service_answers_and_is_short() {
 }
 
 #[test]
-fn a_busy_port_is_told_with_the_way_out() {
+fn a_busy_port_is_reported_with_the_next_step() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let folder = tempfile::tempdir().unwrap();
@@ -26,22 +26,22 @@ fn a_busy_port_is_told_with_the_way_out() {
 }
 
 #[test]
-fn a_wrong_setting_ends_with_the_code_for_configuration() {
+fn an_invalid_setting_gives_the_exit_code_for_configuration() {
     let ran = run(&["serve", "--set", "phase_timout=5m"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("phase_timeout"), "{}", ran.stderr);
 }
 
 #[test]
-fn the_demo_sets_a_class_through_and_shows_the_essay_that_failed() {
+fn the_demo_runs_a_class_and_shows_the_essay_that_failed() {
     let ran = run(&["demo"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stderr.is_empty(), "bars away from a terminal: {}", ran.stderr);
+    assert!(ran.stderr.is_empty(), "progress bars without a terminal: {}", ran.stderr);
     insta::assert_snapshot!("demo", steady(&ran.stdout));
 }
 
 #[test]
-fn a_demo_that_is_kept_can_be_served() {
+fn the_kept_data_of_a_demo_can_be_served() {
     let folder = tempfile::tempdir().unwrap();
     let ran = bos(&["demo", "--keep", "-o", "jsonl"]).env("TMPDIR", folder.path()).output().unwrap();
     assert!(ran.status.success());
@@ -56,7 +56,7 @@ fn a_demo_that_is_kept_can_be_served() {
 }
 
 #[test]
-fn the_description_and_completions_are_printed() {
+fn the_openapi_description_and_completions_are_printed() {
     let description: serde_json::Value = serde_json::from_str(&run(&["openapi"]).stdout).unwrap();
     assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
     for shell in ["bash", "zsh", "fish"] {
@@ -66,7 +66,7 @@ fn the_description_and_completions_are_printed() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_fault() {
+fn a_closed_pipe_is_no_failure() {
     let mut child =
         bos(&["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());

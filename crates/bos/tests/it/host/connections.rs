@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::Client;
 use crate::program::{PATIENCE, Server, plain_batch};
 
-/// Asks over a connection that stays; the status line's code.
+/// Sends a request on a kept connection; the status code of the answer.
 async fn ask(stream: &mut TcpStream, request: &str) -> u16 {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut read = Vec::new();
@@ -23,7 +23,7 @@ async fn ask(stream: &mut TcpStream, request: &str) -> u16 {
             }
         }
     };
-    timeout(PATIENCE, whole).await.expect("an answer comes")
+    timeout(PATIENCE, whole).await.expect("the server answers")
 }
 
 fn post(name: &str) -> String {
@@ -36,7 +36,7 @@ fn post(name: &str) -> String {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn more_connections_than_the_system_gives_files_do_not_stop_the_service() {
+async fn more_connections_than_the_limit_of_open_files_do_not_stop_the_service() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::with_few_files(&folder.path().join("data"), 128);
     let mut kept = TcpStream::connect(server.socket()).await.unwrap();
@@ -59,7 +59,7 @@ async fn more_connections_than_the_system_gives_files_do_not_stop_the_service() 
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, full).await.expect("the house is full");
+    timeout(PATIENCE, full).await.expect("the connections are open");
     for turn in 0..10 {
         assert_eq!(ask(&mut kept, &post(&format!("amid the crowd, {turn}"))).await, 202);
         assert_eq!(ask(&mut kept, "GET /v1/batch?limit=5 HTTP/1.1\r\nHost: bos\r\n\r\n").await, 200);
@@ -68,5 +68,5 @@ async fn more_connections_than_the_system_gives_files_do_not_stop_the_service() 
 
     assert!(crowd.shutdown(PATIENCE).await.is_empty());
     let fresh = timeout(Duration::from_secs(5), Client::of(&server).accepted("after the crowd")).await;
-    assert!(fresh.is_ok(), "a new connection is served once the crowd has gone");
+    assert!(fresh.is_ok(), "a new connection is served after the others are closed");
 }

@@ -12,7 +12,7 @@ struct Disk {
 }
 
 impl Disk {
-    /// None where this user may not mount anything.
+    /// `None` if this user may not mount.
     fn of_megabytes(size: u32) -> Option<Self> {
         let at = tempfile::tempdir().unwrap();
         let mount = Command::new("mount")
@@ -30,7 +30,7 @@ impl Disk {
         self.path().join("ballast")
     }
 
-    /// Leaves no byte.
+    /// Fills the disk to the last byte.
     fn fill(&self) {
         let mut ballast = File::options().create(true).append(true).open(self.ballast()).unwrap();
         let mut piece = vec![0; 1 << 20];
@@ -53,7 +53,7 @@ impl Drop for Disk {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_writes_keeps_reads_and_is_over_when_there_is_space() {
+async fn with_a_full_disk_writes_are_refused_and_reads_served_until_there_is_space_again() {
     let Some(disk) = Disk::of_megabytes(24) else {
         return testbed::left_out("full-disk", "a full disk: run the tests as a user who may mount");
     };
@@ -63,7 +63,7 @@ async fn a_full_disk_refuses_writes_keeps_reads_and_is_over_when_there_is_space(
     let mut acknowledged = vec![client.accepted("while there is space").await];
 
     disk.fill();
-    // What the database has set aside already may still take a few.
+    // Space that the database has already allocated may still hold a few batches.
     let refused = loop {
         let answer = client.submit(&plain_batch("while there is none", 500)).await;
         if answer.status != 202 {

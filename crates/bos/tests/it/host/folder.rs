@@ -4,11 +4,11 @@ use std::process::Command;
 use super::Client;
 use crate::program::{Server, run};
 
-/// Names the database that the visiting process opens.
+/// The variable that names the database for the visiting process.
 const VISITED: &str = "BOS_TEST_VISITED";
 
 #[tokio::test]
-async fn a_second_service_on_the_same_folder_is_refused_and_the_first_goes_on() {
+async fn a_second_service_on_the_same_folder_is_refused_and_the_first_continues() {
     let server = Server::start();
     let client = Client::of(&server);
     client.accepted("before").await;
@@ -20,7 +20,7 @@ async fn a_second_service_on_the_same_folder_is_refused_and_the_first_goes_on() 
     client.accepted("after").await;
 }
 
-/// What the visiting process of the next test does; by itself it visits nothing.
+/// The visiting process of the next test. Without the variable it does nothing.
 #[test]
 fn visitor() {
     let Some(path) = std::env::var_os(VISITED) else { return };
@@ -30,7 +30,7 @@ fn visitor() {
 }
 
 #[tokio::test]
-async fn a_visitor_of_the_database_comes_and_goes_and_a_kill_loses_nothing() {
+async fn another_process_that_reads_the_database_and_a_kill_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let server = Server::on(&data, &[]);
@@ -55,8 +55,8 @@ async fn a_visitor_of_the_database_comes_and_goes_and_a_kill_loses_nothing() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_folder_that_cannot_be_written_is_named_with_the_way_out() {
-    // Not even the super-user makes files there.
+fn a_folder_that_cannot_be_written_is_reported_with_the_next_step() {
+    // Not even root can create files there.
     for folder in ["/proc", "/proc/bos-data"] {
         assert!(!Path::new(folder).join("bos.db").exists());
         let ran = run(&["serve", "--port", "0", "--data-dir", folder]);
@@ -68,7 +68,7 @@ fn a_folder_that_cannot_be_written_is_named_with_the_way_out() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_database_that_is_taken_away_stops_the_service_and_nothing_in_it_is_lost() {
+async fn a_moved_database_stops_the_service_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut server = Server::on(&data, &[]);

@@ -1,4 +1,4 @@
-//! More callers than can be served.
+//! More callers than the service can admit.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,17 +8,19 @@ use serde_json::{Value, json};
 use super::{Client, id_of};
 use crate::program::Server;
 
-/// Callers who ask again as soon as they are answered, whatever they are told; and bytes of what each hands in.
+/// Callers that submit again immediately after each answer.
 const CALLERS: usize = 256;
+/// Size of an essay in bytes.
 const TEXT: usize = 50_000;
+/// Essays of a submission.
 const ESSAYS: usize = 16;
 
-/// It is over when so many were taken and so many asked to come back.
+/// The test ends when this many submissions were accepted and this many refused.
 const TAKEN: usize = 24;
 const REFUSED: usize = 400;
 
-/// More than the service keeps in its memory of all of them, which was about 95 MB: what their connections have read, the bodies
-/// that are let in, and what the database and the allocator hold. Their bodies alone are 205 MB.
+/// Bound of the growth of the service's memory; measured: about 95 MB for the connections' buffers, the admitted bodies, the
+/// database and the allocator. The bodies of all callers together are 205 MB.
 const MEMORY: u64 = 150 << 20;
 
 fn class(caller: usize) -> Value {
@@ -27,7 +29,7 @@ fn class(caller: usize) -> Value {
     json!({"essays": essays})
 }
 
-/// The most memory that a process has had.
+/// The peak resident memory of the server, in bytes.
 fn peak(server: &Server) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.process_id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -37,7 +39,7 @@ fn peak(server: &Server) -> u64 {
 /// F77.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn more_callers_than_can_be_served_are_taken_or_asked_to_come_back_and_what_was_taken_ends() {
+async fn with_too_many_callers_each_submission_is_accepted_or_refused_and_accepted_ones_end() {
     let folder = tempfile::tempdir().unwrap();
     let limits = ["max_body_size=1MiB", "max_bodies_in_flight=2MiB"];
     let server = Server::on(&folder.path().join("data"), &limits);

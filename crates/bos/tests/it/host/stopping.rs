@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::{Client, id_of};
 use crate::program::{PATIENCE, Server, eventually, plain_batch};
 
-/// An upload that has begun: the server reads the body, of which nothing has come yet.
+/// An upload whose head was sent: the server waits for the body.
 struct Upload {
     stream: TcpStream,
     body: String,
@@ -24,7 +24,7 @@ impl Upload {
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut word = [0; 25];
-        timeout(PATIENCE, stream.read_exact(&mut word)).await.expect("the server reads the body").unwrap();
+        timeout(PATIENCE, stream.read_exact(&mut word)).await.expect("the server asks for the body").unwrap();
         assert_eq!(&word, b"HTTP/1.1 100 Continue\r\n\r\n");
         Self { stream, body }
     }
@@ -40,13 +40,13 @@ impl Upload {
     }
 }
 
-/// The signal has been heard when nobody is let in any more.
+/// Waits until new connections are refused, which shows that the signal was received.
 fn closes_its_door(server: &Server) {
-    eventually("the door closes", || std::net::TcpStream::connect(server.socket()).is_err());
+    eventually("the port is closed", || std::net::TcpStream::connect(server.socket()).is_err());
 }
 
 #[tokio::test]
-async fn a_stop_finishes_what_has_begun_and_ends_in_order() {
+async fn a_stop_finishes_requests_in_progress_and_exits_with_0() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut server = Server::on(&data, &[]);
@@ -67,12 +67,12 @@ async fn a_stop_finishes_what_has_begun_and_ends_in_order() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_the_service_at_once() {
+async fn a_second_signal_ends_the_service_immediately() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut server = Server::on(&data, &[]);
     let acknowledged = [Client::of(&server).accepted("before").await];
-    // Without it there would be nothing to wait for; it never ends.
+    // An upload that never ends keeps the service from stopping after the first signal.
     let _upload = Upload::begin(&server, "slow").await;
     server.signal("TERM");
     closes_its_door(&server);
@@ -86,7 +86,7 @@ async fn a_second_signal_ends_the_service_at_once() {
 }
 
 #[tokio::test]
-async fn a_kill_amid_a_stop_damages_nothing() {
+async fn a_kill_during_a_stop_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let server = Server::on(&data, &[]);

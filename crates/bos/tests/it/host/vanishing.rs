@@ -1,4 +1,4 @@
-//! Clients that go away in the middle: whatever was acknowledged is there, and nothing stays behind.
+//! Clients that disconnect in the middle of a request: acknowledged batches exist, and no socket stays open.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -13,17 +13,17 @@ use crate::program::{Server, eventually, plain_batch};
 
 const CLIENTS: u32 = 5_000;
 const AT_A_TIME: usize = 64;
-/// A slow machine has fewer clients, but never fewer than some hundreds.
+/// After this time no more clients are started, but there are never fewer than `AT_LEAST`.
 const TIME: Duration = Duration::from_secs(12);
 const AT_LEAST: u32 = 300;
 
-/// Numbers that look like chance and are the same on every run.
+/// Pseudo-random numbers that are the same on every run.
 const fn scatter(seed: u32) -> u32 {
     let mixed = seed.wrapping_mul(0x9e37_79b9) ^ (seed >> 7);
     (mixed ^ (mixed >> 15)).wrapping_mul(0x85eb_ca6b) >> 8
 }
 
-/// Sends some of a request and reads some of its answer. The batch's id, where the answer came whole and is 202.
+/// Sends a part of a request and reads a part of its answer; the batch's id if the answer is complete and a 202.
 pub(crate) async fn visit(server: std::net::SocketAddr, number: u32) -> Option<String> {
     let body = plain_batch(&format!("visit {number}"), 1).to_string();
     let request = format!(
@@ -37,18 +37,18 @@ pub(crate) async fn visit(server: std::net::SocketAddr, number: u32) -> Option<S
     stream.write_all(&request.as_bytes()[..sent]).await.ok()?;
     let mut answer = Vec::new();
     match number % 4 {
-        // The whole answer.
+        // Reads the whole answer.
         0 => {
             stream.read_to_end(&mut answer).await.ok()?;
         }
-        // The request is whole, and its answer is not waited for, or only its beginning is.
+        // Sends a whole request, and reads at most the beginning of its answer.
         2 => {
             let wanted = u64::try_from(chance % 64).unwrap();
             let _ =
                 timeout(Duration::from_millis(wanted), stream.take(wanted).read_to_end(&mut answer)).await;
             return None;
         }
-        // Half a request: a reset, or a plain end.
+        // Sends a part of a request, then resets or closes the connection.
         1 => stream.set_zero_linger().ok()?,
         _ => stream.shutdown().await.ok()?,
     }
@@ -58,9 +58,9 @@ pub(crate) async fn visit(server: std::net::SocketAddr, number: u32) -> Option<S
 }
 
 #[tokio::test]
-async fn clients_that_vanish_at_any_byte_lose_nothing_and_leave_nothing_behind() {
+async fn clients_that_disconnect_at_any_byte_lose_no_acknowledged_batch_and_no_socket() {
     let folder = tempfile::tempdir().unwrap();
-    // Without neighbours: what is tried here is the acceptance alone.
+    // Without companions: this tests the accept path only.
     let server = Server::on(&folder.path().join("data"), &["companions=none", "log_level=error"]);
     let client = Client::of(&server);
     client.accepted("before").await;
@@ -84,8 +84,8 @@ async fn clients_that_vanish_at_any_byte_lose_nothing_and_leave_nothing_behind()
 
     client.shows(&acknowledged).await;
     let after = timeout(Duration::from_secs(5), client.accepted("after")).await;
-    client.shows(&[after.expect("nothing stands in the way of the next request")]).await;
+    client.shows(&[after.expect("the next request is served")]).await;
     if let Some(sockets) = sockets {
-        eventually("the sockets are given back", || server.open_sockets().unwrap() <= sockets);
+        eventually("the sockets are closed", || server.open_sockets().unwrap() <= sockets);
     }
 }

@@ -1,4 +1,4 @@
-//! A Content Service on raw sockets that does as it is told, so that it can answer what no library would send.
+//! A Content Service on raw sockets, which can send answers that no HTTP library would send.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,26 +14,26 @@ use tokio::time::timeout;
 
 use crate::program::PATIENCE;
 
-/// How it treats texts that are to be stored. Texts that are asked for it always gives.
+/// How the service answers uploads. Downloads are always answered correctly.
 #[derive(Debug, Clone)]
 pub(super) enum Manner {
-    /// As the contract says.
+    /// Follows the contract.
     Good,
-    /// These bytes, whatever was asked.
+    /// Sends these bytes.
     Says(Vec<u8>),
-    /// Nothing.
+    /// Never answers.
     Hangs,
-    /// A good answer, a byte every 50 ms.
+    /// Sends a correct answer, one byte every 50 ms.
     Drips,
-    /// Bytes for as long as somebody takes them, under this header.
+    /// Sends bytes after this header for as long as the client reads them.
     Floods(&'static str),
-    /// The text is stored, and the connection reset before the answer.
+    /// Stores the text, and resets the connection before the answer.
     StoresAndResets,
-    /// A text with the word is refused, others are welcome.
+    /// Refuses texts that contain the word, and stores the others.
     Picky { word: &'static str, status: &'static str },
 }
 
-/// A whole answer.
+/// Sends a complete HTTP answer.
 pub(super) fn reply(status: &str, headers: &str, body: &str) -> Manner {
     Manner::Says(answer(status, headers, body.as_bytes()))
 }
@@ -48,7 +48,7 @@ fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 struct State {
     manner: Manner,
     texts: BTreeMap<String, Vec<u8>>,
-    /// When each text came that was to be stored.
+    /// The time of each upload.
     asked: Vec<Instant>,
     heads: String,
     most_sent: u64,
@@ -61,7 +61,7 @@ pub(super) struct Hostile {
     tasks: Tasks,
 }
 
-/// An address on which nobody listens, held so that nobody else can.
+/// An address on which no process listens, reserved so that no other process can.
 pub(super) struct NotListening(TcpSocket);
 
 impl NotListening {
@@ -101,7 +101,7 @@ impl Hostile {
             while let Ok((stream, _)) = listener.accept().await {
                 let (state, asked) = (Arc::clone(&state), asked.clone());
                 tasks.spawn("content connection", async move {
-                    // Whoever goes away in the middle is no matter here.
+                    // A client may disconnect at any time.
                     let _ = serve(stream, &state, &asked).await;
                 });
             }
@@ -113,12 +113,12 @@ impl Hostile {
         format!("http://{}/v1/content", self.address)
     }
 
-    /// From now on.
+    /// Changes how later uploads are answered.
     pub(super) fn turns(&self, manner: Manner) {
         self.state.lock().unwrap().manner = manner;
     }
 
-    /// Waits until so many texts were to be stored.
+    /// Waits until there were this many uploads.
     pub(super) async fn asked(&self, times: usize) {
         let mut asked = self.asked.subscribe();
         let enough = timeout(PATIENCE, asked.wait_for(|count| *count >= times)).await;
@@ -129,7 +129,7 @@ impl Hostile {
         self.state.lock().unwrap().asked.len()
     }
 
-    /// The time between the first and the second text.
+    /// The time between the first and the second upload.
     pub(super) fn gap(&self) -> Duration {
         let state = self.state.lock().unwrap();
         state.asked[1] - state.asked[0]
@@ -147,7 +147,7 @@ impl Hostile {
         self.state.lock().unwrap().heads.clone()
     }
 
-    /// Bytes that the longest flood got rid of.
+    /// Bytes that the client accepted of the longest flood.
     pub(super) fn most_sent(&self) -> u64 {
         self.state.lock().unwrap().most_sent
     }

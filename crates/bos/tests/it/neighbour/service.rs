@@ -1,4 +1,4 @@
-//! The service in this process, as `service::run` starts it, with a Content Service from outside.
+//! The service in the process of the test, as `service::run` starts it, with an external Content Service.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::program::PATIENCE;
 
-/// The configuration that these variables make, whose names go without their prefix.
+/// The configuration of these variables, given without their prefix.
 pub(crate) fn configured(settings: &[(&str, &str)]) -> Config {
     let variable = |key: &str| format!("BATCH_ORCHESTRATOR_SERVICE_{}", key.to_uppercase());
     let environment = settings.iter().map(|(key, value)| (variable(key), (*value).to_owned()));
@@ -58,13 +58,13 @@ impl Service {
         }
     }
 
-    /// Hands these essays in for a spellcheck; the batch's id.
+    /// Submits these essays for a spellcheck; the batch's id.
     pub(crate) async fn submit(&self, essays: &[&str]) -> String {
         let essays: Vec<Value> = essays.iter().map(|text| json!({"text": text})).collect();
         self.hand_in(&json!({"essays": essays, "phases": ["spellcheck"]})).await
     }
 
-    /// The first status of the batch that is so.
+    /// Waits for a status for which `is_so` holds; that status.
     pub(crate) async fn until(&self, batch: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let mut status = Value::Null;
         let seen = async {
@@ -83,22 +83,22 @@ impl Service {
             }
         };
         let came = timeout(PATIENCE, seen).await.is_ok();
-        assert!(came, "it stays at {status}");
+        assert!(came, "the status stays {status}");
         status
     }
 
-    /// Where it listens, as `http://host:port`.
+    /// The base URL, `http://host:port`.
     pub(crate) fn base(&self) -> &str {
         self.address.trim_end_matches("/v1")
     }
 
-    /// The answer at a path.
+    /// Gets the JSON document at a path.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let answer = self.http.get(format!("{}{path}", self.base())).send().await.unwrap();
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
-    /// The lines of JSON at a path.
+    /// Gets the JSON lines at a path.
     #[cfg(feature = "kafka")]
     pub(crate) async fn lines(&self, path: &str) -> Vec<Value> {
         let base = self.address.trim_end_matches("/v1");
@@ -106,7 +106,7 @@ impl Service {
         answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Posts under an idempotency key; the answer, and what it says of being a repetition.
+    /// Posts with an Idempotency-Key; the answer, and its header `Idempotency-Replayed`.
     pub(crate) async fn post_with_key(&self, path: &str, body: &Value, key: &str) -> (Value, Option<String>) {
         let base = self.address.trim_end_matches("/v1");
         let request = self.http.post(format!("{base}{path}")).header("idempotency-key", key);
@@ -118,7 +118,7 @@ impl Service {
         (serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: {text}")), replayed)
     }
 
-    /// Hands in a batch as it is; its id.
+    /// Submits this batch; its id.
     pub(crate) async fn hand_in(&self, batch: &Value) -> String {
         let request =
             self.http.post(format!("{}/batch", self.address)).header("content-type", "application/json");
@@ -146,7 +146,7 @@ impl Service {
         page["data"].as_array().unwrap().clone()
     }
 
-    /// Stops it as a signal would.
+    /// Stops the service as a signal would.
     pub(crate) async fn stop(self) {
         self.end.cancel();
         assert!(self.tasks.shutdown(Duration::from_secs(10)).await.is_empty(), "the service does not stop");

@@ -1,4 +1,4 @@
-//! Callers who hand in classes without a pause, and what they are told.
+//! Callers that submit classes without a pause, and count the answers.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -10,7 +10,7 @@ use crate::host::{Client, id_of};
 use crate::neighbour::service::Service;
 use crate::program::PATIENCE;
 
-/// Four of them, each of whom waits for an answer before the next class.
+/// Four callers; each waits for an answer before it submits the next class.
 pub(super) struct Callers<'a> {
     client: &'a Client,
     is_over: AtomicBool,
@@ -24,7 +24,8 @@ impl<'a> Callers<'a> {
         Self { client, is_over: AtomicBool::new(false), acknowledged, refused }
     }
 
-    /// Hands in until they are stopped; the classes of two that were acknowledged. Whatever else is answered asks to wait.
+    /// Submits classes of two essays until stopped; the ids of those that were acknowledged. All others must be refused with 503
+    /// and `Retry-After`.
     pub(super) async fn hand_in(&self) -> Vec<String> {
         let load = futures::stream::iter(0..4).map(async |_| {
             let mut ids = Vec::new();
@@ -43,12 +44,12 @@ impl<'a> Callers<'a> {
         load.buffer_unordered(4).collect::<Vec<_>>().await.concat()
     }
 
-    /// Until so many more are acknowledged.
+    /// Waits until `more` further classes are acknowledged.
     pub(super) async fn until_acknowledged(&self, more: usize) {
         until(&self.acknowledged, more).await;
     }
 
-    /// Until so many more are asked to wait.
+    /// Waits until `more` further classes are refused.
     pub(super) async fn until_refused(&self, more: usize) {
         until(&self.refused, more).await;
     }
@@ -68,7 +69,7 @@ async fn until(count: &AtomicUsize, more: usize) {
     timeout(PATIENCE, reached).await.expect("callers are answered");
 }
 
-/// Until everything that was acknowledged has ended well.
+/// Waits until all these batches have ended, and asserts that they succeeded.
 pub(super) async fn all_end(ids: &[String], service: &Service) {
     for id in ids {
         let status = ended(service, id).await;

@@ -1,4 +1,4 @@
-//! A neighbour that is away for so long that no more is taken in.
+//! An outage of a dependency so long that new submissions are refused.
 
 use serde_json::Value;
 use service::companions::How;
@@ -12,18 +12,18 @@ use crate::host::{Client, id_of};
 use crate::neighbour::service::Service;
 use crate::program::PATIENCE;
 
-/// A door that is shut until somebody is behind it.
-fn door() -> (Proxy, String) {
-    let door = Proxy::listen().unwrap();
-    let address = format!("127.0.0.1:{}", door.port());
-    (door, address)
+/// A proxy that refuses connections until [`open`] gives it a target, and its address.
+fn closed_proxy() -> (Proxy, String) {
+    let proxy = Proxy::listen().unwrap();
+    let address = format!("127.0.0.1:{}", proxy.port());
+    (proxy, address)
 }
 
-fn open(door: &Proxy, address: &str) {
-    door.pass_on_to(address.rsplit_once(':').unwrap().1.parse().unwrap());
+fn open(proxy: &Proxy, address: &str) {
+    proxy.pass_on_to(address.rsplit_once(':').unwrap().1.parse().unwrap());
 }
 
-/// Hands in classes until no more are taken, and gives those that were.
+/// Submits classes until one is refused; the ids of the accepted ones.
 async fn until_full(client: &Client) -> Vec<String> {
     let mut taken = Vec::new();
     let full = async {
@@ -37,12 +37,12 @@ async fn until_full(client: &Client) -> Vec<String> {
             taken.push(id_of(&answer.body));
         }
     };
-    timeout(PATIENCE, full).await.expect("there is a cap");
+    timeout(PATIENCE, full).await.expect("the limit refuses submissions");
     taken
 }
 
-/// All that was taken ends, and more is taken.
-async fn goes_on(service: &Service, client: &Client, mut taken: Vec<String>) {
+/// Asserts that submissions are accepted again, and that all accepted batches end.
+async fn recovers(service: &Service, client: &Client, mut taken: Vec<String>) {
     let more = async {
         loop {
             let answer = client.submit(&class(2, &["spellcheck"])).await;
@@ -51,38 +51,38 @@ async fn goes_on(service: &Service, client: &Client, mut taken: Vec<String>) {
             }
         }
     };
-    taken.push(timeout(PATIENCE, more).await.expect("more is taken when there is room"));
+    taken.push(timeout(PATIENCE, more).await.expect("submissions are accepted again"));
     for batch in taken {
         assert_eq!(ended(service, &batch).await["counts"]["succeeded"], 2);
     }
 }
 
-/// Fills a service that is led to a shut door, opens the door to what is behind it, and sees everything end.
-async fn fills_and_goes_on(content: String, settings: &[(&str, &str)], door: &Proxy, behind: &str) {
+/// Fills a service behind a closed proxy, opens the proxy to the dependency, and waits until all batches end.
+async fn fills_and_recovers(content: String, settings: &[(&str, &str)], proxy: &Proxy, behind: &str) {
     let service = Service::start(content, settings).await;
     let client = Client::at(service.base());
     let taken = until_full(&client).await;
     client.shows(&taken).await;
-    open(door, behind);
-    goes_on(&service, &client, taken).await;
+    open(proxy, behind);
+    recovers(&service, &client, taken).await;
     service.stop().await;
 }
 
 /// F78.
 #[tokio::test(flavor = "multi_thread")]
-async fn while_kafka_is_away_no_more_is_taken_than_the_outbox_may_hold_and_all_of_it_ends() {
+async fn during_an_outage_of_kafka_the_outbox_stays_within_its_limit_and_all_accepted_work_ends() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
         let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
-        let (door, address) = door();
+        let (proxy, address) = closed_proxy();
         let settings = [
             ("kafka_bootstrap_servers", &*address),
             ("kafka_session_timeout", "6s"),
             ("database_url", &*url),
             ("max_outbox_rows", "10"),
         ];
-        fills_and_goes_on(companions.content.clone(), &settings, &door, &kafka).await;
+        fills_and_recovers(companions.content.clone(), &settings, &proxy, &kafka).await;
         companions.stop().await;
     })
     .await;
@@ -90,12 +90,12 @@ async fn while_kafka_is_away_no_more_is_taken_than_the_outbox_may_hold_and_all_o
 
 /// F62b.
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_content_service_is_away_no_more_is_taken_than_may_be_staged_and_all_of_it_ends() {
+async fn during_an_outage_of_content_staged_texts_stay_within_their_limit_and_all_accepted_work_ends() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
         let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
-        let (door, address) = door();
+        let (proxy, address) = closed_proxy();
         let settings = [
             ("kafka_bootstrap_servers", &*kafka),
             ("kafka_session_timeout", "6s"),
@@ -104,7 +104,7 @@ async fn while_the_content_service_is_away_no_more_is_taken_than_may_be_staged_a
             ("retry_max_delay", "1s"),
         ];
         let behind = companions.content.trim_start_matches("http://").trim_end_matches("/v1/content");
-        fills_and_goes_on(companions.content.replace(behind, &address), &settings, &door, behind).await;
+        fills_and_recovers(companions.content.replace(behind, &address), &settings, &proxy, behind).await;
         companions.stop().await;
     })
     .await;

@@ -28,13 +28,13 @@ use uuid::Uuid;
 
 use crate::databases::on_postgres;
 
-/// More than any lease and any deadline.
+/// Hours by which the clocks are off: more than any lease and any deadline.
 const JUMPS: [i64; 5] = [30, -30, 0, -1, 1];
 
-/// The shards of an installation on PostgreSQL.
+/// Number of shards of an installation on PostgreSQL.
 const SHARDS: i64 = 64;
 
-/// The system's clock, and what a wall clock does besides: the other one, by which a process waits, only goes on.
+/// The system's clocks, of which the wall clock can be set off. The monotonic clock, by which a process waits, is not changed.
 #[derive(Debug, Default)]
 struct Jumping {
     system: SystemClock,
@@ -68,7 +68,7 @@ fn settings() -> Settings {
 
 /// F63.
 #[tokio::test(flavor = "multi_thread")]
-async fn leases_are_neither_lost_nor_taken_over_when_the_clocks_of_their_holders_jump_apart() {
+async fn no_lease_changes_hands_when_the_clocks_of_the_holders_jump_apart() {
     on_postgres(async |store, url| {
         let holder = |name: &str| {
             let clock = Arc::new(Jumping::default());
@@ -83,13 +83,17 @@ async fn leases_are_neither_lost_nor_taken_over_when_the_clocks_of_their_holders
         let ((one_s, one, mut leases_of_one), (other_s, other, mut leases_of_other)) =
             (holder("one"), holder("other"));
         leases_of_one.turn().await.unwrap();
-        // The other one sees a lease of which, by its own clock, the time is long over.
+        // By the other holder's clock, these leases expired long ago.
         other_s.is_off_by(30);
         leases_of_other.turn().await.unwrap();
-        assert_eq!((held(&one), held(&other)), (SHARDS, 0), "what is held is not taken");
+        assert_eq!((held(&one), held(&other)), (SHARDS, 0), "held leases are not taken over");
         leases_of_one.turn().await.unwrap();
         leases_of_other.turn().await.unwrap();
-        assert_eq!((held(&one), held(&other)), (SHARDS / 2, SHARDS / 2), "half is given up for it");
+        assert_eq!(
+            (held(&one), held(&other)),
+            (SHARDS / 2, SHARDS / 2),
+            "half of them are given to the other holder"
+        );
 
         let mut witness = PgConnection::connect(&url).await.unwrap();
         let taken = "SELECT CAST(sum(epoch) AS BIGINT) FROM leases";
@@ -102,12 +106,12 @@ async fn leases_are_neither_lost_nor_taken_over_when_the_clocks_of_their_holders
             assert_eq!((held(&one), held(&other)), (SHARDS / 2, SHARDS / 2), "off by {hours} hours");
         }
         let after: i64 = query_scalar(taken).fetch_one(&mut witness).await.unwrap();
-        assert_eq!(after, before, "no lease has another holder than before");
+        assert_eq!(after, before, "no lease has changed hands");
     })
     .await;
 }
 
-/// The shards that it may send for: with time to spare, as it believes.
+/// Number of shards that the holder may send for: those whose leases have time left by its own clock.
 fn held(shards: &Shards) -> i64 {
     i64::try_from(shards.held_for(Duration::from_secs(1)).len()).unwrap()
 }
@@ -137,7 +141,7 @@ fn class(id: BatchId) -> Submission {
     }
 }
 
-/// An engine by this clock, and a batch whose registration is in the outbox.
+/// An engine with this clock, and a batch whose registration is in the outbox.
 async fn registering(store: &Store, clock: &Arc<Jumping>) -> (Arc<Engine>, BatchId) {
     let engine = Engine::open(store.clone(), settings(), clock.clone(), None, Crash::default());
     let engine = engine.await.unwrap();
@@ -161,7 +165,7 @@ async fn status(store: &Store, batch: BatchId) -> StatusRow {
 
 /// F63.
 #[tokio::test(flavor = "multi_thread")]
-async fn deadlines_pass_by_the_clock_of_the_database_whatever_the_process_believes() {
+async fn deadlines_follow_the_clock_of_the_database_and_not_of_the_process() {
     on_postgres(async |store, url| {
         let clock = Arc::new(Jumping::default());
         let (engine, batch) = registering(&store, &clock).await;
@@ -185,7 +189,7 @@ async fn deadlines_pass_by_the_clock_of_the_database_whatever_the_process_believ
     .await;
 }
 
-/// A bus that never takes what it is sent, for a reason of the message's own.
+/// A bus that refuses every message with an error that blames the message.
 #[derive(Debug)]
 struct Unwilling;
 
@@ -214,7 +218,7 @@ impl Broker for Unwilling {
 
 /// F63.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_was_tried_often_is_not_set_aside_before_its_time_by_a_wrong_wall_clock() {
+async fn a_wrong_wall_clock_does_not_park_a_message_early() {
     on_postgres(async |store, url| {
         let clock = Arc::new(Jumping::default());
         let (engine, _) = registering(&store, &clock).await;
@@ -235,7 +239,7 @@ async fn a_message_that_was_tried_often_is_not_set_aside_before_its_time_by_a_wr
             relay.record_outcomes().await.unwrap();
             query_scalar("SELECT max(state) FROM outbox").fetch_one(&mut witness).await.unwrap()
         };
-        assert_eq!(state_after_a_try("clock_timestamp()").await, 0, "it is tried again");
+        assert_eq!(state_after_a_try("clock_timestamp()").await, 0, "it is retried");
         assert_eq!(state_after_a_try("clock_timestamp() - interval '2 hours'").await, 2, "it is parked");
     })
     .await;

@@ -1,6 +1,6 @@
-//! A PostgreSQL that is stopped, cut off, crowded or deserted by callers, under a service that works.
+//! A PostgreSQL that is stopped, cut off, overloaded, or whose callers disconnect, while the service works.
 //!
-//! The bus is an address where nobody listens: what is tried here is the way in, which needs no bus.
+//! No Kafka listens at the configured address: these tests concern the accept path, which does not need it.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,19 +21,19 @@ use crate::host::{Client, id_of};
 use crate::neighbour::service::Service;
 use crate::program::{PATIENCE, plain_batch};
 
-/// How long a caller waits at most to hear that there is no database: what is promised, and a busy machine's share.
+/// Longest time until a caller gets 503 when there is no database: what is promised, plus an allowance for a busy machine.
 const SOON: Duration = Duration::from_secs(2);
 const BUSY: Duration = Duration::from_secs(2);
 
-/// Callers who hang up: so many, or fewer where they take longer than this time, but never fewer than the last number.
+/// Number of callers that disconnect: `VISITS`, or fewer if they take longer than `VISITING`, but at least `VISITS_AT_LEAST`.
 const VISITS: u32 = 1_000;
 const VISITING: Duration = Duration::from_secs(6);
 const VISITS_AT_LEAST: u32 = 200;
 
-/// Far more callers at the same time than connections.
+/// Callers at the same time, far more than connections.
 const CROWD: usize = 200;
 
-/// A stopped run ends the servers that it has started.
+/// Ensures once that an interrupted test run ends the servers that it has started.
 static WATCHED: Once = Once::new();
 
 /// A service on a database, without a bus and without a Content Service.
@@ -49,7 +49,7 @@ async fn batches(witness: &mut PgConnection) -> i64 {
 
 /// F40.
 #[tokio::test(flavor = "multi_thread")]
-async fn while_postgres_is_stopped_everybody_is_asked_to_come_back_and_then_it_goes_on_with_nothing_lost() {
+async fn while_postgresql_is_stopped_callers_get_503_and_nothing_acknowledged_is_lost() {
     if kafka().is_none() {
         return;
     }
@@ -74,7 +74,7 @@ async fn while_postgres_is_stopped_everybody_is_asked_to_come_back_and_then_it_g
                 let answer = client.submit(&plain_batch(&format!("worker {worker}"), 2)).await;
                 match answer.status {
                     202 => {
-                        // Who waited for a connection may have met the new start.
+                        // A request that waited for a connection may have reached the restarted server.
                         let is_still_down = is_down.load(Ordering::SeqCst);
                         assert!(!(was_down && is_still_down), "acknowledged without a database");
                         acknowledged.push(id_of(&answer.body));
@@ -93,7 +93,7 @@ async fn while_postgres_is_stopped_everybody_is_asked_to_come_back_and_then_it_g
         .collect::<Vec<_>>();
     let fault = async {
         while client.get("/v1/batch").await.body["data"].as_array().is_none_or(|rows| rows.len() < 20) {}
-        // Not on this thread, which the callers share.
+        // On another thread, because the callers share this one.
         let mut postgres = postgres;
         let stopped = tokio::task::spawn_blocking(move || {
             postgres.stop_immediately().unwrap();
@@ -111,7 +111,7 @@ async fn while_postgres_is_stopped_everybody_is_asked_to_come_back_and_then_it_g
         });
         let postgres = started.await.unwrap();
         let again = async { while client.submit(&plain_batch("again", 1)).await.status != 202 {} };
-        timeout(PATIENCE, again).await.expect("it goes on without a restart");
+        timeout(PATIENCE, again).await.expect("the service continues without a restart");
         is_over.store(true, Ordering::SeqCst);
         postgres
     };
@@ -122,7 +122,7 @@ async fn while_postgres_is_stopped_everybody_is_asked_to_come_back_and_then_it_g
 
 /// F41.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_whose_answer_is_lost_is_found_by_its_key_and_made_once() {
+async fn a_commit_whose_answer_is_lost_is_found_by_its_idempotency_key() {
     if kafka().is_none() {
         return;
     }
@@ -141,8 +141,8 @@ async fn a_commit_whose_answer_is_lost_is_found_by_its_key_and_made_once() {
             let unknown = client.submit_under(&key, &batch).await;
             assert_eq!(unknown.status, 503, "{}", unknown.body);
             assert!(unknown.asks_to_wait, "{}", unknown.body);
-            assert_eq!(batches(&mut witness).await, number + 1, "it was committed, and nobody was told");
-            // Not only the next one may be lost.
+            assert_eq!(batches(&mut witness).await, number + 1, "it was committed, and the answer was lost");
+            // A second answer may be lost too.
             assert_eq!(client.submit_under(&key, &batch).await.status, 503);
             proxy.set(Trouble::None);
             let mut known = client.submit_under(&key, &batch).await;
@@ -158,7 +158,7 @@ async fn a_commit_whose_answer_is_lost_is_found_by_its_key_and_made_once() {
     .await;
 }
 
-/// Sessions of the service that sit in an open transaction.
+/// Number of sessions of the service that have been idle in a transaction for more than 1 s.
 async fn idle_in_transaction(witness: &mut PgConnection) -> i64 {
     query_scalar(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'bos' \
@@ -169,14 +169,14 @@ async fn idle_in_transaction(witness: &mut PgConnection) -> i64 {
     .unwrap()
 }
 
-/// F45: a caller that hangs up ends its handler wherever that was waiting.
+/// F45: when a caller disconnects, its handler is dropped wherever it was waiting.
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_that_hang_up_leave_no_session_in_a_transaction_and_hide_nothing_that_was_acknowledged() {
+async fn callers_that_disconnect_leave_no_open_transaction_and_lose_no_acknowledged_batch() {
     if kafka().is_none() {
         return;
     }
     on_postgres(async |_, url| {
-        // Few connections, so that many callers hang up while they wait for one.
+        // Few connections, so that many callers disconnect while they wait for one.
         let service = service(&url, &[("database_max_connections", "4")]).await;
         let address = service.base().trim_start_matches("http://").parse().unwrap();
         let began = Instant::now();
@@ -204,9 +204,9 @@ async fn callers_that_hang_up_leave_no_session_in_a_transaction_and_hide_nothing
                 .fetch_one(&mut witness)
                 .await
                 .unwrap();
-            assert_eq!(seen, 1, "{id} was acknowledged and another session does not see it");
+            assert_eq!(seen, 1, "{id} was acknowledged, but another session does not see it");
         }
-        // Whatever such a session had begun would be older than that by now.
+        // A transaction that was left open would be older than 1 s after this.
         let client = Client::at(service.base());
         let later = Instant::now();
         while later.elapsed() < Duration::from_millis(1_500) {
@@ -220,7 +220,7 @@ async fn callers_that_hang_up_leave_no_session_in_a_transaction_and_hide_nothing
 
 /// F46.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_at_few_connections_is_answered_soon_and_our_own_tasks_keep_theirs() {
+async fn with_few_connections_many_callers_are_answered_soon_and_background_tasks_keep_theirs() {
     if kafka().is_none() {
         return;
     }
@@ -229,8 +229,8 @@ async fn a_crowd_at_few_connections_is_answered_soon_and_our_own_tasks_keep_thei
         let client = Client::at(service.base());
         client.accepted("before").await;
         let mut witness = PgConnection::connect(&url).await.unwrap();
-        // Whoever hands in now holds a connection until this lock goes. Our own tasks, which find no Content Service, need none
-        // of these rows.
+        // A submission now holds a connection until this lock is released. The background tasks, which reach no Content
+        // Service, need none of these rows.
         let mut lock = witness.begin().await.unwrap();
         sqlx_core::query::query("LOCK TABLE essays IN EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
         let leased = async || -> i64 {
@@ -255,14 +255,14 @@ async fn a_crowd_at_few_connections_is_answered_soon_and_our_own_tasks_keep_thei
         for (status, took) in crowd.await {
             match status {
                 503 => longest = longest.max(took),
-                // It had the connection, and waited for the lock in vain.
+                // It had a connection, and the wait for the lock timed out.
                 409 => with_a_connection += 1,
-                status => panic!("{status} while nothing can be stored"),
+                status => panic!("{status} although nothing can be stored"),
             }
         }
         assert!(longest < SOON + BUSY, "the last was answered after {longest:?}");
         assert!(with_a_connection < 4, "{with_a_connection}");
-        assert!(leased().await > before, "the leases were renewed beside the crowd");
+        assert!(leased().await > before, "the leases were renewed meanwhile");
         lock.rollback().await.unwrap();
         client.accepted("after").await;
         service.stop().await;

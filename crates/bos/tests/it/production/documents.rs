@@ -1,4 +1,4 @@
-//! What stands on Kafka, judged by the platform's own models where they are at hand.
+//! Validates the messages on Kafka against the platform's own models, if these are installed.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use crate::neighbour::service::configured;
 use crate::program::PATIENCE;
 
-/// The model of 2026 for each topic, and whether 2025 has the same model: what 2025 has no name for is shown in the
-/// contract's own tests.
+/// The model of 2026 for each topic, and whether the generation of 2025 has the same model. The tests of `contract` cover the
+/// messages of 2025 that have no model of that name.
 const MODELS: &[(Topic, &str, bool)] = &[
     (Topic::EssaySpellcheckRequested, "SpellcheckRequestedDataV1", true),
     (Topic::BatchEssaysRegistered, "BatchEssaysRegistered", false),
@@ -34,19 +34,19 @@ const MODELS: &[(Topic, &str, bool)] = &[
     (Topic::EssayNlpCompleted, "EssayNlpCompletedV1", false),
 ];
 
-/// Everything on Kafka that was sent under these keys, read from the start until the last of the `topics` has come.
+/// All messages on Kafka with these keys, read from the beginning until there is one of each of the `topics`.
 pub(super) async fn sent_under(kafka: &str, keys: &[String], topics: &[Topic]) -> Vec<Delivery> {
     let config = configured(&[("kafka_bootstrap_servers", kafka), ("kafka_session_timeout", "6s")]);
     let broker = KafkaBroker::new(kafka_settings(&config).unwrap()).unwrap();
     let all: Vec<Topic> = MODELS.iter().map(|(topic, ..)| *topic).collect();
-    // A group that nobody has been in, so it begins at the start.
+    // A new group has no offsets, so it begins at the start of the topics.
     let group: &'static str = Box::leak(format!("documents-{}", keys.concat()).into_boxed_str());
     let mut reader = broker.subscribe(group, all).await.unwrap();
     let mut found: Vec<Delivery> = Vec::new();
     let complete =
         |found: &[Delivery]| topics.iter().all(|topic| found.iter().any(|one| one.topic == *topic));
     while !complete(&found) {
-        let read = timeout(PATIENCE, reader.next(500)).await.expect("they are there").unwrap();
+        let read = timeout(PATIENCE, reader.next(500)).await.expect("Kafka has the messages").unwrap();
         found.extend(read.into_iter().filter(|delivery| keys.contains(&delivery.key)));
     }
     drop(reader);
@@ -54,12 +54,12 @@ pub(super) async fn sent_under(kafka: &str, keys: &[String], topics: &[Topic]) -
     found
 }
 
-/// Holds every document against the models of the platform, or says that they are not at hand.
+/// Validates every message against the platform's models, or reports that they are not installed.
 pub(super) fn judge(documents: &[Delivery]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/contracts/validate.py");
     let can_run = Command::new("python3").args(["-c", "import jsonschema"]).output();
     if !script.is_file() || !can_run.is_ok_and(|ran| ran.status.success()) {
-        let line = "left out: what is on Kafka, by the platform's models: they, or python3 with jsonschema, are not here\n";
+        let line = "left out: validation by the platform's models: the models, or python3 with jsonschema, are not installed\n";
         std::io::stderr().write_all(line.as_bytes()).unwrap();
         return;
     }

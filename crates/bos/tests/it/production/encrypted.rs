@@ -1,4 +1,4 @@
-//! Kafka behind TLS, which asks for a name and a password: a real listener, a real certificate.
+//! Kafka over TLS with SCRAM: a real listener with a real certificate.
 
 use serde_json::Value;
 use service::companions::How;
@@ -11,7 +11,7 @@ use crate::host::Client;
 use crate::neighbour::service::Service;
 use crate::program::{Server, bos, eventually};
 
-/// The encrypted doors of this test run's Kafka, or a word that what needs them is left out.
+/// The encrypted listeners of this test run's Kafka.
 pub(super) struct Doors {
     ssl: String,
     sasl_ssl: String,
@@ -25,19 +25,19 @@ impl Doors {
         let (Some(ssl), Some(sasl_ssl), Some(authority)) = doors else {
             super::left_out(
                 "bos-kafka-tls",
-                "Kafka over TLS: run `cargo xtask test`, or name the doors of your own Kafka",
+                "Kafka over TLS: run `cargo xtask test`, or name the TLS listeners of your own Kafka",
             );
             return None;
         };
         Some(Self { ssl, sasl_ssl, authority })
     }
 
-    /// The same door by a name that is not in the certificate.
+    /// The same listener by an address that is not in the certificate.
     fn by_address(door: &str) -> String {
         door.replace("localhost", "127.0.0.1")
     }
 
-    /// What an operator sets to be let in as this user, without the prefix.
+    /// The settings for this user, without the prefix.
     fn settings(&self, user: &str) -> Vec<(&'static str, String)> {
         vec![
             ("kafka_bootstrap_servers", self.sasl_ssl.clone()),
@@ -49,7 +49,7 @@ impl Doors {
         ]
     }
 
-    /// The service, let in as this user, on this database.
+    /// Starts the service as this user on this database.
     pub(super) async fn service(&self, user: &str, content: &str, database: &str) -> Service {
         let settings = self.settings(user);
         let mut settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (*key, &**value)).collect();
@@ -57,7 +57,7 @@ impl Doors {
         Service::start(content.to_owned(), &settings).await
     }
 
-    /// What an operator sets, as variables, one of them otherwise; an empty value takes it away.
+    /// The settings of a valid user as variables, with one replaced; an empty value removes it.
     fn variables(&self, key: &str, value: &str) -> Vec<(String, String)> {
         let named = self.settings(USER).into_iter().filter(|(of, _)| *of != key);
         named
@@ -67,11 +67,11 @@ impl Doors {
     }
 }
 
-/// A secret that is wrong, and is nowhere to be seen.
+/// A wrong secret, which no output may contain.
 const WRONG: &str = "hunter2-hunter2";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_class_goes_through_over_tls_under_a_name_and_a_password() {
+async fn a_class_is_processed_over_tls_with_user_name_and_password() {
     let (Some(kafka), Some(doors)) = (kafka(), Doors::find()) else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
@@ -86,7 +86,7 @@ async fn a_class_goes_through_over_tls_under_a_name_and_a_password() {
     .await;
 }
 
-/// What the doctor finds about Kafka.
+/// The finding of `bos doctor` about Kafka, and all its output.
 fn doctor(variables: &[(String, String)]) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = bos(&["doctor", "-o", "jsonl", "--data-dir", folder.path().to_str().unwrap()]);
@@ -99,12 +99,12 @@ fn doctor(variables: &[(String, String)]) -> (String, String) {
 }
 
 #[test]
-fn who_is_not_let_in_or_does_not_trust_is_told_by_which_variable_and_no_secret_is_said() {
+fn a_failed_authentication_or_handshake_names_the_variable_and_prints_no_secret() {
     let Some(doors) = Doors::find() else { return };
     let (ssl, stranger) = (doors.ssl.clone(), Doors::by_address(&doors.sasl_ssl));
     let cases = [
         ("a wrong password", "kafka_sasl_password", WRONG, "broker_denies", "KAFKA_SASL_PASSWORD"),
-        ("a name that nobody has", "kafka_sasl_username", "nobody", "broker_denies", "KAFKA_SASL_USERNAME"),
+        ("an unknown user name", "kafka_sasl_username", "unknown", "broker_denies", "KAFKA_SASL_USERNAME"),
         (
             "a certificate for another name",
             "kafka_bootstrap_servers",
@@ -130,7 +130,7 @@ fn who_is_not_let_in_or_does_not_trust_is_told_by_which_variable_and_no_secret_i
                 assert!(!said.contains(WRONG) && !said.contains(PASSWORD), "{what}: {said}");
             });
         }
-        // What is right is let in, which shows that the others are refused for what is wrong with them.
+        // Valid settings work, so the others fail for the wrong value only.
         let mut anonymous = doors.variables("kafka_bootstrap_servers", &ssl);
         anonymous.retain(|(key, _)| !key.contains("SASL"));
         for (key, value) in &mut anonymous {
@@ -149,7 +149,7 @@ fn who_is_not_let_in_or_does_not_trust_is_told_by_which_variable_and_no_secret_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_is_not_let_in_keeps_running_and_says_why_in_its_readiness_and_once_in_its_log() {
+async fn a_service_that_kafka_refuses_keeps_running_and_reports_why_in_readyz_and_once_in_its_log() {
     let Some(doors) = Doors::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
@@ -159,7 +159,7 @@ async fn a_service_that_is_not_let_in_keeps_running_and_says_why_in_its_readines
     let client = Client::of(&server);
     client.accepted("while Kafka denies us").await;
     client.until_degraded_by(Some("broker_denies")).await;
-    assert_eq!(client.get("/readyz").await.status, 200, "it accepts all the same");
+    assert_eq!(client.get("/readyz").await.status, 200, "submissions are accepted meanwhile");
     let advice = "correct BATCH_ORCHESTRATOR_SERVICE_KAFKA_SASL_USERNAME";
     let mut said = String::new();
     tokio::task::block_in_place(|| {
@@ -168,7 +168,7 @@ async fn a_service_that_is_not_let_in_keeps_running_and_says_why_in_its_readines
             said.contains(advice)
         });
     });
-    // Those that send, read, and look after the topics.
+    // The producer, the consumer and the topic monitor.
     let clients = 3;
     assert!(said.matches(advice).count() <= clients, "once for each client: {said}");
     assert!(!said.contains(WRONG), "{said}");

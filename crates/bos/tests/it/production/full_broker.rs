@@ -13,7 +13,7 @@ use crate::program::PATIENCE;
 
 /// F26.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_under_the_broker_holds_messages_up_and_loses_none() {
+async fn a_full_disk_under_the_broker_delays_messages_and_loses_none() {
     if super::kafka().is_none() {
         return;
     }
@@ -30,14 +30,14 @@ async fn a_full_disk_under_the_broker_holds_messages_up_and_loses_none() {
         let fault = async {
             callers.until_acknowledged(4).await;
             let disk = apart(move || disk.fill().map(|()| disk)).await.unwrap();
-            // The log of the topics has room in its last files for a while; the broker ends when it needs another.
+            // The current segment files still have space; the broker ends when it needs another file.
             let ended = apart(move || {
                 while broker.check().is_ok() {
                     std::thread::yield_now();
                 }
                 anyhow::Ok(broker)
             });
-            let mut broker = timeout(PATIENCE, ended).await.expect("the broker has met the end").unwrap();
+            let mut broker = timeout(PATIENCE, ended).await.expect("the broker has ended").unwrap();
             callers.until_acknowledged(4).await;
             callers.stop();
             let waiting = store.read(|tx| Box::pin(async move { tx.outbox_depth().await })).await.unwrap();

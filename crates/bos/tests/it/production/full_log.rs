@@ -15,7 +15,7 @@ use crate::host::Client;
 /// Classes that are acknowledged before the disk is full.
 const BEFORE: usize = 12;
 
-/// A server with its log on a small disk.
+/// A server with its write-ahead log on a small disk.
 async fn server() -> Option<(SmallDisk, postgres::Server)> {
     let start = || {
         let mut server = postgres::Server::start()?;
@@ -25,7 +25,7 @@ async fn server() -> Option<(SmallDisk, postgres::Server)> {
     started_or_left_out("bos-full-log", "a full disk under PostgreSQL's log", start).await
 }
 
-/// Has the log go on in another file until there is no room for one.
+/// Switches to new log files until there is no space for another.
 async fn wear_out(url: &str) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     while query("SELECT pg_switch_wal()").execute(&mut connection).await.is_ok() {}
@@ -33,7 +33,7 @@ async fn wear_out(url: &str) {
 
 /// F44.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_under_the_log_of_the_database_loses_nothing_that_was_acknowledged() {
+async fn a_full_disk_under_the_write_ahead_log_loses_nothing_acknowledged() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     let Some((disk, mut server)) = server().await else { return };

@@ -14,10 +14,10 @@ use rdkafka::client::DefaultClientContext;
 use service::companions::How;
 use service::settings::kafka_settings;
 
-/// The topic of the commands that are too large for a while.
+/// The topic whose size limit is lowered for a while.
 const NARROW: Topic = Topic::SpellcheckInitiate;
 
-/// Has the topic take records of so many bytes, and leaves it else as `bos topics create` makes it.
+/// Limits the records of the topic to `bytes`; the other settings stay as `bos topics create` sets them.
 async fn narrow(kafka: &str, bytes: u32) {
     let settings = kafka_settings(&configured(&[("kafka_bootstrap_servers", kafka)])).unwrap();
     let admin: AdminClient<DefaultClientContext> = settings.client().create().unwrap();
@@ -34,7 +34,7 @@ async fn narrow(kafka: &str, bytes: u32) {
 
 /// F23.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_too_large_for_its_topic_is_parked_holds_back_its_class_and_no_other_and_is_mended() {
+async fn a_command_too_large_for_its_topic_is_parked_blocks_only_its_class_and_is_retried_or_skipped() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
@@ -55,7 +55,7 @@ async fn a_command_too_large_for_its_topic_is_parked_holds_back_its_class_and_no
         assert!(rows.iter().all(|row| row["error_code"] == "record_too_large"), "{rows:?}");
         assert!(rows.iter().all(|row| row["topic"] == NARROW.as_str()), "{rows:?}");
         let small = service.hand_in(&class(2, &["spellcheck"])).await;
-        assert_eq!(ended(&service, &small).await["counts"]["succeeded"], 2, "others go on");
+        assert_eq!(ended(&service, &small).await["counts"]["succeeded"], 2, "other batches continue");
         let id = |batch: &str| {
             let row = rows.iter().find(|row| row["key"] == *batch).unwrap();
             row["id"].as_str().unwrap().to_owned()
@@ -63,14 +63,14 @@ async fn a_command_too_large_for_its_topic_is_parked_holds_back_its_class_and_no
 
         assert_eq!(shell.run(&["outbox", "retry", &id(&large)]).code, 0);
         tokio::task::block_in_place(|| {
-            eventually("it is parked again while nothing is mended", || parked().count() == 2);
+            eventually("it is parked again while the limit is too low", || parked().count() == 2);
         });
         narrow(&kafka, 2 << 20).await;
         assert_eq!(shell.run(&["outbox", "retry", &id(&large)]).code, 0);
         assert_eq!(
             ended(&service, &large).await["counts"]["succeeded"],
             60,
-            "it was sent when there was room"
+            "it was sent after the limit was raised"
         );
 
         assert_eq!(shell.run(&["outbox", "skip", &id(&skipped)]).code, 0);
@@ -83,9 +83,9 @@ async fn a_command_too_large_for_its_topic_is_parked_holds_back_its_class_and_no
     .await;
 }
 
-/// F79. Nobody takes the texts: what is tried is the acceptance.
+/// F79. There is no Content Service: this tests the accept path only.
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_classes_of_the_greatest_size_at_once_are_each_taken_whole_and_one_essay_more_is_too_many() {
+async fn ten_classes_of_the_maximum_size_are_accepted_at_once_and_one_essay_more_is_refused() {
     if kafka().is_none() {
         return;
     }
@@ -105,7 +105,7 @@ async fn ten_classes_of_the_greatest_size_at_once_are_each_taken_whole_and_one_e
 
 /// F79.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_class_of_the_greatest_size_is_one_command_that_kafka_takes() {
+async fn the_command_for_a_class_of_the_maximum_size_fits_a_kafka_record() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {

@@ -1,4 +1,4 @@
-//! Several processes bring the tables of PostgreSQL up to date at the same time, and one of them is killed.
+//! Two processes migrate the tables in PostgreSQL at the same time, and one of them is killed.
 
 use std::process::{Child, Stdio};
 
@@ -15,10 +15,10 @@ use crate::databases::on_postgres;
 use crate::host::Client;
 use crate::program::{PATIENCE, Ran, Server, bos};
 
-/// The lock that a migration meets on its way here, within its transaction.
+/// The advisory lock that stops a migration within its transaction.
 const GATE: i64 = 0x6a7e;
 
-/// Empties the database, makes the tables of the first version, and puts the gate before the word that they are newer.
+/// Empties the database, creates the tables of the first version, and puts the gate before the update of the schema version.
 async fn first_version(witness: &mut PgConnection) {
     let base = include_str!("../../../../store/migrations/postgres/0001_base.sql");
     let text = format!(
@@ -37,7 +37,7 @@ fn migration(url: &str) -> Child {
     command.env("DATABASE_URL", url).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Waits until so many sessions wait for an advisory lock: the gate, or that of the migrations; and that for some time.
+/// Waits until one session has waited this long for an advisory lock: the gate, or the lock of the migrations.
 async fn until_waiting(witness: &mut PgConnection, at_the_gate: bool, milliseconds: i32) {
     let waiting = async {
         loop {
@@ -67,7 +67,7 @@ async fn schema(witness: &mut PgConnection) -> String {
 
 /// F13.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_that_migrate_at_once_one_waits_and_does_it_all_when_the_other_is_killed_within() {
+async fn a_migration_waits_for_another_one_and_does_all_of_it_when_the_other_is_killed() {
     if kafka().is_none() {
         return;
     }
@@ -77,15 +77,15 @@ async fn of_two_that_migrate_at_once_one_waits_and_does_it_all_when_the_other_is
         let mut killed = migration(&url);
         until_waiting(&mut witness, true, 0).await;
         let other = migration(&url);
-        // Longer than anybody else waits for a lock: the tables may be large.
+        // Longer than any other statement waits for a lock, because large tables take long to migrate.
         until_waiting(&mut witness, false, 2_500).await;
 
         killed.kill().unwrap();
         killed.wait().unwrap();
-        assert_eq!(schema(&mut witness).await, "1", "nothing of it is seen");
+        assert_eq!(schema(&mut witness).await, "1", "nothing of the killed migration is visible");
         query("SELECT pg_advisory_unlock($1)").bind(GATE).execute(&mut witness).await.unwrap();
         let other = tokio::task::spawn_blocking(|| Ran::from(other.wait_with_output().unwrap()));
-        let other = timeout(PATIENCE, other).await.expect("the other one ends").unwrap();
+        let other = timeout(PATIENCE, other).await.expect("the other migration ends").unwrap();
         assert_eq!(other.code, 0, "{}", other.stderr);
         assert_eq!(schema(&mut witness).await, store::SCHEMA.to_string());
 

@@ -1,4 +1,4 @@
-//! What operators run, against the real PostgreSQL and the real Kafka.
+//! Operators' commands on a real PostgreSQL and a real Kafka.
 
 use contract::Topic;
 use engine::ports::{Broker as _, Record};
@@ -18,7 +18,7 @@ use crate::host::Client;
 use crate::neighbour::service::configured;
 use crate::program::{Ran, Server, bos, eventually};
 
-/// An installation, as an operator's shell knows it.
+/// An operator's shell with the variables of an installation.
 pub(super) struct Shell<'a> {
     pub(super) database: &'a str,
     pub(super) kafka: &'a str,
@@ -32,14 +32,14 @@ impl Shell<'_> {
         command.env("CONTENT_SERVICE_URL", self.content).output().unwrap().into()
     }
 
-    /// The lines of JSON that a command prints.
+    /// Runs a command; the JSON lines that it prints.
     pub(super) fn rows(&self, arguments: &[&str]) -> Vec<Value> {
         let ran = self.run(&[arguments, &["-o", "jsonl"]].concat());
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
-/// Puts what nobody can read onto a topic that we read.
+/// Publishes a message that cannot be parsed to a topic that BOS reads.
 async fn poison(kafka: &str) {
     let settings = kafka_settings(&configured(&[("kafka_bootstrap_servers", kafka)])).unwrap();
     let broker = KafkaBroker::new(settings).unwrap();
@@ -56,7 +56,7 @@ async fn poison(kafka: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_doctor_finds_a_whole_installation_well_and_says_what_is_not() {
+async fn the_doctor_checks_an_installation_and_reports_unavailable_dependencies() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
@@ -74,12 +74,12 @@ async fn the_doctor_finds_a_whole_installation_well_and_says_what_is_not() {
 
         let service = service(&kafka, &companions.content, &url).await;
         tokio::task::block_in_place(|| {
-            eventually("all is well", || shell.run(&["doctor"]).code == 0);
+            eventually("all checks pass", || shell.run(&["doctor"]).code == 0);
         });
         let checked = shell.run(&["topics", "check"]);
         assert_eq!(checked.code, 0, "{}", checked.stdout);
 
-        // Each neighbour that is away costs its own lines.
+        // Each unavailable dependency fails its own checks only.
         let away = Shell { kafka: "127.0.0.1:1", content: "http://127.0.0.1:1", ..shell };
         let rows = away.rows(&["doctor"]);
         assert_eq!(states(&rows, "failure"), ["kafka", "content service"], "{rows:?}");
@@ -91,7 +91,7 @@ async fn the_doctor_finds_a_whole_installation_well_and_says_what_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_letter_is_shown_without_its_text_replayed_and_dropped() {
+async fn a_dead_letter_is_shown_without_text_and_can_be_replayed_and_dropped() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
@@ -101,7 +101,7 @@ async fn a_dead_letter_is_shown_without_its_text_replayed_and_dropped() {
         poison(&kafka).await;
         let mut letters = Vec::new();
         tokio::task::block_in_place(|| {
-            eventually("it is set aside", || {
+            eventually("it is a dead letter", || {
                 letters = shell.rows(&["dead-letter", "list"]);
                 !letters.is_empty()
             });
@@ -154,7 +154,7 @@ async fn parked(store: &Store, key: &'static str, number: u128) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parked_messages_are_retried_or_skipped_and_sent_ones_sent_once_more() {
+async fn parked_messages_are_retried_or_skipped_and_sent_ones_replayed() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |store, url| {
@@ -178,7 +178,7 @@ async fn parked_messages_are_retried_or_skipped_and_sent_ones_sent_once_more() {
         assert_eq!(sent(&shell.rows(&["outbox", "replay", "--since", "1h", "--dry-run"])), 1);
         assert!(is_empty(), "a dry run changes nothing");
         assert_eq!(shell.run(&["outbox", "replay", "--since", "1h"]).code, 2);
-        assert!(is_empty(), "it was not told to");
+        assert!(is_empty(), "without --yes nothing is sent");
         assert_eq!(shell.run(&["outbox", "replay", "--since", "1h", "--yes"]).code, 0);
         let again = shell.rows(&["outbox", "pending"]);
         assert_eq!((again.len(), &again[0]["event_id"]), (1, &rows[1]["event_id"]));
@@ -187,9 +187,9 @@ async fn parked_messages_are_retried_or_skipped_and_sent_ones_sent_once_more() {
     .await;
 }
 
-/// F72. Nobody writes to this topic or reads it.
+/// F72. No process uses this topic.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_that_is_missing_is_said_with_the_command_that_makes_it_until_it_is_there() {
+async fn a_missing_topic_is_reported_with_the_command_that_creates_it() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
@@ -209,7 +209,7 @@ async fn a_topic_that_is_missing_is_said_with_the_command_that_makes_it_until_it
         let server = Server::told_and_logging(&folder.path().join("data"), &told, &log);
         let client = Client::of(&server);
         client.until_degraded_by(Some("topic_missing")).await;
-        assert_eq!(client.get("/readyz").await.status, 200, "what is accepted waits");
+        assert_eq!(client.get("/readyz").await.status, 200, "submissions are accepted meanwhile");
         let said = std::fs::read_to_string(&log).unwrap();
         let line = said.lines().find(|line| line.contains(missing)).expect("the log names it");
         assert!(line.contains("bos topics create"), "{line}");

@@ -1,4 +1,4 @@
-//! An embedded installation moves onto the real PostgreSQL and the real Kafka, and its batches go on there.
+//! An embedded installation moves to a real PostgreSQL and a real Kafka, and its batches continue there.
 
 mod laptop;
 mod refusals;
@@ -25,7 +25,7 @@ fn rows(ran: &Ran) -> Vec<Value> {
     serde_json::from_str::<Value>(&ran.stdout).unwrap().as_array().unwrap().clone()
 }
 
-/// A line of results without the ids of texts, which another service gave.
+/// Results without the ids of texts, which the new Content Service assigns anew.
 fn without_texts(mut lines: Vec<Value>) -> Vec<Value> {
     for line in &mut lines {
         for key in ["original_text_storage_id", "text_storage_id"] {
@@ -40,7 +40,7 @@ fn without_texts(mut lines: Vec<Value>) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_outgrows_the_laptop_keeps_everything_and_running_batches_go_on() {
+async fn a_promotion_keeps_everything_and_running_batches_continue() {
     let Some(kafka) = kafka() else { return };
     let _alone: tokio::sync::MutexGuard<'_, ()> = Mutex::lock(&ONE_AT_A_TIME).await;
     let laptop = Laptop::with_everything().await;
@@ -69,7 +69,7 @@ async fn whoever_outgrows_the_laptop_keeps_everything_and_running_batches_go_on(
             assert_eq!(status["status"], "completed_successfully", "{status}");
             assert_eq!(status["counts"]["succeeded"], 3, "{status}");
         }
-        // What had its word kept it: nothing was done twice.
+        // The essay that had a result kept it: no work was done twice.
         let essays = service.essays(&laptop.running[1]).await;
         let reported: Vec<&Value> =
             essays.iter().filter(|essay| essay["phases"][0]["figures"]["words"] == 42).collect();
@@ -95,7 +95,7 @@ async fn whoever_outgrows_the_laptop_keeps_everything_and_running_batches_go_on(
         let again = service.post_with_key("/v1/batch", body, key).await;
         assert_eq!((&again.0, again.1.as_deref()), (answer, Some("true")));
 
-        // A batch that ended on the laptop is told to the new neighbours when it is started again.
+        // A batch from the laptop is registered with the new services when it is started.
         service
             .post_with_key(&format!("/v1/batch/{}/initiate-spellcheck", laptop.ready), &json!({}), "start")
             .await;

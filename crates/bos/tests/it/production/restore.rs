@@ -1,4 +1,4 @@
-//! The database restored from a backup, as `docs/operations.md` says it: Kafka and the callers are ahead of it.
+//! A database restored from a backup as `docs/operations.md` describes: Kafka and the callers are ahead of it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -32,7 +32,7 @@ use crate::program::{Server, eventually};
 const GROUP: &str = engine::consumer::CONSUMER;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One of PostgreSQL's programs, where this machine has them.
+/// The path of one of PostgreSQL's client programs, if it is installed.
 fn program(name: &str) -> Option<PathBuf> {
     let mut debian: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|folders| folders.filter_map(|folder| Some(folder.ok()?.path().join("bin"))).collect())
@@ -48,7 +48,7 @@ fn run(program: &Path, arguments: &[&OsStr]) {
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
 }
 
-/// What `kafka-consumer-groups.sh --reset-offsets --to-datetime` does for the topics that we read.
+/// Resets the group's offsets, as `kafka-consumer-groups.sh --reset-offsets --to-datetime` does for the topics that BOS reads.
 fn read_again_since(settings: &KafkaSettings, milliseconds: i64) {
     let client: BaseConsumer = settings.consumer(GROUP).create().unwrap();
     let mut places = TopicPartitionList::new();
@@ -64,7 +64,7 @@ fn read_again_since(settings: &KafkaSettings, milliseconds: i64) {
     client.commit(&places, CommitMode::Sync).unwrap();
 }
 
-/// What was sent of a batch, by the ids of the events.
+/// The events sent about a batch, by id.
 async fn events_sent(owner: &mut PgConnection, batch: &str) -> BTreeMap<Uuid, Vec<u8>> {
     let rows: Vec<(Uuid, Vec<u8>)> =
         query_as("SELECT event_id, payload FROM outbox_sent WHERE ordering_key = $1")
@@ -75,7 +75,7 @@ async fn events_sent(owner: &mut PgConnection, batch: &str) -> BTreeMap<Uuid, Ve
     rows.into_iter().collect()
 }
 
-/// The same without what an event says of time, which is when it was decided.
+/// The events without their timestamps, which differ when a decision is made again.
 fn without_times_of(events: &BTreeMap<Uuid, Vec<u8>>) -> BTreeMap<Uuid, Value> {
     let timeless = events.iter().map(|(id, bytes)| {
         let mut envelope = serde_json::from_slice(bytes).unwrap();
@@ -100,7 +100,7 @@ fn without_times(value: &mut Value) {
 
 /// F53.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_database_catches_up_with_kafka_and_sends_again_only_under_the_same_ids() {
+async fn a_restored_database_catches_up_with_kafka_and_resends_events_with_the_same_ids() {
     let Some(kafka) = kafka() else { return };
     let (Some(dump), Some(restore)) = (program("pg_dump"), program("pg_restore")) else {
         return left_out("bos-restore", "a restored database: install PostgreSQL's client programs");
@@ -113,7 +113,7 @@ async fn a_restored_database_catches_up_with_kafka_and_sends_again_only_under_th
         let done = running.hand_in(&class(2, &["spellcheck", "nlp"])).await;
         ended(&running, &done).await;
         running.stop().await;
-        // At the backup its messages have not left yet.
+        // At the time of the backup the messages of this batch have not been sent.
         let folder = tempfile::tempdir().unwrap();
         let told = [
             ("DATABASE_URL", &*url),
@@ -130,7 +130,7 @@ async fn a_restored_database_catches_up_with_kafka_and_sends_again_only_under_th
         }
         alone.kill();
         let mut owner = PgConnection::connect(&url).await.unwrap();
-        // Nobody waits until its leases have run out.
+        // The test does not wait until the leases of the killed server expire.
         let forgotten = "DELETE FROM replicas; UPDATE leases SET lease_until = 'epoch'";
         raw_sql(forgotten).execute(&mut owner).await.unwrap();
 
@@ -147,7 +147,7 @@ async fn a_restored_database_catches_up_with_kafka_and_sends_again_only_under_th
         ended(&running, &lost).await;
         running.stop().await;
         let first = events_sent(&mut owner, &open).await;
-        assert_eq!(first.len(), 4, "the registration, two commands, and that it has ended");
+        assert_eq!(first.len(), 4, "the registration, two commands, and the completion event");
 
         raw_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public").execute(&mut owner).await.unwrap();
         run(&restore, &["--exit-on-error".as_ref(), "--dbname".as_ref(), from, to]);
@@ -162,7 +162,11 @@ async fn a_restored_database_catches_up_with_kafka_and_sends_again_only_under_th
         assert_eq!(after["counts"], before["counts"], "{after}");
         assert_eq!(after["phases"][1]["status"], before["phases"][1]["status"], "{after}");
         client.shows(std::slice::from_ref(&done)).await;
-        assert_eq!(client.get(&format!("/v1/batch/{lost}")).await.status, 404, "it came after the backup");
+        assert_eq!(
+            client.get(&format!("/v1/batch/{lost}")).await.status,
+            404,
+            "it was submitted after the backup"
+        );
         let again = client.submit_under("later", &class(2, &["spellcheck"])).await;
         assert_eq!((again.status, again.is_replayed), (202, false), "{}", again.body);
         assert_eq!(ended(&running, &id_of(&again.body)).await["counts"]["succeeded"], 2);
@@ -170,13 +174,17 @@ async fn a_restored_database_catches_up_with_kafka_and_sends_again_only_under_th
         let is_sent = || shell.rows(&["outbox", "pending"]).is_empty();
         tokio::task::block_in_place(|| eventually("everything is sent", is_sent));
         let again = events_sent(&mut owner, &open).await;
-        assert_eq!(without_times_of(&again), without_times_of(&first), "each under the id that it had");
+        assert_eq!(
+            without_times_of(&again),
+            without_times_of(&first),
+            "each event has the id of the first time"
+        );
 
         assert_eq!(shell.run(&["outbox", "replay", "--since", "1h", "--yes"]).code, 0);
-        tokio::task::block_in_place(|| eventually("everything is sent once more", is_sent));
-        assert_eq!(events_sent(&mut owner, &open).await, again, "to the byte");
+        tokio::task::block_in_place(|| eventually("everything is sent again", is_sent));
+        assert_eq!(events_sent(&mut owner, &open).await, again, "with the same bytes");
         let same = running.until(&open, |_| true).await;
-        assert_eq!(same["revision"], after["revision"], "nobody changes his mind");
+        assert_eq!(same["revision"], after["revision"], "the replay has changed nothing");
         running.stop().await;
         companions.stop().await;
     })

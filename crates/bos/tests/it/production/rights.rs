@@ -1,4 +1,4 @@
-//! Kafka that knows who we are and does not let us do what we do.
+//! A Kafka that authenticates the user but denies it rights.
 
 use engine::consumer::CONSUMER;
 use service::companions::How;
@@ -13,9 +13,9 @@ use crate::databases::on_postgres;
 use crate::host::Client;
 use crate::program::PATIENCE;
 
-/// F25. The rights stay, which no other test minds: nobody else comes as this user.
+/// F25. The granted rights stay, which affects no other test, because no other test uses this user.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_kafka_does_not_allow_waits_until_it_does_and_is_not_held_against_a_message() {
+async fn messages_wait_until_kafka_grants_the_rights_and_no_attempt_is_counted() {
     let (Some(kafka), Some(doors)) = (kafka(), Doors::find()) else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |store, url| {
@@ -30,7 +30,7 @@ async fn what_kafka_does_not_allow_waits_until_it_does_and_is_not_held_against_a
             apart(move || allow(&kafka, rights))
         };
 
-        // A producer may begin when it may write anywhere; what is for other topics is still refused, one by one.
+        // An idempotent producer needs the right to write to any topic; messages to other topics are still refused one by one.
         allowed(&[Right::Write("huleedu.batch.essays.")]).await.unwrap();
         let is_other = |(topic, _): &(String, u32)| topic != "huleedu.batch.essays.registered.v1";
         until_waiting(&store, |waiting| waiting.iter().all(is_other)).await;
@@ -41,7 +41,7 @@ async fn what_kafka_does_not_allow_waits_until_it_does_and_is_not_held_against_a
         assert_eq!(depth.parked, 0, "{depth:?}");
 
         allowed(&[Right::Write("huleedu."), Right::Read("huleedu.")]).await.unwrap();
-        // Sent is everything then, and nothing can be read without a place in the group.
+        // Everything is sent now, but nothing is read before the user may join the group.
         until_waiting(&store, <[_]>::is_empty).await;
         allowed(&[Right::Join(CONSUMER)]).await.unwrap();
         let status = ended(&service, &batch).await;
@@ -58,10 +58,10 @@ async fn until_waiting(store: &store::Store, is_so: impl Fn(&[(String, u32)]) ->
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, seen).await.expect("what may be sent is sent");
+    tokio::time::timeout(PATIENCE, seen).await.expect("the allowed messages are sent");
 }
 
-/// The topics of the messages that come next, each with the attempts that were counted.
+/// The topics of the messages that are sent next, each with its counted attempts.
 async fn topics_waiting(store: &store::Store) -> Vec<(String, u32)> {
     let marks: Vec<LowWaterMark> = (0..64).map(|shard| LowWaterMark { shard, low: 0 }).collect();
     let heads = store

@@ -1,4 +1,4 @@
-//! The whole road on the real PostgreSQL and the real Kafka, with the companions on the other side.
+//! The whole road on a real PostgreSQL and a real Kafka, with the companions as the platform's services.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::databases::on_postgres;
 use crate::neighbour::service::{Service, configured};
 use crate::program::PATIENCE;
 
-/// The consumer group is one for all that run at the same time, and each would take the others' records.
+/// Serializes the tests, because they share one consumer group and would read each other's records.
 pub(super) static ONE_AT_A_TIME: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 
-/// The neighbours on the other side of Kafka.
+/// The companions on the other side of Kafka.
 pub(super) struct Companions {
     pub(super) content: String,
     end: CancellationToken,
@@ -82,7 +82,7 @@ pub(super) async fn ended(service: &Service, batch: &str) -> Value {
     service.until(batch, |status| !status["ended_at"].is_null()).await
 }
 
-/// What is in the database at the end: nothing waits, and everything that was sent is archived once.
+/// Waits until no message waits, and asserts that `sent` messages are archived and that there is no dead letter.
 async fn nothing_waits(store: &Store, sent: i64) {
     let quiet = async {
         loop {
@@ -110,7 +110,7 @@ async fn nothing_waits(store: &Store, sent: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_class_goes_through_spellcheck_and_nlp() {
+async fn a_class_is_processed_through_spellcheck_and_nlp() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |store, url| {
@@ -123,7 +123,7 @@ async fn a_class_goes_through_spellcheck_and_nlp() {
         for essay in service.essays(&batch).await {
             assert_eq!(essay["state"], "succeeded");
         }
-        // Registration, five texts, two commands, and the word that the pipeline has ended.
+        // The registration, five provisioned texts, two commands, and the completion event.
         nothing_waits(&store, 9).await;
         let ready = service.get("/readyz").await;
         assert_eq!(ready["degraded"], json!([]), "{ready}");
@@ -164,7 +164,7 @@ async fn two_processes_share_the_work_of_one_database_and_send_nothing_twice() {
             batches.push(other.hand_in(&class(4, &["spellcheck", "nlp"])).await);
         }
         for batch in &batches {
-            // Whoever is asked knows, whoever did the work.
+            // Each process reports the batch, whichever process did the work.
             assert_eq!(ended(&one, batch).await["counts"]["succeeded"], 4);
             assert_eq!(ended(&other, batch).await["counts"]["succeeded"], 4);
         }
@@ -177,7 +177,7 @@ async fn two_processes_share_the_work_of_one_database_and_send_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn neighbours_that_repeat_and_mix_up_what_they_say_change_nothing_and_failures_are_counted() {
+async fn duplicated_and_reordered_messages_change_no_result_and_failures_are_counted() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
@@ -203,7 +203,7 @@ async fn neighbours_that_repeat_and_mix_up_what_they_say_change_nothing_and_fail
                 "{status}"
             );
         }
-        assert!(failed > 0, "some were told to fail");
+        assert!(failed > 0, "some essays fail on purpose");
         service.stop().await;
         companions.stop().await;
     })
@@ -211,12 +211,12 @@ async fn neighbours_that_repeat_and_mix_up_what_they_say_change_nothing_and_fail
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_class_is_accepted_while_kafka_is_away_and_goes_on_when_it_comes() {
+async fn a_class_is_accepted_while_kafka_is_unavailable_and_continues_when_it_is_back() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
         let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
-        // Nobody listens there yet.
+        // No process listens at this address yet.
         let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = door.local_addr().unwrap();
         drop(door);
@@ -228,7 +228,7 @@ async fn a_class_is_accepted_while_kafka_is_away_and_goes_on_when_it_comes() {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(PATIENCE, degraded).await.expect("readiness names the bus");
+        timeout(PATIENCE, degraded).await.expect("/readyz names the bus");
 
         let door = TcpListener::bind(address).await.unwrap();
         let (door_opened, real) = (CancellationToken::new(), kafka.clone());
@@ -236,9 +236,9 @@ async fn a_class_is_accepted_while_kafka_is_away_and_goes_on_when_it_comes() {
             loop {
                 let (mut inside, _) = door.accept().await.unwrap();
                 let mut outside = TcpStream::connect(&real).await.unwrap();
-                // The client asks one question here; the answer names the real door.
+                // The client sends one request here; the answer names the real address.
                 let both = tokio::io::copy_bidirectional(&mut inside, &mut outside);
-                // A connection that ends in any way is made again by the client.
+                // The client reconnects after any end of a connection.
                 let _ = timeout(Duration::from_secs(1), both).await;
             }
         });
@@ -254,7 +254,7 @@ async fn a_class_is_accepted_while_kafka_is_away_and_goes_on_when_it_comes() {
 
 /// F74.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_stops_while_kafka_is_away_ends_in_time_and_the_next_one_sends_what_waits() {
+async fn a_service_stops_in_time_while_kafka_is_unavailable_and_the_next_one_sends_the_messages() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
@@ -262,7 +262,7 @@ async fn a_service_that_stops_while_kafka_is_away_ends_in_time_and_the_next_one_
         let alone = service("127.0.0.1:1", &companions.content, &url).await;
         let batch = alone.hand_in(&class(2, &["spellcheck"])).await;
         alone.until(&batch, |status| status["waiting_on"]["code"] == "bus_unreachable").await;
-        // Fails when it takes longer than ten seconds.
+        // `stop` fails if it takes longer than 10 s.
         alone.stop().await;
         let service = service(&kafka, &companions.content, &url).await;
         assert_eq!(ended(&service, &batch).await["counts"]["succeeded"], 2);
@@ -274,7 +274,7 @@ async fn a_service_that_stops_while_kafka_is_away_ends_in_time_and_the_next_one_
 
 /// F69.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_list_of_brokers_one_that_lives_is_enough() {
+async fn one_available_broker_of_the_list_is_enough() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {

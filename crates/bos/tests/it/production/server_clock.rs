@@ -1,4 +1,4 @@
-//! A database whose clock jumps, under two processes that live by it.
+//! A database whose clock jumps, with two processes that follow it.
 
 use service::companions::How;
 use sqlx_core::connection::Connection as _;
@@ -13,17 +13,17 @@ use super::road::{Companions, ONE_AT_A_TIME, class, ended, service};
 use crate::databases::on_postgres;
 use crate::program::PATIENCE;
 
-/// What a session asks for the time, in its own schema's words: PostgreSQL's answer, and as much more as is written down.
+/// Statements that replace `clock_timestamp()` in later sessions by PostgreSQL's time plus the interval in a table.
 const CLOCK: [&str; 4] = [
     "CREATE SCHEMA clock",
     "CREATE TABLE clock.is_off AS SELECT interval '0' AS \"by\"",
     "CREATE FUNCTION clock.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE \
      AS 'SELECT pg_catalog.clock_timestamp() + \"by\" FROM clock.is_off'",
-    // The system's own names come first unless they are named.
+    // `pg_catalog` is searched first unless the search path names it.
     "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, clock, pg_catalog', current_database()); END $$",
 ];
 
-/// The database's operator.
+/// A session that moves the clock and reads the tables.
 struct Witness(PgConnection);
 
 impl Witness {
@@ -32,7 +32,7 @@ impl Witness {
         for statement in CLOCK {
             query(statement).execute(&mut connection).await.unwrap();
         }
-        // The next session has the clock that can be moved.
+        // Only a new session has the search path, and so the clock that can be moved.
         Self(PgConnection::connect(url).await.unwrap())
     }
 
@@ -53,7 +53,7 @@ impl Witness {
 
 /// F49.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_of_the_database_that_goes_back_an_hour_moves_no_lease_and_new_work_goes_on() {
+async fn when_the_clock_of_the_database_goes_back_an_hour_no_lease_moves_and_new_work_continues() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
@@ -72,13 +72,13 @@ async fn a_clock_of_the_database_that_goes_back_an_hour_moves_no_lease_and_new_w
         let of_before =
             "SELECT count(*) FROM leases WHERE lease_until > clock_timestamp() + interval '1 minute'";
         witness.until_none(of_before).await;
-        assert_eq!(witness.number(epochs).await, shared, "each holder holds what it held");
+        assert_eq!(witness.number(epochs).await, shared, "no lease has changed hands");
 
-        // What waited at the moment of the jump waits for the hour to pass, and then ends as well.
+        // Work that was waiting at the moment of the jump waits for the hour to pass, and then ends.
         witness.clock_is_off_by(0).await;
         assert_eq!(ended(&other, &under_way).await["counts"]["succeeded"], 3);
         witness.until_none("SELECT count(*) FROM outbox").await;
-        // Of each: registration, three texts, one command, and the word that the pipeline has ended.
+        // For each batch: the registration, three provisioned texts, one command, and the completion event.
         assert_eq!(witness.number("SELECT count(*) FROM outbox_sent").await, 12);
         one.stop().await;
         other.stop().await;

@@ -1,4 +1,4 @@
-//! A standby of PostgreSQL that takes over, behind an address that follows whoever takes writes.
+//! A standby of PostgreSQL that takes over, behind an address that always leads to the primary.
 
 use futures::StreamExt as _;
 use service::companions::How;
@@ -19,16 +19,16 @@ use crate::program::{PATIENCE, Server, plain_batch};
 /// Classes that are acknowledged before the standby takes over.
 const BEFORE: usize = 12;
 
-/// Two servers, of which the second has all that the first acknowledges.
+/// A primary and its synchronous standby.
 struct Pair {
     primary: postgres::Server,
     standby: postgres::Server,
-    /// Leads to the primary.
+    /// Forwards to the primary.
     address: Proxy,
 }
 
 impl Pair {
-    /// With our tables.
+    /// Starts both, with the tables of BOS; `None` if that is not possible here.
     async fn start() -> Option<Self> {
         let start = || {
             let mut primary = postgres::Server::start()?;
@@ -47,7 +47,7 @@ impl Pair {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.address.port())
     }
 
-    /// Somebody who speaks with the primary, whoever is that by then.
+    /// A session with the first primary, after asserting that its commits wait for the standby.
     async fn witness(&self) -> PgConnection {
         let mut witness = PgConnection::connect(&self.primary.url()).await.unwrap();
         let waited_for: i64 =
@@ -62,8 +62,7 @@ impl Pair {
 
 /// F48.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_that_takes_over_from_a_killed_primary_has_all_that_was_acknowledged_and_open_batches_end()
-{
+async fn after_a_failover_to_the_standby_all_acknowledged_batches_exist_and_end() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     let Some(pair) = Pair::start().await else { return };
@@ -99,9 +98,9 @@ async fn a_standby_that_takes_over_from_a_killed_primary_has_all_that_was_acknow
     companions.stop().await;
 }
 
-/// F48: whoever fences off a server need not end the sessions that it has.
+/// F48: fencing a server does not have to end its sessions.
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_with_a_server_that_takes_no_writes_any_more_are_given_up_for_the_one_that_does() {
+async fn sessions_with_a_server_that_became_read_only_are_closed_and_the_primary_is_used() {
     if kafka().is_none() {
         return;
     }
@@ -127,7 +126,7 @@ async fn sessions_with_a_server_that_takes_no_writes_any_more_are_given_up_for_t
     pair.address.pass_on_to(pair.standby.port());
     let batch = plain_batch("fenced", 1);
     let fenced = async { while client.submit(&batch).await.status != 503 {} };
-    timeout(PATIENCE, fenced).await.expect("the fence is there");
+    timeout(PATIENCE, fenced).await.expect("the server refuses writes");
     for answer in futures::future::join_all((0..8).map(|_| client.submit(&batch))).await {
         assert_eq!((answer.status, answer.asks_to_wait), (503, true), "{}", answer.body);
     }
@@ -138,7 +137,7 @@ async fn sessions_with_a_server_that_takes_no_writes_any_more_are_given_up_for_t
     });
     let _pair = promoted.await.unwrap();
     let again = async { while client.submit(&batch).await.status != 202 {} };
-    timeout(PATIENCE, again).await.expect("it goes on without a restart");
+    timeout(PATIENCE, again).await.expect("the service continues without a restart");
     let after = crowd("after").await;
     client.shows(&[before, after].concat()).await;
 }

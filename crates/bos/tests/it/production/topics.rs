@@ -1,4 +1,4 @@
-//! Topics that are widened, or deleted and made anew, under a service that works.
+//! Topics that get more partitions, or are deleted and created again, while the service works.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::databases::on_postgres;
 use crate::host::Client;
 use crate::neighbour::service::{Service, configured};
 
-/// Two that we write and two that we read; of a class, one message lies on the first and on the last, and many on the others.
+/// Two topics that BOS writes and two that it reads. A class has one message on the first and on the last, and many on the others.
 const OURS: [Topic; 4] = [
     Topic::SpellcheckInitiate,
     Topic::EssayContentProvisioned,
@@ -26,13 +26,13 @@ const OURS: [Topic; 4] = [
     Topic::BatchPhaseOutcome,
 ];
 
-/// More partitions than a topic is made with.
+/// The new number of partitions, and the one that a topic is created with.
 const WIDE: i32 = 8;
 const MADE_WITH: i32 = 6;
 
-/// Whether records lie on partitions that a topic was not made with.
+/// Whether there are records on the partitions that were added.
 fn is_wide_in_use(settings: &KafkaSettings, topic: Topic) -> bool {
-    let client: BaseConsumer = settings.consumer("nobody").create().unwrap();
+    let client: BaseConsumer = settings.consumer("test").create().unwrap();
     (MADE_WITH..WIDE).any(|partition| {
         let marks = client.fetch_watermarks(topic.as_str(), partition, Duration::from_secs(10));
         marks.is_ok_and(|(_, end)| end > 0)
@@ -41,11 +41,11 @@ fn is_wide_in_use(settings: &KafkaSettings, topic: Topic) -> bool {
 
 /// F24.
 #[tokio::test(flavor = "multi_thread")]
-async fn topics_that_are_widened_or_deleted_and_made_anew_hold_up_what_needs_them_and_lose_none_of_it() {
+async fn topics_that_get_partitions_or_are_created_again_delay_messages_and_lose_none() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        // Slow enough that what is handed in before the widening is under way during it.
+        // A delay, so that earlier batches are still in progress when the partitions are added.
         let misbehaviour = Misbehaviour { delay: Duration::from_millis(200), ..Misbehaviour::default() };
         let companions = Companions::start(&kafka, How { instant: true, misbehaviour }).await;
         let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
@@ -76,7 +76,7 @@ async fn topics_that_are_widened_or_deleted_and_made_anew_hold_up_what_needs_the
         let last = under_way.last().unwrap();
         let status = service.get(&format!("/v1/batch/{last}/status")).await;
         assert_eq!(status["counts"]["total"], 5, "{status}");
-        assert!(status["ended_at"].is_null(), "nothing is under way");
+        assert!(status["ended_at"].is_null(), "no batch is in progress");
         for batch in &under_way {
             assert_eq!(ended(&service, batch).await["counts"]["succeeded"], 5);
         }

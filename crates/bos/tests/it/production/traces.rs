@@ -1,4 +1,4 @@
-//! A batch is one trace over Kafka too, whose headers carry it.
+//! A batch is one trace over Kafka too, because the headers of messages carry it.
 
 use std::collections::BTreeSet;
 
@@ -54,8 +54,8 @@ async fn a_batch_over_kafka_is_one_trace_by_its_headers() {
         let spans = all.of_trace(TRACE);
         let sent: BTreeSet<String> =
             spans.of_kind(SpanKind::Producer).map(|span| hex(&span.span_id)).collect();
-        // Registration, three texts, a command, and the word that the pipeline has ended: each under its own span, which is
-        // the one that its header names.
+        // The registration, three provisioned texts, a command, and the completion event: each has a span of its own, which its
+        // header names.
         assert_eq!(sent.len(), 6);
         let ours: Vec<_> = messages.iter().filter(|message| topics.contains(&message.topic)).collect();
         for message in ours {
@@ -78,7 +78,7 @@ async fn a_batch_over_kafka_is_one_trace_by_its_headers() {
             "process huleedu.els.batch.phase.outcome.v1",
             "decide phase_outcome",
         ];
-        // The neighbour may have been complete by a text as well as by the registration.
+        // The lifecycle service answers after the registration or after a text, whichever it receives last.
         let mut walked = spans.road(last);
         walked[3] = road[3];
         assert_eq!(walked, road);

@@ -1,4 +1,4 @@
-//! A process whose wall clock is hours ahead, and is put back, with everything in it that asks for the time: librdkafka waits by that clock.
+//! A process whose wall clock is hours ahead and is set back, librdkafka included, which waits by that clock.
 
 use service::companions::How;
 use testbed::WallClock;
@@ -30,7 +30,7 @@ async fn a_process_whose_wall_clock_is_off_by_hours_and_goes_back_does_its_work_
         let folder = tempfile::tempdir().unwrap();
         let mut server = Server::told(&folder.path().join("data"), &[], &told);
         let client = Client::of(&server);
-        // Kafka takes no record that is more than an hour ahead of it.
+        // Kafka refuses records that are more than an hour ahead of its clock.
         for off in [3 * HOUR, HOUR, 0, -HOUR] {
             clock.is_off_by(off).unwrap();
             let accepted = client.submit(&class(2, &["spellcheck", "nlp"])).await;

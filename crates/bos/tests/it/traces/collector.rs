@@ -1,4 +1,4 @@
-//! A collector: takes spans by OTLP over HTTP and keeps them.
+//! A collector that receives spans by OTLP over HTTP and keeps them.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 
 use telemetry::Tasks;
 
-/// What came, with the headers of the last call.
+/// The spans received, and the headers of the last request.
 #[derive(Default)]
 struct Kept {
     spans: Vec<Span>,
@@ -69,11 +69,11 @@ impl Collector {
     }
 }
 
-/// Spans, to be asked.
+/// Spans that were received, with queries.
 pub(crate) struct Spans(pub(crate) Vec<Span>);
 
 impl Spans {
-    /// The decision with which the batch ended well.
+    /// The decision with which a batch completed successfully.
     pub(crate) fn last_result(&self) -> &Span {
         let ends = |span: &&Span| {
             text(&span.attributes, "batch.status").as_deref() == Some("completed_successfully")
@@ -81,12 +81,12 @@ impl Spans {
         self.0.iter().find(ends).expect("the last result")
     }
 
-    /// Those of one trace.
+    /// The spans of one trace.
     pub(crate) fn of_trace(&self, trace: &str) -> Self {
         Self(self.0.iter().filter(|span| hex(&span.trace_id) == trace).cloned().collect())
     }
 
-    /// Those about a batch.
+    /// The spans with the attribute `batch.id` of this batch.
     pub(crate) fn of_batch(&self, batch: &str) -> Self {
         let about = |span: &&Span| text(&span.attributes, "batch.id").as_deref() == Some(batch);
         Self(self.0.iter().filter(about).cloned().collect())
@@ -110,7 +110,7 @@ impl Spans {
         self.0.iter().find(|other| other.span_id == span.parent_span_id)
     }
 
-    /// How it came to this span, from the first on.
+    /// The names of the span and its ancestors, the first ancestor first.
     pub(crate) fn road(&self, span: &Span) -> Vec<&str> {
         let mut road: Vec<&str> =
             std::iter::successors(self.0.iter().find(|own| own.span_id == span.span_id), |span| {
@@ -126,7 +126,7 @@ impl Spans {
         self.0.iter().map(|span| span.name.as_str()).collect()
     }
 
-    /// No span has been made twice.
+    /// Asserts that no span was sent twice.
     #[track_caller]
     pub(crate) fn are_different(&self) {
         let ids: HashSet<_> = self.0.iter().map(|span| &span.span_id).collect();
@@ -138,7 +138,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// A text among attributes.
+/// The value of a text attribute.
 pub(crate) fn text(attributes: &[KeyValue], name: &str) -> Option<String> {
     let value = attributes.iter().find(|attribute| attribute.key == name)?.value.clone()?.value?;
     if let Value::StringValue(text) = value { Some(text) } else { None }

@@ -1,4 +1,4 @@
-//! The whole of a batch in one program.
+//! The trace of a batch in an embedded installation.
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ async fn a_batch_is_one_trace_from_the_request_to_the_last_result() {
         assert!(span.end_time_unix_nano >= span.start_time_unix_nano);
         assert!(
             span.span_id == request.span_id || spans.parent(span).is_some(),
-            "{} hangs in the air",
+            "{} has no parent",
             span.name
         );
     }
@@ -53,7 +53,7 @@ async fn a_batch_is_one_trace_from_the_request_to_the_last_result() {
         let sender = spans.parent(message).unwrap();
         assert_eq!(sender.kind(), SpanKind::Producer, "{} under {}", message.name, sender.name);
     }
-    // Each step follows from the one before it, by way of neighbours that hand the trace on.
+    // Each step is a child of the one before it, through companions that pass the trace on.
     let last = spans.last_result();
     let road = [
         "POST /v1/batch",
@@ -76,7 +76,7 @@ async fn a_batch_is_one_trace_from_the_request_to_the_last_result() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trace_that_begins_here_has_the_correlation_id_and_one_that_is_not_kept_has_no_spans() {
+async fn a_trace_that_begins_at_the_service_has_the_correlation_id_and_an_unsampled_one_has_no_spans() {
     let collector = Collector::start().await;
     let folder = tempfile::tempdir().unwrap();
     let endpoint = format!("otel_exporter_otlp_endpoint={}", collector.endpoint);

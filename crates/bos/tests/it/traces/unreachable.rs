@@ -1,4 +1,4 @@
-//! A collector that is away, or takes calls and never answers.
+//! A collector that is not running, or that accepts connections and never answers.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use crate::host::Client;
 use crate::program::Server;
 
-/// Hands batches in, stops the service, and gives its log.
+/// Submits batches, stops the service, and returns its log.
 async fn served(endpoint: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
@@ -24,7 +24,7 @@ async fn served(endpoint: &str) -> String {
     for batch in &batches {
         client.until(batch, "ready").await;
     }
-    // A call of the collector may take five seconds.
+    // An export to the collector may take 5 s.
     assert!(slowest < Duration::from_secs(4), "{slowest:?}");
     let began = Instant::now();
     server.signal("TERM");
@@ -38,7 +38,7 @@ fn lines(log: &str, words: &str) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_is_away_slows_nothing_and_is_logged_once() {
+async fn an_unavailable_collector_delays_no_request_and_is_logged_once() {
     let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", door.local_addr().unwrap());
     drop(door);
@@ -47,8 +47,8 @@ async fn a_collector_that_is_away_slows_nothing_and_is_logged_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_never_answers_slows_nothing_and_holds_up_no_stop() {
-    // Connections are made and nobody reads from them.
+async fn a_collector_that_never_answers_delays_no_request_and_no_stop() {
+    // The system accepts connections, and no program reads from them.
     let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let log = served(&format!("http://{}", door.local_addr().unwrap())).await;
     assert!(lines(&log, "the trace collector cannot be used") <= 1, "{log}");

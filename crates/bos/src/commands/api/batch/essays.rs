@@ -1,4 +1,4 @@
-//! `bos batch essays`.
+//! `bos batch essays`: lists the essays of a batch.
 
 use clap::Args;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::commands::output::Output;
 use client::documents::{Essay, Page};
 use client::{Client, read};
 
-/// Rows of a page of the API.
+/// Essays in one page of the API.
 const PAGE: &str = "200";
 
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ impl Essays {
                 break;
             }
         }
-        // All of them, before anything is printed.
+        // Parse all essays before printing, so that an unreadable one prints no half table.
         let _: Vec<Essay> = read(Value::Array(essays.clone()))?;
         output.rows(&["essay", "name", "state", "last phase", "why"], &essays, cells)?;
         Ok(Exit::Ok)

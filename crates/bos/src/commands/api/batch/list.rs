@@ -1,4 +1,4 @@
-//! `bos batch list`.
+//! `bos batch list`: lists batches.
 
 use anyhow::Context as _;
 use clap::Args;
@@ -9,25 +9,25 @@ use crate::commands::output::Output;
 use client::documents::{ListedBatch, Page};
 use client::{Client, read};
 
-/// Rows of a page of the API.
+/// Batches in one page of the API.
 const PAGE: usize = 50;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos batch list --status processing --label class=9B")]
 pub(super) struct List {
-    /// Only batches of this status; can be repeated
+    /// Only batches with this status; can be repeated
     #[arg(long, value_name = "STATUS")]
     status: Vec<String>,
     /// Only batches with this label, KEY=VALUE; can be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
-    /// Single essays instead of classes
+    /// List single essays instead of classes
     #[arg(long)]
     single: bool,
-    /// The oldest first
+    /// List the oldest first
     #[arg(long)]
     oldest: bool,
-    /// At most so many
+    /// Maximum number of batches
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     limit: usize,
 }
@@ -36,7 +36,7 @@ impl List {
     pub(super) async fn run(self, client: &Client, output: &Output) -> anyhow::Result<Exit> {
         let batches = self.fetch(client).await?;
         let read = |batch: &Value| read::<ListedBatch>(batch.clone());
-        batches.first().map(read).transpose().context("cannot show the list")?;
+        batches.first().map(read).transpose().context("cannot list the batches")?;
         output.rows(
             &["batch", "name", "status", "essays", "done", "failed", "attention", "created"],
             &batches,
@@ -55,12 +55,12 @@ impl List {
             },
         )?;
         if batches.is_empty() {
-            output.note("There is no such batch. Next: bos batch submit FOLDER --wait");
+            output.note("No batches. Next: bos batch submit FOLDER --wait");
         }
         Ok(Exit::Ok)
     }
 
-    /// Page by page, until there are enough.
+    /// Fetches page after page, until there are `limit` batches or no more.
     async fn fetch(&self, client: &Client) -> anyhow::Result<Vec<Value>> {
         let mut batches: Vec<Value> = Vec::new();
         let mut cursor: Option<String> = None;

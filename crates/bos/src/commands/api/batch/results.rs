@@ -1,4 +1,4 @@
-//! `bos batch results`.
+//! `bos batch results`: shows the result of each essay.
 
 use clap::{Args, ValueEnum};
 
@@ -15,14 +15,14 @@ use client::Client;
 pub(super) struct Results {
     #[command(flatten)]
     of: BatchArg,
-    /// Only essays that ended so
+    /// Only essays with this outcome
     #[arg(long, value_enum)]
     outcome: Option<Outcome>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Outcome {
-    /// Everything asked for is done
+    /// All requested phases succeeded
     Succeeded,
     /// A phase failed
     Failed,

@@ -1,4 +1,4 @@
-//! `bos batch status`.
+//! `bos batch status`: shows the status of a batch.
 
 use clap::Args;
 use serde_json::Value;
@@ -21,16 +21,19 @@ pub(super) struct Status {
 impl Status {
     pub(super) async fn run(self, client: &Client, output: &Output) -> anyhow::Result<Exit> {
         let document = client.get(&format!("v1/batch/{}/status", self.of.batch), &[]).await?;
-        let goes_on = document.get("ended_at").is_none_or(Value::is_null);
+        let is_running = document.get("ended_at").is_none_or(Value::is_null);
         print(document, output)?;
-        if goes_on {
+        if is_running {
             degraded::tell(client, output).await;
         }
         Ok(Exit::Ok)
     }
 }
 
-/// Prints a status document: the sentence and a line for each phase, or the document itself.
+/// Prints a status document: a sentence and a line for each phase, or the document as JSON.
+///
+/// # Errors
+/// When the document cannot be parsed, or standard output is closed.
 pub(super) fn print(document: Value, output: &Output) -> anyhow::Result<()> {
     if output.format() != Format::Table {
         return output.one(&document, |_| String::new());

@@ -1,4 +1,4 @@
-//! `bos batch submit`.
+//! `bos batch submit`: submits essays as one batch.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -24,44 +24,44 @@ use client::{Client, read};
     bos batch submit essays/ --course ENG5 --label class=9B --wait\n  \
     bos batch submit a.txt b.md --language sv --phases spellcheck")]
 pub(super) struct Submit {
-    /// Essays: text files, folders of .txt and .md files, or - for one on standard input
+    /// Text files, folders with .txt and .md files, or - for one essay on standard input
     #[arg(required = true, value_name = "FILE|DIR|-")]
     paths: Vec<PathBuf>,
-    /// Phases to run, with commas; none to start them later
+    /// Phases to run, separated by commas, or none
     #[arg(long, value_name = "PHASES", default_value = "spellcheck,nlp", value_parser = phases)]
     phases: Phases,
     /// Name of the batch
     #[arg(long)]
     name: Option<String>,
-    /// Course code, such as ENG5 or SV1; it has the language
+    /// Course code, such as ENG5 or SV1; determines the language
     #[arg(long, value_name = "CODE", conflicts_with = "language")]
     course: Option<String>,
-    /// Language, en or sv
+    /// Language: en or sv
     #[arg(long, value_name = "LANGUAGE")]
     language: Option<String>,
     /// Label to find the batch by; can be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     label: Vec<(String, String)>,
-    /// What to do when an essay is not acceptable
+    /// What to do with an invalid essay
     #[arg(long, value_enum, default_value_t = OnInvalid::Reject)]
     on_invalid: OnInvalid,
-    /// Wait for the end and show the results
+    /// Wait until the batch ends, and print the results
     #[arg(long)]
     wait: bool,
-    /// How long to wait at most, such as 5m
+    /// Maximum time to wait, such as 5m
     #[arg(long, value_name = "DURATION", requires = "wait", value_parser = duration)]
     timeout: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OnInvalid {
-    /// Hand in nothing at all
+    /// Submit nothing
     Reject,
-    /// Leave it out
+    /// Submit the other essays
     Skip,
 }
 
-/// A list of phases as one value.
+/// The value of `--phases`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Phases(Vec<Phase>);
 
@@ -70,15 +70,16 @@ fn phases(text: &str) -> Result<Phases, String> {
         return Ok(Phases(Vec::new()));
     }
     let known = || Phase::ALL.iter().map(|phase| phase.as_str()).collect::<Vec<_>>().join(", ");
-    let phases =
-        text.split(',').map(|word| word.trim().parse().map_err(|_| format!("phases are {}", known())));
+    let phases = text
+        .split(',')
+        .map(|word| word.trim().parse().map_err(|_| format!("expected none or a list of {}", known())));
     phases.collect::<Result<_, _>>().map(Phases)
 }
 
 fn label(text: &str) -> Result<(String, String), &'static str> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("KEY=VALUE is expected"),
+        _ => Err("expected KEY=VALUE"),
     }
 }
 
@@ -102,7 +103,7 @@ impl Submit {
         if !self.wait {
             return announce(&accepted, &answer, output);
         }
-        output.note(&taken(&accepted));
+        output.note(&acceptance(&accepted));
         let mut bars = Bars::new(output, accepted.rejected);
         let status = match follow(client, accepted.batch_id, &mut bars, self.timeout).await? {
             Followed::AtRest(status) => status,
@@ -112,7 +113,7 @@ impl Submit {
         let rows = rows::with_rejected(rows, &accepted.rejections);
         rows::print(&rows, output)?;
         let summary = rows::summary(&rows, Some(began.elapsed()));
-        // That it has ended well or not is in the figures already; anything else needs its sentence.
+        // The counts say how many essays succeeded; a batch that has not completed also needs the server's sentence.
         if status.has_completed() {
             output.say(&format!("{summary}      Next: bos batch results {}", accepted.batch_id))?;
         } else {
@@ -122,7 +123,7 @@ impl Submit {
     }
 }
 
-fn taken(accepted: &Accepted) -> String {
+fn acceptance(accepted: &Accepted) -> String {
     let mut text = format!(
         "Batch {}: {} essay{} accepted",
         accepted.batch_id,
@@ -130,7 +131,7 @@ fn taken(accepted: &Accepted) -> String {
         plural(accepted.accepted)
     );
     if accepted.rejected > 0 {
-        text = format!("{text}, {} left out", accepted.rejected);
+        text = format!("{text}, {} skipped", accepted.rejected);
     }
     for rejection in &accepted.rejections {
         text = format!("{text}\n  {rejection}");
@@ -138,9 +139,10 @@ fn taken(accepted: &Accepted) -> String {
     text
 }
 
-/// Says what was accepted, and how to go on.
+/// Prints what was accepted, and the next command.
 fn announce(accepted: &Accepted, answer: &Value, output: &Output) -> anyhow::Result<Exit> {
-    output.one(answer, |_| format!("{}\nNext: bos batch watch {}", taken(accepted), accepted.batch_id))?;
+    output
+        .one(answer, |_| format!("{}\nNext: bos batch watch {}", acceptance(accepted), accepted.batch_id))?;
     Ok(if accepted.rejected > 0 { Exit::SomeFailed } else { Exit::Ok })
 }
 
@@ -151,7 +153,7 @@ mod tests {
     use super::{Phases, phases};
 
     #[test]
-    fn phases_are_a_list_of_known_words() {
+    fn phases_are_a_list_of_known_names() {
         assert_eq!(phases("spellcheck, nlp"), Ok(Phases(vec![Phase::Spellcheck, Phase::Nlp])));
         assert_eq!(phases("none"), Ok(Phases(vec![])));
         assert!(phases("spelcheck").unwrap_err().contains("cj_assessment"));

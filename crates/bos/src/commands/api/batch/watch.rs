@@ -1,4 +1,4 @@
-//! `bos batch watch`.
+//! `bos batch watch`: follows a batch until it is at rest.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use client::Client;
 pub(super) struct Watch {
     #[command(flatten)]
     of: BatchArg,
-    /// How long to wait at most, such as 5m
+    /// Maximum time to wait, such as 5m
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
 }

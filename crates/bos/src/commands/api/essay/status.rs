@@ -1,4 +1,4 @@
-//! `bos essay status`.
+//! `bos essay status`: shows the status of an essay.
 
 use clap::Args;
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! `bos essay trigger`.
+//! `bos essay trigger`: sends one essay to the spell checker.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub(super) struct Trigger {
     /// Text file, or - for standard input
     #[arg(value_name = "FILE|-")]
     path: PathBuf,
-    /// Language, en or sv; the server's default without it
+    /// Language: en or sv [default: the server's]
     #[arg(long, value_name = "LANGUAGE")]
     language: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The database, and what waits in it.
+//! Checks of the database and of the queues in it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use super::finding::{Finding, ago, causes, in_time};
 use super::machine::server;
 use service::config::Config;
 
-/// Two clocks may differ by so much. Deadlines and leases go by the database's alone; what people read is compared with their
-/// own clock, and tokens and logs with everybody's.
+/// Largest difference of two clocks that is not reported (chosen). Deadlines and leases follow the database's clock only, but
+/// timestamps in answers, logs and tokens are compared with other clocks.
 const SKEW: TimeDelta = TimeDelta::seconds(5);
-/// An open transaction of this age keeps what was deleted since in the tables, which slows the relay down.
+/// Age of an open transaction that is reported (chosen). Rows deleted since it began stay in the tables, which slows the relay.
 const OLD_TRANSACTION: Duration = Duration::from_mins(10);
-/// What waits longer than this in a queue that is worked at all times is stuck.
+/// Age at which an entry of a queue that is always being worked on counts as stuck (chosen).
 const STUCK: TimeDelta = TimeDelta::minutes(5);
 
-pub(super) async fn look(config: &Config) -> Vec<Finding> {
+pub(super) async fn check(config: &Config) -> Vec<Finding> {
     in_time("database", connect(config)).await
 }
 
@@ -31,7 +31,7 @@ async fn connect(config: &Config) -> Vec<Finding> {
     match Store::inspect_postgres(url.0.expose_secret()).await {
         Ok(store) => about(config, &store).await,
         Err(error) => {
-            let mend = "see that it runs, that DATABASE_URL names it, and that its role may log in";
+            let mend = "check that it runs, that DATABASE_URL names it, and that its role may log in";
             vec![Finding::failure("database", causes(error), mend)]
         }
     }
@@ -41,13 +41,13 @@ async fn connect(config: &Config) -> Vec<Finding> {
 async fn embedded(config: &Config) -> Vec<Finding> {
     let file = config.data_dir.join("bos.db");
     if !file.exists() {
-        let found = format!("{} is not there yet: `bos serve` makes it", file.display());
+        let found = format!("{} does not exist yet; `bos serve` creates it", file.display());
         return vec![Finding::ok("database", found)];
     }
     match Store::inspect_sqlite(&file, Arc::new(|| SystemClock::default().now())) {
         Ok(store) => {
             let mut findings = about(config, &store).await;
-            findings.push(Finding::ok("server", "none runs on this data folder"));
+            findings.push(Finding::ok("server", "no server runs on this data folder"));
             store.close().await;
             findings
         }
@@ -84,7 +84,7 @@ async fn health(config: &Config, store: &Store) -> Vec<Finding> {
     let asked = Instant::now();
     match store.health().await {
         Ok(health) => judged(config, &health, clock.now(), asked.elapsed()),
-        Err(error) => vec![Finding::failure("database", causes(error), "see its log")],
+        Err(error) => vec![Finding::failure("database", causes(error), "see the database's log")],
     }
 }
 
@@ -93,24 +93,24 @@ fn judged(config: &Config, health: &Health, now: DateTime<Utc>, took: Duration) 
     let mut findings = vec![if health.read_only {
         Finding::failure(
             "database",
-            format!("{found}, and takes no writes"),
-            "name the primary in DATABASE_URL",
+            format!("{found}, but accepts no writes"),
+            "set DATABASE_URL to the primary",
         )
     } else {
         Finding::ok("database", found)
     }];
     findings.push(if health.unsafe_settings.is_empty() {
-        Finding::ok("durability", "what is acknowledged is on its disk")
+        Finding::ok("durability", "commits are on the disk before they are acknowledged")
     } else {
         let settings = health.unsafe_settings.join(", ");
         Finding::failure(
             "durability",
-            format!("off: {settings}; what was acknowledged may be lost"),
-            "turn them on",
+            format!("off: {settings}; acknowledged work may be lost"),
+            "turn these settings on",
         )
     });
     if !health.denied.is_empty() {
-        let found = format!("no right to read and write {}", health.denied.join(", "));
+        let found = format!("the role may not read and write {}", health.denied.join(", "));
         let mend =
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO the role of DATABASE_URL";
         findings.push(Finding::failure("rights", found, mend));
@@ -119,17 +119,18 @@ fn judged(config: &Config, health: &Health, now: DateTime<Utc>, took: Duration) 
     }
     if config.database_url.is_some() {
         let skew = health.now - now;
-        let found = format!("the database's clock is {} ms from this machine's", skew.num_milliseconds());
+        let found =
+            format!("the database's clock differs from this machine's by {} ms", skew.num_milliseconds());
         findings.push(if skew.abs() <= SKEW {
             Finding::ok("clock", found)
         } else {
-            Finding::warning("clock", found, "have both follow the same time server (NTP)")
+            Finding::warning("clock", found, "synchronize both with the same time server (NTP)")
         });
     }
     if let Some((open, allowed)) = health.connections {
-        let ours = i64::from(config.database_max_connections.get());
-        let found = format!("{open} of {allowed} connections open; one process holds up to {ours}");
-        findings.push(if open + ours <= allowed {
+        let own = i64::from(config.database_max_connections.get());
+        let found = format!("{open} of {allowed} connections open; one replica opens up to {own}");
+        findings.push(if open + own <= allowed {
             Finding::ok("connections", found)
         } else {
             let mend = "raise max_connections, or lower database_max_connections";
@@ -138,7 +139,7 @@ fn judged(config: &Config, health: &Health, now: DateTime<Utc>, took: Duration) 
     }
     findings.extend(archive(health));
     if let Some(age) = health.oldest_transaction.filter(|age| *age >= OLD_TRANSACTION) {
-        let found = format!("the oldest has been open for {}", humantime::format_duration(age));
+        let found = format!("the oldest transaction has been open for {}", humantime::format_duration(age));
         let mend = "end it: SELECT pid, state, query FROM pg_stat_activity ORDER BY xact_start";
         findings.push(Finding::warning("transactions", found, mend));
     }
@@ -148,11 +149,14 @@ fn judged(config: &Config, health: &Health, now: DateTime<Utc>, took: Duration) 
 fn archive(health: &Health) -> Vec<Finding> {
     match health.days_ahead {
         Some(0) => {
-            let found = "tomorrow has no partition: what is sent then is deleted row by row";
-            let mend = "bos migrate up, once a day as the owner; or make the role of DATABASE_URL the owner of outbox_sent";
+            let found =
+                "outbox_sent has no partition for tomorrow: messages sent then are deleted row by row";
+            let mend = "run `bos migrate up` once a day as the owner, or make the role of DATABASE_URL the owner of outbox_sent";
             vec![Finding::warning("partitions", found, mend)]
         }
-        Some(days) => vec![Finding::ok("partitions", format!("of outbox_sent for {days} days to come"))],
+        Some(days) => {
+            vec![Finding::ok("partitions", format!("outbox_sent has partitions for the next {days} days"))]
+        }
         None => Vec::new(),
     }
 }
@@ -164,14 +168,17 @@ async fn schema(store: &Store) -> Vec<Finding> {
             Finding::ok("schema", format!("{}; this program needs {needed}", schema.0))
         }
         Ok(Some((current, min_reader))) if min_reader > needed => {
-            let found =
-                format!("{current}, for programs of schema {min_reader} and newer; this one knows {needed}");
+            let found = format!(
+                "{current}, which needs a program of schema {min_reader} or newer; this one has {needed}"
+            );
             Finding::failure("schema", found, "install a newer bos")
         }
-        Ok(Some((current, _))) => {
-            Finding::failure("schema", format!("{current}; this program needs {needed}"), "bos migrate up")
-        }
-        Ok(None) => Finding::failure("schema", "there are no tables", "bos migrate up"),
+        Ok(Some((current, _))) => Finding::failure(
+            "schema",
+            format!("{current}; this program needs {needed}"),
+            "run `bos migrate up`",
+        ),
+        Ok(None) => Finding::failure("schema", "the database has no tables", "run `bos migrate up`"),
         Err(error) => Finding::failure("schema", causes(error), "see the database's log"),
     }]
 }
@@ -185,13 +192,13 @@ async fn queues(store: &Store) -> Vec<Finding> {
 
 fn waiting(queues: &Queues) -> Vec<Finding> {
     let age = |oldest: Option<DateTime<Utc>>| oldest.map(|at| queues.at - at);
-    let told = |rows: i64, what: &str, age: Option<TimeDelta>| match age {
+    let describe = |rows: i64, what: &str, age: Option<TimeDelta>| match age {
         Some(age) => format!("{rows} {what}, the oldest for {}", ago(age)),
         None => format!("{rows} {what}"),
     };
     let worked = |check: &str, rows, what: &str, oldest, mend: &str| {
         let age = age(oldest);
-        let found = told(rows, what, age);
+        let found = describe(rows, what, age);
         if age.is_some_and(|age| age > STUCK) {
             Finding::warning(check, found, mend)
         } else {
@@ -199,7 +206,7 @@ fn waiting(queues: &Queues) -> Vec<Finding> {
         }
     };
     let aside = |check: &str, rows, what: &str, oldest, mend: &str| {
-        let found = told(rows, what, age(oldest));
+        let found = describe(rows, what, age(oldest));
         if rows > 0 { Finding::warning(check, found, mend) } else { Finding::ok(check, found) }
     };
     let Queues { staged, outbox, timers, dead_letters, .. } = queues;
@@ -209,29 +216,29 @@ fn waiting(queues: &Queues) -> Vec<Finding> {
             staged.rows,
             "texts wait for the Content Service",
             staged.oldest_at,
-            "see that it runs and takes texts; they are sent again by themselves",
+            "check that it runs and accepts texts; uploads are retried automatically",
         ),
         worked(
             "outbox",
             outbox.pending,
-            "messages wait for the bus",
+            "messages wait for the event bus",
             outbox.oldest_at,
-            "see the bus; `bos outbox pending` lists them",
+            "check the event bus; `bos outbox pending` lists the messages",
         ),
         aside(
             "parked",
             outbox.parked,
-            "messages are parked, and hold back their batch",
+            "messages are parked; each blocks its batch",
             outbox.oldest_parked_at,
-            "bos outbox pending, then retry or skip them",
+            "run `bos outbox pending`, then retry or skip each message",
         ),
-        worked("timers", timers.rows, "timers are overdue", timers.oldest_at, "see that `bos serve` runs"),
+        worked("timers", timers.rows, "timers are overdue", timers.oldest_at, "check that `bos serve` runs"),
         aside(
             "dead letters",
             dead_letters.rows,
-            "messages are set aside",
+            "dead letters",
             dead_letters.oldest_at,
-            "bos dead-letter list, then replay or drop them",
+            "run `bos dead-letter list`, then replay or drop each message",
         ),
     ]
 }
@@ -241,18 +248,21 @@ async fn replicas(config: &Config, store: &Store) -> Vec<Finding> {
     let read = store.read(move |tx| Box::pin(async move { tx.shard_distribution(ttl).await }));
     let sharing: Result<ShardDistribution, store::Error> = read.await;
     match sharing {
-        // One process has the file, and a doctor who could open it is that process.
+        // Only one process can open the file, and that is this one.
         Ok(_) if config.database_url.is_none() => Vec::new(),
         Ok(ShardDistribution { replicas: 0, .. }) => {
-            let mend = "start `bos serve`; until then what was accepted waits";
-            vec![Finding::warning("replicas", "no process of the service runs", mend)]
+            let mend = "start `bos serve`; accepted work waits until then";
+            vec![Finding::warning("replicas", "no replica runs", mend)]
         }
         Ok(ShardDistribution { replicas, shards, held }) => {
-            let found = format!("{replicas} live, and hold {held} of {shards} shards");
+            let found = format!("{replicas} live, holding {held} of {shards} shards");
             vec![if held == shards {
                 Finding::ok("replicas", found)
             } else {
-                let mend = format!("look again in {} s; then see their logs", ttl.as_secs());
+                let mend = format!(
+                    "run it again in {} s; if shards are still free, see the logs of the replicas",
+                    ttl.as_secs()
+                );
                 Finding::warning("replicas", found, mend)
             }]
         }

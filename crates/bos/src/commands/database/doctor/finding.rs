@@ -1,4 +1,4 @@
-//! What a check found.
+//! The findings of checks.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use super::PATIENCE;
 
-/// How what was checked is.
+/// How severe a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum State {
     Ok,
-    /// A risk, or what somebody should know.
+    /// A risk, or a fact that an operator should know.
     Warning,
-    /// The service cannot do its work, or will lose some of it.
+    /// The service cannot work, or will lose acknowledged work.
     Failure,
 }
 
@@ -27,14 +27,14 @@ impl State {
     }
 }
 
-/// A line.
+/// One line of the output of `bos doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
     pub(super) state: State,
     /// What was checked.
     pub(super) check: String,
     pub(super) found: String,
-    /// What to do about it.
+    /// What to do about it; `None` if all is well.
     pub(super) mend: Option<String>,
 }
 
@@ -60,25 +60,25 @@ impl Finding {
     }
 }
 
-/// The line of a check that has not ended in its time.
+/// The finding of a check that has exceeded its timeout.
 pub(super) fn silent(check: &str) -> Finding {
     let found = format!("no answer within {} s", PATIENCE.as_secs());
-    Finding::failure(check, found, "see whether it is overloaded or cut off")
+    Finding::failure(check, found, "check whether it is overloaded, and whether the network reaches it")
 }
 
-/// Gives a check its time.
+/// Runs a check with a timeout of [`PATIENCE`].
 pub(super) async fn in_time(check: &str, work: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
     tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| vec![silent(check)])
 }
 
-/// An error with its causes, on one line.
+/// Formats an error with its causes on one line.
 pub(super) fn causes(error: impl Into<anyhow::Error>) -> String {
     let error = error.into();
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     causes.join(": ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// How long ago, for people.
+/// Formats an age in whole seconds, such as `2m 5s`.
 pub(super) fn ago(age: chrono::TimeDelta) -> String {
     let seconds = age.num_seconds().max(0);
     let whole = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));

@@ -1,4 +1,4 @@
-//! Kafka: the cluster, our topics, our consumer group.
+//! Checks of Kafka: the cluster, the topics of BOS, its consumer group.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use service::config::Config;
 use service::config::words::Environment;
 use service::settings::kafka_settings;
 
-/// Records that a group may be behind while it is busy.
+/// Lag of a busy consumer group that is not reported, in records (chosen).
 const BUSY: i64 = 10_000;
 
-pub(super) async fn look(config: &Config) -> Vec<Finding> {
+pub(super) async fn check(config: &Config) -> Vec<Finding> {
     let Some(settings) = kafka_settings(config) else {
-        return vec![Finding::ok("event bus", "the embedded log, in the database")];
+        return vec![Finding::ok("event bus", "embedded log, in the database")];
     };
     let cluster = match Admin::new(&settings) {
         Ok(admin) => {
@@ -39,19 +39,19 @@ pub(super) async fn look(config: &Config) -> Vec<Finding> {
             findings.extend(in_time("consumer group", group(settings, cluster.topics)).await);
             findings
         }
-        Ok(Err(error)) => vec![away(&settings, &error)],
+        Ok(Err(error)) => vec![unavailable(&settings, &error)],
         Err(_) => vec![super::finding::silent("kafka")],
     }
 }
 
-fn away(settings: &KafkaSettings, error: &Error) -> Finding {
+fn unavailable(settings: &KafkaSettings, error: &Error) -> Finding {
     if let Error::Denied { denial, next_step } = error {
-        let found = format!("{} is there: {denial}", settings.bootstrap_servers);
+        let found = format!("{} answers: {denial}", settings.bootstrap_servers);
         return Finding::failure("kafka", found, next_step.as_str());
     }
     let found = format!("{} does not answer ({error})", settings.bootstrap_servers);
-    let mend = "see that it runs, that KAFKA_BOOTSTRAP_SERVERS names it, and that the settings kafka_… let us in; \
-        messages wait meanwhile";
+    let mend = "check that it runs, that KAFKA_BOOTSTRAP_SERVERS names it, and that the settings kafka_… fit it; \
+        messages wait until then";
     Finding::failure("kafka", found, mend)
 }
 
@@ -60,11 +60,11 @@ fn brokers(config: &Config, settings: &KafkaSettings, cluster: &Cluster) -> Find
     if cluster.brokers >= 3 || config.environment != Environment::Production {
         return Finding::ok("kafka", found);
     }
-    let found = format!("{found}; a machine that dies may take acknowledged messages with it");
-    Finding::warning("kafka", found, "run three, with three replicas of every topic")
+    let found = format!("{found}; acknowledged messages may be lost with a machine");
+    Finding::warning("kafka", found, "run three brokers, with three replicas of every topic")
 }
 
-/// One line for the topics that are as they should be, one for those that are missing, and one for each that differs.
+/// One finding for the topics that are as they should be, one for those that are missing, and one for each that differs.
 fn topics(cluster: &Cluster) -> Vec<Finding> {
     let wanted = Wanted::on(cluster.brokers);
     let mut findings = Vec::new();
@@ -79,28 +79,31 @@ fn topics(cluster: &Cluster) -> Vec<Finding> {
             fine += 1;
             continue;
         }
-        let told: Vec<&str> = differences.iter().map(|difference| difference.found.as_str()).collect();
+        let found: Vec<&str> = differences.iter().map(|difference| difference.found.as_str()).collect();
         let mend: Vec<&str> = differences.iter().map(|difference| difference.mend.as_str()).collect();
         let make = if differences.iter().any(|difference| difference.breaks) {
             Finding::failure
         } else {
             Finding::warning
         };
-        findings.push(make(format!("topic {topic}"), told.join("; "), mend.join("; ")));
+        findings.push(make(format!("topic {topic}"), found.join("; "), mend.join("; ")));
     }
     let all = Topic::ALL.len();
     if !missing.is_empty() {
-        let found =
-            format!("{} of {all} are missing, or hidden from us: {}", missing.len(), missing.join(", "));
-        findings.insert(0, Finding::failure("topics", found, "bos topics create"));
+        let found = format!(
+            "{} of {all} are missing, or this user may not see them: {}",
+            missing.len(),
+            missing.join(", ")
+        );
+        findings.insert(0, Finding::failure("topics", found, "run `bos topics create`"));
     }
     if fine > 0 {
-        let told = if cluster.topics.values().all(|found| found.settings.is_none()) {
-            "there; the cluster does not let us read their settings"
+        let state = if cluster.topics.values().all(|found| found.settings.is_none()) {
+            "present; this user may not read their settings"
         } else {
             "as `bos topics create` makes them"
         };
-        findings.insert(0, Finding::ok("topics", format!("{fine} of {all} are {told}")));
+        findings.insert(0, Finding::ok("topics", format!("{fine} of {all} are {state}")));
     }
     findings
 }
@@ -108,12 +111,12 @@ fn topics(cluster: &Cluster) -> Vec<Finding> {
 async fn group(settings: KafkaSettings, topics: BTreeMap<Topic, Found>) -> Vec<Finding> {
     let read: BTreeMap<Topic, Found> =
         topics.into_iter().filter(|(topic, _)| Topic::READ.contains(topic)).collect();
-    let look = move || Group::inspect(&settings, CONSUMER, &read, NEIGHBOUR_PATIENCE);
-    let looked = tokio::task::spawn_blocking(look).await;
-    let group = match looked {
+    let inspect = move || Group::inspect(&settings, CONSUMER, &read, NEIGHBOUR_PATIENCE);
+    let inspected = tokio::task::spawn_blocking(inspect).await;
+    let group = match inspected {
         Ok(Ok(group)) => group,
         Ok(Err(error)) => {
-            let mend = format!("see that our name may describe and read the group {CONSUMER}");
+            let mend = format!("check that this user may describe and read the group {CONSUMER}");
             return vec![Finding::failure("consumer group", causes(error), mend)];
         }
         Err(error) => return vec![Finding::failure("consumer group", causes(error), "run it again")],
@@ -123,18 +126,22 @@ async fn group(settings: KafkaSettings, topics: BTreeMap<Topic, Found>) -> Vec<F
         found = format!("{found}, most of them in {topic}");
     }
     if group.unread > 0 {
-        found = format!("{found}; no position yet in {} partition(s) that hold records", group.unread);
+        found = format!("{found}; {} partition(s) with records have no committed offset", group.unread);
     }
     vec![if group.members == 0 {
         Finding::warning("consumer group", found, "start `bos serve`")
     } else if group.state != "Stable" {
-        let found = format!("{found}; it is {}", group.state);
-        Finding::warning("consumer group", found, "look again in a minute; then see the logs of the members")
+        let found = format!("{found}; its state is {}", group.state);
+        Finding::warning(
+            "consumer group",
+            found,
+            "run it again in a minute; if the state has not changed, see the logs of the members",
+        )
     } else if group.lag > BUSY {
         Finding::warning(
             "consumer group",
             found,
-            "see whether the number falls; if not, the database is slow",
+            "check whether the lag falls; if it does not, the database is too slow",
         )
     } else {
         Finding::ok("consumer group", found)

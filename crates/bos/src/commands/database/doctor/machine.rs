@@ -1,4 +1,4 @@
-//! This machine: its disk, and the server that may run on it.
+//! Checks of this machine: its disk, and the server that may run on it.
 
 use std::path::Path;
 
@@ -10,26 +10,27 @@ use super::content::client;
 use super::finding::{Finding, causes, in_time};
 use service::config::Config;
 
-/// The disk must hold at least this part of the texts that may wait.
+/// Free space below one tenth of `max_staged_size` is a failure; below all of it, a warning (chosen).
 const SCARCE: u64 = 10;
 
-/// A file system that is gone may answer never, so the question is put on a thread of its own.
-pub(super) async fn look(config: &Config) -> Vec<Finding> {
+/// Checks the disk on a thread of its own, because a request to an unreachable file system may never return.
+pub(super) async fn check(config: &Config) -> Vec<Finding> {
     let config = config.clone();
     let disk = async {
-        let looked = tokio::task::spawn_blocking(move || disk(&config)).await;
-        looked.unwrap_or_else(|error| vec![Finding::failure("disk", causes(error), "run it again")])
+        let checked = tokio::task::spawn_blocking(move || disk(&config)).await;
+        checked.unwrap_or_else(|error| vec![Finding::failure("disk", causes(error), "run it again")])
     };
     in_time("disk", disk).await
 }
 
-/// What is embedded writes here: the database with the texts that wait, and the companions' file with those that are stored.
+/// Checks the free space of the data folder. Only embedded parts write there: the database with the staged texts, and the
+/// companions' file with the stored ones.
 fn disk(config: &Config) -> Vec<Finding> {
     let writes_here = config.database_url.is_none() || config.content_service_url.is_none();
     if !writes_here {
-        return vec![Finding::ok("disk", "nothing is kept on this machine")];
+        return vec![Finding::ok("disk", "no data is stored on this machine")];
     }
-    // Before the first start it is the folder's parent that has the space.
+    // Before the first start the folder does not exist, and a parent shows the free space.
     let Some(folder) = config.data_dir.ancestors().find(|folder| folder.exists()) else {
         return vec![free(Path::new("."), config)];
     };
@@ -41,13 +42,13 @@ fn free(folder: &Path, config: &Config) -> Finding {
     let space = match rustix::fs::statvfs(folder) {
         Ok(space) => space.f_bavail.saturating_mul(space.f_frsize),
         Err(error) => {
-            let found = format!("{} cannot be looked at ({error})", folder.display());
+            let found = format!("cannot read the free space of {} ({error})", folder.display());
             return Finding::failure("disk", found, "choose another folder with --data-dir");
         }
     };
     let cap = config.max_staged_size;
-    let found = format!("{} free at {}; texts that wait may take {cap}", ByteSize(space), folder.display());
-    let mend = "make room, choose another disk with --data-dir, or lower max_staged_size";
+    let found = format!("{} free at {}; staged texts may take {cap}", ByteSize(space), folder.display());
+    let mend = "free some space, choose another disk with --data-dir, or lower max_staged_size";
     if space < cap.as_u64() / SCARCE {
         Finding::failure("disk", found, mend)
     } else if space < cap.as_u64() {
@@ -57,7 +58,7 @@ fn free(folder: &Path, config: &Config) -> Finding {
     }
 }
 
-/// A server that answers where one is configured.
+/// A server that answers at the configured address.
 pub(super) struct Server {
     pub(super) address: String,
     pub(super) finding: Finding,
@@ -83,7 +84,7 @@ struct Degraded {
     code: String,
 }
 
-/// Asks the server of this configuration how it is; none when nobody of ours answers there.
+/// Reads `/readyz` of the server at the configured address; `None` if nothing answers there.
 pub(super) async fn server(config: &Config) -> Option<Server> {
     let address = std::net::SocketAddr::new(config.host, config.port);
     let url = format!("http://{address}/readyz");
@@ -93,8 +94,8 @@ pub(super) async fn server(config: &Config) -> Option<Server> {
         Ok(readiness) => judged(&readiness),
         Err(error) => {
             let found =
-                format!("what answers at {address} is no bos server ({})", causes(error.without_url()));
-            Finding::failure("server", found, "name the server's --host and --port")
+                format!("the server at {address} is not a bos server ({})", causes(error.without_url()));
+            Finding::failure("server", found, "give the --host and --port of the server")
         }
     };
     Some(Server { address: address.to_string(), finding })
@@ -103,14 +104,18 @@ pub(super) async fn server(config: &Config) -> Option<Server> {
 fn judged(readiness: &Readiness) -> Finding {
     let dead = readiness.tasks.iter().filter(|task| task.alive == 0).map(|task| task.name.as_str());
     let dead: Vec<&str> = dead.collect();
-    let away: Vec<String> =
+    let degraded: Vec<String> =
         readiness.degraded.iter().map(|one| format!("{} ({})", one.name, one.code)).collect();
     if readiness.status != "ready" {
         let found = format!("not ready: the store is {}, dead tasks: [{}]", readiness.store, dead.join(", "));
-        return Finding::failure("server", found, "see its log, and start it again");
+        return Finding::failure("server", found, "see its log, and restart it");
     }
-    if away.is_empty() {
+    if degraded.is_empty() {
         return Finding::ok("server", format!("ready; {} tasks run", readiness.tasks.len()));
     }
-    Finding::warning("server", format!("ready, without: {}", away.join(", ")), "see that they run")
+    Finding::warning(
+        "server",
+        format!("ready, degraded: {}", degraded.join(", ")),
+        "check that these dependencies run",
+    )
 }

@@ -1,4 +1,4 @@
-//! An embedded installation with everything in it that can be there when somebody stops it.
+//! An embedded installation with everything in it that can be there when it is stopped.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,16 +20,16 @@ use crate::program::{PATIENCE, Server};
 
 pub(super) struct Laptop {
     folder: TempDir,
-    /// A batch that has ended, as it was told.
+    /// A batch that has ended, with its status and results.
     pub(super) done: String,
     pub(super) status: Value,
     pub(super) results: Vec<Value>,
-    /// A batch that waits for the word to begin.
+    /// A batch that waits for a start request.
     pub(super) ready: String,
-    /// Of three essays each: one whose news nobody has read, one of which an essay has its word, one whose command waits in the
-    /// outbox, and one whose texts are staged.
+    /// Batches of three essays each: one with unread news, one with one reported essay, one whose command waits in the outbox, and
+    /// one whose texts are staged.
     pub(super) running: Vec<String>,
-    /// A request, its key, and the answer that it got.
+    /// A request, its Idempotency-Key, and the answer to it.
     pub(super) asked: (Value, &'static str, Value),
 }
 
@@ -108,7 +108,7 @@ impl Laptop {
             waiting.push(answer);
         }
         stop(server);
-        // The Content Service is away: texts stay staged.
+        // Without a Content Service texts stay staged.
         let server = Server::on(folder.path(), &["content_service_url=http://127.0.0.1:1/v1/content"]);
         let staged = id(&Client::of(&server).hand_in(&class("staged", &["spellcheck"]), "staged").await);
         stop(server);
@@ -120,7 +120,7 @@ impl Laptop {
     }
 }
 
-/// Brings batches to where they are when a laptop is closed in the midst of it.
+/// Brings the batches to the states of an installation that is stopped in the middle of its work.
 async fn at_work(folder: &Path, [unread, half, unsent]: [&str; 3]) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let now = Arc::clone(&clock);
@@ -134,9 +134,9 @@ async fn at_work(folder: &Path, [unread, half, unsent]: [&str; 3]) {
 
     let on_bus = engine(&store, &clock, Some(broker.clone())).await;
     start(&on_bus, unread).await;
-    all_is_said(&store, &broker, &companions, &clock, unread).await;
+    complete_phase_unread(&store, &broker, &companions, &clock, unread).await;
     start(&on_bus, half).await;
-    one_is_told(&on_bus, &companions, half).await;
+    report_one_essay(&on_bus, &companions, half).await;
     let off_bus = engine(&store, &clock, None).await;
     start(&off_bus, unsent).await;
     store.close().await;
@@ -162,8 +162,8 @@ async fn start(engine: &Engine, id: &str) {
     apply(engine, id, News::StartRequested { phases: vec![Phase::Spellcheck, Phase::Nlp] }).await;
 }
 
-/// The neighbours do all of a phase while nobody listens.
-async fn all_is_said(
+/// The companions complete a phase while no consumer reads their messages.
+async fn complete_phase_unread(
     store: &Store,
     broker: &LocalBroker,
     companions: &Companions,
@@ -196,8 +196,8 @@ async fn all_is_said(
     tasks.wait().await;
 }
 
-/// One essay has its word, with figures that no neighbour gives.
-async fn one_is_told(engine: &Engine, companions: &Companions, id: &str) {
+/// Reports one essay, with figures that no companion gives.
+async fn report_one_essay(engine: &Engine, companions: &Companions, id: &str) {
     let corrected = companions.content().put("Corrected.".into()).await.unwrap();
     let correlation: Option<CorrelationId> = None;
     let report = EssayReport {

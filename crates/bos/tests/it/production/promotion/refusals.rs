@@ -28,7 +28,7 @@ async fn claim(store: &Store, id: u128) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_go_well_is_refused_with_its_code_and_nothing_is_changed() {
+async fn a_promotion_that_cannot_succeed_is_refused_with_its_code_and_changes_nothing() {
     let Some(kafka) = kafka() else { return };
     let _alone = Mutex::lock(&ONE_AT_A_TIME).await;
     on_postgres(async |store, url| {
@@ -48,11 +48,11 @@ async fn what_cannot_go_well_is_refused_with_its_code_and_nothing_is_changed() {
         let none = bos(&["promote", "--data-dir", &folder, "--content", &content]).output().unwrap().into();
         refused(&none, "no_target");
 
-        let unit = store.unit(Lane::Caller, |tx| Box::pin(tx.heartbeat("somebody")));
+        let unit = store.unit(Lane::Caller, |tx| Box::pin(tx.heartbeat("another")));
         let beaten: Result<_, store::Error> = unit.await;
         beaten.unwrap();
         refused(&promote(&folder, &url, &kafka, &content, &[]), "target_in_use");
-        let unit = store.unit(Lane::Caller, |tx| Box::pin(tx.delete_replica("somebody")));
+        let unit = store.unit(Lane::Caller, |tx| Box::pin(tx.delete_replica("another")));
         let gone: Result<_, store::Error> = unit.await;
         gone.unwrap();
 
@@ -78,7 +78,7 @@ async fn what_cannot_go_well_is_refused_with_its_code_and_nothing_is_changed() {
         assert!(server.ended().success());
         let folder = server.data().to_str().unwrap().to_owned();
         refused(&promote(&folder, &url, &kafka, &companions.content, &[]), "target_not_empty");
-        // It can be served as before.
+        // The folder can still be served.
         let server = Server::on(server.data(), &[]);
         assert_eq!(server.run(&["batch", "list"]).code, 0);
         companions.stop().await;

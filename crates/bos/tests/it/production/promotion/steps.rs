@@ -1,4 +1,4 @@
-//! A promotion that is ended after every step and begun again comes to the same.
+//! A promotion that is interrupted after every step and run again has the same result.
 
 use service::companions::How;
 use service::config::Config;
@@ -20,19 +20,19 @@ fn settings(folder: &str, database: &str, kafka: &str, content: &str) -> Config 
     ])
 }
 
-/// What must be the same however often it was begun: checksums are of ids and times that differ.
+/// The figures that must be equal. Checksums are not among them, because ids and timestamps differ.
 fn figures(report: &Report) -> Vec<(&'static str, u64, Option<u64>)> {
     report.tables.iter().map(|row| (row.table, row.source_rows, row.target_rows)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ended_after_every_step_and_begun_again_it_comes_to_the_same() {
+async fn a_promotion_interrupted_after_every_step_has_the_same_result() {
     let Some(kafka) = kafka() else { return };
     let _alone = Mutex::lock(&ONE_AT_A_TIME).await;
     let laptop = Laptop::with_everything().await;
     let twin = tempfile::tempdir().unwrap();
     for file in ["bos.db", "companions.db"] {
-        // Nobody has them open, and a stopped server leaves nothing beside them that is not in them.
+        // The server is stopped, so the files are complete with their write-ahead logs.
         for name in [file.to_owned(), format!("{file}-wal")] {
             let from = std::path::Path::new(&laptop.folder()).join(&name);
             if from.exists() {
@@ -53,8 +53,8 @@ async fn ended_after_every_step_and_begun_again_it_comes_to_the_same() {
         let mut lives = 0;
         let report = loop {
             lives += 1;
-            assert!(lives < 500, "it gets nowhere");
-            // Alone it cannot finish: it does one more thing in each life.
+            assert!(lives < 500, "it makes no progress");
+            // Each run is stopped after one step.
             match Box::pin(run(&config, &Pace::steps(1), &|_| {})).await {
                 Ok(report) => break report,
                 Err(Error::Stopped) => {}
