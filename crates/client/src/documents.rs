@@ -80,7 +80,7 @@ pub struct PhaseCounts {
 /// What a batch or a phase waits for.
 #[derive(Debug, Clone, Deserialize)]
 pub struct WaitingOn {
-    /// The code, such as `phase_outcome`.
+    /// The code, such as `results`.
     pub code: String,
     /// A detail, in English.
     #[serde(default)]
