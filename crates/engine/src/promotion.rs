@@ -7,8 +7,8 @@ use store::Lane;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::news::{BatchNews, Cause, ConsumedMessage, News, Origin};
 use crate::road::Engine;
-use crate::road::news::{BatchNews, Cause, ConsumedMessage, News, Origin};
 use crate::wire::to;
 
 pub use crate::tasks::consumer::catch_up;

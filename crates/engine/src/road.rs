@@ -9,7 +9,6 @@ mod apply;
 mod change;
 mod commit;
 pub(crate) mod idempotency;
-pub(crate) mod news;
 mod perform;
 mod resolve;
 mod submission_burst;

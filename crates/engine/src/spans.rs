@@ -8,8 +8,8 @@
 use domain::{Batch, BatchId};
 use tracing::Level;
 
+use crate::news::{CONSUMER, Cause, News, Origin};
 use crate::ports::{Record, RecordPosition, SendError};
-use crate::road::news::{CONSUMER, Cause, News, Origin};
 use crate::traceparent::Traceparent;
 
 /// The `tracing` target of spans that are exported as traces and do not appear in the log.

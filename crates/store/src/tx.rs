@@ -2,19 +2,23 @@
 //!
 //! Both databases are reached through the same methods: each takes an [`Sql`], which has the text for either one.
 
+mod bulk;
+pub(crate) mod deferred;
+pub(crate) mod transaction;
+
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::driver::postgres::bulk::{chunks, insert_columns};
-use crate::driver::postgres::deferred::{DeferredWrites, values};
-use crate::driver::postgres::transaction::OpenTransaction;
 use crate::error::Error;
 use crate::param::{Param, pg_columns};
 use crate::row::{Row, RowInner};
 use crate::sql::Sql;
+use crate::tx::bulk::{chunks, insert_columns};
+use crate::tx::deferred::{DeferredWrites, values};
+use crate::tx::transaction::OpenTransaction;
 
 /// The open transaction of a unit or of a read. A unit awaits nothing else.
 pub struct Tx {

@@ -18,23 +18,6 @@ use scan::{Reference, Scanned};
 /// decision in one stage may move the batch to the next.
 const ALLOWED: [(&str, &str); 1] = [("domain", "decide")];
 
-/// Circles that are still to be broken, as (crate, siblings). This list may only become shorter.
-const KNOWN: [(&str, &[&str]); 13] = [
-    ("bos", &["neighbours", "run"]),
-    ("bos", &["app", "status"]),
-    ("bos", &["path", "problem", "schemas"]),
-    ("bos", &["document", "sentence"]),
-    ("bos", &["preparation", "source", "target", "texts"]),
-    ("contract", &["envelope", "events", "parts", "read", "time"]),
-    ("domain", &["batch", "decide", "pipeline"]),
-    ("engine", &["apply", "backlog", "change", "consumer", "dealt", "perform", "spans", "submit"]),
-    ("store", &["bulk", "migrate", "postgres", "promotion", "riders", "sqlite", "tx"]),
-    ("store", &["labels", "reads"]),
-    ("chaos", &["flood", "nemesis"]),
-    ("simulation", &["check", "client"]),
-    ("testbed", &["postgres", "small_disk"]),
-];
-
 /// The names of the modules from the crate's root to this one; empty for the root.
 type Path = Vec<String>;
 
@@ -215,15 +198,12 @@ fn circles(parent: &Path, graph: &Graph) -> Vec<Circle> {
     found
 }
 
-/// Circles that neither `allowed` nor `known` names.
-fn breaches(tree: &Tree<'_>, allowed: &[(&str, &str)], known: &[(&str, &[&str])]) -> Vec<Breach> {
+/// Circles that `allowed` does not name.
+fn breaches(tree: &Tree<'_>, allowed: &[(&str, &str)]) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for circle in tree.circles() {
         let parent = circle.parent.join("::");
-        let is_known = known.iter().any(|(name, members)| {
-            *name == tree.name && circle.members.iter().all(|member| members.contains(&member.as_str()))
-        });
-        if is_known || allowed.contains(&(tree.name, parent.as_str())) {
+        if allowed.contains(&(tree.name, parent.as_str())) {
             continue;
         }
         let members: Vec<_> = circle.members.iter().map(String::as_str).collect();
@@ -251,7 +231,7 @@ fn crates(sources: &[Source]) -> BTreeSet<&str> {
 fn no_modules_import_each_other_in_a_circle() {
     let ours = ours();
     let trees = crates(&ours).into_iter().map(|folder| Tree::read(&ours, folder));
-    assert_none(&trees.flat_map(|tree| breaches(&tree, &ALLOWED, &KNOWN)).collect::<Vec<_>>());
+    assert_none(&trees.flat_map(|tree| breaches(&tree, &ALLOWED)).collect::<Vec<_>>());
 }
 
 #[cfg(test)]
@@ -261,7 +241,7 @@ mod bad_examples {
     fn found(files: &[(&str, &str)]) -> Vec<String> {
         let sources: Vec<_> =
             files.iter().map(|(path, text)| Source::new(&format!("crates/a/src/{path}"), text)).collect();
-        let breaches = breaches(&Tree::read(&sources, "crates/a"), &[], &[]);
+        let breaches = breaches(&Tree::read(&sources, "crates/a"), &[]);
         breaches.into_iter().map(|breach| breach.what).collect()
     }
 
@@ -313,20 +293,5 @@ mod bad_examples {
         ];
         let none: [&str; 0] = [];
         assert_eq!(found(&files), none);
-    }
-
-    #[test]
-    fn a_known_circle_may_become_smaller_and_not_larger() {
-        let sources = [
-            Source::new("crates/a/src/lib.rs", "mod one;\nmod two;\n"),
-            Source::new("crates/a/src/one.rs", "use crate::two::Two;\n"),
-            Source::new("crates/a/src/two.rs", "use crate::one::One;\n"),
-        ];
-        let tree = Tree::read(&sources, "crates/a");
-        let count = |known: &[(&str, &[&str])]| breaches(&tree, &[], known).len();
-        assert_eq!(count(&[("a", &["one", "two", "three"])]), 0);
-        assert_eq!(count(&[("a", &["one"])]), 1);
-        assert_eq!(count(&[("b", &["one", "two"])]), 1);
-        assert_eq!(breaches(&tree, &[("a", "")], &[]).len(), 0);
     }
 }

@@ -137,7 +137,7 @@ mod bad_examples {
     fn a_code_without_a_page_and_a_page_without_a_code_are_breaches() {
         let codes = "/// The codes.\npub enum Code {\n    /// Docs.\n    Invalid,\n    InvalidUtf8,\n}\nenum Other {\n    A,\n}\n";
         let mut sources = vec![Source::new("crates/api/src/problem.rs", codes)];
-        sources.extend(files(&["crates/api/src/problems/invalid.md", "crates/bos/src/problems/old.md"]));
+        sources.extend(files(&["crates/api/src/problems/invalid.md", "crates/api/src/problems/old.md"]));
         let breaches = unexplained_problems(&sources);
         assert_eq!(paths(&breaches), ["crates/api/src/problem.rs", "crates/api/src/problems/old.md"]);
         assert_eq!(breaches[0].what, "the problem `invalid_utf8` has no page");

@@ -2,8 +2,8 @@
 
 use domain::{BatchId, Refusal};
 
-use super::news::BatchNews;
 use super::units::Numbered;
+use crate::news::BatchNews;
 
 /// The outcome of applying one piece of news.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,12 +11,12 @@ use store::{BatchRow, InboxKey, Lane, Tx};
 use super::applied::{Applied, Attempt, Item};
 use super::change::{self, Change, Saved};
 use super::commit::Committed;
-use super::news::{BatchNews, CONSUMER, Cause, ConsumedMessage, News, Origin};
 use super::units::{self, Numbered};
 use super::{Engine, resolve};
 use crate::crash::CrashPoint;
 use crate::error::Error;
 use crate::metrics;
+use crate::news::{BatchNews, CONSUMER, Cause, ConsumedMessage, News, Origin};
 use crate::settings::Settings;
 
 /// Attempts to apply a message in isolation before it is dead-lettered.

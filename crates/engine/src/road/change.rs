@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use domain::{BatchId, Entry, Reason, Timer, TimerKind};
 use store::{BatchRow, BatchSave, OutboxRow, SetTimer, TimelineRow, Tx};
 
-use super::news::{Cause, News};
 use crate::error::Error;
+use crate::news::{Cause, News};
 use crate::spans::{self, NewsSpans, Span};
 use crate::traceparent::Traceparent;
 

@@ -6,9 +6,9 @@ use domain::{Decision, Effect, Phase, Revive, TimerKind};
 use store::Tx;
 
 use super::change::Change;
-use super::news::News;
 use super::resolve;
 use crate::error::Error;
+use crate::news::News;
 use crate::settings::Settings;
 use crate::wire::to;
 

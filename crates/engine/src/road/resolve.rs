@@ -5,8 +5,8 @@ use store::{BatchRow, EssayReport, Tx};
 use uuid::Uuid;
 
 use super::applied::Item;
-use super::news::{BatchNews, News};
 use crate::error::Error;
+use crate::news::{BatchNews, News};
 
 /// News to be applied as one, made from one or more adjacent items.
 pub(super) struct Piece<'i, 'n> {

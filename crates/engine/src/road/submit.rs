@@ -13,10 +13,10 @@ use super::Engine;
 use super::change::{self, Change, Saved};
 use super::commit::Committed;
 use super::idempotency::{self, IdempotencyKey};
-use super::news::{Cause, News, Origin};
 use crate::crash::CrashPoint;
 use crate::error::Error;
 use crate::metrics;
+use crate::news::{Cause, News, Origin};
 use crate::settings::Settings;
 use crate::traceparent::Traceparent;
 

@@ -23,7 +23,7 @@ use crate::road::Engine;
 use crate::road::applied::Applied;
 use crate::wire::from::{Read, read};
 
-pub use crate::road::news::CONSUMER;
+pub use crate::news::CONSUMER;
 
 /// Messages in one turn, at most.
 const TURN: usize = 500;

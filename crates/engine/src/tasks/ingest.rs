@@ -18,9 +18,9 @@ use crate::backoff::backoff;
 use crate::crash::CrashPoint;
 use crate::error::Error;
 use crate::metrics;
+use crate::news::{BatchNews, Cause, News, Origin};
 use crate::ports::{Clock, ContentError, ContentStore};
 use crate::road::Engine;
-use crate::road::news::{BatchNews, Cause, News, Origin};
 use crate::spans::{self, Span};
 use crate::traceparent::Traceparent;
 

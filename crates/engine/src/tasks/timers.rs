@@ -8,8 +8,8 @@ use super::shards::Shards;
 use crate::crash::CrashPoint;
 use crate::error::Error;
 use crate::metrics;
+use crate::news::{BatchNews, Cause, News, Origin};
 use crate::road::Engine;
-use crate::road::news::{BatchNews, Cause, News, Origin};
 
 /// Timers in one turn, at most.
 const TURN: u32 = 200;

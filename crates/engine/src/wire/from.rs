@@ -5,8 +5,8 @@ use domain::{BatchId, CorrelationId, EssayId, Language, OutcomeStatus, Phase, St
 use store::EssayReport;
 use uuid::Uuid;
 
+use crate::news::{BatchNews, Cause, ConsumedMessage, News, Origin};
 use crate::ports::Delivery;
-use crate::road::news::{BatchNews, Cause, ConsumedMessage, News, Origin};
 
 /// All course codes of the platform, each with its language, for the validation of requests.
 pub fn courses() -> impl Iterator<Item = (&'static str, Language)> {

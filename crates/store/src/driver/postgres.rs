@@ -4,12 +4,9 @@
 //! Every unit runs in a Tokio task of its own that the caller awaits, so a cancelled caller never cancels a `begin` or `commit`
 //! half-way (sqlx 0.9.0 would return the connection to the pool inside an open transaction).
 
-pub(crate) mod bulk;
-pub(crate) mod deferred;
 mod health;
 pub(crate) mod partitions;
 mod primary;
-pub(crate) mod transaction;
 
 use std::time::Duration;
 
@@ -17,10 +14,8 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use crate::driver::postgres::deferred::DeferredWrites;
 use crate::driver::postgres::partitions::PartitionMaintenance;
 use crate::driver::postgres::primary::PrimaryGuard;
-use crate::driver::postgres::transaction::OpenTransaction;
 use crate::error::{Error, UnitError};
 use crate::health::Health;
 use crate::lane::Lane;
@@ -29,6 +24,8 @@ use crate::sqlx;
 use crate::sqlx::Connection as _;
 use crate::sqlx::Row as _;
 use crate::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use crate::tx::deferred::DeferredWrites;
+use crate::tx::transaction::OpenTransaction;
 use crate::tx::{Tx, TxInner};
 
 /// Time limit to get a connection from a pool, or to make one (chosen).

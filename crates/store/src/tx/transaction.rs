@@ -1,10 +1,10 @@
 //! A connection inside an open transaction, and how statements run on it.
 
-use crate::driver::postgres::deferred::{DeferredWrites, Statement};
 use crate::error::Error;
 use crate::sql::Sql;
 use crate::sqlx;
 use crate::sqlx::postgres::{PgConnection, PgRow};
+use crate::tx::deferred::{DeferredWrites, Statement};
 
 /// A connection inside a transaction. Dropping it closes the connection, which rolls back; the pool gets it back only after
 /// [`OpenTransaction::release`].
