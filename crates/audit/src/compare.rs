@@ -1,5 +1,6 @@
-//! Reading both sides for an [`Audit`]: first how far our group is, then the topics, then the tables, so that everything seen
-//! must have left what is looked for afterwards.
+//! Reads both sides for an [`Audit`]: first the committed offsets of the consumer group, then the topics, then the tables.
+//!
+//! In this order, every record that was read below an offset must have left its row by the time that the tables are read.
 
 use std::time::Duration;
 
@@ -17,32 +18,33 @@ use kafka::settings::KafkaSettings;
 /// Rows of one page.
 const PAGE: u32 = 1_000;
 
-/// A message that was sent so shortly before reading began may have been read or not: writers' clocks and the database's are
-/// not the same.
+/// Messages sent less than this before reading began may be missing in what was read, because the clocks of the writers and of
+/// the database differ; chosen.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// How long a message may wait while everything is well; and by how much clocks of machines that keep time may differ.
+/// How long a message may wait in the outbox of a healthy service; chosen.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How much the clocks of the writers may differ; chosen, for machines that synchronise their clocks.
 const SKEW_MS: i64 = 1_000;
 
-/// Why there is nothing to say.
+/// An error that prevents a comparison.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The topics cannot be read.
-    #[error("Kafka cannot be read")]
+    #[error("cannot read from Kafka")]
     Kafka(#[from] KafkaError),
     /// The tables cannot be read.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// A defect.
+    /// The task that reads the topics panicked, which is a defect.
     #[error("the reader of the topics panicked")]
     Panicked,
 }
 
-/// Compares what the topics hold since then with the database, while the service works.
+/// Compares the records of the topics since `since` (none: all) with the database. The service may run meanwhile.
 ///
 /// # Errors
-/// When either of them does not answer.
+/// Kafka or the database cannot be read.
 pub async fn compare(
     store: &Store,
     kafka: KafkaSettings,
@@ -65,10 +67,10 @@ pub async fn compare(
     Ok((audit.finish(), figures))
 }
 
-/// Tells an audit every row, once it has been told every record.
+/// Adds every row to an audit that has every record.
 ///
 /// # Errors
-/// When the database does not answer.
+/// The database cannot be read.
 pub async fn read_rows(store: &Store, audit: &mut Audit) -> Result<(), store::Error> {
     let mut after = Uuid::nil();
     loop {
@@ -106,7 +108,7 @@ pub async fn read_rows(store: &Store, audit: &mut Audit) -> Result<(), store::Er
     Ok(())
 }
 
-/// First those that wait: what is sent meanwhile is found among those that were sent.
+/// Adds the committed messages: first the outbox, then the sent ones, so that a message sent meanwhile is not missed.
 async fn read_committed(store: &Store, audit: &mut Audit) -> Result<(), store::Error> {
     let mut after = (-1, -1);
     loop {

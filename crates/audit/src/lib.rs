@@ -1,8 +1,8 @@
-//! What the topics and the database say about each other, seen from outside: for `bos audit`, and for tests that break things.
+//! Compares the topics with the database from outside the service, for `bos audit` and the chaos tests.
 //!
-//! [`Audit`] is told every record and every row once, in any number of pages, and holds a few dozen bytes of each event: ids and
-//! hashes, never bodies. What it says is a pure function of what it was told. The invariants are those of
-//! [`invariants`], which `docs/reliability.md` prints.
+//! [`Audit`] gets every record and every row once, in any number of pages. It keeps a few dozen bytes of each event: ids and
+//! hashes, never bodies. Its findings are a pure function of what it got. It evaluates some of the [`invariants`], which
+//! `docs/reliability.md` lists.
 
 pub mod compare;
 mod order;
@@ -22,58 +22,58 @@ use uuid::Uuid;
 
 use said::{Heard, Said};
 
-/// Violations of one invariant that are kept; more are counted.
+/// The violations of one invariant that are kept; further ones are only counted. Chosen.
 const KEPT: usize = 100;
 
 /// A partition of a topic.
 pub type Partition = (Topic, i64);
 
-/// A record, where it lies.
+/// A record of a topic, with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The topic.
+    /// The topic that contains it.
     pub topic: Topic,
-    /// The partition.
+    /// The partition of the topic.
     pub partition: i64,
-    /// The place in the partition.
+    /// The offset in the partition.
     pub offset: i64,
-    /// When it was handed to the writer's client, in milliseconds of the writer's clock.
+    /// When the writer gave it to its Kafka client, in milliseconds of the writer's clock.
     pub at_ms: i64,
-    /// The key; empty for none.
+    /// The key; empty if there is none.
     pub key: Vec<u8>,
-    /// The value; empty for none.
+    /// The value; empty if there is none.
     pub value: Vec<u8>,
-    /// The headers that are text.
+    /// The headers whose value is UTF-8.
     pub headers: Vec<(String, String)>,
 }
 
 impl Record {
-    /// The value of a header.
+    /// The value of the first header with this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
     }
 }
 
-/// What is expected of the evidence.
+/// The time frame and tolerances of a comparison.
 #[derive(Debug, Clone)]
 pub struct Terms {
-    /// The next offsets that our consumer group had committed before anything was read.
+    /// The offsets that the service's consumer group had committed before the topics were read: the next record of each partition.
     pub positions: BTreeMap<Partition, i64>,
-    /// Records and rows from before this were not read, or may be gone; none: everything is there.
+    /// Records and rows from before this time were not read, or may be deleted; `None`: everything was read.
     pub since: Option<DateTime<Utc>>,
-    /// When reading began: what was sent after this may not have been read.
+    /// When reading began: messages sent after this may be missing in what was read.
     pub until: DateTime<Utc>,
-    /// Messages that wait since before this wait for too long; none: no message may wait.
+    /// Messages committed at or before this time must have been sent.
     pub patience: DateTime<Utc>,
-    /// By how much the clocks of writers may differ, in milliseconds.
+    /// How much the clocks of the writers may differ, in milliseconds.
     pub skew_ms: i64,
 }
 
-/// How one invariant fares so far.
+/// The result for one invariant so far.
 #[derive(Debug, Default)]
 struct Count {
     checked: usize,
-    /// The first violations: where, and what.
+    /// The first violations, as location and description.
     violations: Vec<(String, String)>,
     violated: usize,
 }
@@ -93,23 +93,23 @@ impl Count {
     }
 }
 
-/// A comparison that is under way.
+/// A comparison in progress: add all records, then all rows, then [`finish`](Audit::finish).
 #[derive(Debug)]
 pub struct Audit {
     terms: Terms,
-    /// Our events by their ids.
+    /// The service's own events, by event id.
     said: HashMap<Uuid, Said>,
-    /// Where keys lie: topic and hash of the key, partition.
+    /// The partition of each key, by topic and hash of the key.
     keys: HashMap<(Topic, u64), i64>,
-    /// Which event asks for an essay's phase: essay, phase, attempt.
+    /// The event that commands a phase of an essay, by essay, phase and attempt.
     asked: HashMap<(Uuid, &'static str, i64), Uuid>,
-    /// Records that our group is past and that must have left a row, by their event ids.
+    /// Records below the group's offset that must have left a row, by event id.
     heard: HashMap<Uuid, Vec<Heard>>,
-    /// Records that our group is past and that contradict themselves about a batch.
+    /// Records below the group's offset that name contradictory batches, which must have left a dead letter.
     contradictions: Vec<Heard>,
-    /// Places that must have left a dead letter.
+    /// Positions of unreadable records below the group's offset, which must have left a dead letter.
     unreadable: HashSet<DeadLetterPosition>,
-    /// What was found set aside.
+    /// Positions of all dead letters.
     aside: HashSet<DeadLetterPosition>,
     batches: HashSet<Uuid>,
     once: Count,
@@ -123,7 +123,7 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Nothing was told yet.
+    /// A comparison without records and rows.
     pub fn new(terms: Terms) -> Self {
         Self {
             terms,
@@ -146,28 +146,31 @@ impl Audit {
         }
     }
 
-    /// Takes a batch of the database.
+    /// Adds a batch of the database.
     pub fn batch(&mut self, id: Uuid) {
         self.batches.insert(id);
     }
 
-    /// Takes an event id of the inbox.
+    /// Adds an event id of the inbox.
     pub fn applied(&mut self, event: Uuid) {
         self.heard.remove(&event);
     }
 
-    /// Takes the place of a dead letter.
+    /// Adds the position of a dead letter.
     pub fn set_aside(&mut self, place: DeadLetterPosition) {
         self.unreadable.remove(&place);
         self.aside.insert(place);
     }
 
-    /// Takes a message that was committed. First those that wait, then those that were sent: one on its way between the two is
-    /// told twice and never missed.
+    /// Adds a committed message. Add first the waiting ones, then the sent ones: a message that is sent in between is then added
+    /// twice and never missed.
     pub fn committed(&mut self, row: &CommittedRow) {
         if row.parked {
             self.waiting.violated(|| {
-                (event(row.event_id), format!("it is parked and blocks the key {}", row.ordering_key))
+                (
+                    event(row.event_id),
+                    format!("it is parked and blocks the ordering key {}", row.ordering_key),
+                )
             });
         } else if row.sent_at.is_none() && row.created_at <= self.terms.patience {
             self.waiting.violated(|| {
@@ -179,8 +182,12 @@ impl Audit {
             let is_covered = self.terms.since.is_none_or(|since| row.created_at >= since)
                 && row.sent_at.is_some_and(|sent_at| sent_at < self.terms.until);
             if is_covered {
-                self.committed
-                    .violated(|| (event(row.event_id), format!("it was sent and is not on {}", row.topic)));
+                self.committed.violated(|| {
+                    (
+                        event(row.event_id),
+                        format!("the database says it was sent, but {} does not contain it", row.topic),
+                    )
+                });
             }
             return;
         };
@@ -191,12 +198,12 @@ impl Audit {
         {
             let topic = &row.topic;
             self.same.violated(|| {
-                (event(row.event_id), format!("it was committed with other bytes than {topic} has"))
+                (event(row.event_id), format!("the bytes on {topic} differ from the committed ones"))
             });
         }
     }
 
-    /// Our events that were read, duplicates left out; how often one lay there once more; records of everybody; batches.
+    /// How much was compared so far.
     pub fn figures(&self) -> Figures {
         Figures {
             events: self.said.len(),
@@ -207,12 +214,12 @@ impl Audit {
         }
     }
 
-    /// What all of it says.
+    /// Evaluates the invariants.
     pub fn finish(mut self) -> Vec<Evaluation> {
         self.committed.checked += self.said.len();
         for (id, said) in self.said.iter().filter(|(_, said)| !said.committed) {
             let location = format!("{} at {}", event(*id), place(said.partition, said.offset));
-            self.committed.violated(|| (location, "it was never committed".to_owned()));
+            self.committed.violated(|| (location, "the database has no such message".to_owned()));
         }
         order::check(&self.said, self.terms.skew_ms, &mut self.ordered);
         for heard in self.heard.values().flatten().chain(&self.contradictions) {
@@ -220,7 +227,7 @@ impl Audit {
             if is_ours && !self.aside.contains(&heard.place()) {
                 self.applied.violated(|| {
                     let what = format!(
-                        "the group has passed it, and it is neither in the inbox nor a dead letter (batch {})",
+                        "the group's offset has passed it, but it is neither in the inbox nor a dead letter (batch {})",
                         heard.batch
                     );
                     (place(heard.partition, heard.offset), what)
@@ -230,15 +237,19 @@ impl Audit {
         for (topic, partition, offset) in &self.unreadable {
             self.applied.violated(|| {
                 let location = format!("{topic}, partition {partition}, offset {offset}");
-                (location, "the group has passed this unreadable record, and it is no dead letter".to_owned())
+                (
+                    location,
+                    "the group's offset has passed this unreadable record, but it is not a dead letter"
+                        .to_owned(),
+                )
             });
         }
         vec![
-            self.once.evaluation(Invariant::I2, "essays × phases"),
-            self.same.evaluation(Invariant::I4, "records of ours"),
-            self.ordered.evaluation(Invariant::I5, "events of ours"),
-            self.committed.evaluation(Invariant::I6, "events of ours"),
-            self.applied.evaluation(Invariant::I9, "records below its positions"),
+            self.once.evaluation(Invariant::I2, "essay phases commanded"),
+            self.same.evaluation(Invariant::I4, "own records"),
+            self.ordered.evaluation(Invariant::I5, "own events"),
+            self.committed.evaluation(Invariant::I6, "own events"),
+            self.applied.evaluation(Invariant::I9, "records below the group's offsets"),
             self.waiting.evaluation(Invariant::I10, "messages"),
         ]
     }
@@ -247,29 +258,29 @@ impl Audit {
 /// How much was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
-    /// Events of ours.
+    /// Different events of the service.
     pub events: usize,
-    /// How often one of them lies on its topic once more.
+    /// Further records of these events on their topics.
     pub duplicates: usize,
-    /// Records of everybody.
+    /// Records of all services.
     pub records: usize,
     /// Batches in the database.
     pub batches: usize,
-    /// Messages set aside.
+    /// Dead letters in the database.
     pub set_aside: usize,
 }
 
-/// Names an event as the location of a finding.
+/// The location of a finding at an event.
 fn event(id: Uuid) -> String {
     format!("event {id}")
 }
 
-/// Names the place of a record as the location of a finding.
+/// The location of a finding at a record.
 fn place((topic, partition): Partition, offset: i64) -> String {
     format!("{topic}, partition {partition}, offset {offset}")
 }
 
-/// What is the same whenever an event is sent.
+/// A hash of what must be the same in every record of an event.
 fn digest(topic: &str, key: &[u8], value: &[u8]) -> u128 {
     let mut hash = Sha256::new();
     for part in [topic.as_bytes(), key, value] {
@@ -279,7 +290,7 @@ fn digest(topic: &str, key: &[u8], value: &[u8]) -> u128 {
     hash.finalize().iter().take(16).fold(0, |digest, byte| digest << 8 | u128::from(*byte))
 }
 
-/// A short name for a key.
+/// A short hash of a key, to save memory.
 fn short(bytes: &[u8]) -> u64 {
     Sha256::digest(bytes).iter().take(8).fold(0, |short, byte| short << 8 | u64::from(*byte))
 }

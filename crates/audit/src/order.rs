@@ -1,4 +1,4 @@
-//! The order of what we said (I5).
+//! The order of the service's own events (I5).
 
 use std::collections::HashMap;
 
@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{Count, event, said::Said};
 
-/// Of what is ordered by one key, the first time that each was said must come in the order of their numbers: on a partition by
-/// their offsets, across topics by when they were handed to the client, as far as the writers' clocks agree.
+/// Checks that the first records of the events of each ordering key follow the events' numbers: on one partition by offset, and
+/// across topics by the time of sending, within the tolerance for the writers' clocks.
 pub(super) fn check(said: &HashMap<Uuid, Said>, skew_ms: i64, ordered: &mut Count) {
     let mut events: Vec<(u64, i64, &Uuid, &Said)> =
         said.iter().filter_map(|(id, said)| Some((said.ordering_key?, said.key_seq, id, said))).collect();
@@ -19,7 +19,9 @@ pub(super) fn check(said: &HashMap<Uuid, Said>, skew_ms: i64, ordered: &mut Coun
             continue;
         }
         if seq == next_seq {
-            ordered.violated(|| (event(**id), format!("event {next_id} has the same number, {seq}")));
+            ordered.violated(|| {
+                (event(**id), format!("event {next_id} of the same ordering key has the same number, {seq}"))
+            });
         }
         let is_behind = earlier.partition == later.partition && later.offset < earlier.offset;
         if is_behind || later.at_ms.saturating_add(skew_ms) < earlier.at_ms {

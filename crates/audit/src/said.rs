@@ -1,4 +1,4 @@
-//! Records: what we said, and what was said to us.
+//! Adds records to an [`Audit`]: the service's own events ([`Said`]), and events that it consumes ([`Heard`]).
 
 use bytes::Bytes;
 use contract::{Source, Topic};
@@ -9,22 +9,25 @@ use uuid::Uuid;
 
 use super::{Audit, Partition, Record, digest, event, place, short};
 
-/// An event of ours.
+/// An event that the service sent.
 #[derive(Debug)]
 pub(super) struct Said {
     pub(super) digest: u128,
-    /// Where it lies first.
+    /// The partition of its first record.
     pub(super) partition: Partition,
+    /// The offset of its first record.
     pub(super) offset: i64,
+    /// The earliest time of its records.
     pub(super) at_ms: i64,
+    /// Its number within its ordering key.
     pub(super) key_seq: i64,
-    /// The database has it.
+    /// Whether the database contains it.
     pub(super) committed: bool,
-    /// What it is ordered by, which only the database knows.
+    /// A hash of its ordering key, which only the database contains.
     pub(super) ordering_key: Option<u64>,
 }
 
-/// A record that our group is past, about a batch that may be ours.
+/// A record below the group's offset, about a batch that may be in the database.
 #[derive(Debug)]
 pub(super) struct Heard {
     pub(super) batch: Uuid,
@@ -40,7 +43,7 @@ impl Heard {
 }
 
 impl Audit {
-    /// Takes a record, those of a partition in their order.
+    /// Adds a record. Add the records of a partition in the order of their offsets.
     pub fn record(&mut self, record: &Record) {
         self.records += 1;
         if let Some((id, key_seq)) = ours(record) {
@@ -60,8 +63,13 @@ impl Audit {
             first.at_ms = first.at_ms.min(record.at_ms);
             if first.digest != digest || first.partition != partition || first.key_seq != key_seq {
                 let location = format!("{} at {}", event(id), place(partition, record.offset));
-                self.same
-                    .violated(|| (location, "another record has other bytes, key or partition".to_owned()));
+                self.same.violated(|| {
+                    (
+                        location,
+                        "another record of the event has different bytes, key, number or partition"
+                            .to_owned(),
+                    )
+                });
             }
             return;
         }
@@ -70,7 +78,7 @@ impl Audit {
         if home != record.partition {
             self.ordered.violated(|| {
                 let location = format!("key {} of {}", String::from_utf8_lossy(&record.key), record.topic);
-                (location, format!("it is on the partitions {home} and {}", record.partition))
+                (location, format!("it is on partitions {home} and {}", record.partition))
             });
         }
         self.asks(id, record);
@@ -86,7 +94,7 @@ impl Audit {
         self.said.insert(id, said);
     }
 
-    /// Notes which essays' phases an event asks for.
+    /// Records which phases of which essays an event commands.
     fn asks(&mut self, id: Uuid, record: &Record) {
         let attempt = record.header("attempt").and_then(|attempt| attempt.parse().ok());
         let Some((phase, attempt)) = phase(record.topic).zip(attempt) else { return };
@@ -95,13 +103,13 @@ impl Audit {
             let first = *self.asked.entry((essay, phase, attempt)).or_insert(id);
             if first != id {
                 self.once.violated(|| {
-                    (event(id), format!("event {first} asks for {phase} of {essay}, attempt {attempt}, too"))
+                    (event(id), format!("event {first} also commands {phase} of {essay}, attempt {attempt}"))
                 });
             }
         }
     }
 
-    /// Notes what a record below our position must have left.
+    /// Records which row a record below the group's offset must have left.
     fn heard(&mut self, record: &Record) {
         let partition = (record.topic, record.partition);
         if self.terms.positions.get(&partition).is_none_or(|next| record.offset >= *next) {
@@ -131,7 +139,7 @@ impl Audit {
     }
 }
 
-/// The id and the number of an event that this program has written. Others may write under the same names and give no numbers.
+/// The id and the number of an event of this program. Other programs may use the same source names, but give no number.
 fn ours(record: &Record) -> Option<(Uuid, i64)> {
     let source = record.header("source_service")?;
     let known = [Source::BatchService, Source::BatchOrchestratorService];
@@ -139,7 +147,7 @@ fn ours(record: &Record) -> Option<(Uuid, i64)> {
     Some((record.header("event_id")?.parse().ok()?, record.header("key_seq")?.parse().ok()?))
 }
 
-/// The phase that a record of this topic asks for.
+/// The phase that a record of this topic commands.
 const fn phase(topic: Topic) -> Option<&'static str> {
     match topic {
         Topic::EssaySpellcheckRequested | Topic::SpellcheckInitiate => Some("spellcheck"),
@@ -161,7 +169,7 @@ const fn phase(topic: Topic) -> Option<&'static str> {
     }
 }
 
-/// The essays of a command, or the one of a request.
+/// The essays of a command, or the one essay of a request.
 fn essays(envelope: &Value) -> Vec<Uuid> {
     let uuid = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
     match envelope.pointer("/data/essays_to_process").and_then(Value::as_array) {

@@ -1,4 +1,4 @@
-//! An audit that cannot find anything is worthless: one good world, and for every invariant what makes it a bad one.
+//! Mutation tests of the audit: one world without violations, and for every invariant changes that violate it.
 
 use chrono::TimeDelta;
 use contract::Topic;
@@ -14,7 +14,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
 }
 
-/// What the topics and the tables hold.
+/// The content of the topics and the tables.
 struct World {
     terms: Terms,
     records: Vec<Record>,
@@ -23,7 +23,7 @@ struct World {
     aside: Vec<DeadLetterPosition>,
 }
 
-/// A message of ours, as a row and as a record.
+/// A message of the service, as a row and as a record.
 fn message(number: i64, topic: Topic, offset: i64) -> (CommittedRow, Record) {
     let event_id = Uuid::from_u128(u128::try_from(number).unwrap());
     let payload = json!({"data": {"essays_to_process": [{"essay_id": ESSAY}]}}).to_string().into_bytes();
@@ -57,7 +57,7 @@ fn message(number: i64, topic: Topic, offset: i64) -> (CommittedRow, Record) {
     (row, record)
 }
 
-/// What somebody says to us.
+/// An event of the lifecycle service.
 fn outcome(number: u128, offset: i64) -> Record {
     let topic = Topic::BatchPhaseOutcome;
     let value = json!({
@@ -80,8 +80,7 @@ fn outcome(number: u128, offset: i64) -> Record {
 }
 
 impl World {
-    /// Two commands and the end of a pipeline; an outcome that was applied, one that is still to be read, and something that
-    /// nobody can read.
+    /// Two commands and the end of a pipeline; an applied outcome, one that is not consumed yet, and an unreadable record.
     fn good() -> Self {
         let unreadable = Record { value: b"nonsense".to_vec(), ..outcome(0, 1) };
         let ours = [
@@ -113,7 +112,7 @@ impl World {
     }
 }
 
-/// The invariants that are violated once a good world was made bad.
+/// The invariants that are violated in the world after this change.
 fn broken(make_bad: impl FnOnce(&mut World)) -> Vec<&'static str> {
     let mut world = World::good();
     make_bad(&mut world);
@@ -122,7 +121,7 @@ fn broken(make_bad: impl FnOnce(&mut World)) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_good_world_passes_and_every_invariant_was_held_against_something() {
+fn a_world_without_violations_passes_and_every_invariant_is_evaluated() {
     let findings = World::good().findings();
     assert_eq!(
         findings.iter().filter(|finding| finding.violations > 0).collect::<Vec<_>>(),
@@ -134,7 +133,7 @@ fn a_good_world_passes_and_every_invariant_was_held_against_something() {
 }
 
 #[test]
-fn i2_two_events_that_ask_for_the_same_are_a_violation() {
+fn i2_two_events_that_command_the_same_phase_of_an_essay_are_a_violation() {
     let again = |world: &mut World| {
         let (row, record) = message(4, Topic::SpellcheckInitiate, 1);
         world.committed.push(row);
@@ -152,16 +151,20 @@ fn i4_a_duplicate_that_differs_is_a_violation() {
             world.records.push(copy);
         }
     };
-    assert_eq!(broken(again(|_| ())), [""; 0], "the same again is a duplicate and no violation");
+    assert_eq!(broken(again(|_| ())), [""; 0], "an equal record is a duplicate and not a violation");
     assert_eq!(broken(again(|record| record.value.push(b' '))), ["I4"]);
     assert_eq!(broken(again(|record| record.key.push(b' '))), ["I4"]);
     assert_eq!(broken(again(|record| record.partition = 5)), ["I4"]);
-    assert_eq!(broken(|world| world.committed[0].payload.push(b' ')), ["I4"], "not what was committed");
+    assert_eq!(
+        broken(|world| world.committed[0].payload.push(b' ')),
+        ["I4"],
+        "the record differs from the committed bytes"
+    );
 }
 
 #[test]
 fn i5_another_order_and_another_partition_are_violations() {
-    assert_eq!(broken(|world| world.records[1].at_ms = 500), ["I5"], "before what comes first");
+    assert_eq!(broken(|world| world.records[1].at_ms = 500), ["I5"], "sent before an earlier number");
     let behind = |world: &mut World| {
         world.records[1].topic = Topic::SpellcheckInitiate;
         world.records[0].offset = 5;
@@ -182,19 +185,19 @@ fn i5_another_order_and_another_partition_are_violations() {
         world.records[1].at_ms = 500;
         world.terms.skew_ms = 1_000;
     };
-    assert_eq!(broken(tolerated), [""; 0], "clocks may differ by so much");
+    assert_eq!(broken(tolerated), [""; 0], "within the tolerance for clocks");
 }
 
 #[test]
-fn i6_what_was_never_committed_or_is_not_there_is_a_violation() {
-    assert_eq!(broken(|world| drop(world.committed.remove(0))), ["I6"], "a phantom");
-    assert_eq!(broken(|world| drop(world.records.remove(2))), ["I6"], "lost by the bus");
+fn i6_an_event_that_is_not_committed_or_not_on_its_topic_is_a_violation() {
+    assert_eq!(broken(|world| drop(world.committed.remove(0))), ["I6"], "on the topic and not committed");
+    assert_eq!(broken(|world| drop(world.records.remove(2))), ["I6"], "committed, sent and not on the topic");
     let waits = |world: &mut World| {
         world.records.remove(2);
         world.committed[2].sent_at = None;
         world.terms.patience = at(0);
     };
-    assert_eq!(broken(waits), [""; 0], "it is still to be sent");
+    assert_eq!(broken(waits), [""; 0], "it is not sent yet");
     let later = |world: &mut World| {
         world.records.remove(2);
         world.terms.until = at(10);
@@ -208,26 +211,26 @@ fn i6_what_was_never_committed_or_is_not_there_is_a_violation() {
 }
 
 #[test]
-fn i9_what_was_passed_over_is_a_violation() {
-    assert_eq!(broken(|world| world.applied.clear()), ["I9"], "news of ours");
-    assert_eq!(broken(|world| world.aside.clear()), ["I9"], "what nobody can read");
+fn i9_a_consumed_record_without_a_row_is_a_violation() {
+    assert_eq!(broken(|world| world.applied.clear()), ["I9"], "news of a batch in the database");
+    assert_eq!(broken(|world| world.aside.clear()), ["I9"], "an unreadable record");
     let refused = |world: &mut World| {
         world.applied.clear();
         world.aside.push((Topic::BatchPhaseOutcome.as_str().to_owned(), 1, 0));
     };
-    assert_eq!(broken(refused), [""; 0], "it was set aside instead");
+    assert_eq!(broken(refused), [""; 0], "it is a dead letter");
     let foreign = |world: &mut World| {
         let value = String::from_utf8(world.records[3].value.clone()).unwrap();
         let other = value.replace(&BATCH.to_string(), "01900000-0000-7abc-8000-000000010000");
         world.records[3].value = other.into_bytes();
         world.applied.clear();
     };
-    assert_eq!(broken(foreign), [""; 0], "it is somebody else's");
+    assert_eq!(broken(foreign), [""; 0], "it belongs to a batch that is not in the database");
 }
 
-/// An essay's id names its batch, and the record names another.
+/// The record names a batch, and an essay whose id belongs to another batch.
 #[test]
-fn i9_a_contradiction_that_was_passed_over_is_a_violation() {
+fn i9_a_contradictory_record_without_a_dead_letter_is_a_violation() {
     let contradicts = |aside: bool| {
         move |world: &mut World| {
             let topic = Topic::SpellcheckPhaseCompleted;
@@ -254,7 +257,7 @@ fn i9_a_contradiction_that_was_passed_over_is_a_violation() {
 }
 
 #[test]
-fn i10_what_waits_for_too_long_or_is_parked_is_a_violation() {
+fn i10_a_message_that_waits_too_long_or_is_parked_is_a_violation() {
     let waits = |world: &mut World| world.committed[2].sent_at = None;
     assert_eq!(broken(waits), ["I10"]);
     let parked = |world: &mut World| {

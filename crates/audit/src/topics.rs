@@ -1,4 +1,4 @@
-//! Reading topics from their beginning, and where a group stands in them. Nothing is committed and no group is joined.
+//! Reads topics from their beginning, and the committed offsets of a group. It commits nothing and joins no group.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -15,15 +15,18 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 use super::{Partition, Record};
 use kafka::settings::KafkaSettings;
 
-/// How long the cluster may take to answer, and how long it may send nothing while there is more.
+/// The time-out of a request, and of a pause between records while there are more; chosen.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest wait of one poll.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Hands every record of a topic to `each`, partition by partition in order, up to where the topic ended when this began; from
-/// the first that is not older than `since`. A topic that is not there has no records.
+/// Calls `each` with every record of a topic, in the order of offsets within a partition.
+///
+/// It starts at the first record that is not older than `since`, and stops where the topic ended when this was called. A topic
+/// that does not exist has no records.
 ///
 /// # Errors
-/// When the cluster does not answer.
+/// Kafka cannot be read for 30 s.
 pub fn read(
     settings: &KafkaSettings,
     topic: Topic,
@@ -37,11 +40,11 @@ pub fn read(
         list.add_partition_offset(topic.as_str(), *partition, Offset::Offset(*begin))?;
     }
     client.assign(&list)?;
-    let mut heard = Instant::now();
+    let mut last_record = Instant::now();
     while !open.is_empty() {
         match client.poll(POLL) {
             Some(Ok(message)) => {
-                heard = Instant::now();
+                last_record = Instant::now();
                 let Some((_, end)) = open.get(&message.partition()).copied() else { continue };
                 if message.offset() < end {
                     each(record(topic, &message));
@@ -50,11 +53,11 @@ pub fn read(
                     open.remove(&message.partition());
                 }
             }
-            // Behind the last record may lie what a transaction left, which is handed to nobody.
+            // After the last record there may be transaction markers, which a consumer never gets.
             Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
-            // Away for a moment: librdkafka connects again by itself.
-            Some(Err(error)) if heard.elapsed() > PATIENCE => return Err(error),
-            None if heard.elapsed() > PATIENCE => {
+            // After a transient error librdkafka reconnects on its own.
+            Some(Err(error)) if last_record.elapsed() > PATIENCE => return Err(error),
+            None if last_record.elapsed() > PATIENCE => {
                 return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
             }
             Some(Err(_)) | None => {}
@@ -63,10 +66,10 @@ pub fn read(
     Ok(())
 }
 
-/// The next offsets that a group has committed; partitions of which it has committed none are left out.
+/// The offsets that a group has committed, without partitions for which it has committed none.
 ///
 /// # Errors
-/// When the cluster does not answer.
+/// Kafka does not answer within 30 s.
 pub fn positions(
     settings: &KafkaSettings,
     group: &str,
@@ -104,7 +107,7 @@ fn partitions(client: &BaseConsumer, topic: Topic) -> Result<Vec<i32>, KafkaErro
     Ok(topics.flat_map(MetadataTopic::partitions).map(MetadataPartition::id).collect())
 }
 
-/// For each partition that has something to read: the first offset, and the one behind the last.
+/// For each partition with records to read: the first offset, and the offset after the last.
 fn beginnings(
     client: &BaseConsumer,
     topic: Topic,
@@ -124,7 +127,7 @@ fn beginnings(
     Ok(begins)
 }
 
-/// The first offset that is not older; none when all are.
+/// The first offset that is not older than `since`; `None` if all are older.
 fn at_time(
     client: &BaseConsumer,
     topic: Topic,

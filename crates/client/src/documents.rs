@@ -1,4 +1,4 @@
-//! The documents of the API, as far as its clients read them; the whole of them is described at `/openapi.json`.
+//! The documents of the API, with the fields that clients read. `/openapi.json` describes all fields.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use crate::Fault;
 /// The answer to a new batch.
 #[derive(Debug, Deserialize)]
 pub struct Accepted {
-    /// The batch.
+    /// The id of the batch.
     pub batch_id: Uuid,
-    /// Essays that are in it.
+    /// The number of essays in it.
     pub accepted: usize,
-    /// Essays that were left out of it.
+    /// The number of essays that were refused.
     #[serde(default)]
     pub rejected: usize,
-    /// Why.
+    /// The faults of the refused essays.
     #[serde(default)]
     pub rejections: Vec<Fault>,
 }
@@ -25,26 +25,26 @@ pub struct Accepted {
 /// The status document of a batch.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Status {
-    /// The batch's status, a word of the platform's client vocabulary.
+    /// The status of the batch, such as `processing`: a word of the platform's vocabulary for clients.
     pub status: String,
     /// Essays by state.
     pub counts: Counts,
-    /// The phases that were asked for, in their order.
+    /// The requested phases, in their order.
     #[serde(default)]
     pub phases: Vec<PhaseStatus>,
-    /// How it stands, in plain English.
+    /// The status as an English sentence.
     pub sentence: String,
 }
 
 /// Essays of a batch by state.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Counts {
-    /// All of them.
+    /// All essays of the batch.
     pub total: u64,
-    /// Through with everything.
+    /// Essays that succeeded in every requested phase.
     #[serde(default)]
     pub succeeded: u64,
-    /// Failed.
+    /// Essays that failed.
     #[serde(default)]
     pub failed: u64,
 }
@@ -52,37 +52,37 @@ pub struct Counts {
 /// A phase of a batch.
 #[derive(Debug, Clone, Deserialize)]
 pub struct PhaseStatus {
-    /// Its name.
+    /// The name of the phase.
     pub phase: String,
-    /// Where it stands.
+    /// The status of the phase.
     pub status: String,
-    /// Its attempt, from 1.
+    /// The attempt, counted from 1.
     #[serde(default)]
     pub attempt: u32,
-    /// The essays in it.
+    /// The essays of the phase by result.
     pub essay_counts: PhaseCounts,
-    /// What it waits for.
+    /// What the phase waits for.
     #[serde(default)]
     pub waiting_on: Option<WaitingOn>,
 }
 
-/// The essays of a phase.
+/// The essays of a phase by result.
 #[derive(Debug, Clone, Deserialize)]
 pub struct PhaseCounts {
-    /// Essays that went into it; 0 before it begins.
+    /// Essays that entered the phase; 0 before it begins.
     pub total: u64,
-    /// Came through.
+    /// Essays that succeeded in it.
     pub successful: u64,
-    /// Failed.
+    /// Essays that failed in it.
     pub failed: u64,
 }
 
-/// What something waits for.
+/// What a batch or a phase waits for.
 #[derive(Debug, Clone, Deserialize)]
 pub struct WaitingOn {
-    /// The code.
+    /// The code, such as `results`.
     pub code: String,
-    /// More about it.
+    /// A detail, in English.
     #[serde(default)]
     pub detail: Option<String>,
 }
@@ -95,12 +95,12 @@ impl fmt::Display for WaitingOn {
 }
 
 impl Status {
-    /// Whether nothing more happens by itself: the batch has ended, or no phase was asked for.
+    /// Whether nothing more happens without a request: the batch has ended, or no phase was requested.
     pub fn is_at_rest(&self) -> bool {
         !matches!(self.status.as_str(), "pending_content" | "processing")
     }
 
-    /// Whether every essay went as far as it could.
+    /// Whether the batch has completed, with or without failed essays.
     pub fn has_completed(&self) -> bool {
         matches!(self.status.as_str(), "completed_successfully" | "completed_with_failures")
     }
@@ -109,9 +109,9 @@ impl Status {
 /// A page of a list.
 #[derive(Debug, Deserialize)]
 pub struct Page {
-    /// Its rows.
+    /// The rows of the page.
     pub data: Vec<serde_json::Value>,
-    /// Where the next page begins.
+    /// The cursor of the next page; none on the last.
     #[serde(default)]
     pub next_cursor: Option<String>,
 }
@@ -119,93 +119,93 @@ pub struct Page {
 /// A batch in a list.
 #[derive(Debug, Deserialize)]
 pub struct ListedBatch {
-    /// The batch.
+    /// The id of the batch.
     pub batch_id: Uuid,
-    /// Its name.
+    /// The name of the batch.
     #[serde(default)]
     pub name: Option<String>,
-    /// Its status.
+    /// The status of the batch.
     pub status: String,
-    /// Whether somebody should look at it.
+    /// Whether the batch needs attention: it does not continue without help.
     #[serde(default)]
     pub needs_attention: bool,
-    /// Its essays.
+    /// The essays of the batch by state.
     pub essays: Counts,
-    /// When it was made, RFC 3339.
+    /// When the batch was accepted, in RFC 3339.
     pub created_at: String,
 }
 
-/// An essay, and what each phase said about it.
+/// An essay, with the result of each phase.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Essay {
-    /// The essay.
+    /// The id of the essay.
     pub essay_id: Uuid,
-    /// The caller's own name for it.
+    /// The caller's name for the essay.
     #[serde(default)]
     pub client_ref: Option<String>,
-    /// Where it stands.
+    /// The state of the essay.
     pub state: String,
-    /// Why it failed.
+    /// The code of the error with which it failed.
     #[serde(default)]
     pub error_code: Option<String>,
-    /// The text as it was accepted, in a line of results.
+    /// The storage id of the accepted text; only in a line of results.
     #[serde(default)]
     pub original_text_storage_id: Option<String>,
-    /// The same in an essay; in a line of results the latest text.
+    /// In an essay the storage id of the accepted text, in a line of results that of the latest text.
     #[serde(default)]
     pub text_storage_id: Option<String>,
-    /// The phases that ended for it.
+    /// The phases that have ended for the essay.
     #[serde(default)]
     pub phases: Vec<EssayPhase>,
 }
 
-/// What a phase said about an essay.
+/// The result of a phase for an essay.
 #[derive(Debug, Clone, Deserialize)]
 pub struct EssayPhase {
-    /// The phase.
+    /// The name of the phase.
     pub phase: String,
-    /// The attempt, from 1.
+    /// The attempt, counted from 1.
     #[serde(default)]
     pub attempt: u32,
-    /// Succeeded, failed or cancelled.
+    /// `succeeded`, `failed` or `cancelled`.
     pub state: String,
-    /// Why it failed.
+    /// The code of the error with which it failed.
     #[serde(default)]
     pub error_code: Option<String>,
-    /// The text that the phase made.
+    /// The storage id of the text that the phase produced.
     #[serde(default)]
     pub text_storage_id: Option<String>,
-    /// Its figures.
+    /// The figures that the phase measured.
     #[serde(default)]
     pub figures: Option<Figures>,
 }
 
-/// What phases measure; each says its part.
+/// The figures that phases measure. Each phase gives some of them.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Figures {
     /// Words in the text.
     #[serde(default)]
     pub words: Option<u64>,
-    /// Words that were corrected.
+    /// Corrected words.
     #[serde(default)]
     pub corrections: Option<u64>,
-    /// The readability index.
+    /// The readability index LIX.
     #[serde(default)]
     pub lix: Option<f64>,
 }
 
 impl Essay {
-    /// The name that people know it by.
+    /// The caller's name for the essay; its id if it has none.
     pub fn name(&self) -> String {
         self.client_ref.clone().unwrap_or_else(|| self.essay_id.to_string())
     }
 
-    /// A figure of the latest phase that has it.
+    /// A figure from the latest phase that measured it.
     pub fn figure<T>(&self, of: impl Fn(&Figures) -> Option<T>) -> Option<T> {
         self.phases.iter().rev().find_map(|phase| of(phase.figures.as_ref()?))
     }
 
-    /// Where the original and the corrected text are, when a spellcheck made one.
+    /// The storage ids of the original and the corrected text; `None` before a spellcheck produced one.
     pub fn texts(&self) -> Option<(&str, &str)> {
         let corrected = self.phases.iter().rev().find(|phase| phase.phase == "spellcheck")?;
         let original = self.original_text_storage_id.as_ref().or(self.text_storage_id.as_ref())?;

@@ -1,4 +1,4 @@
-//! Why a request came to nothing.
+//! The errors of a request.
 
 use std::fmt;
 
@@ -7,47 +7,51 @@ use serde::Deserialize;
 
 use crate::clean;
 
-/// Errors told one by one; the rest is counted.
-const TOLD: usize = 20;
+/// The errors of a problem that are printed; further ones are only counted. Chosen.
+const MAX_PRINTED_FAULTS: usize = 20;
 
-/// Why a request came to nothing; what is shown ends in the next step.
+/// The error of a request. Its text ends with the next step.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// `--server` is no address.
-    #[error("--server {0:?} is not an http:// address; it looks like http://127.0.0.1:5000")]
+    /// The address of the server is not an http:// URL.
+    #[error("--server {0:?} is not an http:// URL, such as http://127.0.0.1:5000")]
     Address(String),
-    /// Nobody answers.
+    /// The server cannot be reached, or the connection broke before it answered.
     #[error("no server answers at {server} ({why}); is `bos serve` running? Another address: --server URL")]
     Unreachable {
-        /// The address.
+        /// The address of the server.
         server: String,
-        /// What happened.
+        /// What happened to the request.
         why: &'static str,
     },
-    /// The server says why not.
+    /// The server answered with a problem document.
     #[error("{0}")]
     Problem(Box<Problem>),
-    /// Somebody answers who is no server of ours.
-    #[error("what answers at {server} is no bos server (status {status}); check --server")]
+    /// Another server than bos answered.
+    #[error("the server at {server} is not a bos server (it answered with status {status}); check --server")]
     Stranger {
-        /// The address.
+        /// The address of the server.
         server: String,
         /// The HTTP status of the answer.
         status: u16,
     },
-    /// The answer lacks what this version of the command line reads.
-    #[error("the server's answer is of another version ({0}); use the bos that the server runs")]
+    /// The answer lacks a field that this version reads.
+    #[error(
+        "the server has another version, whose answer cannot be read ({0}); use the version of bos that the server runs"
+    )]
     OtherVersion(String),
-    /// No random numbers.
-    #[error("the system gives no random numbers, so the request cannot be sent safely")]
+    /// The operating system gave no random numbers for the Idempotency-Key.
+    #[error(
+        "the operating system gives no random numbers, so a retry of the request would not be safe; it was not sent"
+    )]
     NoRandomness,
     /// The request cannot be written as JSON.
-    #[error("the request cannot be written as JSON")]
+    #[error("cannot write the request as JSON")]
     Unwritable,
 }
 
 impl Failure {
-    /// What is the matter, without details and next steps.
+    /// A short text without details and the next step.
     pub(crate) fn brief(&self) -> String {
         match self {
             Self::Unreachable { server, why } => format!("no server answers at {server} ({why})"),
@@ -60,7 +64,7 @@ impl Failure {
         }
     }
 
-    /// Whether the same request may do better later.
+    /// Whether a retry of the same request may succeed.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
@@ -70,26 +74,26 @@ impl Failure {
         }
     }
 
-    /// Whether no process listens at the address.
+    /// Whether no connection to the server could be made.
     pub fn is_refused_connection(&self) -> bool {
-        matches!(self, Self::Unreachable { why: NOBODY, .. })
+        matches!(self, Self::Unreachable { why: CANNOT_CONNECT, .. })
     }
 }
 
-const NOBODY: &str = "nobody listens there";
+const CANNOT_CONNECT: &str = "cannot connect";
 
-/// What happened to a request that got no answer.
+/// The reason for which a request got no answer.
 pub(crate) fn why(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
-        "it takes too long"
+        "time-out"
     } else if error.is_connect() {
-        NOBODY
+        CANNOT_CONNECT
     } else {
-        "the connection broke off"
+        "the connection broke"
     }
 }
 
-/// An answer of the server that says why not (RFC 9457).
+/// A problem document (RFC 9457): the server's reason for refusing a request.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Problem {
     title: String,
@@ -104,27 +108,27 @@ pub struct Problem {
     retryable: bool,
     #[serde(default)]
     errors: Vec<Fault>,
-    /// Where the page about the code is.
+    /// The URL of the page that explains the code.
     #[serde(skip)]
     page: Option<Url>,
 }
 
-/// One of several things that are wrong with a request.
+/// One fault of a request, which may have several.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Fault {
-    /// The essay's place in the request, counted from 0.
+    /// The index of the essay in the request, counted from 0.
     #[serde(default)]
     pub index: Option<usize>,
-    /// The essay's name.
+    /// The caller's name for the essay.
     #[serde(default)]
     pub client_ref: Option<String>,
     #[serde(default)]
     pointer: Option<String>,
     #[serde(default)]
     parameter: Option<String>,
-    /// What is wrong, for programs.
+    /// The code of the fault, for programs.
     pub code: String,
-    /// What is wrong, for people.
+    /// The fault in English.
     #[serde(default)]
     pub detail: String,
 }
@@ -142,10 +146,10 @@ impl fmt::Display for Problem {
         if !self.detail.is_empty() {
             write!(f, ": {}", clean(&self.detail))?;
         }
-        for fault in self.errors.iter().take(TOLD) {
+        for fault in self.errors.iter().take(MAX_PRINTED_FAULTS) {
             write!(f, "\n  {fault}")?;
         }
-        if let Some(more) = self.errors.len().checked_sub(TOLD).filter(|more| *more > 0) {
+        if let Some(more) = self.errors.len().checked_sub(MAX_PRINTED_FAULTS).filter(|more| *more > 0) {
             write!(f, "\n  and {more} more")?;
         }
         if self.status == 401 {
@@ -179,7 +183,7 @@ mod tests {
     use super::{Problem, Url};
 
     #[test]
-    fn a_problem_reads_as_what_is_wrong_where_and_what_to_do() {
+    fn a_problem_is_printed_with_its_faults_and_the_next_step() {
         let problem: Problem = serde_json::from_value(serde_json::json!({
             "type": "/problems/invalid", "title": "Some essays are not acceptable", "status": 422,
             "code": "invalid", "detail": "2 of 30 essays were refused; nothing was stored.",

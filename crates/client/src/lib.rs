@@ -1,6 +1,6 @@
-//! A typed client of the HTTP API, and the documents that the API takes and gives.
+//! A typed client of the HTTP API, and the documents of the API.
 //!
-//! Requests that may succeed later are tried again; what goes wrong is told with the next step.
+//! The client retries a request after a transient error. Every error text contains the next step.
 
 pub mod documents;
 mod failure;
@@ -23,17 +23,18 @@ use uuid::{Builder, Uuid};
 
 pub use failure::{Failure, Fault, Problem};
 
-/// How long connecting may take.
+/// The time-out of connecting; chosen.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a server may be silent; longer than it waits itself for `?wait=`.
-const SILENCE: Duration = Duration::from_mins(1);
-/// Shorter than servers keep an idle connection, so that none is used that is just being closed.
-const IDLE: Duration = Duration::from_secs(5);
-/// How often a request is sent in all while its answer gets lost or is "later".
-const TRIES: u32 = 5;
-/// The first pause between two tries; it doubles.
+/// The time-out between two reads; chosen, longer than the server's wait for `?wait=` (20 s by default).
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long an idle connection is kept; shorter than a server keeps it (10 s by default), so that a request does not meet a
+/// connection that the server closes.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The attempts of a request in total, while the errors are transient; chosen.
+const MAX_ATTEMPTS: u32 = 5;
+/// The first pause between two attempts, which doubles; chosen.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The longest pause that a server can ask for.
+/// The longest pause, whatever `Retry-After` says; chosen.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 type OnRetry = Arc<dyn Fn(&str) + Send + Sync>;
@@ -44,7 +45,7 @@ pub struct Client {
     http: reqwest::Client,
     server: Url,
     authorization: Option<HeaderValue>,
-    /// Hears why a request is tried again.
+    /// Called with the reason for a retry.
     on_retry: Option<OnRetry>,
 }
 
@@ -54,7 +55,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// An answer that is no problem.
+/// A successful answer, or 304.
 #[derive(Debug)]
 struct Answer {
     status: StatusCode,
@@ -63,7 +64,10 @@ struct Answer {
 }
 
 impl Client {
-    /// A client of the server at `server`, with or without a path before `/v1`.
+    /// A client of the server at this URL, which may have a path before `/v1`.
+    ///
+    /// # Errors
+    /// [`Failure::Address`] if it is not an http:// URL, or has a query or a fragment.
     pub fn new(server: &str) -> Result<Self, Failure> {
         let wrong = || Failure::Address(server.to_owned());
         let mut url = Url::parse(server).map_err(|_| wrong())?;
@@ -78,8 +82,8 @@ impl Client {
             .no_proxy()
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(SILENCE)
-            .pool_idle_timeout(IDLE)
+            .read_timeout(READ_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_nodelay(true)
             .user_agent(concat!("bos/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -87,13 +91,13 @@ impl Client {
         Ok(Self { http, server: url, authorization: None, on_retry: None })
     }
 
-    /// With a function that is called with the reason once per request, when it is tried again for the first time.
+    /// Calls `tell` with the reason when a request is retried for the first time.
     #[must_use]
     pub fn on_retry(self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self { on_retry: Some(Arc::new(tell)), ..self }
     }
 
-    /// With this token in every request; nothing when it cannot stand in a header.
+    /// Sends this token in every request; `None` if a header cannot carry it.
     pub fn with_token(self, token: &SecretString) -> Option<Self> {
         let token = token.expose_secret();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -112,9 +116,9 @@ impl Client {
         }
     }
 
-    /// The address of a path, which is relative (`v1/batch`), with its query.
+    /// The URL of a relative path (`v1/batch`) with this query.
     pub fn url(&self, path: &str, query: &[(&str, &str)]) -> Url {
-        // A relative path of ours always joins; were it not so, the server itself would say that this is nothing.
+        // A relative path always joins. If one did not, the server would answer the URL without it with 404.
         let mut url = self.server.join(path).unwrap_or_else(|_| self.server.clone());
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -122,19 +126,28 @@ impl Client {
         url
     }
 
-    /// Reads a JSON document.
+    /// Gets a JSON document.
+    ///
+    /// # Errors
+    /// The request failed after all retries, or was refused.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         let url = self.url(path, query);
         self.answer(|| self.request(Method::GET, &url)).await?.json(self)
     }
 
-    /// Reads bytes.
+    /// Gets a body as bytes.
+    ///
+    /// # Errors
+    /// The request failed after all retries, or was refused.
     pub async fn get_bytes(&self, path: &str, query: &[(&str, &str)]) -> Result<Bytes, Failure> {
         let url = self.url(path, query);
         Ok(self.answer(|| self.request(Method::GET, &url)).await?.body)
     }
 
-    /// Reads a JSON document if it is no longer what `etag` says, after waiting up to `wait` for that.
+    /// Gets a JSON document and its `ETag`, after waiting up to `wait` for a change; `None` if it still has this `etag`.
+    ///
+    /// # Errors
+    /// The request failed after all retries, or was refused.
     pub async fn get_changed(
         &self,
         path: &str,
@@ -156,8 +169,10 @@ impl Client {
         Ok(Some((etag, answer.json(self)?)))
     }
 
-    /// Sends a JSON document with an Idempotency-Key of its own, so that a lost answer is asked for again and
-    /// nothing is done twice.
+    /// Posts a JSON document with a new Idempotency-Key, so that a retry gets the stored answer and has no second effect.
+    ///
+    /// # Errors
+    /// The request failed after all retries, or was refused.
     pub async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
         let key = format!("\"{}\"", random_id().map_err(|_| Failure::NoRandomness)?);
         let body = Bytes::from(serde_json::to_vec(body).map_err(|_| Failure::Unwritable)?);
@@ -172,7 +187,10 @@ impl Client {
         answer.await?.json(self)
     }
 
-    /// Sends a JSON document a single time: what is made by it cannot be asked for again under a key.
+    /// Posts a JSON document once, without retries, because this endpoint has no Idempotency-Key.
+    ///
+    /// # Errors
+    /// The request failed, or was refused. After a lost answer it is unknown whether it had its effect.
     pub async fn post_once(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
         let body = Bytes::from(serde_json::to_vec(body).map_err(|_| Failure::Unwritable)?);
         let request = self.request(Method::POST, &self.url(path, &[]));
@@ -180,7 +198,10 @@ impl Client {
         self.attempt(request).await.map_err(|(failure, _)| failure)?.json(self)
     }
 
-    /// Deletes what is at a path; once more does no harm.
+    /// Deletes what is at a path, with retries, because a second DELETE has no further effect.
+    ///
+    /// # Errors
+    /// The request failed after all retries, or was refused.
     pub async fn delete(&self, path: &str) -> Result<(), Failure> {
         let url = self.url(path, &[]);
         self.answer(|| self.request(Method::DELETE, &url)).await.map(drop)
@@ -188,13 +209,14 @@ impl Client {
 
     async fn answer(&self, request: impl Fn() -> RequestBuilder) -> Result<Answer, Failure> {
         let mut pause = FIRST_PAUSE;
-        for rest in (0..TRIES).rev() {
+        for rest in (0..MAX_ATTEMPTS).rev() {
             let (failure, asked_for) = match self.attempt(request()).await {
                 Ok(answer) => return Ok(answer),
                 Err(refused) => refused,
             };
-            // Nobody there at the very first try is told at once; a server that went away gets time to come back.
-            let is_first = rest + 1 == TRIES;
+            // If the first attempt cannot connect, no server runs, and this is reported at once. A server that was there and
+            // went away gets time to come back.
+            let is_first = rest + 1 == MAX_ATTEMPTS;
             let is_worth_it = failure.is_transient() && !(is_first && failure.is_refused_connection());
             if rest == 0 || !is_worth_it {
                 return Err(failure);
@@ -205,7 +227,7 @@ impl Client {
             tokio::time::sleep(asked_for.unwrap_or(pause).min(LONGEST_PAUSE)).await;
             pause *= 2;
         }
-        Err(self.unreachable("it does not answer"))
+        Err(self.unreachable("no answer"))
     }
 
     async fn attempt(&self, request: RequestBuilder) -> Result<Answer, (Failure, Option<Duration>)> {
@@ -239,15 +261,15 @@ impl Answer {
     }
 }
 
-/// Takes out of a document what a command needs.
+/// Converts a document to a type.
 ///
 /// # Errors
-/// When the server speaks another version of the API.
+/// [`Failure::OtherVersion`] if a field is missing or has another type.
 pub fn read<T: DeserializeOwned>(document: Value) -> Result<T, Failure> {
     serde_json::from_value(document).map_err(|error| Failure::OtherVersion(error.to_string()))
 }
 
-/// Text from elsewhere, without what a terminal would obey: escape sequences, line ends, marks that turn writing round.
+/// Replaces characters that control a terminal in a text from outside: control characters and marks of the text direction.
 pub fn clean(text: &str) -> String {
     let is_harmful = |c: char| {
         c.is_control()
@@ -267,7 +289,7 @@ mod tests {
     use super::Client;
 
     #[test]
-    fn a_server_may_have_a_path_of_its_own() {
+    fn a_server_may_have_a_path() {
         for (server, expected) in [
             ("http://127.0.0.1:5000", "http://127.0.0.1:5000/v1/batch?limit=5"),
             ("http://gateway/bos", "http://gateway/bos/v1/batch?limit=5"),
@@ -279,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_address_is_refused() {
+    fn an_address_that_is_not_an_http_url_is_refused() {
         for server in ["", "localhost:5000", "ftp://localhost", "http://localhost/?a=b"] {
             assert!(Client::new(server).is_err(), "{server}");
         }

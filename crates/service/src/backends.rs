@@ -1,4 +1,4 @@
-//! The neighbours that the configuration chooses: a database, an event bus, a Content Service.
+//! The backends that the configuration chooses: a database, an event bus, a Content Service.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,10 @@ use crate::error::Error;
 #[cfg(feature = "kafka")]
 use crate::settings::kafka_settings;
 
-/// Opens the embedded database, or connects to the configured one and checks that its tables are there.
+/// Opens the embedded database, or connects to the configured PostgreSQL and checks its tables ([`fits`]).
+///
+/// # Errors
+/// The data folder or the database cannot be used, or its tables do not fit this program.
 pub async fn store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Store, Error> {
     if config.database_url.is_some() {
         let store = postgres(config).await?;
@@ -31,7 +34,10 @@ pub async fn store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Store, Err
     Ok(Store::open_sqlite(&folder.join("bos.db"), Arc::new(move || now.now()))?)
 }
 
-/// Connects to the configured PostgreSQL, whatever its tables.
+/// Connects to the configured PostgreSQL without checking its tables.
+///
+/// # Errors
+/// No PostgreSQL is configured, or it cannot be reached.
 pub async fn postgres(config: &Config) -> Result<Store, Error> {
     let Some(url) = &config.database_url else {
         let problem = "no PostgreSQL is configured: set DATABASE_URL".to_owned();
@@ -40,19 +46,22 @@ pub async fn postgres(config: &Config) -> Result<Store, Error> {
     Ok(Store::connect_postgres(url.0.expose_secret(), config.database_max_connections.get()).await?)
 }
 
-/// Refuses tables that are not there, or that this program cannot work with.
+/// Checks that the tables exist, that this program supports their schema, and that no promotion is unfinished.
+///
+/// # Errors
+/// [`store::Error::Unfit`] with the next step, or the database failed.
 pub async fn fits(store: &Store) -> Result<(), Error> {
     let problem = match store.schema().await? {
         Some(schema) if store::supports_schema(schema) => return is_whole(store).await,
         Some((_, min_reader)) if min_reader > store::SCHEMA => {
             format!(
-                "the database asks for a program of schema {min_reader} or newer; this one knows {}",
+                "the database needs a program of schema {min_reader} or newer, but this one has schema {}: use a newer bos",
                 store::SCHEMA
             )
         }
         Some((current, _)) => {
             format!(
-                "the database has schema {current} and this program needs {}: run `bos migrate up`",
+                "the database has schema {current}, but this program needs {}: run `bos migrate up`",
                 store::SCHEMA
             )
         }
@@ -61,7 +70,7 @@ pub async fn fits(store: &Store) -> Result<(), Error> {
     Err(store::Error::Unfit { problem }.into())
 }
 
-/// Refuses a database that a promotion has not finished: half an installation must not be served.
+/// Refuses a database with an unfinished promotion, because it holds only a part of the installation.
 async fn is_whole(store: &Store) -> Result<(), Error> {
     match store.read(|tx| Box::pin(async move { tx.promotion().await })).await? {
         Some(promotion) if !promotion.is_done => {
@@ -77,15 +86,18 @@ async fn is_whole(store: &Store) -> Result<(), Error> {
 
 /// The event bus.
 pub enum Bus {
-    /// The log in our own database.
+    /// The log table in the service's own database.
     Embedded(LocalBroker),
-    /// A cluster.
+    /// A Kafka cluster.
     #[cfg(feature = "kafka")]
     Kafka(Arc<KafkaBroker>),
 }
 
 impl Bus {
-    /// The embedded bus, or a client of the configured one, which need not be there yet.
+    /// Opens the embedded bus, or makes a client of the configured Kafka. Kafka need not be reachable yet.
+    ///
+    /// # Errors
+    /// The embedded log cannot be opened, or the client cannot be made.
     pub async fn open(config: &Config, store: &Store) -> Result<Self, Error> {
         #[cfg(feature = "kafka")]
         if let Some(settings) = kafka_settings(config) {
@@ -93,12 +105,15 @@ impl Bus {
         }
         debug_assert!(
             config.kafka_bootstrap_servers.is_none() || cfg!(feature = "kafka"),
-            "refused at the start"
+            "a build without Kafka refuses this setting at the start"
         );
         Ok(Self::Embedded(LocalBroker::open(store.clone()).await?))
     }
 
-    /// The bus in our own database, where it is the configured one.
+    /// Opens the embedded bus; none if Kafka is configured.
+    ///
+    /// # Errors
+    /// The embedded log cannot be opened.
     pub async fn embedded(config: &Config, store: &Store) -> Result<Option<LocalBroker>, Error> {
         if config.kafka_bootstrap_servers.is_some() {
             return Ok(None);
@@ -106,7 +121,7 @@ impl Bus {
         Ok(Some(LocalBroker::open(store.clone()).await?))
     }
 
-    /// For whoever reads and publishes.
+    /// The bus as the engine's broker port.
     pub fn broker(&self) -> Arc<dyn Broker> {
         match self {
             Self::Embedded(broker) => Arc::new(broker.clone()),
@@ -115,7 +130,7 @@ impl Bus {
         }
     }
 
-    /// The bus that units put their messages on themselves, because it is in the same database.
+    /// The embedded bus, to which a unit appends its messages in its own transaction; none for Kafka.
     pub fn in_database(&self) -> Option<LocalBroker> {
         match self {
             Self::Embedded(broker) => Some(broker.clone()),
@@ -124,7 +139,7 @@ impl Bus {
         }
     }
 
-    /// Spawns what takes messages from the outbox to this bus, and what looks whether there is room for them.
+    /// Spawns the relay from the outbox to this bus, and for Kafka the monitor of the topics.
     pub fn relay(&self, engine: &Arc<Engine>, shards: &Shards, tasks: &Tasks) {
         let (engine, end) = (Arc::clone(engine), tasks.stop_signal());
         match self {
@@ -139,7 +154,7 @@ impl Bus {
         let _ = shards;
     }
 
-    /// Leaves the bus, once nobody reads from it and nothing is sent any more.
+    /// Closes the clients of the bus. Call it after the tasks that read and publish have ended.
     #[cfg_attr(
         not(feature = "kafka"),
         expect(clippy::unused_async, reason = "only Kafka has clients to close")
@@ -153,18 +168,23 @@ impl Bus {
     }
 }
 
-/// The Content Service, and the companions whose it is where it is embedded.
+/// The Content Service, with the companions where they are embedded.
 pub struct Content {
-    /// Where ingest has texts stored.
+    /// The Content Service in which ingest stores texts.
     pub store: Arc<dyn ContentStore>,
-    /// The one that this process offers to others.
+    /// The Content Service that this process serves over HTTP, if it is embedded.
     pub embedded: Option<Arc<ContentService>>,
-    /// The neighbours of the embedded bus.
+    /// The companions that run on the embedded bus; none with Kafka.
     pub companions: Option<Companions>,
 }
 
 impl Content {
-    /// Opens what is embedded. `with_bus`: the bus is embedded, so its neighbours are too.
+    /// Opens the embedded Content Service and companions, or makes a client of the configured Content Service.
+    ///
+    /// `with_bus`: the bus is embedded, so the companions run on it. `instant`: they answer at once, without language work.
+    ///
+    /// # Errors
+    /// The companions' database cannot be opened, or the client cannot be made.
     pub fn open(config: &Config, with_bus: bool, instant: bool) -> Result<Self, Error> {
         let client = match &config.content_service_url {
             Some(url) => Some(ContentClient::new(
@@ -184,7 +204,7 @@ impl Content {
         let store: Arc<dyn ContentStore> = match (client, &embedded) {
             (Some(client), _) => Arc::new(client),
             (None, Some(service)) => Arc::<ContentService>::clone(service),
-            // Without a client there are companions.
+            // Cannot happen: without a client the companions are opened above.
             (None, None) => {
                 return Err(store::Error::Unfit { problem: "no Content Service".to_owned() }.into());
             }
@@ -193,7 +213,10 @@ impl Content {
     }
 }
 
-/// Opens the companions' database in `folder`.
+/// Opens the companions with their database, `companions.db`, in `folder`.
+///
+/// # Errors
+/// The database cannot be opened.
 pub fn companions(config: &Config, folder: &Path, instant: bool) -> Result<Companions, Error> {
     let settings = CompanionSettings {
         instant,

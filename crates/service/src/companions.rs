@@ -1,4 +1,4 @@
-//! The companions as a process of their own: strict neighbours over the same Kafka and over HTTP.
+//! The companions as a process of their own, over Kafka and HTTP: stand-ins for the platform's services.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,20 +18,21 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::settings::{accept_limits, body_limits};
 
-/// How they work.
+/// How the companions behave.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct How {
-    /// They answer at once, without language work.
+    /// Whether they answer at once, without language work.
     pub instant: bool,
-    /// What goes wrong on purpose.
+    /// The faults that they inject.
     pub misbehaviour: Misbehaviour,
 }
 
-/// Runs the companions on this Kafka until `shutdown`, with the Content Service at `listener`. `ready` is called once they
-/// listen and read.
+/// Runs the companions on this Kafka until `shutdown`, with the Content Service at `listener`.
+///
+/// `ready` is called when the Content Service listens and the consumers run.
 ///
 /// # Errors
-/// When something cannot start.
+/// The data folder, the companions' database or the Kafka client cannot be used.
 pub async fn run(
     config: Config,
     kafka: KafkaSettings,
@@ -61,40 +62,43 @@ pub async fn run(
         }
     }
     let router = api::content_router(companions.content(), body_limits(&config))
-        .layer(middleware::from_fn_with_state(Temper::of(how.misbehaviour), refuse_some));
+        .layer(middleware::from_fn_with_state(FaultInjector::new(how.misbehaviour), inject_faults));
     ready();
     serve::serve(listener, router, accept_limits(&config), shutdown, tasks.clone()).await;
     let stuck = tasks.shutdown(config.drain_timeout).await;
     if !stuck.is_empty() {
-        tracing::warn!(companions = stuck.join(", "), "stopped before these had ended");
+        tracing::warn!(
+            companions = stuck.join(", "),
+            "drain_timeout passed before these companions had ended; they were stopped"
+        );
     }
     broker.leave().await;
     Ok(())
 }
 
-/// Draws which requests to the Content Service fail.
+/// Decides at random, from a seed, which requests to the Content Service fail.
 #[derive(Debug, Clone)]
-struct Temper {
+struct FaultInjector {
     fail_rate: f64,
     random: Arc<Mutex<fastrand::Rng>>,
 }
 
-impl Temper {
-    fn of(how: Misbehaviour) -> Self {
+impl FaultInjector {
+    fn new(how: Misbehaviour) -> Self {
         let random = Arc::new(Mutex::new(fastrand::Rng::with_seed(how.seed)));
         Self { fail_rate: how.content_fail_rate, random }
     }
 
-    fn refuses(&self) -> bool {
+    fn should_fail(&self) -> bool {
         self.fail_rate > 0.0
             && self.random.lock().unwrap_or_else(PoisonError::into_inner).f64() < self.fail_rate
     }
 }
 
-/// Answers some requests with an error in place of the service, which does not hear of them.
-async fn refuse_some(State(temper): State<Temper>, request: Request, next: Next) -> Response {
-    if temper.refuses() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "refused on purpose (--content-fail-rate)").into_response();
+/// Answers some requests with 503 before they reach the Content Service.
+async fn inject_faults(State(injector): State<FaultInjector>, request: Request, next: Next) -> Response {
+    if injector.should_fail() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "injected fault (--content-fail-rate)").into_response();
     }
     next.run(request).await
 }

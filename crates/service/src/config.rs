@@ -1,12 +1,12 @@
-//! The configuration: read once, from layers, typed at the border.
+//! The configuration: read once from layers, with every value parsed and checked.
 //!
 //! Layers, low to high: the embedded [`DEFAULTS`] → a `--config` file → `.env` → the environment → flags. A
 //! setting `some_key` is the variable `BATCH_ORCHESTRATOR_SERVICE_SOME_KEY`; a few names that the platform
 //! shares are also read without the prefix, at lower rank within their layer (see [`layers`]). Unknown keys are
 //! faults with a suggestion, and all faults are reported together.
 //!
-//! This file and its folder are the only readers of the process environment. Nothing global is kept: parts are
-//! handed the settings they need.
+//! This module is the only reader of the process environment. Nothing global is kept: the other parts get the settings
+//! that they need as values.
 
 pub mod checks;
 pub mod error;
@@ -32,128 +32,128 @@ use words::{
     Auth, Companions, Environment, KafkaSecurity, Language, LogFormat, LogLevel, SaslMechanism, TracesSampler,
 };
 
-/// The lowest layer: every setting with its default and what it means.
+/// The lowest layer: every setting with its default and its explanation.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
 
-/// A setting's name, and whether its value is kept out of sight.
+/// The name of a setting, and whether its value is a secret.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
-    /// The name in the file.
+    /// The name in a file of settings.
     pub name: &'static str,
-    /// Whether the value is never shown.
+    /// Whether the value is never printed.
     pub secret: bool,
 }
 
 settings! {
-    /// Address that the HTTP server listens on.
+    /// IP address that the HTTP server listens on.
     host: IpAddr,
-    /// Port that the HTTP server listens on; 0 lets the system choose.
+    /// Port that the HTTP server listens on; 0 takes a free one.
     port: u16,
     /// Directory of `bos.db` and `companions.db`.
     data_dir: PathBuf,
-    /// PostgreSQL; unset means SQLite in `data_dir`.
+    /// PostgreSQL; unset: SQLite in `data_dir`.
     database_url: Option<DatabaseUrl>,
-    /// Connections to PostgreSQL that one process may hold.
+    /// Connections to PostgreSQL that one process may open.
     database_max_connections: NonZeroU32,
-    /// Kafka; unset means the embedded log.
+    /// Kafka brokers to ask first; unset: the embedded log.
     kafka_bootstrap_servers: Option<Brokers>,
-    /// How Kafka connections are protected.
+    /// Encryption and authentication of connections to Kafka.
     kafka_security_protocol: KafkaSecurity,
-    /// How this process proves to Kafka who it is.
+    /// SASL mechanism with which this process authenticates to Kafka.
     kafka_sasl_mechanism: SaslMechanism,
-    /// Its name there.
+    /// SASL user name.
     kafka_sasl_username: Option<String>,
-    /// Its password there.
+    /// SASL password.
     kafka_sasl_password: Option<SecretString>,
-    /// Certificate authorities that Kafka's certificate is checked against; unset means the system's.
+    /// PEM file of the certificate authorities that may sign the brokers' certificates; unset: those of the system.
     kafka_ssl_ca_location: Option<PathBuf>,
-    /// How long a message may wait for its acknowledgement; shorter than the lease.
+    /// Time in which Kafka must acknowledge a message; shorter than the lease.
     kafka_message_timeout: Duration,
-    /// How long the consumer group waits for a silent process.
+    /// Silence after which Kafka gives a process's partitions to other processes.
     kafka_session_timeout: Duration,
-    /// The Content Service; unset means the embedded one.
+    /// The Content Service; unset: the embedded one.
     content_service_url: Option<ContentServiceUrl>,
-    /// How long connecting to the Content Service may take.
+    /// Time-out of connecting to the Content Service.
     content_connect_timeout: Duration,
-    /// How long one call of the Content Service may take, from the first byte sent to the last byte read.
+    /// Time-out of one call to the Content Service, from the first byte sent to the last byte read.
     content_timeout: Duration,
-    /// Neighbours to run in the process on the embedded bus.
+    /// Companions that run in the process on the embedded bus.
     companions: Companions,
-    /// A directory of Hunspell dictionaries that is searched before the system's.
+    /// Directory of Hunspell dictionaries, searched before those of the system.
     hunspell_dir: Option<PathBuf>,
-    /// How much is logged.
+    /// Lowest level that is logged.
     log_level: LogLevel,
-    /// The shape of a log line.
+    /// Form of a log line.
     log_format: LogFormat,
-    /// Where traces are sent, an OTLP collector; unset means nowhere.
+    /// OTLP collector that receives traces; unset: no traces.
     otel_exporter_otlp_endpoint: Option<CollectorUrl>,
-    /// Headers that the collector wants.
+    /// Headers of requests to the collector.
     otel_exporter_otlp_headers: Option<CollectorHeaders>,
-    /// The name of this service in traces.
+    /// Name of this service in traces.
     otel_service_name: String,
-    /// Which traces are kept.
+    /// Sampler that decides which traces are kept.
     otel_traces_sampler: TracesSampler,
-    /// Which part of them, for a sampler by ratio.
+    /// Ratio of traces that a sampler by ratio keeps, from 0 to 1.
     otel_traces_sampler_arg: Part,
-    /// How careful the start is.
+    /// Whether risky settings cause a warning or prevent the start.
     environment: Environment,
-    /// Who may call.
+    /// How callers authenticate.
     auth: Auth,
-    /// The token that proves a gateway, for `auth = "gateway"`.
+    /// Token with which a gateway authenticates, for `auth = "gateway"`.
     gateway_token: Option<SecretString>,
-    /// In production, allow listening beyond this machine without authentication.
+    /// In production, allow a host other than loopback without authentication.
     allow_open_bind: bool,
     /// In production, allow SQLite.
     allow_embedded_database: bool,
-    /// In production, allow the embedded log and companions instead of Kafka.
+    /// In production, allow the embedded log and companions in place of Kafka.
     allow_embedded_bus: bool,
     /// In production, allow the embedded Content Service.
     allow_embedded_content: bool,
-    /// In production, allow unencrypted Kafka beyond this machine.
+    /// In production, allow unencrypted connections to Kafka on other machines.
     allow_plaintext_kafka: bool,
     /// Allow a Content Service at a link-local address.
     allow_link_local_content: bool,
-    /// Language of an essay that states none.
+    /// Language of a single essay whose request states none.
     default_language: Language,
-    /// Course code told to the Essay Lifecycle Service for an English batch that names none.
+    /// Course code that the Essay Lifecycle Service gets for an English batch that states none.
     default_course_en: String,
-    /// Course code told to the Essay Lifecycle Service for a Swedish batch that names none.
+    /// Course code that the Essay Lifecycle Service gets for a Swedish batch that states none.
     default_course_sv: String,
-    /// Whether batches are registered with the Essay Lifecycle Service; off where another service does it.
+    /// Whether this service registers batches with the Essay Lifecycle Service; false if another service does.
     els_registration: bool,
-    /// Whether the Essay Lifecycle Service can redo failed essays.
+    /// Whether the Essay Lifecycle Service can process failed essays again.
     els_retries: bool,
-    /// Whether what a class is called and asked to write goes onto the bus.
+    /// Whether the class designation and the essay instructions are sent in events.
     events_include_class_context: bool,
     /// Version of the nlp command that is sent, 1 or 2.
     nlp_command_version: u16,
-    /// HTTP connections open at the same time; more wait to be accepted.
+    /// HTTP connections open at the same time; further ones wait to be accepted.
     max_connections: NonZeroU32,
-    /// How long a connection may take to send a request's header, which is also how long it may be idle.
+    /// Time in which a request's header must arrive, and after which an idle connection is closed.
     header_timeout: Duration,
-    /// Bytes of a request's line and header fields.
+    /// Bytes of a request's line and header fields; more: 431.
     max_header_size: ByteSize,
-    /// Header fields of a request.
+    /// Header fields of a request; more: 431.
     max_header_fields: NonZeroU32,
-    /// How long a request's body may pause.
+    /// Longest pause within a request's body; longer: 408.
     body_chunk_timeout: Duration,
-    /// Bytes per second below which a body is given up.
+    /// Average bytes per second that a body must reach; fewer: 408.
     body_min_rate: ByteSize,
-    /// Bytes of one request's body.
+    /// Bytes of one request's body; more: 413.
     max_body_size: ByteSize,
-    /// Bytes of all bodies being worked on.
+    /// Bytes of all bodies in memory at the same time; more: 429.
     max_bodies_in_flight: ByteSize,
-    /// How long requests and tasks in flight get at a stop.
+    /// At a stop, time in which requests and background tasks may finish.
     drain_timeout: Duration,
-    /// Essays of a batch.
+    /// Essays in a batch.
     max_essays: NonZeroU32,
-    /// Bytes of an essay.
+    /// Bytes of an essay's text.
     max_text_size: ByteSize,
-    /// Bytes of texts not yet with the Content Service.
+    /// Bytes of texts that wait for the Content Service; more: new essays get 503.
     max_staged_size: ByteSize,
-    /// Messages not yet with the broker.
+    /// Messages that wait for Kafka; more: new essays get 503.
     max_outbox_rows: NonZeroU32,
-    /// Part of a backlog cap, in percent, below which work is accepted again.
+    /// Percentage of these two limits below which new essays are accepted again after a 503.
     backlog_resume_percent: u16,
     /// Labels of a batch.
     max_labels: u32,
@@ -161,88 +161,87 @@ settings! {
     max_label_key: NonZeroU32,
     /// Characters of a label's value.
     max_label_value: NonZeroU32,
-    /// How long a phase may show no sign of life before it needs attention.
+    /// Time without a result after which a phase needs attention; also for the confirmation of a registration.
     start_timeout: Duration,
-    /// How long a phase may take.
+    /// Time after which the essays that a phase has not finished fail.
     phase_timeout: Duration,
-    /// The same for spellcheck alone.
+    /// `phase_timeout` of spellcheck; unset: `phase_timeout`.
     phase_timeout_spellcheck: Option<Duration>,
-    /// The same for nlp alone.
+    /// `phase_timeout` of nlp; unset: `phase_timeout`.
     phase_timeout_nlp: Option<Duration>,
-    /// The same for `ai_feedback` alone.
+    /// `phase_timeout` of `ai_feedback`; unset: `phase_timeout`.
     phase_timeout_ai_feedback: Option<Duration>,
-    /// The same for `cj_assessment` alone.
+    /// `phase_timeout` of `cj_assessment`; unset: `phase_timeout`.
     phase_timeout_cj_assessment: Option<Duration>,
-    /// How long the outcome of a phase may come after the news of its last essay.
+    /// Time to wait for the outcome of a phase after the result of its last essay.
     outcome_grace: Duration,
-    /// How often a failing upload is repeated before its batch needs attention; it is repeated on all the same.
+    /// Retries of a call to the Content Service before the batch needs attention; retries continue after that.
     retry_limit: u32,
-    /// Pause before the first repetition; it doubles from there.
+    /// Bound of the first pause between retries; it doubles.
     retry_first_delay: Duration,
-    /// Longest pause between repetitions.
+    /// Bound of the longest pause between retries.
     retry_max_delay: Duration,
-    /// Uploads to the Content Service at the same time.
+    /// Calls to the Content Service at the same time.
     ingest_concurrency: NonZeroU32,
-    /// How long a shard's lease lasts.
+    /// Duration of a lease on a shard.
     lease_ttl: Duration,
-    /// How often a lease is renewed.
+    /// Period at which leases are renewed.
     lease_renewal: Duration,
-    /// How often the relay looks for messages without being woken.
+    /// Period at which the relay and ingest read their tables without a signal.
     relay_period: Duration,
-    /// How often timers are looked at without being woken.
+    /// Period at which due timers are read.
     timer_period: Duration,
-    /// How often a silent event stream says that it is alive.
+    /// Period of keep-alive lines on an event stream. No endpoint streams events yet.
     sse_keep_alive: Duration,
     /// Longest `?wait=` of a status request.
     status_wait_limit: Duration,
-    /// How long answers are kept for requests that are sent again.
+    /// How long answers are kept for a client that retries with the same Idempotency-Key.
     idempotency_retention: Duration,
-    /// How long ended batches are kept.
+    /// How long batches are kept after they ended.
     ended_batch_retention: Duration,
-    /// How long sent events are kept.
+    /// How long sent messages and records of the embedded log are kept.
     sent_event_retention: Duration,
-    /// How long ids of consumed events are kept.
+    /// How long ids of consumed messages are kept, to detect duplicates.
     inbox_retention: Duration,
 }
 
-/// A configuration together with how it came to be.
+/// A configuration, with the origin of its values and what was found while loading it.
 #[derive(Debug)]
 pub struct Loaded {
     /// The settings.
     pub config: Config,
-    /// Each setting as it was written, in the order of the file.
+    /// Every setting as it was written, in the order of [`DEFAULTS`].
     pub shown: Vec<Shown>,
-    /// Variables that Kubernetes injects for a Service of our name, passed over.
+    /// Variables that Kubernetes injects for a Service with the name of this one. They are ignored.
     pub ignored: Vec<String>,
-    /// What starts all the same but should be known.
+    /// Risks that do not prevent the start.
     pub warnings: Vec<Fault>,
 }
 
-/// A setting for the eyes: secrets are already out of sight.
+/// A setting as it is printed, with secrets redacted.
 #[derive(Debug, Clone)]
 pub struct Shown {
     /// The key.
     pub key: &'static str,
-    /// The text that was written; `None` when nothing is set.
+    /// The value as written; `None` if the setting is unset.
     pub value: Option<String>,
-    /// Where it was written; `None` when nothing is set.
+    /// Where the value was written; `None` if the setting is unset.
     pub origin: Option<Origin>,
 }
 
 impl Config {
-    /// Reads all layers, types every value and checks the settings against each other.
+    /// Reads all layers, parses every value and checks the settings against each other.
     ///
     /// # Errors
-    /// Every fault that was found, at once.
+    /// All faults of the configuration together.
     pub fn load(sources: &Sources) -> Result<Loaded, Error> {
         Self::load_with(sources, checks::check)
     }
 
-    /// As [`Config::load`], for a command that looks after one part of an installation: what only matters to who serves is
-    /// not held against it.
+    /// Loads the configuration of a maintenance command, without the checks that matter only to `bos serve`.
     ///
     /// # Errors
-    /// Every fault that was found, at once.
+    /// All faults of the configuration together.
     pub fn load_for_upkeep(sources: &Sources) -> Result<Loaded, Error> {
         Self::load_with(sources, checks::check_for_upkeep)
     }

@@ -1,7 +1,7 @@
-//! The Content Service over HTTP: the platform's contract, and no trust in who answers.
+//! The client of the Content Service over HTTP, which does not trust the answers.
 //!
-//! No redirect is followed and no proxy asked; connecting, the whole call and the size of every reply are bounded. What the
-//! service calls an id is taken for one only when it has an id's form.
+//! It follows no redirects and uses no proxy. Connecting, the whole call and the size of every answer are bounded. An id in an
+//! answer is accepted only if it has the form of an id.
 
 use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,18 +16,18 @@ use futures::StreamExt as _;
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use serde::Deserialize;
 
-/// Bytes of an answer to an upload: it holds one id.
+/// The largest accepted answer to an upload, in bytes; chosen: the answer contains one id.
 const ANSWER_CAP: usize = 64 << 10;
-/// Bytes of a text that is fetched.
+/// The largest text that is fetched, in bytes; chosen, above every useful `max_text_size`.
 const TEXT_CAP: usize = 8 << 20;
-/// An id has at most this many characters.
+/// The longest accepted id, in characters; chosen.
 const ID_CAP: usize = 128;
 
 /// A client of one Content Service.
 #[derive(Debug, Clone)]
 pub struct ContentClient {
     http: Client,
-    /// The collection's address; an id goes behind it.
+    /// The URL of the collection; the path of a text is this and its id.
     url: Url,
     concurrency: usize,
 }
@@ -38,11 +38,13 @@ struct Stored {
 }
 
 impl ContentClient {
-    /// A client of the service at `url`, which includes the path (`…/v1/content`). `connect` bounds connecting, `call` a whole
-    /// call to the last byte of its answer.
+    /// A client of the service at `url`, which includes the path (`…/v1/content`).
+    ///
+    /// `concurrency` bounds the calls at the same time, `connect` the time to connect, `call` a whole call to the last byte of its
+    /// answer.
     ///
     /// # Errors
-    /// When the TLS library cannot be set up.
+    /// The HTTP client cannot be set up.
     pub fn new(
         url: Url,
         concurrency: NonZeroU32,
@@ -60,7 +62,7 @@ impl ContentClient {
         Ok(Self { http, url, concurrency })
     }
 
-    /// Stores a text in a span of its own, of which the service is told.
+    /// Stores a text in a span of its own, and sends the span's context to the service.
     async fn store_one(&self, text: Bytes, place: Option<Traceparent>) -> Result<String, ContentError> {
         let span = spans::child_of(place).map(|at| {
             trace_span!(at, place, "client", "POST";
@@ -106,7 +108,7 @@ impl ContentClient {
             return Err(ContentError::Refused { code: "text_not_found" });
         }
         let mut url = self.url.clone();
-        // Only a URL that cannot have a path has none, and the configuration refuses those.
+        // Every http:// URL has path segments, and the configuration accepts no other.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().push(id);
         }
@@ -133,9 +135,9 @@ impl ContentStore for ContentClient {
     ) -> Vec<Result<String, ContentError>> {
         let turn = Mutex::new(Turn::new(self.concurrency));
         let one = async |(text, place)| {
-            let hopeless = locked(&turn).hopeless();
-            let answer = match hopeless {
-                Some(trouble) => Err(trouble),
+            let outage = locked(&turn).outage();
+            let answer = match outage {
+                Some(error) => Err(error),
                 None => self.store_one(text, place).await,
             };
             locked(&turn).count(&answer);
@@ -153,40 +155,40 @@ impl ContentStore for ContentClient {
     }
 }
 
-/// How a turn of texts fares.
+/// The results of one turn of texts, to detect an outage.
 ///
-/// A service that is away is not asked for each of 500 texts, 10 s each: after as many failures as there are calls at a time,
-/// and no answer at all, the rest of the turn is not sent.
+/// During an outage each of 500 texts would wait for its time-out (10 s). So after as many failures as there are calls at the
+/// same time, and no answer at all, the rest of the turn is not sent.
 struct Turn {
-    bearable: usize,
+    max_failures: usize,
     failures: usize,
     answers: usize,
-    trouble: Option<ContentError>,
+    last_error: Option<ContentError>,
 }
 
 impl Turn {
     fn new(concurrency: usize) -> Self {
-        // One bad text must not pass for a bad service, so a few are asked for in any case.
-        Self { bearable: concurrency.max(4), failures: 0, answers: 0, trouble: None }
+        // At least 4, so that one bad text does not look like an outage.
+        Self { max_failures: concurrency.max(4), failures: 0, answers: 0, last_error: None }
     }
 
-    /// The trouble that every further text would meet.
-    fn hopeless(&self) -> Option<ContentError> {
-        if self.answers == 0 && self.failures >= self.bearable { self.trouble.clone() } else { None }
+    /// The error that every further text of this turn would get; `None` while there is no sign of an outage.
+    fn outage(&self) -> Option<ContentError> {
+        if self.answers == 0 && self.failures >= self.max_failures { self.last_error.clone() } else { None }
     }
 
     fn count(&mut self, answer: &Result<String, ContentError>) {
         match answer {
             Ok(_) | Err(ContentError::Refused { .. }) => self.answers += 1,
-            Err(trouble @ ContentError::Unavailable { .. }) => {
+            Err(error @ ContentError::Unavailable { .. }) => {
                 self.failures += 1;
-                self.trouble = Some(trouble.clone());
+                self.last_error = Some(error.clone());
             }
         }
     }
 }
 
-/// Counts are right whatever happened to who held the lock.
+/// Locks the counts, which are valid even if a holder of the lock panicked.
 fn locked(turn: &Mutex<Turn>) -> MutexGuard<'_, Turn> {
     turn.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -206,7 +208,7 @@ fn unreachable(error: reqwest::Error) -> ContentError {
     ContentError::Unavailable { code, retry_after: None }
 }
 
-/// What a status other than the expected one means. Only what says "this text, never" is final.
+/// The error for a status other than the expected one. Only a status that refuses this text for ever is [`ContentError::Refused`].
 fn refusal(response: &Response) -> ContentError {
     let status = response.status();
     let retry_after = response
@@ -227,7 +229,7 @@ fn refusal(response: &Response) -> ContentError {
     }
 }
 
-/// Reads a reply up to a size; what is longer is no answer of a Content Service.
+/// Reads an answer of at most `cap` bytes; a longer one is not from a Content Service.
 async fn capped(response: Response, cap: usize) -> Result<Bytes, ContentError> {
     let mut body = BytesMut::new();
     let mut chunks = response.bytes_stream();

@@ -1,26 +1,26 @@
-//! Why the service cannot start, or stopped by itself.
+//! The errors that prevent the start of the service, or stop it.
 
 use std::path::PathBuf;
 
-/// Why the service cannot start, or stopped by itself.
+/// An error that prevents the start of the service, or stops it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The data folder cannot be used.
     #[error("the data folder {} cannot be used ({}); choose another with --data-dir", folder.display(), source.kind())]
     DataFolder {
-        /// Which.
+        /// The data folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// The database's file is not where it was.
+    /// The file of the embedded database was moved, replaced or deleted while the service ran.
     #[error(
-        "{} is not where it was: it was moved, replaced or deleted while the service ran, so nobody would find what is written \
-         to it; put it back and start again", file.display()
+        "{} was moved, replaced or deleted while the service ran, so further writes would be lost; put it back and start \
+         again", file.display()
     )]
     FileMissing {
-        /// Which file.
+        /// The file.
         file: PathBuf,
     },
     /// The database cannot be used.
@@ -32,14 +32,14 @@ pub enum Error {
     /// The companions cannot start.
     #[error(transparent)]
     Companions(#[from] companions::Error),
-    /// The client of the Content Service cannot be made.
-    #[error("the client of the Content Service cannot be made")]
+    /// The client of the Content Service cannot be set up.
+    #[error("cannot set up the client of the Content Service")]
     Content(#[from] reqwest::Error),
-    /// The client of Kafka cannot be made.
+    /// The Kafka client cannot be created.
     #[cfg(feature = "kafka")]
-    #[error("the client of Kafka cannot be made: {}", kafka::settings::creation_error(source))]
+    #[error("cannot create the Kafka client: {}", kafka::settings::creation_error(source))]
     Kafka {
-        /// What librdkafka said. Not shown as it is: it repeats values, and a password is one.
+        /// librdkafka's error. It is not printed as it is, because it repeats values, and a password is one of them.
         source: kafka::KafkaError,
     },
 }
@@ -52,7 +52,7 @@ impl From<kafka::KafkaError> for Error {
 }
 
 impl Error {
-    /// Whether other settings mend it, such as another data folder.
+    /// Whether other settings can solve it, such as another data folder.
     pub const fn is_of_the_configuration(&self) -> bool {
         matches!(self, Self::DataFolder { .. } | Self::Store(store::Error::Unfit { .. }))
     }

@@ -1,31 +1,34 @@
-//! How many files and sockets the system lets this process have open.
+//! The limit of open files and sockets of this process.
 
 use std::num::NonZeroU32;
 
-/// Asks for as many as this process may have. Systems start programs with few for the sake of those that count on it.
+/// Raises the limit to the maximum that the system allows.
+///
+/// Systems start programs with a low limit for the sake of those that use `select`, which supports only 1,024 files.
 #[cfg(unix)]
 pub fn ask_for_more() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        // Refused, the few must do.
+        // If the system refuses, the present limit applies, and `bearable` keeps within it.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     }
 }
 
-/// Asks for as many as this process may have.
+/// Does nothing: this system has no such limit.
 #[cfg(not(unix))]
 pub fn ask_for_more() {}
 
-/// How many of the wanted connections the system can bear. Half of the files are left for the databases: a request may need a
-/// reader of its own, and a database that cannot open its files serves nobody.
+/// The number of HTTP connections to accept: `wanted`, but at most half of the file limit.
+///
+/// The other half is for the databases, because a request may open a reader, and a database that cannot open its files fails.
 pub fn bearable(wanted: NonZeroU32) -> NonZeroU32 {
     let Some(half) = limit().map(|limit| limit / 2) else { return wanted };
     let half = NonZeroU32::new(u32::try_from(half).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
     if half < wanted {
         tracing::warn!(
             max_connections = half.get(),
-            "the system gives too few files for the connections that are configured; raise its limit (ulimit -n)"
+            "max_connections is lowered to half of the limit of open files; raise the limit (ulimit -n)"
         );
     }
     wanted.min(half)

@@ -1,6 +1,7 @@
 //! A running service: configuration, the backends that it chooses, the wiring, the Content client and promotion.
 //!
-//! Everything below reads no environment; the command line above parses arguments and prints.
+//! Only `config` reads the environment: the other crates get their settings as values ([`settings`]). Command-line arguments
+//! and output belong to the crate `bos`.
 
 pub mod backends;
 #[cfg(feature = "kafka")]

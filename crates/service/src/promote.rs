@@ -1,13 +1,13 @@
-//! An embedded installation moves onto PostgreSQL and Kafka, running batches included.
+//! `bos promote`: moves an embedded installation, including running batches, to PostgreSQL and Kafka.
 //!
-//! 1. The data folder is copied into `promotion/` inside it. Everything difficult is done in that copy (`preparation`): news
-//!    that lies unread is applied, texts go to the Content Service and rows get their new ids, and every batch is told that
-//!    other neighbours serve from now on.
-//! 2. Its rows are poured into the target, page by page, and compared (`target`, `checksum`).
-//! 3. The source is marked as promoted, which ends it; then the target may be served.
+//! 1. The database is copied into `promotion/` in the data folder, and that copy is prepared (`preparation`): unread news is
+//!    applied, texts are uploaded to the new Content Service and rows get their new ids, and every batch gets the news that
+//!    other services process its phases from now on.
+//! 2. The rows of the copy are inserted into the target, a page at a time, and both sides are compared (`target`, `checksum`).
+//! 3. The source is marked as promoted and can no longer be served. Then the target is opened for serving.
 //!
-//! Each arrow between two steps is one transaction, so a run that is killed is gone on with by the next one. Nobody can serve
-//! from a target that is not whole, and from the mark on nobody can serve from the source: never both.
+//! Every step is one or more transactions that may be repeated, so a run that was killed is continued by the next run. A server
+//! refuses an incomplete target, and it refuses a source with the mark. So at no time can both be served.
 
 mod checks;
 mod checksum;
@@ -32,36 +32,36 @@ use preparation::Preparation;
 use source::Source;
 use target::Target;
 
-/// What a promotion has come to, for whoever waits.
+/// The step that a promotion has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// The source is being copied.
+    /// The database of the source is copied.
     Copying,
-    /// News that lies unread is being applied.
+    /// Unread news is applied to the copy.
     CatchingUp,
-    /// Texts go to the Content Service.
+    /// Texts are uploaded to the new Content Service.
     MovingTexts,
-    /// Batches are told of their new neighbours.
+    /// Batches get the news that other services process their phases.
     ReplacingNeighbours,
-    /// Rows of this table go to the target.
+    /// Rows of this table are inserted into the target.
     Pouring(&'static str),
-    /// Both sides are compared.
+    /// The target is compared with the copy and the source.
     Comparing,
 }
 
-/// How far a run may go: for tests, which end it after so many steps as a kill would.
+/// A bound on the steps of a run, with which tests stop it as a kill would; the default has no bound.
 #[derive(Debug, Default)]
 pub struct Pace {
     left: Option<AtomicU64>,
 }
 
 impl Pace {
-    /// At most so many steps.
+    /// Stops a run after this number of committed steps.
     pub fn steps(steps: u64) -> Self {
         Self { left: Some(AtomicU64::new(steps)) }
     }
 
-    /// One more thing is committed.
+    /// Counts a committed step, and stops the run when none is left.
     fn step(&self) -> Result<(), Error> {
         let Some(left) = &self.left else { return Ok(()) };
         let goes_on = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
@@ -69,33 +69,33 @@ impl Pace {
     }
 }
 
-/// One table on both sides.
+/// The rows of one table in the source and in the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
-    /// Its name.
+    /// The name of the table.
     pub table: &'static str,
     /// Rows in the source.
     pub source_rows: u64,
-    /// Rows in the target; none before they are there.
+    /// Rows in the target; `None` in a dry run.
     pub target_rows: Option<u64>,
-    /// A checksum over every value of the target's rows, which is that of the prepared copy's.
+    /// The start of the checksum over every value in the target, which equals that of the prepared copy.
     pub checksum: Option<String>,
 }
 
-/// What was done, or would be.
+/// The result of a promotion or of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// The server and the database, without who logs in and how.
+    /// The server and the database of the target, without user name and password.
     pub to: String,
-    /// Table by table.
+    /// Every table that moves.
     pub tables: Vec<Row>,
-    /// Texts with a new id.
+    /// Texts that got a new id from the new Content Service; in a dry run the texts that would.
     pub texts_moved: i64,
-    /// Texts that keep their id, because the embedded Content Service does not have them.
+    /// Texts that keep their id, because they are not in the embedded Content Service.
     pub texts_kept: i64,
-    /// Messages that were set aside. They stay behind: they are places on the embedded log.
+    /// Dead letters, which do not move, because they are offsets in the embedded log.
     pub dead_letters_left: i64,
-    /// It was done before, and nothing was left to do.
+    /// Whether an earlier run had finished, and this one had nothing to do.
     pub was_done: bool,
 }
 
@@ -122,10 +122,10 @@ impl Report {
     }
 }
 
-/// Looks at both sides and says what would be done. Nothing is changed.
+/// A dry run: checks both sides and reports what a promotion would do, without changing anything.
 ///
 /// # Errors
-/// What stands in the way.
+/// The first reason for which the promotion would be refused, or a failure of a dependency.
 pub async fn look(config: &Config) -> Result<Report, Error> {
     let source = Source::open(config)?;
     let looked = async {
@@ -147,10 +147,11 @@ pub async fn look(config: &Config) -> Result<Report, Error> {
     looked
 }
 
-/// Moves the installation of this configuration's data folder to its PostgreSQL, Kafka and Content Service.
+/// Moves the installation in the configuration's data folder to its PostgreSQL, Kafka and Content Service. `tell` is called at
+/// each step.
 ///
 /// # Errors
-/// What stands in the way. Everything done so far stands, and another run goes on from there.
+/// The promotion is refused, or a dependency failed. Finished steps are kept, and the next run continues after them.
 pub async fn run(config: &Config, pace: &Pace, tell: &(dyn Fn(Progress) + Sync)) -> Result<Report, Error> {
     let source = Source::open(config)?;
     let outcome = async {
@@ -198,7 +199,8 @@ async fn promote(
     let id = preparation.id;
     preparation.close().await;
     let report = outcome?;
-    // From here on nobody serves from the source; from the next line but one on, everybody from the target.
+    // The mark ends the source. A kill between the mark and `open` leaves neither side to be served, and the next run opens the
+    // target.
     source.mark(id, &target.to).await?;
     pace.step()?;
     target.open(id).await?;
@@ -207,7 +209,7 @@ async fn promote(
     Ok(report)
 }
 
-/// A source that says where it went: the last steps may be missing.
+/// Repeats the last steps for a source that has its mark: opens the target and deletes the copy, if that was not done.
 async fn finish_again(source: &Source, target: &Target, promoted: Promoted) -> Result<Report, Error> {
     match target.claimed().await? {
         Some(promotion) if promotion.id == promoted.id => {
@@ -221,11 +223,11 @@ async fn finish_again(source: &Source, target: &Target, promoted: Promoted) -> R
     }
 }
 
-/// The copy has served its time. One that cannot be deleted does no harm.
+/// Deletes the copy. A copy that cannot be deleted does no harm.
 fn tidy_up(folder: &Path) {
     if let Err(error) = std::fs::remove_dir_all(folder)
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!(%error, "the folder `promotion` can be deleted by hand");
+        tracing::warn!(%error, "cannot delete the folder `promotion`; delete it by hand");
     }
 }

@@ -1,6 +1,6 @@
-//! The wiring: a configuration, a socket and a stop signal make a running service.
+//! The wiring: [`run`] makes a running service from a configuration, a socket and a stop signal.
 //!
-//! Tests, the demo and production start alike: [`run`] takes what it needs and owns nothing global.
+//! Tests, the demo and production start in the same way. [`run`] uses no global state, so a process can run several services.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,35 +19,35 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::settings::{accept_limits, api_settings, engine_settings};
 
-/// How often the service looks whether its database is where it was.
-const LOOK_AFTER_FILE: Duration = Duration::from_millis(500);
+/// The period at which the service checks that its database file was not moved; chosen.
+const FILE_CHECK_PERIOD: Duration = Duration::from_millis(500);
 
-/// What runs, for whoever announces it.
+/// A service that has become ready.
 #[derive(Debug, Clone)]
 pub struct Ready {
-    /// Where the API listens.
+    /// The address on which the API listens.
     pub address: std::net::SocketAddr,
-    /// From the start of [`run`] to readiness.
+    /// The time from the start of [`run`] to readiness.
     pub took: Duration,
 }
 
-/// What not every caller of [`run`] wants.
+/// Optional parts of a service, for tests, the demo and measurements. The default has none of them.
 #[derive(Debug, Clone, Default)]
 pub struct Extras {
-    /// The companions answer at once, without language work.
+    /// Whether the companions answer at once, without language work.
     pub instant_companions: bool,
-    /// Where to stop dead.
+    /// The crash point that a test has armed.
     pub crash: Crash,
-    /// What units send waits in the outbox for the relay, as it does on a bus that is not in our own database.
+    /// Whether messages wait in the outbox for the relay, as with Kafka, although the bus is embedded.
     pub by_relay: bool,
-    /// The figures that `/metrics` shows; there is one set of them in a process.
+    /// The metrics that `/metrics` serves; a process has one set of them.
     pub metrics: Option<Metrics>,
 }
 
-/// Runs the service until `shutdown`, then stops it within the drain time. `ready` is called once everything works.
+/// Runs the service until `shutdown`, then stops it within `drain_timeout`. `ready` is called when all parts have started.
 ///
 /// # Errors
-/// When something cannot start; nothing is listening then.
+/// A part cannot start, and nothing listens then; or the database file disappeared while the service ran.
 pub async fn run(
     config: Config,
     listener: TcpListener,
@@ -106,10 +106,11 @@ pub async fn run(
     let router = api::router(app);
     if config.auth == Auth::Token && !credentials::are_there(&store).await? {
         tracing::warn!(
-            "nobody can call: there is no token yet; stop, and make one with `bos token create --user NAME`"
+            "every request will be refused, because there is no API token yet; stop the server, and create one with \
+             `bos token create --user NAME`"
         );
     }
-    tasks.spawn("data folder", stop_without_its_file(store.clone(), shutdown.clone(), end));
+    tasks.spawn("data folder", stop_without_file(store.clone(), shutdown.clone(), end));
     ready(Ready { address, took: started.elapsed() });
     serve::serve(listener, router, accept_limits(&config), shutdown, tasks.clone()).await;
 
@@ -118,7 +119,7 @@ pub async fn run(
     if !stuck.is_empty() {
         tracing::warn!(
             tasks = stuck.join(", "),
-            "stopped before these had ended; the next start goes on where they were"
+            "drain_timeout passed before these tasks had ended; they were stopped, and the next start continues their work"
         );
     }
     drop(engine);
@@ -131,17 +132,17 @@ pub async fn run(
     }
 }
 
-/// A name that no other process has, now or later.
+/// A name of this process that no other process has, now or later.
 fn replica(now: chrono::DateTime<chrono::Utc>) -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     format!("{host}-{}-{}", std::process::id(), now.timestamp_micros())
 }
 
-/// Stops the service once its database is not where it was.
-async fn stop_without_its_file(store: Store, shutdown: CancellationToken, end: CancellationToken) {
+/// Stops the service when its database file was moved, replaced or deleted.
+async fn stop_without_file(store: Store, shutdown: CancellationToken, end: CancellationToken) {
     while store.missing_file().is_none() {
         tokio::select! {
-            () = tokio::time::sleep(LOOK_AFTER_FILE) => {}
+            () = tokio::time::sleep(FILE_CHECK_PERIOD) => {}
             () = end.cancelled() => return,
         }
     }

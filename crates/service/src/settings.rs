@@ -1,4 +1,4 @@
-//! What each part of the service is told of the configuration. No part below knows [`Config`] itself.
+//! Turns the configuration into the settings of the other crates, which do not know [`Config`].
 
 use api::ApiSettings;
 use api::body::BodyLimits;
@@ -34,7 +34,7 @@ pub fn api_settings(config: &Config) -> ApiSettings {
     }
 }
 
-/// What request bodies may cost.
+/// The limits of request bodies.
 pub fn body_limits(config: &Config) -> BodyLimits {
     BodyLimits {
         max_size: config.max_body_size,
@@ -44,7 +44,7 @@ pub fn body_limits(config: &Config) -> BodyLimits {
     }
 }
 
-/// The settings of the accept loop, with no more connections than the system gives files for.
+/// The settings of the accept loop, with the connections that the file limit allows ([`files::bearable`]).
 pub fn accept_limits(config: &Config) -> Limits {
     Limits {
         max_connections: files::bearable(config.max_connections),
@@ -55,7 +55,7 @@ pub fn accept_limits(config: &Config) -> Limits {
     }
 }
 
-/// How Kafka is reached; none where it is not configured.
+/// The settings of the Kafka client; none if Kafka is not configured.
 #[cfg(feature = "kafka")]
 pub fn kafka_settings(config: &Config) -> Option<KafkaSettings> {
     let security = config.kafka_security_protocol;
@@ -79,7 +79,7 @@ pub fn kafka_settings(config: &Config) -> Option<KafkaSettings> {
     })
 }
 
-/// Where traces go; none where no collector is configured.
+/// The collector of traces; none if none is configured.
 #[cfg(feature = "otlp")]
 pub fn collector(config: &Config) -> Option<Collector> {
     let endpoint = config.otel_exporter_otlp_endpoint.as_ref()?;
@@ -91,7 +91,7 @@ pub fn collector(config: &Config) -> Option<Collector> {
     })
 }
 
-/// The engine's part of the configuration.
+/// The settings of the engine and of the rules.
 pub fn engine_settings(config: &Config) -> engine::Settings {
     let rules = domain::Settings {
         start_timeout: domain::PerPhase::all(config.start_timeout),
@@ -105,7 +105,7 @@ pub fn engine_settings(config: &Config) -> engine::Settings {
         outcome_grace: config.outcome_grace,
         served: served(config),
         registration: config.els_registration,
-        // The embedded lifecycle service takes failed essays again.
+        // The embedded lifecycle service can process failed essays again.
         els_retries: config.els_retries || config.kafka_bootstrap_servers.is_none(),
     };
     engine::Settings {
@@ -136,7 +136,8 @@ pub fn engine_settings(config: &Config) -> engine::Settings {
     }
 }
 
-/// The phases that somebody serves: all of them beyond Kafka, whoever that is; on the embedded bus those of the companions.
+/// The phases that a service processes: with Kafka all, because the services are unknown; on the embedded bus those of the
+/// configured companions.
 fn served(config: &Config) -> domain::PhaseSet {
     if config.kafka_bootstrap_servers.is_some() {
         return domain::Phase::ALL.iter().copied().collect();

@@ -1,4 +1,4 @@
-//! What is handed in: texts of one length out of made-up words, and the requests that carry them.
+//! The submitted essays: texts of one length from random words, and the requests that contain them.
 
 use crate::http::Request;
 
@@ -8,7 +8,7 @@ pub(crate) const TEXT_BYTES: usize = 1_800;
 /// The essays of a class.
 pub(crate) const CLASS: u16 = 30;
 
-/// A text of [`TEXT_BYTES`] bytes. The same number makes the same text on every machine.
+/// A text of [`TEXT_BYTES`] bytes. The same number gives the same text on every machine.
 pub(crate) fn text(number: u64) -> String {
     let mut random = Random(number.wrapping_add(1));
     let mut text = String::with_capacity(TEXT_BYTES + 10);
@@ -22,7 +22,7 @@ pub(crate) fn text(number: u64) -> String {
     text
 }
 
-/// `POST /v1/batch` with so many essays, for these phases, under a new Idempotency-Key each time it is sent.
+/// `POST /v1/batch` with this number of essays, for these phases.
 pub(crate) fn batch(essays: u16, phases: &[&str]) -> Request {
     let essays: Vec<_> = (0..essays)
         .map(|n| serde_json::json!({ "client_ref": format!("s-{n:04}"), "text": text(n.into()) }))
@@ -38,7 +38,7 @@ pub(crate) fn single() -> Request {
     Request::post("/v1/trigger-spellcheck", serde_json::json!({ "text": text(0) }).to_string().as_bytes())
 }
 
-/// `SplitMix64`: enough disorder for text that no cache or compressor can take advantage of.
+/// `SplitMix64`, a random generator that is good enough for text which does not compress well.
 struct Random(u64);
 
 impl Random {

@@ -1,5 +1,7 @@
-//! A client that costs the measured machine next to nothing: requests are bytes made beforehand, and of an answer it
-//! reads the status, the few headers it is asked for and as many bytes as `Content-Length` says.
+//! An HTTP client that uses little processor time, because it shares the machine with the measured service.
+//!
+//! Requests are bytes that are made in advance. Of an answer it reads the status, two headers, and the body of the length in
+//! `Content-Length`.
 
 use std::{net::SocketAddr, ops::Range};
 
@@ -9,30 +11,30 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Enough for any head of the service.
+/// The most headers of an answer; chosen, more than the service sends.
 const MOST_HEADERS: usize = 32;
 
 /// A request, ready to be sent.
 #[derive(Clone)]
 pub(crate) struct Request {
     bytes: Vec<u8>,
-    /// Where the Idempotency-Key stands in `bytes`.
+    /// The range of the Idempotency-Key in `bytes`.
     key: Option<Range<usize>>,
 }
 
 impl Request {
-    /// A request without a body.
+    /// A GET request.
     pub(crate) fn get(path: &str) -> Self {
         Self { bytes: format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes(), key: None }
     }
 
-    /// As [`Request::get`], for a document that is known as `etag` already.
+    /// A GET request with `If-None-Match`.
     pub(crate) fn get_unless(path: &str, etag: &str) -> Self {
         let bytes = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {etag}\r\n\r\n");
         Self { bytes: bytes.into_bytes(), key: None }
     }
 
-    /// JSON under an Idempotency-Key, which [`Request::renew_key`] makes a new one.
+    /// A POST request with a JSON body and an Idempotency-Key, which [`Request::renew_key`] sets.
     pub(crate) fn post(path: &str, body: &[u8]) -> Self {
         let mut bytes =
             format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: \"").into_bytes();
@@ -45,7 +47,7 @@ impl Request {
         Self { bytes, key: Some(key) }
     }
 
-    /// Gives the request a key of its own: each of a client's requests has another number.
+    /// Sets an Idempotency-Key that is unique for this client and number.
     pub(crate) fn renew_key(&mut self, client: usize, number: u64) {
         if let Some(place) = self.key.clone().and_then(|key| self.bytes.get_mut(key)) {
             place.copy_from_slice(format!("{client:012}{number:020}").as_bytes());
@@ -53,7 +55,7 @@ impl Request {
     }
 }
 
-/// An answer; it borrows the connection's buffer.
+/// An answer, whose body is in the connection's buffer.
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     pub(crate) etag: Option<String>,
@@ -61,7 +63,10 @@ pub(crate) struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// Fails when the status is another one, with what the service said.
+    /// Checks the status.
+    ///
+    /// # Errors
+    /// The answer has another status; the text contains its body.
     pub(crate) fn expect(self, status: u16) -> Result<Self> {
         ensure!(
             self.status == status,
@@ -80,7 +85,7 @@ impl Answer<'_> {
     }
 }
 
-/// A connection that is kept open.
+/// A connection that stays open between requests.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -114,14 +119,14 @@ impl Connection {
 struct Head {
     status: u16,
     etag: Option<String>,
-    /// Where the body begins.
+    /// The offset of the body.
     end: usize,
-    /// Bytes of the body.
+    /// The length of the body in bytes.
     body: usize,
 }
 
 impl Head {
-    /// None while the head is not complete.
+    /// Parses the head of an answer; `None` while it is incomplete.
     fn parse(bytes: &[u8]) -> Result<Option<Self>> {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut response = httparse::Response::new(&mut headers);
@@ -132,11 +137,11 @@ impl Head {
             str::from_utf8(found.value).ok()
         };
         let body = match (header("content-length"), status) {
-            (Some(length), _) => length.parse().context("a Content-Length that is no number")?,
+            (Some(length), _) => length.parse().context("the Content-Length is not a number")?,
             (None, 204 | 304) => 0,
             (None, _) => bail!("an answer {status} without Content-Length"),
         };
-        // A 304 may say how long the document would be; it has no body all the same.
+        // A 304 may state the length of the document, but has no body.
         let body = if status == 304 { 0 } else { body };
         Ok(Some(Self { status, etag: header("etag").map(str::to_owned), end, body }))
     }
@@ -147,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_is_read_once_it_is_complete() {
+    fn a_head_is_parsed_when_it_is_complete() {
         let bytes = b"HTTP/1.1 202 Accepted\r\nETag: \"4\"\r\nContent-Length: 2\r\n\r\n{}";
         assert!(Head::parse(&bytes[..30]).unwrap().is_none());
         let head = Head::parse(bytes).unwrap().unwrap();
@@ -165,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn each_renewed_key_is_another_one_of_the_same_length() {
+    fn a_renewed_key_has_the_same_length() {
         let mut request = Request::post("/v1/batch", b"{}");
         let length = request.bytes.len();
         request.renew_key(3, 14);

@@ -1,4 +1,4 @@
-//! What the machine bears without the service: the figures that the service's own stand beside.
+//! The limits of the machine, measured without the service, with which the service's figures are compared.
 
 pub(crate) mod postgres;
 pub(crate) mod sqlite;

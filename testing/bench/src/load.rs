@@ -1,6 +1,6 @@
-//! Closed-loop load: so many clients, each of which sends its next request when it has the answer to the last.
+//! Closed-loop load: a number of clients, each of which sends its next request after the answer to the last.
 //!
-//! All clients share one thread, since the service needs the cores more than they do.
+//! All clients share one thread, to leave the cores to the service.
 
 use std::{
     net::SocketAddr,
@@ -14,21 +14,21 @@ use tokio::{runtime, task::JoinSet, task::LocalSet};
 
 use crate::http::{Connection, Request};
 
-/// The part of the time that is not counted, at the beginning: a fifth.
+/// The warm-up before the counted time, as a divisor of that time: a fifth of it.
 const WARM_UP: u32 = 5;
 
-/// The longest time that is told from a longer one: ten minutes, in microseconds.
+/// The longest time that is recorded exactly, in microseconds: ten minutes.
 const LONGEST_US: u64 = 600_000_000;
 
-/// What came of a load.
+/// The result of a load.
 pub(crate) struct Outcome {
-    /// Answers a second.
+    /// Answers per second.
     pub(crate) rate: f64,
-    /// How long answers took.
+    /// The times from request to answer.
     pub(crate) latency: Latency,
 }
 
-/// Times in microseconds, to three digits.
+/// A histogram of times in microseconds, with three significant digits.
 #[derive(Clone)]
 pub(crate) struct Latency(Histogram<u64>);
 
@@ -45,21 +45,23 @@ impl Latency {
         Ok(self.0.add(&other.0)?)
     }
 
-    /// Milliseconds that this share of the answers did not exceed.
+    /// The quantile at `share`, from 0 to 1, in milliseconds.
     pub(crate) fn quantile_ms(&self, share: f64) -> f64 {
         Duration::from_micros(self.0.value_at_quantile(share)).as_secs_f64() * 1_000.0
     }
 }
 
-/// Runs one task on a thread of its own making: this one.
+/// Runs a future on the current thread, with a runtime of its own.
 pub(crate) fn on_this_thread<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime =
         runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
     LocalSet::new().block_on(&runtime, work)
 }
 
-/// Sends requests like `request` from `clients` connections for `time`, and counts the answers after the warm-up.
-/// Every answer must have the status `expected`.
+/// Sends `request` with new keys from `clients` connections, and counts the answers within `time` after the warm-up.
+///
+/// # Errors
+/// An answer does not have the status `expected`, or a connection failed.
 pub(crate) fn closed_loop(
     address: SocketAddr,
     clients: usize,
@@ -119,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_kept_to_three_digits() {
+    fn times_are_recorded_with_three_digits() {
         let mut latency = Latency::new().unwrap();
         for ms in 1..=100 {
             latency.record(Duration::from_millis(ms));

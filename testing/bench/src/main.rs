@@ -1,8 +1,8 @@
-//! `cargo xtask bench`: the table of numbers, each beside the limit of the machine it was measured on.
+//! `cargo xtask bench`: measures the service, and compares each figure with a limit of the same machine.
 //!
-//! The machine is small and shared with the load, and it drifts; so every limit is measured in the same rounds as what
-//! stands beside it, and the load costs as little as it can ([`http`], [`load`]). The companions answer at once, without
-//! language work: what is measured is the orchestrator.
+//! The machine is small, its speed varies, and the load runs on it too. So every limit is measured in the same rounds as its
+//! figure, and the load uses little processor time ([`http`], [`load`]). The companions answer at once, without language work,
+//! so that the orchestrator is measured.
 
 mod essays;
 mod http;
@@ -30,59 +30,59 @@ use limit::postgres::Pgbench;
 use report::Report;
 use row::{Row, Setting};
 
-/// The allocator of the service, which this program runs in a process of its own.
+/// The same allocator as in `bos`, because this program also runs the service, in a process of its own.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 #[command(name = "bench")]
 enum Task {
-    /// Measure with everything embedded; `cargo xtask bench` gives what this needs
+    /// Measure the embedded service; run it by `cargo xtask bench`, which passes the arguments
     Measure {
         #[command(flatten)]
         args: Measure,
-        /// Only these rows
+        /// Measure only these rows, separated by commas
         #[arg(long, value_enum, value_delimiter = ',')]
         only: Vec<Row>,
     },
-    /// Measure on `PostgreSQL` and Kafka; `cargo xtask bench --production` gives what this needs
+    /// Measure on `PostgreSQL` and Kafka; run it by `cargo xtask bench --production`, which passes the arguments
     MeasureProduction {
         #[command(flatten)]
         args: Measure,
-        /// Only these rows
+        /// Measure only these rows, separated by commas
         #[arg(long, value_enum, value_delimiter = ',')]
         only: Vec<production::Row>,
-        /// The program of `cargo xtask simulate`
+        /// Path of the simulation's program
         #[arg(long, value_name = "FILE")]
         simulation: PathBuf,
     },
-    /// The service with instant companions, as a measured process
+    /// Serve with instant companions, as a measured process
     #[command(hide = true)]
     ServeInstant(serve::Args),
-    /// The bare HTTP stack, as a measured process
+    /// Serve a constant with the bare HTTP stack, as a measured process
     #[command(hide = true)]
     ServeHello(serve::Args),
 }
 
-/// What measuring needs, whatever is measured.
+/// The arguments of every measurement.
 #[derive(clap::Args)]
 struct Measure {
-    /// The `bos` program of the release build
+    /// Path of the `bos` program of the release build
     #[arg(long)]
     bos: PathBuf,
-    /// Folder of the report; data goes below it while the run lasts
+    /// Folder of the report, and of the data during the run
     #[arg(long)]
     out: PathBuf,
-    /// A `PostgreSQL` whose user may make databases
+    /// URL of a `PostgreSQL` whose user may create databases
     #[arg(long, requires = "pgbench", value_name = "URL")]
     postgres: Option<String>,
-    /// Its pgbench, for the limits
+    /// Path of its pgbench, which measures the limits
     #[arg(long, value_name = "FILE")]
     pgbench: Option<PathBuf>,
-    /// Smaller sizes and one round, for a look
+    /// Use smaller sizes and one round, for a first impression
     #[arg(long)]
     quick: bool,
-    /// Rounds of every row
+    /// Number of rounds of every row
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
     rounds: u8,
 }
@@ -117,7 +117,7 @@ fn embedded(args: &Measure, only: &[Row]) -> Result<()> {
 }
 
 fn production(args: &Measure, only: &[production::Row], simulation: &Path) -> Result<()> {
-    let postgres = args.postgres.as_deref().context("a PostgreSQL with pgbench is needed")?;
+    let postgres = args.postgres.as_deref().context("--postgres and --pgbench are required")?;
     args.measure("production", "instant, in a process of their own", |setting, report| {
         let kafka = testbed::kafka::Server::start()?;
         let place = production::Place { setting, postgres, kafka: &kafka.bootstrap_servers(), simulation };
@@ -131,14 +131,14 @@ fn production(args: &Measure, only: &[production::Row], simulation: &Path) -> Re
 }
 
 impl Measure {
-    /// Makes room for the data, runs `rows`, and shows and keeps what they measured under `name`.
+    /// Empties the data folder, measures `rows`, and prints the report and writes it under `name`.
     fn measure(
         &self,
         name: &'static str,
         companions: &'static str,
         rows: impl FnOnce(&Setting<'_>, &mut Report) -> Result<()>,
     ) -> Result<()> {
-        // What is started ends with the run, however the run ends.
+        // At a stop signal the started processes end too.
         process::watch_signals()?;
         let data = self.out.join("data");
         if data.exists() {
@@ -166,7 +166,7 @@ impl Measure {
     }
 }
 
-/// What kind of machine this is; not which one.
+/// The kind of the machine: cores, processor, operating system.
 fn machine() -> String {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -1,8 +1,8 @@
-//! The rows of the service as it runs in production: on `PostgreSQL` and Kafka, beside neighbours of their own process, one
-//! or several processes of it; all of that and the load on the same cores.
+//! The rows for the service as in production: on `PostgreSQL` and Kafka, with the companions in a process of their own, and one or
+//! several processes of the service. All of these and the load share the same cores.
 //!
-//! Each measurement begins with an empty database and empty topics. The servers are the same from the first to the last, and
-//! have worked for a while before anything counts, as servers of a school's platform have.
+//! Each measurement begins with an empty database and empty topics. The servers run from the first measurement to the last, and
+//! are warmed up before the first, because servers in production run for days.
 
 mod accept;
 mod bus;
@@ -29,7 +29,7 @@ pub(crate) enum Row {
     AcceptClass,
     /// Send a backlog of 20,000 messages, and keep up with 32 clients
     Relay,
-    /// A single essay on an idle system, up to its record in Kafka
+    /// Accept a single essay on an idle system, up to its record in Kafka
     FirstSight,
     /// Apply 100,000 results that wait in Kafka
     Consume,
@@ -37,12 +37,12 @@ pub(crate) enum Row {
     Finish,
     /// Finish with one, two and three processes; kill one of them
     Replicas,
-    /// Runs of the simulation in a minute
+    /// Run the simulation: seeds per minute
     Simulation,
 }
 
 impl Row {
-    /// All of them, in the order of the table.
+    /// All rows, in the order of the table.
     pub(crate) const ALL: &[Self] = &[
         Self::AcceptClass,
         Self::Relay,
@@ -66,25 +66,28 @@ impl Row {
     }
 }
 
-/// Turns of the warm-up, and what makes one faster than those before.
+/// The fewest turns of the warm-up; chosen.
 const WARM_UP_LEAST: u32 = 8;
+/// The most turns of the warm-up; chosen.
 const WARM_UP_MOST: u32 = 20;
+/// A turn with less than this times the best rate so far ends the warm-up; chosen.
 const FASTER: f64 = 1.03;
 
-/// Where the rows are measured.
+/// The servers and programs with which the rows are measured.
 pub(crate) struct Place<'a> {
     pub(crate) setting: &'a Setting<'a>,
-    /// A server whose user may make databases.
+    /// The URL of a server whose user may create databases.
     pub(crate) postgres: &'a str,
-    /// Where a Kafka is that is there for this alone, as `host:port`.
+    /// The address of a Kafka that only this run uses, as `host:port`.
     pub(crate) kafka: &'a str,
     /// The program of `cargo xtask simulate`.
     pub(crate) simulation: &'a Path,
 }
 
 impl Place<'_> {
-    /// Work that does not count, for as long as it gets faster: a Java that has just begun translates what it runs while it
-    /// runs it, on the same cores, and takes half a minute for that.
+    /// Works without measuring until the rate no longer rises.
+    ///
+    /// The reason is Kafka: a new Java process compiles its code while it runs, on the same cores, for about half a minute.
     pub(crate) fn warm_up(&self) -> Result<()> {
         let mut stage = stage::Stage::new(self)?;
         let _companions = stage.companions(&[])?;
@@ -101,7 +104,7 @@ impl Place<'_> {
     }
 }
 
-/// Resident memory of a process after a load, of which each round has one or, where the system does not say, none.
+/// The figure of resident memory, with one value per round; none on systems that do not report it.
 fn memory(what: &str, values: Vec<f64>) -> Figure {
     use crate::report::Target;
     let most = if what.starts_with("idle") { 60.0 } else { 200.0 };

@@ -1,7 +1,7 @@
-//! Figures beside their limits: on the terminal, as JSON, and as a table for a page.
+//! The report: figures with their limits, on the terminal, as JSON, and as a Markdown table.
 //!
-//! A figure has one value per round. A limit that was measured has one per round too, taken in the same minute, and the
-//! ratio is the median of the rounds' ratios, so that a machine that slows down in between does not pass for a result.
+//! A figure has one value per round, and so has its limit, measured in the same minute. The ratio is the median of the ratios of
+//! the rounds, so that a change in the machine's speed between rounds does not affect it.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, TableStyle, presets};
 use serde::Serialize;
 
-/// What a figure must reach.
+/// The target of a figure.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Target {
@@ -28,7 +28,7 @@ pub(crate) enum Target {
     AtLeast(f64),
 }
 
-/// What a figure stands beside.
+/// The limit with which a figure is compared.
 #[derive(Clone, Serialize)]
 pub(crate) struct Limit {
     pub(crate) what: &'static str,
@@ -38,7 +38,7 @@ pub(crate) struct Limit {
 /// One line of the report.
 #[derive(Clone, Serialize)]
 pub(crate) struct Figure {
-    /// The row of the table of numbers that it belongs to.
+    /// The row of the table.
     pub(crate) row: &'static str,
     pub(crate) what: String,
     pub(crate) unit: &'static str,
@@ -57,7 +57,7 @@ impl Figure {
         Self { row, what: what.into(), unit, values, limit: None, target: None }
     }
 
-    /// Sets it beside what was measured as its limit, in the same unit and the same rounds.
+    /// Adds the limit, which was measured in the same unit and the same rounds.
     pub(crate) fn beside(mut self, what: &'static str, values: Vec<f64>) -> Self {
         self.limit = Some(Limit { what, values });
         self
@@ -80,7 +80,7 @@ impl Figure {
         (!ratios.is_empty()).then(|| median(&ratios))
     }
 
-    /// Whether it reaches what it must; none when nothing is asked, or the limit could not be measured.
+    /// Whether it meets its target; `None` without a target, or if the limit was not measured.
     pub(crate) fn is_met(&self) -> Option<bool> {
         Some(match self.target? {
             Target::AtMost(most) => self.median() <= most,
@@ -120,36 +120,36 @@ impl Figure {
 
 const TITLES: [&str; 7] = ["row", "what", "measured", "limit", "ratio", "must reach", "met"];
 
-/// What one run measured.
+/// The figures of one run.
 #[derive(Default, Serialize)]
 pub(crate) struct Report {
-    /// Where it is written, without the ending.
+    /// The path of the report without extension.
     #[serde(skip)]
     path: PathBuf,
-    /// The machine's kind.
+    /// The kind of the machine.
     pub(crate) machine: String,
-    /// What the companions did.
+    /// How the companions worked.
     pub(crate) companions: &'static str,
     pub(crate) rounds: usize,
-    /// A quick run is for a look, not for a page.
+    /// Whether the sizes were small. The figures of such a run are not for publication.
     pub(crate) quick: bool,
     pub(crate) figures: Vec<Figure>,
-    /// What could not be measured here, and why.
+    /// The rows that could not be measured, with the reason.
     pub(crate) left_out: Vec<String>,
 }
 
 impl Report {
-    /// An empty one, to be written to the folder under this name.
+    /// An empty report, to be written to this folder under this name.
     pub(crate) fn new(folder: &Path, name: &str) -> Self {
         Self { path: folder.join(name), ..Self::default() }
     }
 
-    /// The file with this ending.
+    /// The file with this extension.
     pub(crate) fn file(&self, ending: &str) -> PathBuf {
         self.path.with_extension(ending)
     }
 
-    /// Adds what a row measures, and writes the report as far as it is.
+    /// Measures a row, adds its figures, and writes the report so far.
     pub(crate) fn measured(
         &mut self,
         row: &impl ValueEnum,
@@ -170,7 +170,7 @@ impl Report {
         self.laid_out(presets::UTF8_HORIZONTAL_ONLY)
     }
 
-    /// The table for a page.
+    /// The table in Markdown.
     pub(crate) fn markdown(&self) -> String {
         self.laid_out(presets::ASCII_MARKDOWN)
     }
@@ -201,7 +201,7 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// Three digits that mean something.
+/// A number with about three significant digits.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_slows_down_changes_the_figures_and_not_the_ratio() {
+    fn a_slower_machine_changes_the_figures_and_not_the_ratio() {
         let figure = figure(&[600.0, 300.0, 500.0]).beside("a bare loop", vec![1_000.0, 500.0, 1_000.0]);
         assert!((figure.ratio().unwrap() - 0.6).abs() < 1e-9);
         assert_eq!(figure.clone().must(Target::TimesLimit(0.5)).is_met(), Some(true));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn without_its_limit_a_figure_is_neither_met_nor_missed() {
+    fn without_its_limit_a_figure_neither_meets_nor_misses_its_target() {
         assert_eq!(figure(&[600.0]).must(Target::TimesLimit(0.5)).is_met(), None);
         assert_eq!(figure(&[600.0]).must(Target::AtMost(700.0)).is_met(), Some(true));
     }

@@ -1,5 +1,5 @@
-//! The rows of the table of numbers, one file each. A row starts what it needs, measures its limit in the same rounds, and
-//! leaves nothing running.
+//! The rows for the embedded service, one file each. A row starts the processes that it needs, measures its limit in the same
+//! rounds, and ends the processes.
 
 mod accept;
 pub(crate) mod finish;
@@ -30,18 +30,18 @@ pub(crate) enum Row {
     EssayToBus,
     /// Finish 200 batches through spellcheck and nlp; memory and disk afterwards
     Finish,
-    /// One essay through two phases on an idle system
+    /// Finish one essay through two phases on an idle system
     TwoPhases,
     /// Poll the status of batches of 30 and 2,000, at rest and under way
     Status,
-    /// From the start of the program to readiness, and its memory then
+    /// Start the program until it is ready; its memory then
     Start,
     /// Finish again with 10 and 30 times the ended batches in the file
     Growth,
 }
 
 impl Row {
-    /// All of them, in the order of the table.
+    /// All rows, in the order of the table.
     pub(crate) const ALL: &[Self] = &[
         Self::AcceptClass,
         Self::AcceptEssay,
@@ -67,30 +67,30 @@ impl Row {
     }
 }
 
-/// What all rows share.
+/// The settings of all rows.
 pub(crate) struct Setting<'a> {
-    /// The program as users have it.
+    /// The program `bos` of the release build.
     pub(crate) bos: &'a Path,
-    /// A folder for data, on the disk that is measured.
+    /// The folder for data, on the disk that is measured.
     pub(crate) data: &'a Path,
-    /// For the batch rate, when there is one.
+    /// Measures the batch rate; `None` without pgbench.
     pub(crate) pgbench: Option<&'a Pgbench>,
     pub(crate) rounds: usize,
     pub(crate) quick: bool,
 }
 
 impl Setting<'_> {
-    /// One number for a real run, another for a look.
+    /// The size of a full run or of a quick run.
     pub(crate) fn size<T>(&self, real: T, quick: T) -> T {
         if self.quick { quick } else { real }
     }
 
-    /// How long one load lasts.
+    /// The counted time of one load.
     pub(crate) fn load_time(&self) -> Duration {
         Duration::from_secs(self.size(4, 1))
     }
 
-    /// A folder that is empty and stays until the run ends.
+    /// Makes an empty folder, which exists until the end of the run.
     pub(crate) fn fresh(&self, name: &str) -> Result<PathBuf> {
         let folder = self.data.join(name);
         if folder.exists() {
@@ -100,13 +100,13 @@ impl Setting<'_> {
         Ok(folder)
     }
 
-    /// One value of the batch rate, or none without pgbench.
+    /// Measures the batch rate; `None` without pgbench.
     pub(crate) fn batch_rate(&self) -> Result<Option<f64>> {
         self.pgbench.map(|pgbench| pgbench.batch_rate(self.size(5, 2))).transpose()
     }
 }
 
-/// A figure beside a limit that may not have been measured.
+/// Adds a limit to a figure, if the limit was measured.
 pub(crate) fn beside(figure: Figure, what: &'static str, values: Vec<f64>) -> Figure {
     if values.is_empty() { figure } else { figure.beside(what, values) }
 }

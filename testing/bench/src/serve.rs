@@ -1,4 +1,4 @@
-//! The measured side, in a process of its own: the service with instant companions, or the bare HTTP stack.
+//! The measured processes: the service with instant companions, or the bare HTTP stack.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -13,11 +13,13 @@ use telemetry::Tasks;
 use tokio::{net::TcpListener, signal::unix, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 
-/// Where to serve what.
+/// The arguments of a measured process.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// Port to listen on
     #[arg(long)]
     port: u16,
+    /// Folder of the data
     #[arg(long)]
     data_dir: PathBuf,
 }
@@ -31,7 +33,7 @@ impl Args {
     }
 }
 
-/// `bos serve`, except that the companions answer at once.
+/// Serves like `bos serve`, with companions that answer at once.
 pub(crate) fn instant(args: &Args) -> Result<()> {
     let config = args.config()?;
     block_on(async {
@@ -42,7 +44,7 @@ pub(crate) fn instant(args: &Args) -> Result<()> {
     })
 }
 
-/// One route that answers with a constant, behind the service's own accept loop.
+/// Serves one route with a constant answer, behind the service's accept loop.
 pub(crate) fn hello(args: &Args) -> Result<()> {
     let config = args.config()?;
     block_on(async {
@@ -63,7 +65,7 @@ async fn listen(config: &Config) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))
 }
 
-/// Cancelled by SIGTERM.
+/// A token that SIGTERM cancels.
 fn shutdown() -> Result<CancellationToken> {
     let mut terminate = unix::signal(SignalKind::terminate()).context("watching for SIGTERM")?;
     let token = CancellationToken::new();

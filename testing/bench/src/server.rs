@@ -1,4 +1,4 @@
-//! A measured process: started on a free port, ready when it says so, gone when its value is dropped.
+//! A measured process: started on a free port, awaited until it is ready, killed when its value is dropped.
 
 use std::{
     env,
@@ -18,30 +18,32 @@ use crate::{
     load::on_this_thread,
 };
 
+/// The time in which a process must become ready; chosen.
 const READY_DEADLINE: Duration = Duration::from_secs(30);
+/// The pause between two checks; also the error of the measured start.
 const POLL: Duration = Duration::from_millis(1);
 
-/// What is started.
+/// The program of a measured process.
 #[derive(Clone, Copy)]
 pub(crate) enum Program<'a> {
     /// The service with instant companions.
     Instant,
-    /// The service as users have it: this file.
+    /// `bos serve`, with the path of `bos`.
     Bos(&'a Path),
     /// The bare HTTP stack.
     Hello,
 }
 
-/// What shows that a process serves.
+/// The sign that a process is ready.
 #[derive(Clone, Copy)]
 pub(crate) enum Sign {
     /// A 200 on `/readyz`.
     Ready,
-    /// It takes connections.
+    /// It accepts connections.
     Listens,
 }
 
-/// A process that serves.
+/// A running server process.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -51,7 +53,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `program` on its data in `folder`, with nothing configured, and waits until it is ready.
+    /// Starts `program` with its data in `folder` and the default configuration, and waits until it is ready.
     pub(crate) fn start(program: Program<'_>, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let address = free_address()?;
@@ -65,7 +67,7 @@ impl Server {
         Self::spawn(&mut command, address, Sign::Ready, folder.join("log"))
     }
 
-    /// Starts what serves at `address`, logs to `log`, and waits for the sign that it does.
+    /// Starts a server at `address` that logs to `log`, and waits for the sign that it is ready.
     pub(crate) fn spawn(
         command: &mut Command,
         address: SocketAddr,
@@ -80,9 +82,13 @@ impl Server {
         let mut server = Self { child, address, ready_after: Duration::ZERO, log };
         while !server.shows(sign) {
             if let Some(status) = server.child.try_wait()? {
-                bail!("the service ended before it was ready ({status})\n{}", server.said());
+                bail!("the process ended before it was ready ({status})\n{}", server.said());
             }
-            ensure!(begun.elapsed() < READY_DEADLINE, "the service is not ready\n{}", server.said());
+            ensure!(
+                begun.elapsed() < READY_DEADLINE,
+                "the process is not ready after {READY_DEADLINE:?}\n{}",
+                server.said()
+            );
             thread::sleep(POLL);
         }
         server.ready_after = begun.elapsed();
@@ -100,7 +106,7 @@ impl Server {
         shown.is_ok()
     }
 
-    /// The number of the process.
+    /// The id of the process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -116,7 +122,7 @@ impl Server {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Resident memory in MiB; none where the system does not say.
+    /// Resident memory in MiB; `None` on systems other than Linux.
     pub(crate) fn resident_mib(&self) -> Option<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -124,7 +130,7 @@ impl Server {
         Some(kib / 1_024.0)
     }
 
-    /// Asks the process to stop and waits until it has.
+    /// Sends SIGTERM, and waits until the process has ended.
     pub(crate) fn stop(mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let status = self.child.wait()?;
@@ -134,21 +140,21 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// Its data goes too, so a kill is enough. Errors cannot matter here.
+    /// Kills the process, because its data is removed too. Ignores errors, which cannot be reported here.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A program that neither this shell's variables nor a `.env` of the working folder configure.
+/// A command without environment variables, in a folder without `.env`, so that the default configuration applies.
 pub(crate) fn unconfigured(file: &Path, folder: &Path) -> Command {
     let mut command = Command::new(file);
     command.env_clear().current_dir(folder);
     command
 }
 
-/// An address that nobody listens on just now; the process takes it a moment later.
+/// A free address on the loopback interface, which the process must bind soon.
 pub(crate) fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("finding a free port")?;
     Ok(listener.local_addr()?)

@@ -1,4 +1,4 @@
-//! A look into the service's file from outside: read-only, through SQLite, one short read at a time.
+//! Read-only access to the database file of a running embedded service, with short reads.
 
 use std::{
     path::Path,
@@ -9,29 +9,30 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rusqlite::{Connection, OpenFlags, params};
 
-/// How often a visitor looks for what it waits for; also the error of the times it measures.
+/// The pause between two checks; also the error of measured times.
 const POLL: Duration = Duration::from_micros(500);
+/// The time-out of every wait; chosen.
 const DEADLINE: Duration = Duration::from_mins(5);
 
+/// A reader of the database file.
 pub(crate) struct Visitor(Connection);
 
 impl Visitor {
-    /// Opens the file of a running service in its data folder.
+    /// Opens the database file in the data folder of a running service.
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn =
-            Connection::open_with_flags(folder.join("bos.db"), flags).context("looking into bos.db")?;
+        let conn = Connection::open_with_flags(folder.join("bos.db"), flags).context("opening bos.db")?;
         conn.busy_timeout(Duration::from_secs(5))?;
         Ok(Self(conn))
     }
 
-    /// The last instant at which a batch ended.
+    /// The time at which the last batch ended; empty if none has.
     pub(crate) fn last_end(&self) -> Result<String> {
         let mut query = self.0.prepare_cached("SELECT coalesce(max(ended_at), '') FROM batches")?;
         Ok(query.query_row([], |row| row.get(0))?)
     }
 
-    /// Waits until so many batches have ended after that instant, every one of them with success.
+    /// Waits until this number of batches has ended after that time, and checks that all completed successfully.
     pub(crate) fn wait_for_ends(&self, after: &str, batches: u32) -> Result<()> {
         let mut ended = self.0.prepare("SELECT count(*) FROM batches WHERE ended_at > ?1")?;
         wait_until(|| Ok(ended.query_row(params![after], |row| row.get::<_, u32>(0))? >= batches))?;
@@ -40,7 +41,7 @@ impl Visitor {
             params![after],
             |row| row.get(0),
         )?;
-        ensure!(failed == 0, "{failed} of {batches} batches did not end with success");
+        ensure!(failed == 0, "{failed} of {batches} batches did not complete successfully");
         Ok(())
     }
 
@@ -50,15 +51,15 @@ impl Visitor {
         Ok(query.query_row([], |row| row.get(0))?)
     }
 
-    /// Waits until a record of the topic stands on the bus after that id.
+    /// Waits until the bus has a record of this topic after that id.
     pub(crate) fn wait_for_record(&self, topic: &str, after: i64) -> Result<()> {
         let mut found =
             self.0.prepare_cached("SELECT count(*) FROM local_log WHERE id > ?1 AND topic = ?2")?;
         wait_until(|| Ok(found.query_row(params![after, topic], |row| row.get::<_, i64>(0))? > 0))
     }
 
-    /// How long the count of a batch's essays by state takes, in milliseconds: the mean of a hundred, none prepared
-    /// anew.
+    /// Measures the query that counts a batch's essays by state: the mean of 100 executions of one prepared statement, in
+    /// milliseconds.
     pub(crate) fn count_query_ms(&self, essays: u16) -> Result<f64> {
         const TIMES: u32 = 100;
         let batch: Vec<u8> = self.0.query_row(
@@ -80,7 +81,7 @@ impl Visitor {
 fn wait_until(mut condition: impl FnMut() -> Result<bool>) -> Result<()> {
     let begun = Instant::now();
     while !condition()? {
-        ensure!(begun.elapsed() < DEADLINE, "nothing came of it in {} s", DEADLINE.as_secs());
+        ensure!(begun.elapsed() < DEADLINE, "the condition did not hold within {} s", DEADLINE.as_secs());
         thread::sleep(POLL);
     }
     Ok(())

@@ -1,7 +1,7 @@
-//! An Apache Kafka for one run: the developer's own, or one that is started here and gone afterwards.
+//! An Apache Kafka for one run: the developer's own, or one that is started here and removed after the run.
 //!
-//! A started server is one node that is broker and controller at once (`KRaft`). Topics must be created before they are
-//! used, so that a name that nobody made is noticed.
+//! A started server is one node that is broker and controller (`KRaft`). Topics must be created before they are used, so that a
+//! wrong name is detected.
 
 pub mod acls;
 mod metadata;
@@ -31,13 +31,13 @@ use properties::Ports;
 use release::Release;
 use tls::Tls;
 
-/// The variable that names the broker for tests, as `host:port`: read here when a developer gives one, set for the tests.
+/// The variable with the broker for tests, as `host:port`. It is read if a developer sets it, and set for the tests.
 pub const ADDRESS_VARIABLE: &str = "BOS_TEST_KAFKA";
 
-/// Any 16 bytes in URL-safe base64; these read `bos-testbed-node`.
+/// Any 16 bytes in URL-safe base64; these are `bos-testbed-node`.
 const CLUSTER_ID: &str = "Ym9zLXRlc3RiZWQtbm9kZQ";
 
-/// A Kafka that answers and has a broker to give topics to.
+/// A running Kafka that can create topics.
 pub struct Kafka {
     bootstrap_servers: String,
     tls: Option<Tls>,
@@ -45,7 +45,10 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Sees to it that [`Kafka::start`] finds what it needs, which may be fetched. Fails with what to install.
+    /// Downloads what [`Kafka::start`] needs and the machine does not have.
+    ///
+    /// # Errors
+    /// The text says what to install.
     pub fn prepare() -> Result<()> {
         if given(ADDRESS_VARIABLE).is_none() {
             Release::find()?;
@@ -53,7 +56,7 @@ impl Kafka {
         Ok(())
     }
 
-    /// Takes the server named by [`ADDRESS_VARIABLE`], or starts one.
+    /// Uses the server that [`ADDRESS_VARIABLE`] names, or starts one.
     pub fn start() -> Result<Self> {
         if let Some(bootstrap_servers) = given(ADDRESS_VARIABLE) {
             return Ok(Self { bootstrap_servers, tls: Tls::given(), server: None });
@@ -63,17 +66,17 @@ impl Kafka {
         Ok(Self { bootstrap_servers, tls: Some(server.tls()), server: Some(server) })
     }
 
-    /// Its encrypted doors; a developer's server need not have any.
+    /// Its TLS listeners; a developer's server may have none.
     pub fn tls(&self) -> Option<&Tls> {
         self.tls.as_ref()
     }
 
-    /// What clients connect to first, as `host:port`.
+    /// The address to which clients connect first, as `host:port`.
     pub fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
     }
 
-    /// Fails once a server that was started here has ended by itself.
+    /// Fails if a server that was started here has ended on its own.
     pub fn check(&mut self) -> Result<()> {
         self.server.as_mut().map_or(Ok(()), Server::check)
     }
@@ -83,14 +86,14 @@ impl fmt::Display for Kafka {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.server {
             Some(server) => write!(f, "{}", server.release),
-            None => write!(f, "nothing, Kafka is the one of {ADDRESS_VARIABLE}"),
+            None => write!(f, "no server, because {ADDRESS_VARIABLE} names a Kafka"),
         }
     }
 }
 
-/// A Kafka that is started here, and takes faults.
+/// A Kafka that is started here and supports faults.
 pub struct Server {
-    // Killed before its folder goes, which an orderly end would only delay.
+    // The first field, so that it is killed before its folder is removed.
     process: Process,
     release: Release,
     ports: Ports,
@@ -98,22 +101,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server with empty data. Fails with what to install when this machine cannot run it.
+    /// Starts a server with empty data.
+    ///
+    /// # Errors
+    /// The server did not start. If this machine cannot run it, the text says what to install.
     pub fn start() -> Result<Self> {
         Self::advertising(None)
     }
 
-    /// Starts a server that sends its clients to `proxy`, a port of the loopback address, because they go where the
-    /// server says it is as soon as they have asked it once. The proxy passes on to [`Server::port`].
+    /// Starts a server that advertises `proxy`, a port of the loopback address, because clients use the advertised address after
+    /// their first request. The proxy must connect to [`Server::port`].
     pub fn start_behind(proxy: u16) -> Result<Self> {
         Self::advertising(Some(proxy))
     }
 
-    /// Starts a server with its data on a disk of some megabytes; none where nothing may be mounted.
+    /// Starts a server with its data on a small disk (96 MB); `None` if this account may not mount.
     pub fn start_on_small_disk() -> Result<Option<(SmallDisk, Self)>> {
         let folder = folder()?;
         let Some(disk) = SmallDisk::mount(folder.path().join("small"), MEGABYTES)? else { return Ok(None) };
-        symlink(disk.folder(), folder.path().join(properties::DATA)).context("leading Kafka to its data")?;
+        symlink(disk.folder(), folder.path().join(properties::DATA))
+            .context("linking Kafka's data folder")?;
         let server = Self::in_folder(folder, None)?;
         Ok(Some((disk, server)))
     }
@@ -135,7 +142,7 @@ impl Server {
             format.arg("--add-scram").arg(user);
         }
         let log = server::log_file(folder.path());
-        // Side by side, so that the certificate costs a start no time of its own.
+        // At the same time, so that making the certificate does not delay the start.
         thread::scope(|threads| {
             let certified = threads.spawn(|| tls::certify(&release, folder.path()));
             let formatted = server::run_first("formatting Kafka's data", &mut format, &log);
@@ -149,27 +156,27 @@ impl Server {
         Ok(server)
     }
 
-    /// The port of the loopback address where it listens, also after [`Server::restart`] and behind a proxy.
+    /// The port on which it listens, on the loopback address. It stays the same after [`Server::restart`] and behind a proxy.
     pub fn port(&self) -> u16 {
         self.ports.broker
     }
 
-    /// What clients connect to first, as `host:port`: the proxy, if there is one.
+    /// The address to which clients connect first, as `host:port`: the proxy if there is one.
     pub fn bootstrap_servers(&self) -> String {
         format!("127.0.0.1:{}", self.ports.advertised)
     }
 
-    /// Its encrypted doors. No proxy stands before them.
+    /// Its TLS listeners, which have no proxy.
     pub fn tls(&self) -> Tls {
         Tls::at(self.ports.ssl, self.ports.sasl_ssl, self.folder.path())
     }
 
-    /// The file that everything it says goes to.
+    /// The log file of the server.
     pub fn log(&self) -> PathBuf {
         server::log_file(self.folder.path())
     }
 
-    /// Fails once the server has ended, and says what it said last.
+    /// Fails if the server has ended, with the last lines of its log.
     pub fn check(&mut self) -> Result<()> {
         self.process.check()
     }
@@ -179,17 +186,17 @@ impl Server {
         self.process.kill()
     }
 
-    /// Freezes the server: connections stay open and nobody answers.
+    /// Freezes the server: connections stay open and get no answer.
     pub fn pause(&mut self) -> Result<()> {
         self.process.freeze()
     }
 
-    /// Lets a frozen server go on.
+    /// Resumes a frozen server.
     pub fn resume(&mut self) -> Result<()> {
         self.process.thaw()
     }
 
-    /// Starts the server again on its data and its ports, and waits until it answers; one that still runs is killed.
+    /// Restarts the server on the same data and ports, and waits until it is ready. A running server is killed first.
     pub fn restart(&mut self) -> Result<()> {
         self.kill()?;
         self.process = launch(&self.release, self.folder.path())?;

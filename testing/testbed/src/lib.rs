@@ -1,19 +1,18 @@
-//! Real servers for tests, benchmarks and chaos runs: [`Postgres`] and [`Kafka`], brought up for one run and gone
-//! afterwards.
+//! Real servers for tests, benchmarks and chaos runs: [`Postgres`] and [`Kafka`], started for one run and removed after it.
 //!
-//! A [`Proxy`] before a server makes of the network what a network can be.
+//! A [`Proxy`] before a server injects network faults.
 //!
-//! Each server has a module with two types. The first is what most runs want: the developer's own server where a
-//! variable names one, else one started here. The second, a `Server`, is always started here, and takes the faults that a
-//! developer's server must be spared: a kill, a pause, a new start on the same data.
+//! Each server has a module with two types. The first is for most runs: it is the developer's own server if a variable
+//! names one, else a server started here. The second, `Server`, is always started here, and supports faults that a
+//! developer's server must not get: a kill, a pause, a restart on the same data.
 //!
-//! A started server listens on a free port of the loopback address, keeps its data and its log in a throw-away folder
-//! under the target folder, and is found on the machine or fetched once by Maven. Dropping its value ends it and removes
-//! the folder, whether the run ended well, by an error or by a panic. A stop signal does the same once the program calls
+//! A started server listens on a free port of the loopback address and keeps its data and its log in a temporary folder
+//! under the target folder. Its programs are those of the machine, or are downloaded once by Maven. Dropping the value stops
+//! the server and removes the folder, also after an error or a panic. A stop signal does the same if the program has called
 //! [`process::watch_signals`], which every program that holds a server does first.
 //!
-//! Nothing here is asynchronous: starting a server is waiting for a process, and two are started side by side by two
-//! threads.
+//! Nothing here is asynchronous, because starting a server means waiting for a process. Two threads start two servers at the
+//! same time.
 
 #[cfg(feature = "databases")]
 pub mod databases;
@@ -41,23 +40,26 @@ pub use postgres::Postgres;
 pub use proxy::Proxy;
 pub use wall_clock::WallClock;
 
-/// The target folder of the build that made this program, wherever cargo's configuration puts it.
+/// The target folder of the build that made this program, wherever Cargo's configuration puts it.
+///
+/// # Errors
+/// This program is not in a target folder.
 pub fn target_folder() -> Result<PathBuf> {
     let program = env::current_exe().context("finding the target folder")?;
     let folder = target_of(&program).context("this program is not in a target folder")?;
     Ok(folder.to_path_buf())
 }
 
-/// Programs lie in `target/debug`, tests in `target/debug/deps`.
+/// The target folder of a program in `target/debug` or a test in `target/debug/deps`.
 fn target_of(program: &Path) -> Option<&Path> {
     let folder = program.parent()?;
     if folder.ends_with("deps") { folder.parent()?.parent() } else { folder.parent() }
 }
 
-/// What the developer put into a variable.
+/// The value of a variable that a developer has set; `None` if it is unset or empty.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a developer's word to a test run, not configuration of the service"
+    reason = "an instruction to a test run, not configuration of the service"
 )]
 fn given(variable: &str) -> Option<String> {
     env::var(variable).ok().filter(|value| !value.is_empty())
@@ -69,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    /// For tests that hold a server: a stopped run lets them end it, as every program does that holds one.
+    /// Call it in tests that hold a server, so that a stop signal ends the server.
     pub(crate) fn watch_signals() {
         static WATCHED: Once = Once::new();
         WATCHED.call_once(|| process::watch_signals().unwrap());

@@ -1,4 +1,4 @@
-//! Ports that are free, and stay free while their server is down.
+//! Free ports, which stay free while their server is down.
 
 use std::{
     iter,
@@ -7,15 +7,20 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-/// Below what systems give to outgoing connections: a client that knocks at a killed server's door again and again would
-/// else, sooner or later, be given that very port for its own end, and the server could not come back.
+/// Ports below the range that systems give to outgoing connections.
+///
+/// Otherwise a client that retries to connect to a killed server would at some time get the server's port for its own end, and
+/// the server could not start again.
 const PORTS: std::ops::Range<u16> = 16_384..32_768;
 const ATTEMPTS: usize = 1_000;
 
-/// So many different ports that nobody listens on just now; the server takes them a moment later.
+/// Finds `N` different ports on which no process listens now. The server must bind them soon.
+///
+/// # Errors
+/// There are not enough free ports.
 pub fn free<const N: usize>() -> Result<[u16; N]> {
     let drawn = iter::repeat_with(|| fastrand::u16(PORTS)).take(ATTEMPTS);
-    // Held until all are found, so that no two are the same.
+    // The listeners are held until all ports are found, so that all are different.
     let held = drawn.filter_map(|port| Some((port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?)));
     let held: Vec<_> = held.take(N).collect();
     ensure!(held.len() == N, "no free port between {} and {}", PORTS.start, PORTS.end);
@@ -31,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn free_ports_differ_and_can_be_taken() {
+    fn free_ports_differ_and_can_be_bound() {
         let ports = free::<8>().unwrap();
         let taken = ports.map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap());
         assert_eq!(taken.map(|listener| listener.local_addr().unwrap().port()), ports);

@@ -1,7 +1,7 @@
-//! A `PostgreSQL` for one run: the developer's own, or one that is started here and gone afterwards.
+//! A `PostgreSQL` for one run: the developer's own, or one that is started here and removed after the run.
 //!
-//! A started server is as careful as a production server (`fsync` and `synchronous_commit` are on), because durability
-//! is among the things tested and a benchmark without it says nothing.
+//! A started server is as durable as in production (`fsync` and `synchronous_commit` are on), because durability is tested, and
+//! benchmarks without it are meaningless.
 
 pub(crate) mod account;
 mod binaries;
@@ -28,21 +28,25 @@ use crate::{
 };
 use binaries::Binaries;
 
-/// The variable that names the database for tests: read here when a developer gives one, set for the tests.
+/// The variable with the URL of the database for tests. It is read if a developer sets it, and set for the tests.
 pub const URL_VARIABLE: &str = "BOS_TEST_DATABASE_URL";
 
-/// How long the processes of a killed server may hold its memory.
+/// The time in which the processes of a killed server must release its shared memory; chosen.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(30);
+/// The pause between two attempts to start meanwhile.
 const RELEASE_POLL: Duration = Duration::from_millis(50);
 
-/// A `PostgreSQL` that answers; its user may create databases.
+/// A running `PostgreSQL`, whose user may create databases.
 pub struct Postgres {
     url: String,
     server: Option<Server>,
 }
 
 impl Postgres {
-    /// Sees to it that [`Postgres::start`] finds what it needs, which may be fetched. Fails with what to install.
+    /// Downloads what [`Postgres::start`] needs and the machine does not have.
+    ///
+    /// # Errors
+    /// The text says what to install.
     pub fn prepare() -> Result<()> {
         if given(URL_VARIABLE).is_none() {
             Binaries::find()?;
@@ -50,7 +54,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Takes the server named by [`URL_VARIABLE`], or starts one.
+    /// Uses the server that [`URL_VARIABLE`] names, or starts one.
     pub fn start() -> Result<Self> {
         if let Some(url) = given(URL_VARIABLE) {
             return Ok(Self { url, server: None });
@@ -64,12 +68,12 @@ impl Postgres {
         &self.url
     }
 
-    /// The folder of the started server's programs. Debian's holds `psql` and `pgbench` too, Maven's does not.
+    /// The folder of the started server's programs. Debian's contains `psql` and `pgbench` too, Maven's does not.
     pub fn bin_dir(&self) -> Option<&Path> {
         self.server.as_ref().map(Server::bin_dir)
     }
 
-    /// Fails once a server that was started here has ended by itself.
+    /// Fails if a server that was started here has ended on its own.
     pub fn check(&mut self) -> Result<()> {
         self.server.as_mut().map_or(Ok(()), Server::check)
     }
@@ -79,13 +83,13 @@ impl fmt::Display for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.server {
             Some(server) => write!(f, "{} of {}", server.binaries.version, server.bin_dir().display()),
-            // Not its address, which may hold a password.
-            None => write!(f, "nothing, PostgreSQL is the one of {URL_VARIABLE}"),
+            // Without its address, which may contain a password.
+            None => write!(f, "no server, because {URL_VARIABLE} names a PostgreSQL"),
         }
     }
 }
 
-/// A `PostgreSQL` that is started here, and takes faults.
+/// A `PostgreSQL` that is started here and supports faults.
 pub struct Server {
     process: Process,
     port: u16,
@@ -94,8 +98,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server with empty data, from the newest binaries on the machine, or from Maven's. Fails with what to
-    /// install when there is none.
+    /// Starts a server with empty data, from the newest programs on the machine or from Maven's.
+    ///
+    /// # Errors
+    /// The server did not start. If there are no programs, the text says what to install.
     pub fn start() -> Result<Self> {
         Self::of(Binaries::find()?)
     }
@@ -114,7 +120,7 @@ impl Server {
         Ok(server)
     }
 
-    /// The port of the loopback address where it listens, also after [`Server::restart`].
+    /// The port on which it listens, on the loopback address. It stays the same after [`Server::restart`].
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -124,38 +130,37 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// The folder of its programs. Debian's holds `psql` and `pgbench` too, Maven's does not.
+    /// The folder of its programs. Debian's contains `psql` and `pgbench` too, Maven's does not.
     pub fn bin_dir(&self) -> &Path {
         &self.binaries.folder
     }
 
-    /// Fails once the server has ended, and says what it said last.
+    /// Fails if the server has ended, with the last lines of its log.
     pub fn check(&mut self) -> Result<()> {
         self.process.check()
     }
 
-    /// A disk of so many megabytes for tables of this server; none where nothing may be mounted.
+    /// Mounts a disk of this size for tables of the server; `None` if this account may not mount.
     pub fn small_disk(&self, megabytes: u32) -> Result<Option<SmallDisk>> {
         SmallDisk::mount(self.folder.path().join("small"), megabytes)
     }
 
-    /// Has the server keep its write-ahead log on a disk of some megabytes, and restarts it; none where nothing may be
-    /// mounted.
+    /// Moves the write-ahead log to a small disk (96 MB), and restarts the server; `None` if this account may not mount.
     pub fn log_on_small_disk(&mut self) -> Result<Option<SmallDisk>> {
         let Some(disk) = self.small_disk(MEGABYTES)? else { return Ok(None) };
         self.process.end(Signal::INT)?;
         let log = data(self.folder.path()).join("pg_wal");
         let mut copy = account::command(Path::new("cp"));
         let copied = process::run(copy.arg("-Rp").arg(log.join(".")).arg(disk.folder()))?;
-        ensure!(copied.success(), "copying PostgreSQL's log failed ({copied})");
-        fs::remove_dir_all(&log).context("removing PostgreSQL's log from its place")?;
-        symlink(disk.folder(), &log).context("leading PostgreSQL to its log")?;
+        ensure!(copied.success(), "copying PostgreSQL's write-ahead log failed ({copied})");
+        fs::remove_dir_all(&log).context("removing PostgreSQL's write-ahead log")?;
+        symlink(disk.folder(), &log).context("linking PostgreSQL's write-ahead log")?;
         self.restart()?;
         Ok(Some(disk))
     }
 
-    /// Stops the server as `pg_ctl stop -m immediate` does: every connection is cut, and the next start recovers from
-    /// the write-ahead log.
+    /// Stops the server like `pg_ctl stop -m immediate`: every connection breaks, and the next start recovers from the
+    /// write-ahead log.
     pub fn stop_immediately(&mut self) -> Result<()> {
         self.process.end(Signal::QUIT)
     }
@@ -165,27 +170,26 @@ impl Server {
         let backends = server::children(self.process.id());
         self.process.kill()?;
         for backend in backends {
-            // They end by themselves when their parent does; which of them is faster does not matter.
+            // An error means that it has already ended, because backends end when their parent does.
             let _ = kill_process(backend, Signal::KILL);
         }
         Ok(())
     }
 
-    /// Starts a server that follows this one and has everything that this one acknowledges from now on. This one is stopped
-    /// meanwhile, and started again.
+    /// Starts a synchronous standby of this server, which has everything that this server acknowledges from then on. This server
+    /// is restarted for it.
     pub fn standby(&mut self) -> Result<Self> {
         standby::of(self)
     }
 
-    /// Has a standby take over.
+    /// Promotes a standby to primary.
     pub fn promote(&self) -> Result<()> {
         standby::promote(self)
     }
 
-    /// Freezes every process of the server: connections stay open and nobody answers. Needs Linux, where the processes
-    /// can be listed.
+    /// Freezes every process of the server: connections stay open and get no answer. Needs Linux, which lists the processes.
     pub fn pause(&mut self) -> Result<()> {
-        // The parent first: it must not start another one meanwhile.
+        // The parent first, because it must not start another backend meanwhile.
         self.process.freeze()?;
         let backends = server::children(self.process.id());
         ensure!(!backends.is_empty(), "this system does not list the processes of PostgreSQL");
@@ -195,7 +199,7 @@ impl Server {
         Ok(())
     }
 
-    /// Lets a frozen server go on.
+    /// Resumes a frozen server.
     pub fn resume(&mut self) -> Result<()> {
         for backend in server::children(self.process.id()) {
             let _ = kill_process(backend, Signal::CONT);
@@ -203,8 +207,7 @@ impl Server {
         self.process.thaw()
     }
 
-    /// Starts the server again on its data and its port, and waits until it answers; one that still runs is stopped
-    /// immediately.
+    /// Restarts the server on the same data and port, and waits until it is ready. A running server is stopped immediately.
     pub fn restart(&mut self) -> Result<()> {
         if self.process.check().is_ok() {
             self.stop_immediately()?;
@@ -213,7 +216,7 @@ impl Server {
         loop {
             self.process = launch(&self.binaries, self.folder.path(), self.port)?;
             let Err(error) = self.wait_until_ready() else { return Ok(()) };
-            // A backend of the killed server is not gone yet.
+            // A backend of the killed server has not ended yet.
             let held = self.process.said().contains("pre-existing shared memory block");
             if !held || begun.elapsed() > RELEASE_DEADLINE {
                 return Err(error);
@@ -222,8 +225,8 @@ impl Server {
         }
     }
 
-    /// The last line of `postmaster.pid` says `ready`, which is what `pg_ctl start --wait` waits for, and the first line
-    /// names this process: a killed server leaves the file.
+    /// Waits until the last line of `postmaster.pid` is `ready`, like `pg_ctl start --wait`. The first line must be this process,
+    /// because a killed server leaves the file.
     fn wait_until_ready(&mut self) -> Result<()> {
         let file = data(self.folder.path()).join("postmaster.pid");
         self.process
@@ -232,8 +235,8 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// An immediate shutdown, since the data goes too; the process is killed if it does not obey. Errors cannot matter
-    /// here.
+    /// Shuts down immediately, because the data is removed too; a process that does not obey is killed. Ignores errors, which
+    /// cannot be reported here.
     fn drop(&mut self) {
         let _ = self.resume();
         let _ = self.stop_immediately();

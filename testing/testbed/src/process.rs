@@ -1,8 +1,8 @@
-//! Running other programs so that Ctrl-C, SIGTERM or a hang-up ends them and still lets us clean up.
+//! Runs other programs so that Ctrl-C, SIGTERM or SIGHUP ends them and the caller still cleans up.
 //!
-//! A program runs in a process group of its own. The first signal asks every such group to end, later ones kill it;
-//! [`run`] then returns an error, and the values on the stack take down what they hold. Nothing here exits the process.
-//! Several threads may run a program each.
+//! A program runs in a process group of its own. The first signal sends SIGTERM to every such group, later ones SIGKILL.
+//! [`run`] then returns an error, and the destructors of the caller's values clean up. Nothing here exits the process.
+//! Several threads may run one program each.
 
 use std::{
     iter,
@@ -23,13 +23,13 @@ use signal_hook::{
     iterator::Signals,
 };
 
-/// The exit code of a task that a signal ended: what a shell reports for SIGINT.
+/// The exit code of a task that was ended by a signal: the one that a shell reports for SIGINT.
 pub const INTERRUPTED_CODE: u8 = 130;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Turns stop signals into the end of the running programs. Call it once, before the first [`run`].
+/// Ends the running programs at a stop signal, instead of this process. Call it once, before the first [`run`].
 pub fn watch_signals() -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("watching for stop signals")?;
     thread::spawn(move || {
@@ -37,7 +37,7 @@ pub fn watch_signals() -> Result<()> {
             let groups = running();
             let insisting = INTERRUPTED.swap(true, Ordering::SeqCst);
             for group in groups.iter() {
-                // It may have ended on its own in the meantime, which is what was wanted.
+                // An error means that the group has already ended.
                 let _ = kill_process_group(*group, if insisting { Signal::KILL } else { Signal::TERM });
             }
         }
@@ -50,13 +50,16 @@ pub fn was_interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// Fails once a stop signal has arrived: for loops that wait for something other than a program's end.
+/// Fails after a stop signal; for loops that wait for something else than the end of a program.
 pub fn check_interrupted() -> Result<()> {
     ensure!(!was_interrupted(), "interrupted");
     Ok(())
 }
 
-/// Runs `command` to its end and says how it ended. Fails when it cannot start or a stop signal arrives.
+/// Runs `command` to its end and returns its status.
+///
+/// # Errors
+/// The command cannot start, or a stop signal has arrived.
 pub fn run(command: &mut Command) -> Result<ExitStatus> {
     let (mut child, group) = {
         let mut running = running();
@@ -75,13 +78,13 @@ pub fn run(command: &mut Command) -> Result<ExitStatus> {
     ended.with_context(|| format!("waiting for `{}`", command_line(command)))
 }
 
-/// The exit code to pass on: the program's own, or 128 + the signal that ended it, as shells have it.
+/// The exit code to pass on: that of the program, or 128 plus the signal that ended it, as shells report it.
 pub fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| Some(128 + status.signal()?));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-/// The command as one would type it, with the variables it sets and without the folder of its program.
+/// The command as a shell would take it, with its variables and without the folder of its program.
 pub fn command_line(command: &Command) -> String {
     let variables = command.get_envs().filter_map(|(name, value)| {
         Some(format!("{}={}", name.to_string_lossy(), quoted(&value?.to_string_lossy())))
@@ -105,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_line_can_be_typed_again() {
+    fn a_command_line_can_be_pasted_into_a_shell() {
         let mut command = Command::new("cargo");
         command.args(["doc", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
         assert_eq!(command_line(&command), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps");
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_named() {
+    fn the_error_for_a_missing_program_names_it() {
         let error = run(&mut Command::new("no-such-program")).unwrap_err();
         assert_eq!(error.to_string(), "starting `no-such-program`");
     }

@@ -1,4 +1,4 @@
-//! A TCP proxy before a server, which makes of the network what a network can be.
+//! A TCP proxy before a server, which injects network faults.
 
 use std::{
     io::{Read as _, Write as _},
@@ -14,30 +14,31 @@ use std::{
 use anyhow::{Context, Result};
 use socket2::SockRef;
 
+/// Bytes of one read.
 const CHUNK: usize = 16 * 1024;
-/// How long the server may take to take a connection.
+/// The time-out of connecting to the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Threads that copy need little.
+/// The stack of a thread that copies, in bytes.
 const STACK: usize = 128 * 1024;
 
-/// What the network does to everything that goes through it.
+/// A network fault that applies to all connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// Nothing.
+    /// No fault.
     None,
-    /// Every piece takes so long.
+    /// Every piece is delayed by this time.
     Slow(Duration),
-    /// Nothing arrives any more, in neither direction, while connections stay; it arrives when this is over.
+    /// Nothing arrives in either direction, and connections stay open. Everything arrives after the fault.
     BlackHole,
-    /// Each connection ends after so many more bytes, in the middle of whatever they say.
+    /// Each connection is reset after this number of further bytes, possibly in the middle of a message.
     CutAfter(usize),
-    /// A request that holds these bytes arrives and is answered, and the connection ends before the answer is through.
+    /// A request that contains these bytes arrives and is processed, and the connection is reset before the answer arrives.
     CutAt(&'static [u8]),
-    /// Requests arrive, answers do not: what was asked for is done, and nobody learns of it.
+    /// Requests arrive and are processed, but the answers are lost.
     DropReplies,
 }
 
-/// A proxy, for as long as the process lives.
+/// A proxy, which runs until the process ends.
 #[derive(Debug, Clone)]
 pub struct Proxy {
     port: u16,
@@ -46,12 +47,12 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    /// The port behind it, once that is known.
+    /// The port of the server; 0 until it is known.
     server: AtomicU16,
     trouble: Mutex<Trouble>,
     changed: Condvar,
     connections: Mutex<Vec<Weak<Connection>>>,
-    /// Connections that were ended, and pieces that were held up or lost.
+    /// The number of reset connections and of delayed or lost pieces.
     harmed: AtomicUsize,
 }
 
@@ -59,18 +60,21 @@ struct Shared {
 struct Connection {
     client: TcpStream,
     server: TcpStream,
-    /// It was ended on purpose.
+    /// Whether the proxy has reset it.
     dead: AtomicBool,
-    /// Something that was said never arrived: it cannot go on when the network is well again.
+    /// Whether bytes were lost, so that it must be reset after the fault.
     torn: AtomicBool,
-    /// The next answer is the one that does not come through.
+    /// Whether the next answer is to be lost ([`Trouble::CutAt`]).
     last: AtomicBool,
-    /// Bytes that passed since it was to be cut.
+    /// Bytes that passed since [`Trouble::CutAfter`] was set.
     passed: AtomicUsize,
 }
 
 impl Proxy {
-    /// Listens on a port of its own.
+    /// Starts a proxy on a free port.
+    ///
+    /// # Errors
+    /// There is no free port.
     pub fn listen() -> Result<Self> {
         let [port] = crate::port::free()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("listening for a server")?;
@@ -85,24 +89,24 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
-                // A connection that cannot be made is one that the client sees refused.
+                // If no thread can start, the client sees a closed connection.
                 let _ = small_thread().spawn(move || shared.serve(client));
             }
         });
         Ok(proxy)
     }
 
-    /// Passes on to a port of this machine.
+    /// Sets the port of the server, on the loopback address.
     pub fn pass_on_to(&self, port: u16) {
         self.shared.server.store(port, Ordering::SeqCst);
     }
 
-    /// Where it listens, on the loopback address.
+    /// The port on which the proxy listens, on the loopback address.
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// From now on the network is like this. Connections that lost something end when it is well again.
+    /// Sets the fault, and resets connections on which the fault before it has lost bytes.
     pub fn set(&self, trouble: Trouble) {
         *lock(&self.shared.trouble) = trouble;
         self.shared.changed.notify_all();
@@ -123,7 +127,7 @@ impl Proxy {
         }
     }
 
-    /// Connections ended and pieces held up or lost so far.
+    /// The number of connections reset, and of pieces delayed or lost, so far.
     pub fn harmed(&self) -> usize {
         self.shared.harmed.load(Ordering::SeqCst)
     }
@@ -136,12 +140,12 @@ impl Shared {
         connections.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// One connection, until it ends.
+    /// Serves one connection until it ends.
     fn serve(self: Arc<Self>, client: TcpStream) {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.server.load(Ordering::SeqCst)));
         let Ok(server) = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) else { return };
         for stream in [&client, &server] {
-            // A stream that takes no options is closed already, which the first read tells.
+            // An error means that the stream is already closed, which the first read reports.
             let _ = stream.set_nodelay(true);
         }
         let connection = Arc::new(Connection {
@@ -159,7 +163,7 @@ impl Shared {
         }
     }
 
-    /// Copies one direction until it ends.
+    /// Copies one direction until it ends; `replies`: from the server to the client.
     fn copy(&self, connection: &Connection, replies: bool) {
         let Connection { client, server, .. } = connection;
         let (mut from, mut to) = if replies { (server, client) } else { (client, server) };
@@ -167,7 +171,7 @@ impl Shared {
         loop {
             let read = match from.read(&mut chunk) {
                 Ok(0) if !connection.dead.load(Ordering::SeqCst) => {
-                    // One side has said all it had to say; the other may go on.
+                    // One side has closed its direction; the other direction may continue.
                     let _ = to.shutdown(Shutdown::Write);
                     return;
                 }
@@ -184,7 +188,7 @@ impl Shared {
         }
     }
 
-    /// How much of a piece arrives; none: all of it is lost and the connection stays.
+    /// Applies the fault to a piece: returns the part that arrives, or `None` if all of it is lost.
     fn pass<'p>(&self, connection: &Connection, piece: &'p [u8], replies: bool) -> Option<&'p [u8]> {
         let mut trouble = lock(&self.trouble);
         if *trouble == Trouble::BlackHole {
@@ -231,11 +235,12 @@ impl Shared {
 }
 
 impl Connection {
-    /// Ends it without a goodbye: both sides get a reset.
+    /// Resets the connection on both sides.
     fn end(&self) {
         self.dead.store(true, Ordering::SeqCst);
         for stream in [&self.client, &self.server] {
-            // Whatever is still unsent is thrown away when the last thread lets go. Waking a reader says nothing to its peer.
+            // With a linger of 0 the last close discards unsent bytes and sends a reset. Closing the read direction only wakes the
+            // thread that reads.
             let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
             let _ = stream.shutdown(Shutdown::Read);
         }
@@ -256,7 +261,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that says everything again, and a connection to it through a proxy.
+    /// An echo server, and a connection to it through a proxy.
     fn echo() -> (Proxy, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let proxy = Proxy::listen().unwrap();
@@ -282,7 +287,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
 
     #[test]
-    fn what_a_black_hole_swallows_arrives_when_it_is_over() {
+    fn bytes_held_by_a_black_hole_arrive_after_it() {
         let (proxy, mut client) = echo();
         client.write_all(b"one").unwrap();
         assert_eq!(heard(&mut client, LONG).unwrap(), 3);
@@ -295,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_dropped_never_comes_and_its_connection_does_not_survive_it() {
+    fn a_dropped_answer_never_arrives_and_its_connection_is_reset_after_the_fault() {
         let (proxy, mut client) = echo();
         proxy.set(Trouble::DropReplies);
         client.write_all(b"lost").unwrap();
@@ -307,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_one_request_is_lost_with_its_connection_and_those_before_it_come_through() {
+    fn a_cut_at_one_request_loses_its_answer_and_connection_and_no_earlier_answer() {
         let (proxy, mut client) = echo();
         proxy.set(Trouble::CutAt(b"COMMIT"));
         client.write_all(b"one").unwrap();
@@ -318,9 +323,9 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_cut_within_what_it_says_and_a_reset_ends_it_at_once() {
+    fn a_connection_is_cut_within_a_message_and_a_reset_ends_it_at_once() {
         let (proxy, mut client) = echo();
-        // Of what is said and said again.
+        // 5 bytes of both directions together: the request of 4, and 1 of its echo.
         proxy.set(Trouble::CutAfter(5));
         client.write_all(b"four").unwrap();
         let mut said = Vec::new();

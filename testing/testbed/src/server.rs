@@ -1,4 +1,4 @@
-//! A server's process: its words go to a file, its end is awaited, and faults can be done to it.
+//! The process of a server: its output goes to a log file, its end is detected, and it supports faults.
 
 use std::{
     fs::{self, File},
@@ -15,20 +15,23 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::process;
 
-/// Generous, because servers start while compilers have the processors; one that fails is noticed by its end.
+/// The time in which a server must become ready; long, because servers start while compilers use all cores. A server that
+/// fails is detected earlier, by its end.
 const READY_DEADLINE: Duration = Duration::from_mins(3);
+/// The time in which a server must obey a stop signal; chosen.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
+/// The period of checking whether a server is ready or has ended.
 const POLL: Duration = Duration::from_millis(10);
 
-/// How much of a log an error shows.
+/// The lines of the log that an error contains.
 const TAIL_LINES: usize = 40;
 
-/// Where a server writes its log, in the folder that holds all that is its own.
+/// The log file of the server with this folder.
 pub(crate) fn log_file(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
-/// Has a command write to the end of a log, and read nothing.
+/// Appends the output of a command to a log, and gives it no input.
 pub(crate) fn logged<'a>(command: &'a mut Command, log: &Path) -> Result<&'a mut Command> {
     let log = File::options().create(true).append(true).open(log).context("opening the log")?;
     Ok(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log))
@@ -41,17 +44,17 @@ pub(crate) fn run_first(name: &str, command: &mut Command, log: &Path) -> Result
     Ok(())
 }
 
-/// A server's process, which is killed with this value.
+/// The process of a server, which is killed when this value is dropped.
 pub(crate) struct Process {
     name: &'static str,
     child: Child,
     log: PathBuf,
-    /// Where in the log this process begins: a server that is started again goes on in the same file.
+    /// The offset in the log at which this process begins, because a restarted server continues the same file.
     begins: u64,
 }
 
 impl Process {
-    /// Starts a command in a group of its own: Ctrl-C in a terminal is for the run, which then ends the server in order.
+    /// Starts a command in a process group of its own, so that Ctrl-C reaches only the run, which then stops the server.
     pub(crate) fn start(name: &'static str, command: &mut Command, log: &Path) -> Result<Self> {
         let begins = log.metadata().map_or(0, |metadata| metadata.len());
         let child = logged(command, log)?.process_group(0).spawn();
@@ -63,7 +66,10 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits for a condition. Fails when the process ends before, when it takes too long, and at a stop signal.
+    /// Waits for a condition.
+    ///
+    /// # Errors
+    /// The process ended, the condition did not hold within 3 minutes, or a stop signal arrived.
     pub(crate) fn wait_until(&mut self, ready: impl Fn(&Self) -> bool) -> Result<()> {
         let begun = Instant::now();
         while !ready(self) {
@@ -78,7 +84,7 @@ impl Process {
         Ok(())
     }
 
-    /// Fails once the process has ended, and says what it said last.
+    /// Fails if the process has ended, with the last lines of its log.
     pub(crate) fn check(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("{} has ended ({status})\n{}", self.name, self.said());
@@ -91,30 +97,31 @@ impl Process {
         tail(&self.log, self.begins)
     }
 
-    /// Sends a signal to a process that runs.
+    /// Sends a signal to the process, which must be running.
     pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
         self.check()?;
         let sent = kill_process(Pid::from_child(&self.child), signal);
         sent.with_context(|| format!("sending a signal to {}", self.name))
     }
 
-    /// Freezes the process. A stop signal takes effect a moment after it is sent, one thread after the other, and until then
-    /// the rest still answer: this returns when the last thread stands.
+    /// Freezes the process with SIGSTOP, and returns when all its threads have stopped.
+    ///
+    /// The signal stops one thread after the other, and until then the others still answer.
     pub(crate) fn freeze(&mut self) -> Result<()> {
         self.signal(Signal::STOP)?;
-        // Whoever waits for its end still learns of it.
+        // NOWAIT leaves the status of an ended process for the next wait.
         let stopped_or_ended = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         waitid(WaitId::Pid(Pid::from_child(&self.child)), stopped_or_ended)
-            .with_context(|| format!("waiting until {} stands", self.name))?;
+            .with_context(|| format!("waiting until {} is frozen", self.name))?;
         self.check()
     }
 
-    /// Lets a frozen process go on.
+    /// Resumes a frozen process.
     pub(crate) fn thaw(&mut self) -> Result<()> {
         self.signal(Signal::CONT)
     }
 
-    /// Asks the process to end, by this signal, and waits until it has; one that does not obey is killed.
+    /// Sends this signal and waits for the end of the process, which is killed after 10 s.
     pub(crate) fn end(&mut self, signal: Signal) -> Result<()> {
         self.signal(signal)?;
         let begun = Instant::now();
@@ -127,7 +134,7 @@ impl Process {
         Ok(())
     }
 
-    /// Kills the process, if it still runs, and waits until it has ended.
+    /// Kills the process if it is running, and waits for its end.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill().with_context(|| format!("killing {}", self.name))?;
         self.child.wait().with_context(|| format!("waiting for {}", self.name))?;
@@ -136,19 +143,19 @@ impl Process {
 }
 
 impl Drop for Process {
-    /// Errors cannot matter here.
+    /// Ignores errors, which cannot be reported here.
     fn drop(&mut self) {
         let _ = self.kill();
     }
 }
 
-/// The processes that a process has started, where the system lists them: on Linux.
+/// The child processes of a process; empty on systems other than Linux.
 pub(crate) fn children(id: u32) -> Vec<Pid> {
     let list = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     list.split_whitespace().filter_map(|id| Pid::from_raw(id.parse().ok()?)).collect()
 }
 
-/// The last lines of a log, of those that begin behind an offset.
+/// The last lines of a log after this offset.
 fn tail(log: &Path, begins: u64) -> String {
     let mut bytes = Vec::new();
     let read = File::open(log).and_then(|mut file| {
@@ -156,7 +163,7 @@ fn tail(log: &Path, begins: u64) -> String {
         file.read_to_end(&mut bytes)
     });
     if let Err(error) = read {
-        return format!("(its log cannot be read: {error})");
+        return format!("(cannot read its log: {error})");
     }
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<_> = text.lines().collect();
@@ -173,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_ends_too_early_is_reported_with_its_own_last_words() {
+    fn a_process_that_ends_too_early_is_reported_with_the_last_lines_of_its_log() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(log_file(folder.path()), "of the process before\n").unwrap();
         let mut process = shell("seq 100; exit 3", folder.path());
@@ -185,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_a_process_kills_it_and_its_pause_does_not_save_it() {
+    fn dropping_a_frozen_process_kills_it() {
         let folder = tempfile::tempdir().unwrap();
         let mut process = shell("exec sleep 600", folder.path());
         process.freeze().unwrap();
@@ -195,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_process_says_nothing_more_until_it_goes_on() {
+    fn a_frozen_process_writes_nothing_until_it_is_resumed() {
         let folder = tempfile::tempdir().unwrap();
         let mut process = shell("while true; do echo word; done", folder.path());
         let written = || log_file(folder.path()).metadata().map_or(0, |log| log.len());
@@ -211,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_ends_instead_of_standing_is_reported() {
+    fn a_process_that_ends_instead_of_freezing_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let mut process = shell("exec sleep 600", folder.path());
         process.signal(Signal::KILL).unwrap();

@@ -1,4 +1,4 @@
-//! A small disk beside a server's own, for tables, a log or everything that is to meet its end.
+//! A small file system for a server's data, to test a full disk.
 
 use std::{
     fs::{self, File},
@@ -12,24 +12,24 @@ use rustix::process::geteuid;
 
 use crate::{postgres::account, process};
 
-/// What is enough for a server's beginnings.
+/// A size with which a server starts; chosen.
 pub(crate) const MEGABYTES: u32 = 96;
+/// Bytes of one write that fills the disk.
 const PIECE: usize = 64 * 1024;
 
-/// A file system in memory, which the server may write to. It is gone with this value, which goes before the server's own.
+/// A file system in memory that the server can write to. It is unmounted when this value is dropped; drop it before the server.
 pub struct SmallDisk {
     folder: PathBuf,
 }
 
 impl SmallDisk {
-    /// Mounts it at `folder`; none where this account may not mount anything, which only root may, and not in every
-    /// container.
+    /// Mounts it at `folder`; `None` if this account may not mount. Only root may, and not in every container.
     pub(crate) fn mount(folder: PathBuf, megabytes: u32) -> Result<Option<Self>> {
         if !geteuid().is_root() {
             return Ok(None);
         }
         fs::create_dir_all(&folder).context("making the folder of a small disk")?;
-        let (uid, gid) = (account::NOBODY, account::NOBODY);
+        let (uid, gid) = (account::UNPRIVILEGED, account::UNPRIVILEGED);
         let mut mount = Command::new("mount");
         mount.args([
             "-t",
@@ -47,12 +47,12 @@ impl SmallDisk {
         Ok(Some(disk))
     }
 
-    /// What the server may have for itself, such as for `CREATE TABLESPACE`.
+    /// A folder on the disk that the server owns, for example for `CREATE TABLESPACE`.
     pub fn folder(&self) -> PathBuf {
         self.folder.join("tables")
     }
 
-    /// Leaves no space on it.
+    /// Fills the disk completely.
     pub fn fill(&self) -> Result<()> {
         let mut ballast = File::create(self.ballast()).context("filling a small disk")?;
         let piece = vec![0; PIECE];
@@ -65,7 +65,7 @@ impl SmallDisk {
         }
     }
 
-    /// Gives the space back.
+    /// Frees the space that [`fill`](Self::fill) took.
     pub fn clear(&self) -> Result<()> {
         fs::remove_file(self.ballast()).context("clearing a small disk")
     }
@@ -76,7 +76,7 @@ impl SmallDisk {
 }
 
 impl Drop for SmallDisk {
-    /// At once, also under a server that has not ended yet. Errors cannot matter here.
+    /// Unmounts at once, also while a server still uses it. Ignores errors, which cannot be reported here.
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("--lazy").arg(&self.folder).status();
     }

@@ -1,5 +1,5 @@
-/* The wall clock of one process, some seconds off the machine's. Loaded before the C library by LD_PRELOAD; the clock that
- * only goes on stays as it is. Nothing here takes memory: an allocator may ask for the time before `main`. */
+/* The wall clock of one process, some seconds off that of the machine. LD_PRELOAD loads it before the C library. The monotonic
+ * clock stays as it is. Nothing here allocates memory, because an allocator may read the clock before `main`. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How many seconds it is off, in a file that whoever started the process writes to. */
+/* The seconds by which the clock is off, in a file that the test writes. */
 static const volatile int64_t *off;
 
 __attribute__((constructor)) static void begin(void)
@@ -58,8 +58,8 @@ time_t time(time_t *at)
 	return now.tv_sec;
 }
 
-/* Whoever waits until a time by the wall clock waits longer when it goes back, and less when it goes on, as by the kernel's:
- * librdkafka does. So the clock is looked at again every now and then. */
+/* A wait until a time of the wall clock must become longer if the clock is set back, and shorter if it is set forward, as with
+ * the kernel's clock; librdkafka waits in this way. So the wait is divided, and the clock is read again every 20 ms. */
 int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex,
 			   const struct timespec *restrict until)
 {
@@ -82,7 +82,7 @@ int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *
 	}
 }
 
-/* The same in C11's words, which glibc has as other names for the same things. */
+/* The same under C11's name. In glibc the types of both are the same. */
 int cnd_timedwait(cnd_t *restrict condition, mtx_t *restrict mutex, const struct timespec *restrict until)
 {
 	switch (pthread_cond_timedwait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex, until)) {

@@ -1,7 +1,7 @@
-//! A wall clock that only some processes go by, and that goes wrong when it is told to.
+//! A wall clock for chosen processes that can be set wrong.
 //!
-//! A library of our own, because libfaketime takes memory while it is loaded, and an allocator that asks for the time then
-//! ends the process.
+//! It is a library of its own and not libfaketime, because libfaketime allocates memory while it is loaded, and an allocator
+//! that reads the clock then crashes the process.
 
 use std::{
     fs::{self, File},
@@ -17,7 +17,7 @@ use crate::{process, target_folder};
 
 const SOURCE: &str = include_str!("wall_clock.c");
 
-/// How many seconds it is off, for the processes that it leads. It must outlive them.
+/// A wall clock that is some seconds off, for the processes that use it. It must outlive them.
 pub struct WallClock {
     library: PathBuf,
     path: PathBuf,
@@ -26,7 +26,10 @@ pub struct WallClock {
 }
 
 impl WallClock {
-    /// One that is right for now; it takes a C compiler. None on systems whose processes cannot be led this way.
+    /// Makes a clock that is right; needs a C compiler. `None` on systems other than Linux.
+    ///
+    /// # Errors
+    /// There is no C compiler, or its output cannot be stored.
     pub fn make() -> Result<Option<Self>> {
         if !cfg!(target_os = "linux") {
             return Ok(None);
@@ -43,12 +46,12 @@ impl WallClock {
         Ok(Some(clock))
     }
 
-    /// The environment of a process that is to go by it.
+    /// The environment variables of a process that should use this clock.
     pub fn variables(&self) -> [(&'static str, &Path); 2] {
         [("LD_PRELOAD", &self.library), ("TESTBED_WALL_CLOCK", &self.path)]
     }
 
-    /// From now on, for all whom it leads.
+    /// Sets how far the clock is off, at once and for all processes that use it.
     pub fn is_off_by(&self, seconds: i64) -> Result<()> {
         self.off.write_all_at(&seconds.to_ne_bytes(), 0).context("setting a wall clock")
     }
@@ -65,10 +68,10 @@ mod tests {
     }
 
     #[test]
-    fn a_process_goes_by_the_clock_that_leads_it() {
+    fn a_process_with_the_variables_uses_the_clock() {
         watch_signals();
         let Some(clock) = WallClock::make().unwrap() else {
-            return left_out("wall-clock", "a wall clock of a process's own: only Linux may have one");
+            return left_out("wall-clock", "a wall clock of a process's own: supported only on Linux");
         };
         for hours in [0, 1, -30] {
             clock.is_off_by(hours * 3_600).unwrap();

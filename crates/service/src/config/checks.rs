@@ -1,4 +1,4 @@
-//! Settings that are fine alone and wrong together.
+//! Checks across settings: values that are valid alone and wrong together.
 
 use std::time::Duration;
 
@@ -9,62 +9,62 @@ use super::layers::{PREFIX, subject};
 use super::words::{Auth, Environment};
 use super::{Config, Shown};
 
-/// Most essays that a batch may ever hold: one command must list them all within a broker's message size.
+/// The highest `max_essays`: one command must list all essays of a batch within a broker's message size (1 MB by default).
 pub const ESSAYS_CEILING: u32 = 3_000;
 
-/// Characters of the shortest token that a gateway may prove itself with.
+/// The fewest characters of a gateway's token; chosen, so that it cannot be guessed.
 const GATEWAY_TOKEN_LENGTH: usize = 32;
 
-/// Whether a token is long enough, and of characters that arrive as they were sent.
-fn can_prove(token: &str) -> bool {
+/// Whether a token is long enough, and only of characters that a header carries unchanged.
+fn is_strong_token(token: &str) -> bool {
     token.len() >= GATEWAY_TOKEN_LENGTH && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// What the checks found.
+/// The result of the checks.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// What refuses the start.
+    /// Faults that prevent the start.
     pub faults: Vec<Fault>,
-    /// What is said and then allowed.
+    /// Risks that are logged and do not prevent the start.
     pub warnings: Vec<Fault>,
 }
 
-/// Checks the settings against each other, as far as the service depends on it.
+/// All checks that `bos serve` needs. `shown` gives the origin of each setting, for the messages.
 pub fn check(config: &Config, shown: &[Shown]) -> Findings {
     let mut checks = Checks { config, shown, findings: Findings::default() };
     checks.pairs();
-    checks.neighbours();
+    checks.dependencies();
     checks.numbers();
     checks.exposure();
     checks.production();
     checks.findings
 }
 
-/// Checks what a command depends on that looks after one part of an installation and serves nobody.
+/// The checks that a maintenance command needs: the dependencies and the numbers, not access and production.
 pub fn check_for_upkeep(config: &Config, shown: &[Shown]) -> Findings {
     let mut checks = Checks { config, shown, findings: Findings::default() };
-    checks.neighbours();
+    checks.dependencies();
     checks.numbers();
     checks.findings
 }
 
 impl Config {
-    /// What was chosen and is not in this build.
+    /// Settings that need a feature which this build does not have.
     pub fn not_in_this_build(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.kafka_bootstrap_servers.is_some() && !cfg!(feature = "kafka") {
-            let next_step = "take a build with the feature kafka, or leave it out and use the embedded log";
+            let next_step = "use a build with the feature kafka, or remove it to use the embedded log";
             faults.push(Fault::new(
                 "kafka_bootstrap_servers",
-                "is set, but Kafka is not in this build",
+                "is set, but this build does not contain Kafka",
                 next_step,
             ));
         }
         if self.otel_exporter_otlp_endpoint.is_some() && !cfg!(feature = "otlp") {
-            let next_step = "take a build with the feature otlp, or leave it out";
+            let next_step = "use a build with the feature otlp, or remove it";
             faults.push(Fault::new(
                 "otel_exporter_otlp_endpoint",
-                "is set, but the export of traces is not in this build",
+                "is set, but this build cannot export traces",
                 next_step,
             ));
         }
@@ -79,34 +79,35 @@ struct Checks<'a> {
 }
 
 impl Checks<'_> {
-    /// Neighbours that go together.
+    /// Dependencies that must be configured together.
     fn pairs(&mut self) {
         let config = self.config;
         if config.database_url.is_some() && config.kafka_bootstrap_servers.is_none() {
             self.refuse(
                 "database_url",
-                "chooses PostgreSQL, which needs Kafka: the embedded log lives in SQLite",
-                format!("set {PREFIX}KAFKA_BOOTSTRAP_SERVERS, or leave the database embedded"),
+                "chooses PostgreSQL, which needs Kafka: the embedded log is a table in SQLite",
+                format!("set {PREFIX}KAFKA_BOOTSTRAP_SERVERS, or remove database_url to use SQLite"),
             );
         }
         if config.database_url.is_some() && config.content_service_url.is_none() {
             self.warn(
                 "database_url",
-                "chooses PostgreSQL, which several processes share, while the embedded Content Service is one process's own",
-                format!("set {PREFIX}CONTENT_SERVICE_URL, or run one process only"),
+                "chooses PostgreSQL, which several processes can share, but each process has its own embedded Content Service",
+                format!("set {PREFIX}CONTENT_SERVICE_URL, or run only one process"),
             );
         }
     }
 
-    fn neighbours(&mut self) {
+    /// The settings of each dependency.
+    fn dependencies(&mut self) {
         let config = self.config;
         if config.content_service_url.as_ref().is_some_and(super::setting::ContentServiceUrl::is_link_local)
             && !config.allow_link_local_content
         {
             self.refuse(
                 "content_service_url",
-                "names a link-local address, where clouds keep their machines' secrets",
-                format!("name another host, or set {PREFIX}ALLOW_LINK_LOCAL_CONTENT=true"),
+                "is a link-local address, where clouds serve the credentials of the machine",
+                format!("use another host, or set {PREFIX}ALLOW_LINK_LOCAL_CONTENT=true"),
             );
         }
         if config.kafka_bootstrap_servers.is_some() && config.kafka_security_protocol.has_a_name() {
@@ -116,19 +117,23 @@ impl Checks<'_> {
             ] {
                 if !is_set {
                     let next_step = format!("set {PREFIX}{}", key.to_ascii_uppercase());
-                    self.refuse(key, "is unset, and Kafka is to be told who we are", next_step);
+                    self.refuse(key, "is unset, but kafka_security_protocol requires it", next_step);
                 }
             }
         }
         if config.auth == Auth::Gateway && config.gateway_token.is_none() {
-            self.refuse("auth", "is gateway, which needs a token", format!("set {PREFIX}GATEWAY_TOKEN_FILE"));
+            self.refuse(
+                "auth",
+                "is gateway, but gateway_token is unset",
+                format!("set {PREFIX}GATEWAY_TOKEN_FILE"),
+            );
         }
         let token = config.gateway_token.as_ref().filter(|_| config.auth == Auth::Gateway);
-        if token.is_some_and(|token| !can_prove(token.expose_secret())) {
+        if token.is_some_and(|token| !is_strong_token(token.expose_secret())) {
             self.refuse(
                 "gateway_token",
-                "can be guessed, or cannot stand in a header",
-                format!("give it {GATEWAY_TOKEN_LENGTH} random letters and digits, or more"),
+                "is too short, or has characters that a header cannot carry",
+                format!("use at least {GATEWAY_TOKEN_LENGTH} random letters and digits"),
             );
         }
     }
@@ -145,34 +150,43 @@ impl Checks<'_> {
             self.refuse("nlp_command_version", "is out of range", "choose 1 or 2");
         }
         if config.max_text_size > config.max_body_size {
-            self.refuse("max_text_size", "is larger than max_body_size", "let a body hold at least one text");
+            self.refuse(
+                "max_text_size",
+                "is larger than max_body_size",
+                "raise max_body_size or lower max_text_size, so that a body can hold one text",
+            );
         }
         if config.max_body_size > config.max_bodies_in_flight {
-            self.refuse("max_body_size", "is larger than max_bodies_in_flight", "let at least one body in");
+            self.refuse(
+                "max_body_size",
+                "is larger than max_bodies_in_flight",
+                "raise max_bodies_in_flight or lower max_body_size, so that one body can be read",
+            );
         }
-        // A message may be acknowledged as late as its time-out; by then the next owner must not have the lease.
+        // Kafka may acknowledge a message just before its time-out. Until then no other process may own the shard.
         let last_ack = config.kafka_message_timeout.saturating_add(config.lease_renewal);
         if last_ack.saturating_add(Duration::from_secs(1)) > config.lease_ttl {
-            let next_step = "keep kafka_message_timeout + lease_renewal at least 1s below it";
-            self.refuse("lease_ttl", "is too short for its renewal and the messages under it", next_step);
+            let next_step = "make it at least kafka_message_timeout + lease_renewal + 1s";
+            self.refuse("lease_ttl", "is too short for lease_renewal and kafka_message_timeout", next_step);
         }
         if config.retry_first_delay > config.retry_max_delay {
             self.refuse(
                 "retry_first_delay",
                 "is longer than retry_max_delay",
-                "begin with the shorter pause",
+                "make it at most retry_max_delay",
             );
         }
     }
 
-    /// A port that others can reach and that asks nobody who they are.
+    /// A port that other machines can reach without authentication.
     fn exposure(&mut self) {
         let config = self.config;
         if config.host.is_loopback() || config.auth != Auth::Off {
             return;
         }
-        let problem = "listens beyond this machine without authentication";
-        let next_step = format!("listen on 127.0.0.1, or set {PREFIX}ALLOW_OPEN_BIND=true");
+        let problem = "lets other machines connect without authentication";
+        let next_step =
+            format!("set {PREFIX}AUTH=token, listen on 127.0.0.1, or set {PREFIX}ALLOW_OPEN_BIND=true");
         match config.environment {
             Environment::Production if !config.allow_open_bind => self.refuse("host", problem, next_step),
             Environment::Production | Environment::Development => self.warn("host", problem, next_step),
@@ -204,7 +218,7 @@ impl Checks<'_> {
             if embedded && !allowed {
                 self.refuse(
                     key,
-                    "is unset, and production does not take the embedded part silently",
+                    "is unset, and production does not use the embedded default unless it is allowed",
                     format!("set {PREFIX}{}, or {PREFIX}{name}=true", key.to_ascii_uppercase()),
                 );
             }
@@ -214,7 +228,7 @@ impl Checks<'_> {
         if open && !config.allow_plaintext_kafka {
             self.refuse(
                 "kafka_security_protocol",
-                "leaves Kafka beyond this machine unencrypted",
+                "leaves connections to Kafka on other machines unencrypted",
                 format!("choose sasl_ssl, or set {PREFIX}ALLOW_PLAINTEXT_KAFKA=true"),
             );
         }
@@ -230,7 +244,7 @@ impl Checks<'_> {
         self.findings.warnings.push(fault);
     }
 
-    /// Names the setting by the place where it was written.
+    /// The origin of the setting, as the subject of a message; its key if it has none.
     fn subject(&self, key: &str) -> String {
         let origin = self.shown.iter().find(|shown| shown.key == key).and_then(|shown| shown.origin.as_ref());
         origin.map_or_else(|| key.to_owned(), |origin| subject(key, origin))

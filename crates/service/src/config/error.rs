@@ -1,15 +1,15 @@
-//! What is wrong with a configuration, all of it at once.
+//! The faults of a configuration, reported together.
 
 use std::fmt;
 
-/// One thing that is wrong: where, what, and what to do about it. Never holds a value.
+/// One fault of a configuration: where, what, and the next step. It never contains a value, which may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The variable, file and line, or flag.
     pub subject: String,
-    /// What is wrong, in words that follow the subject.
+    /// What is wrong: the predicate of a sentence whose subject is [`subject`](Self::subject).
     pub problem: String,
-    /// The next step.
+    /// What the user should do, as an imperative.
     pub next_step: String,
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong with a configuration; never empty.
+/// All faults of a configuration; at least one.
 #[derive(Debug, Clone, thiserror::Error)]
 pub struct Error(pub Vec<Fault>);
 

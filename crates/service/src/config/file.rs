@@ -1,4 +1,4 @@
-//! A file of settings: flat TOML, every key with the line it stands on.
+//! The parser for a file of settings: flat TOML, with the line of every key.
 
 use toml::de::{DeTable, DeValue};
 
@@ -7,13 +7,14 @@ pub(super) struct Entry {
     pub(super) key: String,
     /// Counted from 1.
     pub(super) line: usize,
-    /// The value as text, or what is wrong with it.
+    /// The value as text, or what is wrong with it as a predicate.
     pub(super) value: Result<String, String>,
 }
 
-/// The entries of a file, or the line and the nature of the first thing that is not TOML.
+/// Parses a file into its entries.
 ///
-/// The parser's own message is passed on, never its excerpt of the line, which may hold a secret.
+/// # Errors
+/// The line of the first syntax error, and the TOML parser's message without its excerpt of the line, which may be a secret.
 pub(super) fn parse(text: &str) -> Result<Vec<Entry>, (usize, String)> {
     let line_of = |offset: usize| text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1;
     let table = DeTable::parse(text).map_err(|error| {
@@ -28,13 +29,13 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry>, (usize, String)> {
     Ok(entries.collect())
 }
 
-/// A scalar as text; a list as its scalars with commas between, the empty one as `none`.
+/// A scalar as text; a list as its scalars separated by commas; an empty list as `none`.
 fn text_of(value: &DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map(|number| number.to_string())
-            .map_err(|_| "is too large a number".to_owned()),
+            .map_err(|_| "is a number that is too large".to_owned()),
         DeValue::Float(number) => Ok(number.as_str().to_owned()),
         DeValue::Boolean(truth) => Ok(truth.to_string()),
         DeValue::Array(items) if items.is_empty() => Ok("none".to_owned()),
@@ -42,7 +43,7 @@ fn text_of(value: &DeValue<'_>) -> Result<String, String> {
             let texts = items.iter().map(|item| text_of(item.get_ref())).collect::<Result<Vec<_>, _>>()?;
             Ok(texts.join(","))
         }
-        DeValue::Datetime(_) => Err("is a date, which no setting is".to_owned()),
+        DeValue::Datetime(_) => Err("is a date, but no setting is one".to_owned()),
         DeValue::Table(_) => Err("is a table, but settings are flat".to_owned()),
     }
 }

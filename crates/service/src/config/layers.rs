@@ -1,4 +1,4 @@
-//! Where values come from, and which of them wins.
+//! The layers of the configuration: reads each source, and keeps the value with the highest rank.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +11,10 @@ use super::setting::Setting;
 use super::{DEFAULTS, KEYS, Key, Shown, file};
 use api::suggest::suggest;
 
-/// The prefix of our variables.
+/// The prefix of this service's environment variables.
 pub const PREFIX: &str = "BATCH_ORCHESTRATOR_SERVICE_";
 
-/// Names that the platform's services share, OpenTelemetry's among them; read without the prefix too, where the prefixed name
+/// Variables that the platform's services and OpenTelemetry share: they are read without the prefix too, and the prefixed name
 /// wins.
 pub const SHARED_NAMES: [&str; 12] = [
     "HOST",
@@ -31,35 +31,35 @@ pub const SHARED_NAMES: [&str; 12] = [
     "OTEL_TRACES_SAMPLER_ARG",
 ];
 
-/// Variables of ours that are twins of command-line flags and no settings of the service.
+/// Prefixed variables that stand for flags of the command line and are not settings of the service.
 pub const FLAG_TWINS: [&str; 6] = ["CONFIG", "SERVER", "OUTPUT", "COLOR", "QUIET", "VERBOSE"];
 
-/// What the layers are read from.
+/// The sources of the layers.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// The file of `--config`.
     pub file: Option<PathBuf>,
-    /// The file of variables to read, usually `.env`; it need not exist.
+    /// A file of variables, usually `.env`. It may be missing.
     pub dotenv: Option<PathBuf>,
-    /// The environment's variables.
+    /// The variables of the environment.
     pub environment: Vec<(String, String)>,
-    /// What flags set.
+    /// The settings that flags give.
     pub flags: Vec<Flag>,
 }
 
 /// A setting that a flag gives.
 #[derive(Debug, Clone)]
 pub struct Flag {
-    /// The flag as it was typed, such as `--port`.
+    /// The flag as the user typed it, such as `--port`.
     pub flag: String,
-    /// The key it sets; checked like a key of a file.
+    /// The key that it sets; checked like a key of a file.
     pub key: String,
     /// The text of the value.
     pub value: String,
 }
 
 impl Sources {
-    /// The layers of this process: `.env` of the working directory and the real environment.
+    /// The sources of this process: `.env` in the working directory, the environment, and these.
     pub fn of_process(file: Option<PathBuf>, flags: Vec<Flag>) -> Self {
         let environment = std::env::vars_os()
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
@@ -68,23 +68,23 @@ impl Sources {
     }
 }
 
-/// Where a value was written.
+/// The place where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// The embedded defaults.
+    /// [`DEFAULTS`].
     Default,
     /// A line of the `--config` file, counted from 1.
     File {
-        /// The file as it was named.
+        /// The file as the user named it.
         path: PathBuf,
         /// The line.
         line: usize,
     },
-    /// A variable of the `.env` file.
+    /// The name of a variable in the `.env` file.
     Dotenv(String),
-    /// A variable of the environment.
+    /// The name of a variable of the environment.
     Environment(String),
-    /// A flag.
+    /// A flag as the user typed it.
     Flag(String),
 }
 
@@ -104,11 +104,11 @@ impl fmt::Display for Origin {
 struct Found {
     text: String,
     origin: Origin,
-    /// The text is the path of a file that holds the value.
+    /// Whether `text` is the path of a file that contains the value.
     in_file: bool,
 }
 
-/// The winning text of every key, and what was found wrong on the way.
+/// The text of every key from its highest layer, and the faults found while reading.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
     found: BTreeMap<&'static str, Found>,
@@ -144,7 +144,7 @@ impl Values {
         values
     }
 
-    /// Takes the setting's value; a fault is noted and `None` returned when there is no usable one.
+    /// Removes the text of a setting and parses it. On failure it records a fault and returns `None`.
     pub(super) fn take<T: Setting>(&mut self, key: &'static str) -> Option<T> {
         let Some(found) = self.found.remove(key) else {
             let unset = T::unset();
@@ -156,22 +156,22 @@ impl Values {
         let subject = subject(key, &found.origin);
         let text = if found.in_file {
             read_secret(Path::new(&found.text)).map_err(|problem| {
-                Fault::new(&subject, problem, "name a readable file that only its owner may read")
+                Fault::new(&subject, problem, "name a file that this process can read and other users cannot")
             })
         } else {
             Ok(found.text)
         };
         let value = text.and_then(|text| {
             let next_step = match self.defaults.get(key) {
-                Some(default) => format!("mend it, or leave it out for the default, {default}"),
-                None => "mend it or leave it out".to_owned(),
+                Some(default) => format!("correct it, or remove it to use the default, {default}"),
+                None => "correct it or remove it".to_owned(),
             };
             T::parse(text.trim()).map_err(|problem| Fault::new(&subject, problem, next_step))
         });
         value.map_err(|fault| self.faults.push(fault)).ok()
     }
 
-    /// Every setting as it was written, before it is taken.
+    /// Every setting as it was written; call it before [`take`](Self::take).
     pub(super) fn shown(&self) -> Vec<Shown> {
         KEYS.iter()
             .map(|key| {
@@ -200,7 +200,7 @@ impl Values {
                         Err(problem) => self.faults.push(Fault::new(
                             subject(&entry.key, &origin),
                             problem,
-                            "write `key = value`, one setting a line",
+                            "write one `key = value` a line",
                         )),
                     }
                 }
@@ -208,12 +208,12 @@ impl Values {
             Err((line, problem)) => self.faults.push(Fault::new(
                 origin(line),
                 format!("is not TOML ({problem})"),
-                "write `key = value`, text in quotes",
+                "write `key = value`, with text in quotes",
             )),
         }
     }
 
-    /// Adds one value of a file or flag; whatever a lower layer said is forgotten.
+    /// Adds one value; it replaces that of a lower layer.
     fn add(&mut self, name: &str, text: String, origin: Origin) {
         let subject = subject(name, &origin);
         let Some((key, in_file)) = find_key(name) else {
@@ -222,7 +222,7 @@ impl Values {
             return;
         };
         if text.trim().is_empty() {
-            self.faults.push(Fault::new(subject, "is empty", "give it a value or leave it out"));
+            self.faults.push(Fault::new(subject, "is empty", "give it a value or remove it"));
             return;
         }
         if text.contains('\u{FFFD}') {
@@ -234,7 +234,7 @@ impl Values {
                 format!("set {}_file, or the variable {PREFIX}{}", key.name, key.name.to_ascii_uppercase());
             self.faults.push(Fault::new(
                 subject,
-                "is a secret, and every process can read a command line",
+                "is a secret, and other processes can read a command line",
                 next_step,
             ));
             return;
@@ -251,7 +251,7 @@ impl Values {
             && before.in_file != in_file
         {
             let problem = format!("and {} both give {}", before.origin, key.name);
-            self.faults.push(Fault::new(subject, problem, "keep one of the two"));
+            self.faults.push(Fault::new(subject, problem, "remove one of them"));
             return;
         }
         if origin == Origin::Default {
@@ -260,7 +260,7 @@ impl Values {
         self.found.insert(key.name, Found { text, origin, in_file });
     }
 
-    /// Adds a layer of variables: the shared names first, so that the prefixed ones win.
+    /// Adds a layer of variables: the shared names first, so that the prefixed names win.
     fn add_variables(&mut self, variables: &[(String, String)], origin: fn(String) -> Origin) {
         for (variable, value) in variables {
             let shared = variable.strip_suffix("_FILE").unwrap_or(variable);
@@ -276,7 +276,7 @@ impl Values {
             if FLAG_TWINS.contains(&name) {
                 continue;
             }
-            if is_of_kubernetes(name, value) {
+            if is_injected_by_kubernetes(name, value) {
                 self.ignored.push(variable.clone());
                 continue;
             }
@@ -297,7 +297,7 @@ impl Values {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
             Err(error) => {
                 let problem = format!("cannot be read ({})", error.kind());
-                self.faults.push(Fault::new(path.display(), problem, "mend or remove it"));
+                self.faults.push(Fault::new(path.display(), problem, "make it readable or remove it"));
                 return Vec::new();
             }
         };
@@ -305,20 +305,26 @@ impl Values {
         for entry in dotenvy::Iter::new(Cursor::new(&text)) {
             match entry {
                 Ok(variable) => variables.push(variable),
-                // The library's own message repeats the line, which may hold a secret.
+                // The library's own message repeats the line, which may be a secret.
                 Err(dotenvy::Error::LineParse(bad, _)) => {
                     let line = text.lines().position(|line| line == bad).map_or(0, |index| index + 1);
                     let subject = format!("{}:{line}", path.display());
-                    self.faults.push(Fault::new(subject, "is not NAME=value", "quote values with blanks"));
+                    self.faults.push(Fault::new(
+                        subject,
+                        "is not NAME=value",
+                        "put values with spaces in quotes",
+                    ));
                 }
-                Err(_) => self.faults.push(Fault::new(path.display(), "cannot be read", "mend or remove it")),
+                Err(_) => {
+                    self.faults.push(Fault::new(path.display(), "cannot be read", "correct or remove it"))
+                }
             }
         }
         variables
     }
 }
 
-/// The setting that a name means, and whether the name is the `_file` twin of a secret.
+/// Finds the setting with this name; `true` if the name is the `_file` form of a secret.
 fn find_key(name: &str) -> Option<(Key, bool)> {
     let exact = KEYS.iter().find(|key| key.name == name).map(|key| (*key, false));
     exact.or_else(|| {
@@ -327,7 +333,7 @@ fn find_key(name: &str) -> Option<(Key, bool)> {
     })
 }
 
-/// The name to blame: a variable or a flag speaks for itself, a line of a file says which key.
+/// The subject of a message about `key`: the variable or the flag; for a file, its line and the key.
 pub(super) fn subject(key: &str, origin: &Origin) -> String {
     match origin {
         Origin::Default => key.to_owned(),
@@ -341,14 +347,14 @@ fn unknown(subject: String, nearest: Option<String>) -> Fault {
         Some(name) => format!("did you mean {name}?"),
         None => "`bos config show` lists every setting".to_owned(),
     };
-    Fault::new(subject, "is no setting", next_step)
+    Fault::new(subject, "is not a setting", next_step)
 }
 
-/// Whether Kubernetes made the variable for a Service whose name begins like our prefix.
+/// Whether Kubernetes injects this variable for a Service whose name begins with the prefix.
 ///
 /// Source: Kubernetes, "Service: Environment variables" (`{SVC}_SERVICE_HOST`, `{SVC}_SERVICE_PORT`,
 /// `{SVC}_SERVICE_PORT_{NAME}`, and Docker-link style `{SVC}_PORT`, `{SVC}_PORT_{n}_TCP…`).
-fn is_of_kubernetes(name: &str, value: &str) -> bool {
+fn is_injected_by_kubernetes(name: &str, value: &str) -> bool {
     let link = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
     let of_port = name.strip_prefix("PORT_").or_else(|| name.split_once("_PORT_").map(|(_, rest)| rest));
     let numbered = of_port.and_then(|rest| rest.split_once('_')).is_some_and(|(number, rest)| {
@@ -362,10 +368,11 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
         || name.contains("SERVICE_PORT_")
 }
 
-/// Reads a secret from a file that only its owner may read; a line end at the end is not part of it.
+/// Reads a secret from a file, without the line ends at its end.
 ///
 /// # Errors
-/// When the file cannot be read, or others may read it; the text names the file and never a value.
+/// The file cannot be read, is empty, or users other than its owner and group can access it. The text is a predicate that
+/// names the file and never contains its content.
 pub fn read_secret(path: &Path) -> Result<String, String> {
     let cannot =
         |error: std::io::Error| format!("names {}, which cannot be read ({})", path.display(), error.kind());
@@ -375,7 +382,7 @@ pub fn read_secret(path: &Path) -> Result<String, String> {
         let mode = fs::metadata(path).map_err(cannot)?.permissions().mode();
         if mode & 0o007 != 0 {
             return Err(format!(
-                "names {}, which everybody may read (mode {:o})",
+                "names {}, which every user can read (mode {:o})",
                 path.display(),
                 mode & 0o777
             ));

@@ -1,8 +1,7 @@
-//! What a value of a setting may be: one [`Setting`] per type, from text to meaning.
+//! The types of settings: [`Setting`] parses the text of a value.
 //!
-//! Every layer hands over text (TOML numbers, booleans and lists are turned into it), so a value means the same
-//! wherever it was written. The errors say what is wrong with a value without repeating it: any of them may
-//! turn out to be a secret that was pasted into the wrong place.
+//! Every layer provides text (TOML numbers, booleans and lists are converted to it), so a value means the same in every layer.
+//! An error describes what is wrong with a value without repeating it, because any value may be a secret in the wrong place.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
@@ -15,15 +14,18 @@ use url::{Host, Url};
 
 /// A type that a setting can have.
 pub trait Setting: Sized {
-    /// Whether values are never shown, and may be read from a file named by the `_file` twin of the key.
+    /// Whether values are never printed, and can be read from the file that `<key>_file` names.
     const SECRET: bool = false;
 
-    /// The value of a setting that no layer mentions; `None` says that there must be one.
+    /// The value of a setting that no layer gives; `None` if a value is required.
     fn unset() -> Option<Self> {
         None
     }
 
-    /// Reads a value, or says in words what is wrong with it, never repeating it.
+    /// Parses a value.
+    ///
+    /// # Errors
+    /// What is wrong with the value, as a predicate that does not repeat it.
     fn parse(text: &str) -> Result<Self, String>;
 }
 
@@ -64,7 +66,7 @@ impl Setting for bool {
         match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => Ok(true),
             "false" | "no" | "off" | "0" => Ok(false),
-            _ => Err("is neither true nor false".to_owned()),
+            _ => Err("is not a boolean: write true or false".to_owned()),
         }
     }
 }
@@ -99,9 +101,9 @@ impl Setting for IpAddr {
 impl Setting for Duration {
     fn parse(text: &str) -> Result<Self, String> {
         match humantime::parse_duration(text) {
-            Ok(Self::ZERO) => Err("must be longer than nothing".to_owned()),
+            Ok(Self::ZERO) => Err("must be longer than 0s".to_owned()),
             Ok(duration) => Ok(duration),
-            Err(_) => Err("is not a duration with its unit, such as 200ms, 30s, 5m, 24h or 90d".to_owned()),
+            Err(_) => Err("is not a duration with a unit, such as 200ms, 30s, 5m, 24h or 90d".to_owned()),
         }
     }
 }
@@ -116,7 +118,7 @@ impl Setting for ByteSize {
     }
 }
 
-/// Where PostgreSQL is, with the password that opens it.
+/// The URL of a PostgreSQL database, with its password.
 #[derive(Debug, Clone)]
 pub struct DatabaseUrl(pub SecretString);
 
@@ -128,31 +130,31 @@ impl Setting for DatabaseUrl {
             Url::parse(text).map_err(|_| "is not a URL, such as postgres://user@host/bos".to_owned())?;
         match url.scheme() {
             "postgres" | "postgresql" => Ok(Self(SecretString::from(text))),
-            "sqlite" => Err("names SQLite, which lives in data_dir and needs no URL".to_owned()),
+            "sqlite" => Err("is for SQLite, which needs no URL: its file is in data_dir".to_owned()),
             _ => Err("is not a postgres:// URL".to_owned()),
         }
     }
 }
 
-/// The base URL of the Content Service, without a slash at its end.
+/// The base URL of the Content Service, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentServiceUrl(String);
 
 impl ContentServiceUrl {
-    /// The address of the collection, path included (`http://content:8000/v1/content`).
+    /// The URL of the collection, with its path (`http://content:8000/v1/content`).
     ///
     /// # Panics
-    /// Never: the text was a URL when it was read.
+    /// Never: the text was parsed as a URL when the setting was read.
     pub fn as_url(&self) -> Url {
         Url::parse(&self.0).expect("the text was a URL when it was read")
     }
 
-    /// Its text.
+    /// The URL as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether the host is a link-local address (169.254.0.0/16, `fe80::/10`), where clouds keep their secrets.
+    /// Whether the host is a link-local address (169.254.0.0/16, `fe80::/10`), where clouds serve the machine's credentials.
     pub fn is_link_local(&self) -> bool {
         match Url::parse(&self.0).as_ref().ok().and_then(Url::host) {
             Some(Host::Ipv4(address)) => address.is_link_local(),
@@ -171,38 +173,43 @@ impl Setting for ContentServiceUrl {
     }
 }
 
-/// A base URL without its last slash. Only plain http is spoken; for https the error names the kind of neighbour that forwards.
+/// Parses a base URL and removes its trailing slashes.
+///
+/// Only plain http is supported. For https the error advises a `forwarder`, such as a proxy.
+///
+/// # Errors
+/// What is wrong with the URL, as a predicate that does not repeat it.
 pub(super) fn http_base(text: &str, example: &str, forwarder: &str) -> Result<String, String> {
     let url = Url::parse(text).map_err(|_| format!("is not a URL, such as {example}"))?;
     match url.scheme() {
         "http" => {}
         "https" => {
             return Err(format!(
-                "is an https:// URL, which is not spoken here: name a {forwarder} near by that forwards"
+                "is an https:// URL, which is not supported: name a {forwarder} near by that forwards"
             ));
         }
         _ => return Err("is not an http:// URL".to_owned()),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("carries a user name or password, which a URL must not".to_owned());
+        return Err("contains a user name or a password; remove them".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("carries a query or a fragment; only a base URL makes sense here".to_owned());
+        return Err("contains a query or a fragment, but must be a base URL".to_owned());
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// The Kafka servers asked first, `host:port` each, none twice.
+/// The Kafka brokers to ask first, as `host:port` without duplicates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brokers(Vec<String>);
 
 impl Brokers {
-    /// The list as librdkafka takes it: `host:port,host:port`.
+    /// The list in librdkafka's form: `host:port,host:port`.
     pub fn joined(&self) -> String {
         self.0.join(",")
     }
 
-    /// Whether every server is on this machine.
+    /// Whether every broker is on this machine.
     pub fn are_loopback(&self) -> bool {
         self.0.iter().all(|server| {
             let host = server.rsplit_once(':').map_or(server.as_str(), |(host, _)| host);
@@ -218,30 +225,31 @@ impl Setting for Brokers {
         for server in text.split(',').map(str::trim).filter(|server| !server.is_empty()) {
             let (host, port) = server.rsplit_once(':').unwrap_or((server, ""));
             if host.is_empty() || host.contains('/') || !port.parse::<u16>().is_ok_and(|port| port > 0) {
-                return Err("is not a list of host:port with ports from 1 to 65535".to_owned());
+                return Err(
+                    "is not a list of host:port, separated by commas, with ports from 1 to 65535".to_owned()
+                );
             }
             if !servers.iter().any(|known| known == server) {
                 servers.push(server.to_owned());
             }
         }
         if servers.is_empty() {
-            return Err("names no server; host:port is expected".to_owned());
+            return Err("names no broker: write host:port".to_owned());
         }
         Ok(Self(servers))
     }
 }
 
-/// Declares the settings once: the struct, the list of keys and how each is read come from the same lines.
+/// Declares the settings once: generates the struct, the list of keys, and the parsing of each value.
 macro_rules! settings {
     ($($(#[$doc:meta])* $key:ident: $type:ty,)*) => {
-        /// Everything that can be set, flat, each under the name it has in the file.
+        /// All settings, each under the name that it has in a file of settings.
         ///
-        /// The defaults are those of the embedded `config.default.toml`; the text of each setting there is the
-        /// page to read.
+        /// `config.default.toml` ([`DEFAULTS`]) has the defaults, and explains each setting.
         #[derive(Debug, Clone)]
         pub struct Config { $($(#[$doc])* pub $key: $type,)* }
 
-        /// Every key, in the order of the file.
+        /// Every key, in the order of [`DEFAULTS`].
         pub const KEYS: &[Key] = &[
             $(Key { name: stringify!($key), secret: <$type as setting::Setting>::SECRET },)*
         ];

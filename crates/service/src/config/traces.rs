@@ -1,15 +1,15 @@
-//! Values of the settings about traces.
+//! The types of the settings for traces.
 
 use secrecy::SecretString;
 
 use super::setting::{Setting, http_base};
 
-/// The base URL of an OTLP collector, without a slash at its end.
+/// The base URL of an OTLP collector, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectorUrl(String);
 
 impl CollectorUrl {
-    /// Where spans go.
+    /// The URL to which spans are sent.
     pub fn of_spans(&self) -> String {
         format!("{}/v1/traces", self.0)
     }
@@ -21,7 +21,7 @@ impl Setting for CollectorUrl {
     }
 }
 
-/// Headers that a collector wants, as OpenTelemetry writes them: `name=value,name=value`, values percent-encoded.
+/// Headers for a collector, in the form of `OTEL_EXPORTER_OTLP_HEADERS`: `name=value,name=value`, values percent-encoded.
 #[derive(Debug, Clone)]
 pub struct CollectorHeaders(pub SecretString);
 
@@ -38,7 +38,7 @@ impl CollectorHeaders {
         })
     }
 
-    /// The headers, names in lower case.
+    /// The headers as name and value, with the names in lower case.
     pub fn headers(&self) -> Vec<(String, String)> {
         use secrecy::ExposeSecret as _;
         Self::pairs(self.0.expose_secret()).flatten().collect()
@@ -50,13 +50,15 @@ impl Setting for CollectorHeaders {
 
     fn parse(text: &str) -> Result<Self, String> {
         if Self::pairs(text).any(|pair| pair.is_none()) {
-            return Err("is not a list of name=value with commas between, values percent-encoded".to_owned());
+            return Err(
+                "is not a list of name=value, separated by commas, with percent-encoded values".to_owned()
+            );
         }
         Ok(Self(SecretString::from(text)))
     }
 }
 
-/// Undoes percent-encoding; none where it is none, or no text.
+/// Decodes percent-encoding; `None` if it is malformed, or the result is not UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -71,7 +73,7 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// A part of a whole, from 0 to 1.
+/// A ratio from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Part(pub f64);
 
@@ -80,7 +82,7 @@ impl Setting for Part {
         let part: Option<f64> = text.parse().ok();
         part.filter(|part| (0.0..=1.0).contains(part))
             .map(Self)
-            .ok_or_else(|| "is not a part from 0 to 1, such as 0.05".to_owned())
+            .ok_or_else(|| "is not a number from 0 to 1, such as 0.05".to_owned())
     }
 }
 
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_go_below_the_base_address() {
+    fn spans_are_sent_below_the_base_url() {
         let of = |text| CollectorUrl::parse(text).map(|url| url.of_spans());
         assert_eq!(of("http://localhost:4318").unwrap(), "http://localhost:4318/v1/traces");
         assert_eq!(of("http://localhost:4318/otlp/").unwrap(), "http://localhost:4318/otlp/v1/traces");
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_read_as_opentelemetry_writes_them() {
+    fn headers_are_parsed_in_the_form_of_opentelemetry() {
         let headers = CollectorHeaders::parse("Authorization=Bearer%20abc=, x-tenant=school").unwrap();
         let expected = [("authorization", "Bearer abc="), ("x-tenant", "school")];
         assert_eq!(headers.headers(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_from_nothing_to_everything() {
+    fn a_ratio_outside_0_to_1_is_refused() {
         assert_eq!(Part::parse("0.25"), Ok(Part(0.25)));
         assert!(["-0.1", "1.1", "NaN", "half"].iter().all(|text| Part::parse(text).is_err()));
     }

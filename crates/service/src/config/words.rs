@@ -1,4 +1,4 @@
-//! Settings that are one of a few words.
+//! The types of settings whose value is one of a fixed set of words.
 
 pub use api::Auth;
 pub use telemetry::sampling::TracesSampler;
@@ -6,19 +6,19 @@ pub use telemetry::{LogFormat, LogLevel};
 
 use super::setting::Setting;
 
-/// How careful the start is.
+/// Whether risky settings cause a warning or prevent the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
-    /// A laptop or a test: what is risky is warned about.
+    /// Risky settings cause a warning.
     Development,
-    /// What is risky is refused unless it is allowed by name.
+    /// Risky settings prevent the start, unless an `allow_…` setting allows them.
     Production,
 }
 
 /// A companion that can run in the process on the embedded bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Companion {
-    /// The Content Service, on `/v1/content`.
+    /// The Content Service, served at `/v1/content`.
     Content,
     /// The Essay Lifecycle Service.
     Lifecycle,
@@ -28,7 +28,7 @@ pub enum Companion {
     Nlp,
 }
 
-/// A language that essays can be in.
+/// The language of an essay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// English.
@@ -37,31 +37,31 @@ pub enum Language {
     Sv,
 }
 
-/// How Kafka connections are protected (librdkafka's `security.protocol`).
+/// Encryption and authentication of connections to Kafka (librdkafka's `security.protocol`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KafkaSecurity {
     /// Neither encryption nor authentication.
     Plaintext,
-    /// TLS.
+    /// TLS without a user name.
     Ssl,
-    /// A name and a password in the clear.
+    /// A user name and a password without encryption.
     SaslPlaintext,
-    /// A name and a password under TLS.
+    /// A user name and a password over TLS.
     SaslSsl,
 }
 
-/// How the name and the password are proven to Kafka (librdkafka's `sasl.mechanism`).
+/// How the password is sent to Kafka (librdkafka's `sasl.mechanism`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaslMechanism {
-    /// As they are.
+    /// The password itself.
     Plain,
-    /// By challenge, SHA-256.
+    /// Challenge and response with SHA-256, without the password.
     ScramSha256,
-    /// By challenge, SHA-512.
+    /// Challenge and response with SHA-512, without the password.
     ScramSha512,
 }
 
-/// How the variants of an enum are spelled in the configuration, in any case; the first spelling is the one that is shown.
+/// Implements [`Setting`] for enums: the spellings of each variant, in any case. Error messages list the first of each.
 macro_rules! spellings {
     ($($name:ident { $($variant:ident = $first:literal $(| $other:literal)*,)* })*) => {$(
         impl Setting for $name {
@@ -129,7 +129,7 @@ spellings! {
 }
 
 impl Companion {
-    /// Its name, also that of its task.
+    /// The name of the companion and of its background task.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Content => "content",
@@ -141,7 +141,7 @@ impl Companion {
 }
 
 impl SaslMechanism {
-    /// librdkafka's name for it.
+    /// librdkafka's name of the mechanism.
     pub const fn to_librdkafka(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
@@ -152,28 +152,28 @@ impl SaslMechanism {
 }
 
 impl KafkaSecurity {
-    /// Whether what is sent can be read on the way.
+    /// Whether connections are unencrypted.
     pub const fn is_plaintext(self) -> bool {
         matches!(self, Self::Plaintext | Self::SaslPlaintext)
     }
 
-    /// Whether the client authenticates with a name and a password.
+    /// Whether the client authenticates with a user name and a password.
     pub const fn has_a_name(self) -> bool {
         matches!(self, Self::SaslPlaintext | Self::SaslSsl)
     }
 }
 
-/// The companions to run; the word `none` stands for the empty list.
+/// The companions to run; the word `none` is the empty list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Companions(Vec<Companion>);
 
 impl Companions {
-    /// Whether this companion is to run.
+    /// Whether this companion should run.
     pub fn has(&self, companion: Companion) -> bool {
         self.0.contains(&companion)
     }
 
-    /// The companions to run, in the order they were named.
+    /// The companions to run, in the order of the setting.
     pub fn iter(&self) -> impl Iterator<Item = Companion> {
         self.0.iter().copied()
     }

@@ -1,4 +1,4 @@
-//! Whether the neighbours are there that the installation goes to.
+//! Checks that the new Kafka and the new Content Service can be used.
 
 use engine::ports::{ContentError, ContentStore as _};
 
@@ -6,10 +6,11 @@ use super::error::{Error, Refusal};
 use crate::config::Config;
 use crate::content_client::ContentClient;
 
-/// An id that no service gives, and that has the form of one.
+/// A valid id that no Content Service assigns.
 const IMPOSSIBLE: &str = "00000000000000000000000000000000";
 
-/// Asks Kafka, where one is named, for our topics, and the Content Service for a text that it cannot have.
+/// Checks that Kafka, if configured, has all topics, and that the Content Service answers a request for a text that it cannot
+/// have.
 pub(super) async fn neighbours(config: &Config) -> Result<(), Error> {
     #[cfg(feature = "kafka")]
     kafka(config).await?;
@@ -19,7 +20,7 @@ pub(super) async fn neighbours(config: &Config) -> Result<(), Error> {
     }
 }
 
-/// A client of the Content Service that takes the texts.
+/// A client of the new Content Service.
 pub(super) fn content(config: &Config) -> Result<ContentClient, Error> {
     let Some(url) = &config.content_service_url else { return Err(Refusal::NoContent.into()) };
     Ok(ContentClient::new(

@@ -1,4 +1,4 @@
-//! A checksum over the rows of a table that is the same on SQLite and on PostgreSQL, whatever the order they come in.
+//! A checksum over the rows of a table that is the same on SQLite and PostgreSQL, and in any order of the rows.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use store::promotion::{Table, Value};
 
-/// The rows of one table, counted and added up.
+/// The number of rows of a table, and the sum of their hashes.
 ///
-/// The hashes of rows are added as numbers, so that the order does not matter, and each row counts.
+/// The hashes are added as numbers, so the order of the rows does not matter, and a repeated row changes the sum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sum {
     rows: u64,
@@ -18,7 +18,7 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    /// Counts one row.
+    /// Adds one row.
     pub(super) fn add(&mut self, row: &[Value]) {
         let hash: [u8; 32] = Sha256::digest(canonical(row)).into();
         let (high, low) = hash.split_at(16);
@@ -28,23 +28,23 @@ impl Sum {
         self.low = self.low.wrapping_add(number(low));
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub(super) const fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// The first digits, for people.
+    /// The first 16 hexadecimal digits, for a report.
     pub(super) fn short(&self) -> String {
         format!("{:016x}", (self.high >> 64) as u64)
     }
 
-    /// All of it, for comparing with another day's.
+    /// The number of rows and all digits, for comparing with another run.
     pub(super) fn whole(&self) -> String {
         format!("{}:{:032x}{:032x}", self.rows, self.high, self.low)
     }
 }
 
-/// The bytes of a row: each value with its length before it, so that no two rows give the same.
+/// The bytes of a row: each value after its length, so that different rows have different bytes.
 fn canonical(row: &[Value]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     for value in row {
@@ -68,7 +68,7 @@ fn canonical(row: &[Value]) -> Vec<u8> {
     bytes
 }
 
-/// JSON without what PostgreSQL does not keep: the order of members, blanks, and how a number is written.
+/// JSON in one normal form for what PostgreSQL's `jsonb` does not keep: the order of members, white space, the form of a number.
 fn plain(text: &str) -> String {
     match serde_json::from_str(text) {
         Ok(value) => {
@@ -83,9 +83,9 @@ fn plain(text: &str) -> String {
 fn write_plain(value: &Json, out: &mut String) {
     match value {
         Json::Number(number) => {
-            // 1.0 and 1 are one number, and one value in what PostgreSQL keeps of 1e0.
+            // 1.0, 1 and 1e0 are the same number, and PostgreSQL may return another form than it got.
             let whole = number.as_f64().filter(|n| number.is_f64() && n.fract() == 0.0 && n.abs() < 9e15);
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = match whole {
                 Some(whole) => write!(out, "{whole:.0}"),
                 None => write!(out, "{number}"),
@@ -116,7 +116,7 @@ fn write_plain(value: &Json, out: &mut String) {
     }
 }
 
-/// Whether one of these ids stands in a column of the row that may name a stored text.
+/// Whether the row has one of these ids in a column that can refer to a stored text.
 pub(super) fn names_any(table: &Table, row: &[Value], ids: &HashSet<&str>) -> bool {
     if ids.is_empty() {
         return false;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_add_up_to_the_same_in_any_order_and_to_something_else_with_any_change() {
+    fn the_sum_ignores_the_order_of_rows_and_detects_every_change() {
         let (a, b) = (vec![text("a"), text("b")], vec![Value::Int(Some(7)), Value::Text(None)]);
         assert_eq!(sum(&[a.clone(), b.clone()]), sum(&[b.clone(), a.clone()]));
         let changed = [
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_compared_by_what_it_says() {
+    fn json_is_compared_by_value() {
         let json = |text: &str| sum(&[vec![Value::Json(Some(text.to_owned()))]]);
         assert_eq!(json(r#"{"b": [1.0, 2.50], "a": null}"#), json(r#"{"a":null,"b":[1,2.5]}"#));
         assert_ne!(json(r#"{"a": "1"}"#), json(r#"{"a": 1}"#));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_seen_where_it_may_stand_and_not_in_what_people_write() {
+    fn an_id_is_found_in_columns_that_refer_to_texts_and_not_in_text_from_users() {
         let essays = store::promotion::TABLES.iter().find(|table| table.name == "essays").unwrap();
         let row = |id: &str, name: &str| -> Vec<Value> {
             let value = |column: &store::promotion::Column| match column.name {

@@ -1,181 +1,177 @@
-//! Why a promotion cannot go on, each with its code and its next step. Never a value, and never a URL with its password.
+//! The errors of a promotion, each with its code and the next step. They never contain a value or a URL with its password.
 
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-/// What stands in the way, found before anything was changed.
+/// A reason to refuse a promotion, found before the source or the target was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// No PostgreSQL is named.
-    #[error(
-        "no PostgreSQL to go to is named (no_target); name it with --to postgres://…, or set DATABASE_URL"
-    )]
+    /// No target PostgreSQL is configured.
+    #[error("no target PostgreSQL is configured (no_target); pass --to postgres://…, or set DATABASE_URL")]
     NoTarget,
-    /// No Content Service is named.
+    /// No new Content Service is configured.
     #[error(
-        "no Content Service to take the texts is named (no_content); name it with --content, or set CONTENT_SERVICE_URL"
+        "no Content Service for the texts is configured (no_content); pass --content http://…, or set CONTENT_SERVICE_URL"
     )]
     NoContent,
-    /// There is nothing to promote.
-    #[error("there is no {} (no_source); name the folder with --data-dir", file.display())]
+    /// The data folder has no database.
+    #[error("{} does not exist (no_source); pass the data folder with --data-dir", file.display())]
     NoSource {
-        /// The file that is missing.
+        /// The missing file.
         file: PathBuf,
     },
-    /// A server has the source.
+    /// A server uses the source.
     #[error("{problem} (source_in_use)")]
     SourceInUse {
-        /// The store's own words, which name the next step.
+        /// The store's message, which contains the next step.
         problem: String,
     },
-    /// It went somewhere else before.
+    /// The source was promoted to another target before.
     #[error(
-        "the source was promoted to {to} on {} (already_promoted); serve it from there", at.format("%Y-%m-%d")
+        "the source was promoted to {to} on {} (already_promoted); run `bos serve` on that database", at.format("%Y-%m-%d")
     )]
     AlreadyPromoted {
-        /// Where to.
+        /// The target of that promotion.
         to: String,
-        /// When.
+        /// When the source was marked.
         at: DateTime<Utc>,
     },
-    /// It has sent messages to a broker, so its neighbours are not the embedded ones.
+    /// The source has sent messages to Kafka, so its services are not the embedded companions.
     #[error(
-        "the source has worked on a Kafka, whose services know its batches (source_on_kafka); only an installation with the \
-         embedded bus can be promoted: let its batches end there, and start anew on PostgreSQL"
+        "the source has used Kafka, whose services know its batches (source_on_kafka); only an installation with the embedded \
+         bus can be promoted: let its batches end, and start with an empty PostgreSQL"
     )]
     SourceOnKafka,
-    /// It was served since it was copied.
+    /// The source was served after it was copied.
     #[error(
-        "the source has changed since this promotion began (source_changed); delete {} and give an empty database as the target",
+        "the source has changed since this promotion began (source_changed); delete {} and use an empty database as the target",
         folder.display()
     )]
     SourceChanged {
-        /// Where the copy is.
+        /// The folder of the copy.
         folder: PathBuf,
     },
-    /// The target's tables are not there, and our role may not make them.
+    /// The target has no tables, and the role may not create them.
     #[error(
-        "the tables of {to} cannot be made (target_not_migrated); run `bos migrate up` as their owner, then this again"
+        "cannot create the tables in {to} (target_not_migrated); run `bos migrate up` as their owner, then promote again"
     )]
     TargetNotMigrated {
         /// The target.
         to: String,
-        /// Why.
+        /// The database's error.
         #[source]
         source: store::Error,
     },
-    /// It has rows of its own.
-    #[error("{to} is not empty: {table} has rows (target_not_empty); name an empty database")]
+    /// The target has rows.
+    #[error("{to} is not empty: {table} has rows (target_not_empty); use an empty database")]
     TargetNotEmpty {
         /// The target.
         to: String,
-        /// Where they are.
+        /// A table that has rows.
         table: &'static str,
     },
-    /// Another promotion has it.
+    /// The target belongs to another promotion.
     #[error(
-        "{to} holds another promotion, or one whose copy is gone (target_of_another); name an empty database"
+        "{to} contains another promotion, or one whose copy was deleted (target_of_another); use an empty database"
     )]
     TargetOfAnother {
         /// The target.
         to: String,
     },
-    /// Somebody serves from it.
+    /// Servers use the target.
     #[error(
-        "{to} is served by {replicas} process(es) (target_in_use); stop them, they come back when this is done"
+        "{replicas} server process(es) use {to} (target_in_use); stop them, and start them again after the promotion"
     )]
     TargetInUse {
         /// The target.
         to: String,
-        /// How many.
+        /// The number of server processes.
         replicas: u32,
     },
-    /// Kafka is away.
-    #[error("Kafka does not answer (kafka_unreachable): {why}; see that it runs and that --kafka names it")]
+    /// Kafka cannot be reached.
+    #[error("cannot use Kafka (kafka_unreachable): {why}; check that it runs, and the address in --kafka")]
     KafkaUnreachable {
-        /// In librdkafka's words.
+        /// librdkafka's message.
         why: String,
     },
-    /// Topics are missing.
-    #[error("{missing} topics are not there (topics_missing); run `bos topics create`, then this again")]
+    /// Kafka lacks topics.
+    #[error("{missing} topics do not exist (topics_missing); run `bos topics create`, then promote again")]
     TopicsMissing {
-        /// How many.
+        /// The number of missing topics.
         missing: usize,
     },
-    /// The Content Service is away.
+    /// The new Content Service cannot be reached.
     #[error(
-        "the Content Service cannot be used: {code} (content_unreachable); see that it runs and that --content names its texts"
+        "cannot use the Content Service: {code} (content_unreachable); check that it runs, and the URL in --content with its path"
     )]
     ContentUnreachable {
-        /// The client's code.
+        /// The error code of the client.
         code: &'static str,
     },
 }
 
-/// Why a promotion stopped.
+/// An error that stops a promotion.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It may not begin, or not go on.
+    /// The promotion is refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// A database failed.
-    #[error("the {side} cannot be used; run this again when it can, it goes on from here")]
+    #[error("the database of the {side} failed; run the promotion again, it continues here")]
     Store {
-        /// `source`, `copy` or `target`.
+        /// Which database: `source`, `copy` or `target`.
         side: &'static str,
-        /// Why.
+        /// The database's error.
         #[source]
         source: store::Error,
     },
-    /// News could not be applied to the copy.
-    #[error("the copy cannot be made ready")]
+    /// Applying news to the copy failed.
+    #[error("cannot prepare the copy")]
     Engine(#[from] engine::Error),
     /// The embedded Content Service failed.
-    #[error("the texts of the source cannot be read")]
+    #[error("cannot read the texts of the source")]
     Texts(#[from] companions::Error),
-    /// The new Content Service failed on the way.
-    #[error(
-        "the Content Service does not take a text ({code}); run this again when it does, it goes on from here"
-    )]
+    /// The new Content Service failed during the promotion.
+    #[error("the Content Service failed on a text ({code}); run the promotion again, it continues here")]
     Content {
-        /// The client's code.
+        /// The error code of the client.
         code: &'static str,
     },
-    /// The client of the Content Service cannot be made.
-    #[error("the client of the Content Service cannot be made")]
+    /// The client of the Content Service cannot be set up.
+    #[error("cannot set up the client of the Content Service")]
     Client(#[from] reqwest::Error),
     /// A file cannot be written.
-    #[error("{} cannot be written", file.display())]
+    #[error("cannot write {}", file.display())]
     File {
-        /// Which.
+        /// The file or folder.
         file: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
-    /// What arrived is not what was sent. The source is as it was.
+    /// The target differs from the copy or the source. The source is unchanged.
     #[error(
-        "{table} is not the same on both sides ({what}); the source is unchanged, and the target is not to be used"
+        "{table} differs between source and target ({what}); the source is unchanged; do not use the target, drop its database"
     )]
     NotTheSame {
-        /// Where.
+        /// The table that differs.
         table: &'static str,
-        /// `rows`, `checksum`, `text_ids`.
+        /// What differs: `rows`, `checksum`, or `text_ids` if the target contains ids of the old Content Service.
         what: &'static str,
     },
-    /// A test let it come so far.
-    #[error("stopped on purpose")]
+    /// A test stopped the promotion ([`Pace`](super::Pace)).
+    #[error("the promotion was stopped by a test")]
     Stopped,
 }
 
 impl Error {
-    /// A failure of this side's database.
+    /// Wraps an error of the database of this side.
     pub(super) fn of(side: &'static str) -> impl Fn(store::Error) -> Self {
         move |source| Self::Store { side, source }
     }
 
-    /// Whether another command line or another neighbour mends it.
+    /// Whether the user must correct the command line or a dependency before another run.
     pub const fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused(_))
     }

@@ -1,5 +1,6 @@
-//! The copy in which everything difficult is done, step by step. Each step may be repeated; which one is next stands in the
-//! copy itself.
+//! The copy of the source, which is prepared for the target in steps.
+//!
+//! Every step may be repeated after a kill. The copy itself stores which step is next.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,15 +20,15 @@ use super::{Pace, Progress, texts};
 use crate::config::Config;
 use crate::settings::engine_settings;
 
-/// Batches that hear of their new neighbours in one turn.
+/// Batches per turn of [`Step::ReplaceNeighbours`]; chosen.
 const BATCHES: u32 = 50;
 
-/// Facts that the copy keeps about itself.
+/// Keys in the copy's table `meta`: the id of the promotion, the fingerprint of its source, and the next step.
 const ID: &str = "promotion_id";
 const OF: &str = "promotion_of";
 const STEP: &str = "promotion_step";
 
-/// What is done to the copy, in this order.
+/// The steps, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     CatchUp,
@@ -70,7 +71,7 @@ impl Step {
 pub(super) struct Preparation {
     pub(super) id: Uuid,
     pub(super) store: Store,
-    /// Where the source's texts are.
+    /// The data folder with the texts of the source.
     texts_of: std::path::PathBuf,
 }
 
@@ -79,7 +80,10 @@ fn failed(error: store::Error) -> Error {
 }
 
 impl Preparation {
-    /// Opens the copy in `folder`, or makes it. One of another state of the source is refused: what was done since would be lost.
+    /// Opens the copy in `folder`, or creates it.
+    ///
+    /// # Errors
+    /// [`Refusal::SourceChanged`] if the source has changed after it was copied, because the changes would be lost.
     pub(super) async fn open(
         source: &Source,
         sums_of_source: &[Sum],
@@ -101,7 +105,7 @@ impl Preparation {
                 return Err(Refusal::SourceChanged { folder: folder.to_owned() }.into());
             }
             None => {
-                // Of what was copied, not of what the source is now.
+                // Of the copy and not of the source, which may have changed while it was copied.
                 let known = fingerprint(&sums(&store, "copy", |_, _| Ok(())).await?);
                 if known != of {
                     store.close().await;
@@ -113,7 +117,7 @@ impl Preparation {
         Ok(Self { id, store, texts_of: source.folder().to_owned() })
     }
 
-    /// Does what is not done yet.
+    /// Performs the steps that remain.
     pub(super) async fn run(
         &self,
         config: &Config,
@@ -158,7 +162,7 @@ impl Preparation {
         }
     }
 
-    /// What has become of the texts.
+    /// The numbers of moved and kept texts.
     pub(super) async fn texts(&self) -> Result<MovedTexts, Error> {
         self.store.read(|tx| Box::pin(tx.count_texts())).await.map_err(failed)
     }
@@ -173,7 +177,7 @@ impl Preparation {
         Ok(Step::ALL.into_iter().find(|step| step.word() == word).unwrap_or(Step::CatchUp))
     }
 
-    /// Changes the copy and goes on to the next step in one transaction.
+    /// Changes the copy and advances to the step after `step`, in one transaction.
     async fn change(
         &self,
         step: Step,
@@ -194,7 +198,7 @@ impl Preparation {
     }
 }
 
-/// One number for everything that a source holds.
+/// One hash over the checksums of all tables.
 fn fingerprint(sums: &[Sum]) -> String {
     let all: Vec<String> = sums.iter().map(Sum::whole).collect();
     let hash = Sha256::digest(all.join("\n"));
@@ -208,7 +212,7 @@ async fn facts(store: &Store) -> Result<Option<(Uuid, String)>, Error> {
     Ok(id.and_then(|id| Uuid::try_parse(&id).ok()).zip(of))
 }
 
-/// Gives the copy its number.
+/// Gives the copy a random promotion id, and stores it with the fingerprint of the source.
 async fn begin(store: &Store, of: String) -> Result<Uuid, Error> {
     let mut random = [0; 16];
     getrandom::fill(&mut random)

@@ -1,4 +1,4 @@
-//! The embedded installation that moves. It is read and, at the very end, marked; nothing else of it changes.
+//! The embedded installation that is promoted. It is only read until the end, and then marked as promoted.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn failed(error: store::Error) -> Error {
 }
 
 impl Source {
-    /// Takes the folder's lock, which a server would hold, and keeps it.
+    /// Opens the source and takes the lock of a server on the data folder, until [`close`](Self::close).
     pub(super) fn open(config: &Config) -> Result<Self, Error> {
         let folder = config.data_dir.clone();
         let file = folder.join("bos.db");
@@ -43,7 +43,7 @@ impl Source {
         &self.folder
     }
 
-    /// Where it went, if it did.
+    /// The mark of an earlier promotion, if there is one.
     pub(super) async fn promoted(&self) -> Result<Option<Promoted>, Error> {
         self.store.read(|tx| Box::pin(async move { tx.promoted().await })).await.map_err(failed)
     }
@@ -55,7 +55,10 @@ impl Source {
         }
     }
 
-    /// The checksums of its tables.
+    /// The checksums of the tables that move.
+    ///
+    /// # Errors
+    /// [`Refusal::SourceOnKafka`], or the database failed.
     pub(super) async fn sums(&self) -> Result<Vec<Sum>, Error> {
         if self.store.read(|tx| Box::pin(tx.has_sent_to_broker())).await.map_err(failed)? {
             return Err(Refusal::SourceOnKafka.into());
@@ -68,12 +71,12 @@ impl Source {
         Ok(depth.rows)
     }
 
-    /// About how many texts its rows name: those of news that is not read yet come on top.
+    /// The number of texts to which rows refer. Texts of unread news are not counted.
     pub(super) async fn count_texts(&self) -> Result<i64, Error> {
         self.store.read(|tx| Box::pin(tx.count_referenced_texts())).await.map_err(failed)
     }
 
-    /// Copies the database into a file that is there whole or not at all.
+    /// Copies the database into `file`, which then exists completely or not at all.
     pub(super) async fn copy_to(&self, file: &Path) -> Result<(), Error> {
         let part = file.with_extension("part");
         let cannot = |source| Error::File { file: file.to_owned(), source };
@@ -85,7 +88,7 @@ impl Source {
         std::fs::rename(&part, file).map_err(cannot)
     }
 
-    /// The neighbours whose Content Service has the texts; none where there never were any.
+    /// Opens the companions whose Content Service has the texts; none if the folder has no `companions.db`.
     pub(super) fn companions(folder: &Path) -> Result<Option<Companions>, Error> {
         let file = folder.join("companions.db");
         if !file.exists() {
@@ -94,7 +97,7 @@ impl Source {
         Ok(Some(Companions::open(&file, CompanionSettings::default())?))
     }
 
-    /// Says where it went. Nobody serves from here any more.
+    /// Marks the source as promoted to `to`. From then on `bos serve` refuses it.
     pub(super) async fn mark(&self, id: Uuid, to: &str) -> Result<(), Error> {
         let to = to.to_owned();
         let unit = self.store.unit(Lane::Caller, move |tx| {

@@ -1,4 +1,4 @@
-//! The tables that move: how they are read, summed up and compared.
+//! The tables that move: reading pages, checksums, and what may differ between source and target.
 
 use store::Store;
 use store::promotion::{TABLES, Table, Value};
@@ -6,20 +6,20 @@ use store::promotion::{TABLES, Table, Value};
 use super::checksum::Sum;
 use super::error::Error;
 
-/// The shards of an installation on PostgreSQL; its migration says so too.
+/// The number of shards of an installation on PostgreSQL, as in its migration.
 pub(super) const SHARDS: i64 = 64;
 
-/// Tables of which every row arrives as it left: nothing of them is a shard, an id of a text or a message.
+/// Whether every row of the table is the same in source and target, because it has no shard, no id of a text and no message.
 pub(super) fn arrives_unchanged(table: &str) -> bool {
     matches!(table, "tokens" | "labels" | "idempotency")
 }
 
-/// Tables of which as many rows arrive as left.
+/// Whether the table has the same number of rows in source and target.
 pub(super) fn keeps_its_number(table: &str) -> bool {
     arrives_unchanged(table) || matches!(table, "batches" | "essays" | "staged_texts")
 }
 
-/// A page of the rows of a table that move.
+/// A page of the rows of a table that move, after the row `after`, or without the first `skip` rows.
 pub(super) async fn page(
     store: &Store,
     table: &'static Table,
@@ -29,7 +29,7 @@ pub(super) async fn page(
     store.read(move |tx| Box::pin(async move { tx.promoted_rows(table, after.as_deref(), skip).await })).await
 }
 
-/// The checksums of a database's tables, with a look at each row.
+/// The checksums of the tables of one side. `look` is called with each row and can stop the run.
 pub(super) async fn sums(
     store: &Store,
     side: &'static str,

@@ -1,4 +1,4 @@
-//! The PostgreSQL that the installation goes to: it must be empty, takes the rows, is compared, and is opened at the end.
+//! The target PostgreSQL: it must be empty, is claimed, filled, compared, and at the end opened for serving.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::{Pace, Progress};
 use crate::config::Config;
 
 pub(super) struct Target {
-    /// The server and the database, without who logs in and how.
+    /// The server and the database, without user name and password.
     pub(super) to: String,
     store: Store,
     lease: std::time::Duration,
@@ -28,7 +28,7 @@ fn failed(error: store::Error) -> Error {
 }
 
 impl Target {
-    /// Connects, and makes or brings up to date the tables.
+    /// Connects, and creates or migrates the tables.
     pub(super) async fn connect(config: &Config) -> Result<Self, Error> {
         let target = Self::reach(config).await?;
         let schema = target.store.schema().await.map_err(failed)?;
@@ -39,7 +39,7 @@ impl Target {
         Ok(target)
     }
 
-    /// Connects, and leaves everything as it is.
+    /// Connects, and changes nothing.
     pub(super) async fn reach(config: &Config) -> Result<Self, Error> {
         let Some(url) = &config.database_url else { return Err(Refusal::NoTarget.into()) };
         let url = url.0.expose_secret();
@@ -52,7 +52,7 @@ impl Target {
         Ok(self.store.schema().await.map_err(failed)?.is_some())
     }
 
-    /// What is poured into it, if anything is.
+    /// The promotion that has claimed the target, if any.
     pub(super) async fn claimed(&self) -> Result<Option<Promotion>, Error> {
         if !self.is_made().await? {
             return Ok(None);
@@ -60,7 +60,10 @@ impl Target {
         self.store.read(|tx| Box::pin(tx.promotion())).await.map_err(failed)
     }
 
-    /// Refuses a database that somebody else uses; that of promotion `id` may be used by it.
+    /// Checks that the target is empty and without servers, or is claimed by promotion `id`.
+    ///
+    /// # Errors
+    /// The refusal that says what uses the target, or the database failed.
     pub(super) async fn refuse_others(&self, id: Option<Uuid>) -> Result<(), Error> {
         let to = self.to.clone();
         match self.claimed().await? {
@@ -84,7 +87,7 @@ impl Target {
         }
     }
 
-    /// Takes it for this promotion. From here on nobody can serve from it until it is whole.
+    /// Claims the target for this promotion. Until [`open`](Self::open), `bos serve` refuses it.
     pub(super) async fn claim(&self, id: Uuid) -> Result<(), Error> {
         let unit = self.store.unit(Lane::Task, move |tx| {
             let promotion = Promotion { id, copied: vec![0; TABLES.len()], is_done: false };
@@ -97,7 +100,7 @@ impl Target {
         Ok(())
     }
 
-    /// Pours what is not there yet, a page and the note of it in one transaction.
+    /// Inserts the remaining rows. A page and the number of rows so far are stored in one transaction.
     pub(super) async fn pour(
         &self,
         from: &Preparation,
@@ -152,7 +155,10 @@ impl Target {
         unit.await.map_err(failed)
     }
 
-    /// Holds both sides against each other, value by value, and looks for ids of texts that stayed behind.
+    /// Compares the target with the copy and the source by checksum, and searches it for ids of the old Content Service.
+    ///
+    /// # Errors
+    /// [`Error::NotTheSame`], or a database failed.
     pub(super) async fn compare(&self, with: &Preparation, source: &[Sum]) -> Result<Vec<Sum>, Error> {
         let map = with.store.read(|tx| Box::pin(tx.new_text_ids())).await.map_err(Error::of("copy"))?;
         let new: HashSet<&str> = map.values().map(String::as_str).collect();
@@ -178,7 +184,7 @@ impl Target {
         Ok(poured)
     }
 
-    /// Lets everybody serve from it.
+    /// Opens the target for serving.
     pub(super) async fn open(&self, id: Uuid) -> Result<(), Error> {
         let unit = self.store.unit(Lane::Task, move |tx| {
             Box::pin(async move {
@@ -197,7 +203,7 @@ impl Target {
     }
 }
 
-/// The server and the database of a URL: who logs in and how is nobody's business.
+/// The server and the database of a URL, without user name, password and options.
 fn place(url: &str) -> String {
     let Ok(url) = Url::parse(url) else { return "PostgreSQL".to_owned() };
     let host = url.host_str().unwrap_or("localhost");
@@ -210,7 +216,7 @@ mod tests {
     use super::place;
 
     #[test]
-    fn a_place_names_no_user_and_no_password() {
+    fn a_place_contains_no_user_name_and_no_password() {
         assert_eq!(place("postgres://bos:secret@db.example:5433/bos?password=other"), "db.example:5433/bos");
         assert_eq!(place("postgres:///bos?host=/run/postgresql"), "localhost/bos");
     }

@@ -1,4 +1,4 @@
-//! The texts of the embedded Content Service go to the new one, which gives them ids of its own.
+//! Moves the texts from the embedded Content Service to the new one, which assigns new ids.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::source::Source;
 use super::{Pace, checks};
 use crate::config::Config;
 
-/// Texts of one turn. What a kill between the turn and its COMMIT leaves at the new service are orphans, these at most.
+/// Texts per turn; chosen. A kill before the COMMIT of a turn leaves at most this number of orphans at the new service.
 const TURN: u32 = 32;
 
 type Moved = (String, Option<String>);
@@ -20,7 +20,7 @@ fn failed(error: store::Error) -> Error {
     Error::of("copy")(error)
 }
 
-/// Stores every text that a row of the copy names and that has no new id yet, reads it back, and notes its new id.
+/// Uploads every text to which a row of the copy refers and which has no new id, reads it back, and records its new id.
 pub(super) async fn move_all(copy: &Store, source: &Path, config: &Config, pace: &Pace) -> Result<(), Error> {
     copy.unit(Lane::Task, |tx| Box::pin(tx.collect_texts())).await.map_err(failed)?;
     let companions = Source::companions(source)?;
@@ -48,7 +48,7 @@ pub(super) async fn move_all(copy: &Store, source: &Path, config: &Config, pace:
     }
 }
 
-/// Stores these texts. One that the source does not have keeps its id: another service has it, or nobody.
+/// Uploads these texts. A text that the source does not have keeps its id, because it was never in the embedded service.
 async fn move_some(
     to: &dyn ContentStore,
     ids: Vec<String>,
@@ -64,7 +64,7 @@ async fn move_some(
         };
         let nonsense = || Err(ContentError::Unavailable { code: "content_nonsense", retry_after: None });
         let new = answers.next().unwrap_or_else(nonsense).map_err(|error| away(&error))?;
-        // Only what comes back as it went is stored.
+        // The text is moved only if the new service returns the same bytes.
         if to.fetch(&new).await.map_err(|error| away(&error))? != text {
             return Err(Error::Content { code: "content_differs" });
         }

@@ -16,7 +16,7 @@ fn ours(key: &str, value: &str) -> Sources {
 }
 
 fn faults(sources: &Sources) -> String {
-    Config::load(sources).expect_err("these sources are refused").to_string()
+    Config::load(sources).expect_err("these sources must be refused").to_string()
 }
 
 fn origin<'a>(loaded: &'a Loaded, key: &str) -> &'a Origin {
@@ -24,7 +24,7 @@ fn origin<'a>(loaded: &'a Loaded, key: &str) -> &'a Origin {
 }
 
 #[test]
-fn nothing_configured_is_a_complete_configuration() {
+fn the_defaults_are_a_complete_configuration() {
     let loaded = Config::load(&Sources::default()).unwrap();
     assert_eq!(loaded.config.port, 5000);
     assert!(loaded.config.host.is_loopback());
@@ -37,7 +37,7 @@ fn nothing_configured_is_a_complete_configuration() {
 }
 
 #[test]
-fn the_embedded_file_explains_every_setting() {
+fn the_embedded_file_lists_every_setting_once() {
     let loaded = Config::load(&Sources::default()).unwrap();
     for shown in &loaded.shown {
         let line =
@@ -47,7 +47,7 @@ fn the_embedded_file_explains_every_setting() {
 }
 
 #[test]
-fn the_commented_examples_of_the_embedded_file_are_acceptable() {
+fn the_commented_examples_of_the_embedded_file_are_valid() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     for line in DEFAULTS.lines().filter_map(|line| line.strip_prefix("# ")) {
         let is_example = line.split_once(" = ").is_some_and(|(key, _)| !key.contains([' ', '`']));
@@ -60,11 +60,11 @@ fn the_commented_examples_of_the_embedded_file_are_acceptable() {
 }
 
 #[test]
-fn each_layer_wins_over_the_ones_below() {
+fn each_layer_overrides_the_layers_below() {
     let directory = tempfile::tempdir().unwrap();
     let (file, dotenv) = (directory.path().join("bos.toml"), directory.path().join(".env"));
     fs::write(&file, "# mine\nport = 1\nretry_limit = 1\ndata_dir = \"file\"\nmax_labels = 1\n").unwrap();
-    fs::write(&dotenv, format!("{PREFIX}PORT=2\n{PREFIX}RETRY_LIMIT=2\nHOST=127.0.0.2\nSOMEBODY_ELSE=x\n"))
+    fs::write(&dotenv, format!("{PREFIX}PORT=2\n{PREFIX}RETRY_LIMIT=2\nHOST=127.0.0.2\nOTHER_PROGRAM=x\n"))
         .unwrap();
     let environment =
         vec![(format!("{PREFIX}PORT"), "3".to_owned()), ("HOST".to_owned(), "127.0.0.3".to_owned())];
@@ -82,7 +82,7 @@ fn each_layer_wins_over_the_ones_below() {
 }
 
 #[test]
-fn a_prefixed_name_wins_over_a_shared_one_in_its_layer_only() {
+fn a_prefixed_name_overrides_a_shared_name_in_its_own_layer_only() {
     let both = variables(&[(&format!("{PREFIX}PORT"), "7001"), ("PORT", "7002")]);
     assert_eq!(Config::load(&both).unwrap().config.port, 7001);
 
@@ -93,7 +93,7 @@ fn a_prefixed_name_wins_over_a_shared_one_in_its_layer_only() {
 }
 
 #[test]
-fn values_are_typed_at_the_border() {
+fn invalid_values_are_refused_with_their_key_and_valid_ones_are_accepted() {
     let refused = [
         ("PORT", "80a"),
         ("PORT", "70000"),
@@ -138,7 +138,7 @@ fn values_are_typed_at_the_border() {
 }
 
 #[test]
-fn all_faults_are_told_at_once_with_the_next_step() {
+fn all_faults_are_reported_together_with_the_next_step() {
     let said = faults(&variables(&[
         (&format!("{PREFIX}PROT"), "1"),
         (&format!("{PREFIX}MAX_ESSAYS"), "many"),
@@ -150,11 +150,11 @@ fn all_faults_are_told_at_once_with_the_next_step() {
 }
 
 #[test]
-fn a_file_is_blamed_by_its_line_and_never_quoted() {
+fn a_fault_in_a_file_names_the_line_and_never_quotes_it() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     write!(file, "port = 1\nhots = \"127.0.0.1\"\n[kafka]\npassword = \"hunter2\"\n").unwrap();
     let said = faults(&Sources { file: Some(file.path().to_owned()), ..Sources::default() });
-    assert!(said.contains(":2 hots is no setting; did you mean host?"), "{said}");
+    assert!(said.contains(":2 hots is not a setting; did you mean host?"), "{said}");
     assert!(said.contains(":3 kafka"), "{said}");
 
     let mut broken = tempfile::NamedTempFile::new().unwrap();
@@ -169,7 +169,7 @@ fn a_file_is_blamed_by_its_line_and_never_quoted() {
 }
 
 #[test]
-fn the_variables_of_kubernetes_are_passed_over() {
+fn variables_that_kubernetes_injects_are_ignored() {
     let injected = [
         ("PORT", "tcp://10.0.0.7:5000"),
         ("SERVICE_HOST", "10.0.0.7"),
@@ -222,7 +222,7 @@ fn postgresql_needs_kafka() {
     let said = faults(&alone);
     assert!(said.contains("needs Kafka") && !said.contains("hunter2"), "{said}");
 
-    // Whoever looks after the tables needs no Kafka.
+    // A maintenance command on the tables needs no Kafka.
     assert!(Config::load_for_upkeep(&alone).is_ok());
 
     let pair =
@@ -235,14 +235,14 @@ fn postgresql_needs_kafka() {
 }
 
 #[test]
-fn production_refuses_what_is_not_allowed_by_name() {
+fn production_refuses_each_risky_setting_until_it_is_allowed_by_name() {
     let mut pairs =
         vec![("ENVIRONMENT".to_owned(), "production".to_owned()), ("HOST".to_owned(), "0.0.0.0".to_owned())];
     let load = |pairs: &Vec<(String, String)>| {
         Config::load(&Sources { environment: pairs.clone(), ..Sources::default() })
     };
     for allowance in ["OPEN_BIND", "EMBEDDED_DATABASE", "EMBEDDED_BUS", "EMBEDDED_CONTENT"] {
-        let said = load(&pairs).expect_err("not everything is allowed yet").to_string();
+        let said = load(&pairs).expect_err("one risky setting is not allowed yet").to_string();
         let name = format!("{PREFIX}ALLOW_{allowance}");
         assert!(said.contains(&name), "{said}");
         pairs.push((name, "true".to_owned()));
@@ -263,7 +263,7 @@ fn development_warns_about_an_open_bind_and_starts() {
 
 #[cfg(unix)]
 #[test]
-fn a_secret_comes_from_a_file_that_only_its_owner_may_read() {
+fn a_secret_is_read_from_a_file_that_other_users_cannot_read() {
     use std::os::unix::fs::PermissionsExt as _;
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "hunter2").unwrap();
@@ -280,13 +280,13 @@ fn a_secret_comes_from_a_file_that_only_its_owner_may_read() {
     assert!(faults(&both).contains("both give gateway_token"));
 
     fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(faults(&sources).contains("everybody may read"));
+    assert!(faults(&sources).contains("every user can read"));
     assert!(faults(&ours("GATEWAY_TOKEN_FILE", "/nowhere")).contains("GATEWAY_TOKEN_FILE"));
-    assert!(faults(&ours("PORT_FILE", path)).contains("PORT_FILE is no setting"));
+    assert!(faults(&ours("PORT_FILE", path)).contains("PORT_FILE is not a setting"));
 }
 
 #[test]
-fn a_secret_is_in_no_output_of_the_loader() {
+fn the_loaded_configuration_does_not_print_secrets() {
     let sources = variables(&[
         ("DATABASE_URL", "postgres://bos:hunter2@db/bos"),
         ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"),
@@ -297,7 +297,7 @@ fn a_secret_is_in_no_output_of_the_loader() {
 }
 
 #[test]
-fn an_error_lists_each_fault_on_a_line() {
+fn an_error_lists_each_fault_on_a_line_of_its_own() {
     let Error(found) = Config::load(&variables(&[("PORT", "x"), ("HOST", "y")])).unwrap_err();
     assert_eq!(Error(found.clone()).to_string().lines().count(), 1 + found.len());
 }

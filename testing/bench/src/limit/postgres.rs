@@ -1,5 +1,5 @@
-//! What `PostgreSQL` does without the service, as pgbench says: classes a second in transactions of their own, durably, and
-//! messages a second from a table to another.
+//! The limits of `PostgreSQL` without the service, measured by pgbench: classes per second, one durable transaction each, and
+//! messages per second from one table to another.
 
 use std::{
     fmt::Write as _,
@@ -13,8 +13,9 @@ use tempfile::TempDir;
 
 use crate::essays::{self, CLASS};
 
-/// Connections of the batch rate.
+/// The connections of the batch rate.
 const CLIENTS: usize = 8;
+/// The threads of pgbench, if it has more than one connection.
 const THREADS: &str = "2";
 
 const TABLES: &str = "\
@@ -36,16 +37,16 @@ truncate bos_bench.batch, bos_bench.essay, bos_bench.outbox, bos_bench.idempoten
 checkpoint;
 ";
 
-/// What is written per class.
+/// The rows that are written per class.
 #[derive(Clone, Copy)]
 pub(crate) enum Class {
     /// A batch, its essays, an outbox row and an idempotency answer: the batch rate.
     Rows,
-    /// These and the texts: what an accepted batch writes.
+    /// The same and the texts: the rows of an accepted batch.
     RowsAndTexts,
 }
 
-/// A `PostgreSQL` with pgbench beside it.
+/// The pgbench of a `PostgreSQL`, with its scripts.
 pub(crate) struct Pgbench {
     url: String,
     program: PathBuf,
@@ -53,7 +54,7 @@ pub(crate) struct Pgbench {
 }
 
 impl Pgbench {
-    /// Makes the tables in a schema of their own.
+    /// Writes the scripts, and creates the tables in a schema of their own.
     pub(crate) fn prepare(url: &str, program: &Path) -> Result<Self> {
         let scripts = tempfile::tempdir().context("making a folder for pgbench's scripts")?;
         let pgbench = Self { url: url.to_owned(), program: program.to_owned(), scripts };
@@ -69,12 +70,12 @@ impl Pgbench {
         Ok(pgbench)
     }
 
-    /// The batch rate: classes a second, from 8 connections in so many seconds, in empty tables.
+    /// Measures the batch rate for this many seconds: classes per second from 8 connections, in empty tables.
     pub(crate) fn batch_rate(&self, seconds: u64) -> Result<f64> {
         self.classes(Class::Rows, CLIENTS, seconds)
     }
 
-    /// Classes a second from so many connections, in empty tables.
+    /// Measures classes per second from this number of connections, in empty tables.
     pub(crate) fn classes(&self, class: Class, clients: usize, seconds: u64) -> Result<f64> {
         self.run(&self.url, "empty", &["-t", "1"])?;
         let (clients, seconds) = (clients.to_string(), seconds.to_string());
@@ -83,8 +84,8 @@ impl Pgbench {
         transactions_a_second(&self.run(&self.url, class.script(), &args)?)
     }
 
-    /// Runs a script of one's own so many times over one connection, on another database of the server, and gives the
-    /// transactions a second. Its variable `n` begins at 0.
+    /// Runs a script `times` times over one connection on another database of the server, and returns the transactions per second.
+    /// The script's variable `n` begins at 0.
     pub(crate) fn repeated(&self, url: &str, script: &str, times: u32) -> Result<f64> {
         fs::write(self.script("own"), script)?;
         transactions_a_second(&self.run(url, "own", &["-c", "1", "-D", "n=0", "-t", &times.to_string()])?)
@@ -114,11 +115,11 @@ impl Class {
 
 fn transactions_a_second(said: &str) -> Result<f64> {
     let rate = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
-    rate.with_context(|| format!("pgbench said no rate:\n{said}"))
+    rate.with_context(|| format!("pgbench printed no rate:\n{said}"))
 }
 
-/// One transaction: a batch, its essays of about 200 bytes, an outbox row of 1 kB and an idempotency answer, and the texts
-/// if they are wanted.
+/// The script of one transaction: a batch, its essays of about 200 bytes, an outbox row of 1 kB, an idempotency answer, and the
+/// texts for [`Class::RowsAndTexts`].
 fn class(class: Class) -> String {
     const BATCH: &str = "00000000-0000-0000-0000-000000000001";
     let mut script = String::from(
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn with_its_texts_a_class_writes_as_many_rows_again() {
+    fn with_its_texts_a_class_writes_one_more_row_per_essay() {
         let script = class(Class::RowsAndTexts);
         assert_eq!(script.matches("gen_random_uuid(), '00000000").count(), 2 * usize::from(CLASS));
         assert!(script.ends_with(";\ncommit;\n"));
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_read_from_what_pgbench_says() {
+    fn the_rate_is_read_from_the_output_of_pgbench() {
         let said = "latency average = 4.1 ms\ntps = 1951.219512 (without initial connection time)\n";
         assert!((transactions_a_second(said).unwrap() - 1_951.219_512).abs() < 1e-6);
         assert!(transactions_a_second("nothing").is_err());

@@ -1,8 +1,8 @@
-//! The accept limit: the rows of an accepted batch, written by a bare loop.
+//! The accept limit: a loop that writes the rows of accepted batches and does nothing else.
 //!
-//! The loop has what the service's writer has and nothing else: the very tables, WAL with `synchronous=FULL`, the same
-//! cache and checkpoint settings, and the same group commit, in which as many units as there are clients share a COMMIT,
-//! at most 64 of them and for at most 2 ms. No HTTP, no JSON to parse, no rules, no reader, nobody to answer.
+//! The loop works like the service's writer: the same tables, WAL with `synchronous=FULL`, the same cache and checkpoint
+//! settings, and the same group commit. One unit per client shares a COMMIT, but at most 64 units and at most 2 ms. There is
+//! no HTTP, no JSON parsing, no rule, no reader and no answer.
 
 use std::{
     path::Path,
@@ -17,19 +17,21 @@ use crate::essays;
 
 const TABLES: &str = include_str!("../../../../crates/store/migrations/sqlite/0001_base.sql");
 
+/// The most units of a group commit, as in the service.
 const GROUP_UNITS: usize = 64;
+/// The longest time of a group commit before its COMMIT, as in the service.
 const GROUP_TIME: Duration = Duration::from_millis(2);
 
-/// What is written for each batch.
+/// The size of what is written for each batch.
 #[derive(Clone, Copy)]
 pub(crate) struct Unit {
     /// Essays, each with its text.
     pub(crate) essays: u16,
-    /// Bytes of the answer that is kept with the Idempotency-Key.
+    /// Bytes of the answer that is stored with the Idempotency-Key.
     pub(crate) answer_bytes: usize,
 }
 
-/// Units committed per second when so many clients wait for an answer each, in a new file in `folder`.
+/// Measures units committed per second for this number of clients, in a new file in `folder`.
 pub(crate) fn measure(folder: &Path, unit: Unit, clients: usize, time: Duration) -> Result<f64> {
     let path = folder.join("limit.db");
     let conn = open(&path).context("opening the file of the accept limit")?;
@@ -136,7 +138,7 @@ impl<'c> Writer<'c> {
     }
 }
 
-/// Ids that rise with time and carry a slot, as the service's do, here one batch a millisecond.
+/// An id that increases with time and contains a slot, like the service's, with one batch per millisecond.
 fn batch_id(number: u64) -> ([u8; 16], i64) {
     let disorder = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let slot = disorder >> 52;

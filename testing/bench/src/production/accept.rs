@@ -1,4 +1,4 @@
-//! How many classes are accepted, beside the same rows from pgbench.
+//! The rate of accepted classes, compared with the same rows written by pgbench.
 
 use anyhow::{Context as _, Result};
 
@@ -12,10 +12,10 @@ use crate::{
 
 const ROW: &str = "accept a class";
 const LIMIT: &str = "the same rows by pgbench";
-/// Half of the limit is for HTTP, JSON, the rules and everything that goes on behind the answer.
+/// The part of the limit that must be reached; the rest is for HTTP, JSON, the rules and the background tasks.
 const SHARE: f64 = 0.5;
 
-/// `POST /v1/batch` with a class each; the texts go to the Content Service and the messages to Kafka meanwhile.
+/// Measures `POST /v1/batch` with one class per request, while texts go to the Content Service and messages to Kafka.
 pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     let setting = place.setting;
     let pgbench = setting.pgbench.context("pgbench is needed for the limit")?;

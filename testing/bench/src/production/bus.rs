@@ -1,4 +1,4 @@
-//! Kafka as seen beside the service.
+//! Access to Kafka without the service.
 
 use std::{
     collections::HashSet,
@@ -24,22 +24,26 @@ use rdkafka::{
 
 use crate::load::on_this_thread;
 
-/// A topic that neither the service nor a neighbour reads, and that no batch of these rows writes to.
+/// A topic that neither the service nor a companion reads, and to which no batch of these rows writes.
 pub(super) const WARM_UP: Topic = Topic::CjAssessmentInitiate;
+/// The time-out of every wait for Kafka; chosen.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause between two checks.
 const POLL: Duration = Duration::from_millis(50);
 
-/// What a message of the service has: about so many bytes, under one of so many keys.
+/// Messages like those of the service.
 pub(super) struct Messages {
     pub(super) topic: Topic,
+    /// Bytes of a value.
     pub(super) bytes: usize,
+    /// The number of different keys.
     pub(super) keys: usize,
 }
 
-/// How many records in a second a producer with the service's settings brings to Kafka, and does nothing else: those of the
-/// second half count.
+/// Measures the records per second of a producer with the service's settings that does nothing else. Only the second half of the
+/// records counts.
 pub(super) async fn produce(settings: &KafkaSettings, messages: &Messages, count: usize) -> Result<f64> {
-    /// As many as the relay has under way.
+    /// The most messages in flight, as in the relay.
     const WINDOW: usize = 2_000;
     let producer: FutureProducer = settings.producer().create().context("making a producer")?;
     let value = vec![b'x'; messages.bytes];
@@ -66,7 +70,7 @@ pub(super) async fn produce(settings: &KafkaSettings, messages: &Messages, count
     Ok(sent / half.elapsed().as_secs_f64())
 }
 
-/// Takes every topic away, and with it where its readers were.
+/// Deletes every topic, and so the committed offsets of its readers.
 pub(super) fn empty(settings: &KafkaSettings) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> =
         settings.client().create().context("making a client for Kafka's administration")?;
@@ -75,19 +79,19 @@ pub(super) fn empty(settings: &KafkaSettings) -> Result<()> {
     for done in on_this_thread(async { Ok(admin.delete_topics(&names, &options).await?) })? {
         match done {
             Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
-            Err((topic, code)) => bail!("{topic} is not deleted: {code}"),
+            Err((topic, code)) => bail!("cannot delete {topic}: {code}"),
         }
     }
     let begun = Instant::now();
     let reader = reader(settings)?;
     while reader.fetch_metadata(None, PATIENCE)?.topics().iter().any(|topic| names.contains(&topic.name())) {
-        ensure!(begun.elapsed() < PATIENCE, "the topics do not go");
+        ensure!(begun.elapsed() < PATIENCE, "the topics still exist {PATIENCE:?} after they were deleted");
         thread::sleep(POLL);
     }
     Ok(())
 }
 
-/// Somebody who reads a topic from where it ended when this was made.
+/// A consumer that reads a topic from its end at the time of creation.
 pub(super) struct Tail(BaseConsumer);
 
 impl Tail {
@@ -101,14 +105,14 @@ impl Tail {
         Ok(Self(consumer))
     }
 
-    /// Waits for the next record and gives its bytes.
+    /// Waits for the next record, and returns the length of its value.
     pub(super) fn next(&self) -> Result<usize> {
-        let record = self.0.poll(PATIENCE).context("no record came")??;
+        let record = self.0.poll(PATIENCE).context("no record arrived in 30 s")??;
         Ok(record.payload_len())
     }
 }
 
-/// How many records a topic has.
+/// The number of records of a topic.
 pub(super) fn records(settings: &KafkaSettings, topic: Topic) -> Result<i64> {
     let partitions = partitions(&reader(settings)?, topic)?;
     Ok(partitions.iter().map(|partition| partition.end - partition.first).sum())
@@ -134,7 +138,7 @@ fn partitions(reader: &BaseConsumer, topic: Topic) -> Result<Vec<Partition>> {
         loop {
             match reader.fetch_watermarks(topic.as_str(), id, PATIENCE) {
                 Ok((first, end)) => return Ok(Partition { id, first, end }),
-                // A topic that was made a moment ago has no leader yet.
+                // A new topic has no leader at first.
                 Err(_) if begun.elapsed() < PATIENCE => thread::sleep(POLL),
                 Err(error) => return Err(error.into()),
             }
@@ -143,7 +147,7 @@ fn partitions(reader: &BaseConsumer, topic: Topic) -> Result<Vec<Partition>> {
     .collect()
 }
 
-/// How many records of the service's and its neighbours' lie in Kafka once more.
+/// The number of duplicate records of the service and the companions in Kafka.
 pub(super) fn counted_twice(settings: &KafkaSettings) -> Result<usize> {
     let (mut records, mut ids) = (0, HashSet::new());
     for topic in Topic::ALL.iter().filter(|topic| **topic != WARM_UP) {
@@ -152,6 +156,6 @@ pub(super) fn counted_twice(settings: &KafkaSettings) -> Result<usize> {
             ids.insert(record.header("event_id").map(str::to_owned));
         })?;
     }
-    ensure!(records > 0, "nothing lies in Kafka");
+    ensure!(records > 0, "Kafka contains no record");
     Ok(records - ids.len())
 }

@@ -1,4 +1,4 @@
-//! How fast news is applied that waits in Kafka.
+//! The rate at which news that waits in Kafka is applied.
 
 use std::time::Instant;
 
@@ -12,10 +12,10 @@ use crate::{
 };
 
 const ROW: &str = "consume";
-/// Part of an essay result in the price of a class accepted.
+/// The results per accepted class, in the same time, that must be reached.
 const TIMES_BATCH_RATE: f64 = 3.0;
 
-/// 500 batches of 200 essays, all of whose results are in Kafka before the service starts.
+/// Measures 500 batches of 200 essays, all of whose results are in Kafka before the service starts.
 pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     let setting = place.setting;
     let (batches, of_each) = (setting.size(500_u32, 50), setting.size(200_u16, 200));
@@ -48,8 +48,8 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     ])
 }
 
-/// First the texts are stored and everything is commanded, with nobody there who does it; then, without the service, the
-/// workers do it all.
+/// Prepares the results in Kafka: first texts are stored and phases commanded without workers; then the workers run without the
+/// service.
 fn wait_for_results(stage: &mut Stage<'_>, batches: u32, of_each: u16) -> Result<()> {
     let content = stage.companions(&["--set", "companions=content,lifecycle"])?;
     let service = stage.replica()?;

@@ -1,4 +1,4 @@
-//! A database of the server, as seen beside the service.
+//! Access to the database without the service.
 
 use std::{
     thread,
@@ -13,10 +13,12 @@ use sqlx_core::{
 use sqlx_postgres::{PgConnection, Postgres};
 use tokio::runtime::{Builder, Runtime};
 
+/// The pause between two checks; also the error of measured times.
 const POLL: Duration = Duration::from_millis(2);
+/// The time-out of every wait; chosen.
 const DEADLINE: Duration = Duration::from_mins(5);
 
-/// A connection, and the database it leads to.
+/// A connection to a database.
 pub(super) struct Database {
     runtime: Runtime,
     connection: PgConnection,
@@ -24,14 +26,14 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Makes the database `name` anew on the server that `url` leads to.
+    /// Creates the database `name` on the server of `url`, and drops an old one.
     pub(super) fn make(url: &str, name: &str) -> Result<Self> {
         let mut server = Self::open(url.to_owned())?;
         server.run(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))?;
         server.run(format!("CREATE DATABASE {name}"))?;
-        // What an earlier measurement has left to be written must not be written during this one.
+        // A checkpoint, so that dirty pages of an earlier measurement are not written during this one.
         server.run("CHECKPOINT".to_owned())?;
-        let (start, _) = url.rsplit_once('/').context("the URL names no database")?;
+        let (start, _) = url.rsplit_once('/').context("the URL contains no database")?;
         Self::open(format!("{start}/{name}"))
     }
 
@@ -46,7 +48,7 @@ impl Database {
         self.runtime.block_on(running).map(drop).context("asking PostgreSQL")
     }
 
-    /// The one number that a query gives.
+    /// The number that a query returns.
     pub(super) fn number<N>(&mut self, statement: &'static str) -> Result<N>
     where
         N: for<'r> Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
@@ -55,31 +57,31 @@ impl Database {
         self.runtime.block_on(asking).with_context(|| format!("asking PostgreSQL: {statement}"))
     }
 
-    /// Waits until a query gives at least so much.
+    /// Waits until a query returns at least this number.
     pub(super) fn wait_for(&mut self, statement: &'static str, least: i64) -> Result<()> {
         let begun = Instant::now();
         while self.number::<i64>(statement)? < least {
-            ensure!(begun.elapsed() < DEADLINE, "not {least} after {DEADLINE:?}: {statement}");
+            ensure!(begun.elapsed() < DEADLINE, "fewer than {least} after {DEADLINE:?}: {statement}");
             thread::sleep(POLL);
         }
         Ok(())
     }
 
-    /// Waits until a query gives 0.
+    /// Waits until a query returns 0.
     pub(super) fn wait_for_none(&mut self, statement: &'static str) -> Result<()> {
         let begun = Instant::now();
         while self.number::<i64>(statement)? > 0 {
-            ensure!(begun.elapsed() < DEADLINE, "still there after {DEADLINE:?}: {statement}");
+            ensure!(begun.elapsed() < DEADLINE, "more than 0 after {DEADLINE:?}: {statement}");
             thread::sleep(POLL);
         }
         Ok(())
     }
 
-    /// Fails unless so many batches have ended, all of them with success.
+    /// Checks that this number of batches has completed successfully.
     pub(super) fn all_succeeded(&mut self, batches: i64) -> Result<()> {
         let succeeded: i64 =
             self.number("SELECT count(*) FROM batches WHERE status = 'completed_successfully'")?;
-        ensure!(succeeded == batches, "{succeeded} of {batches} batches ended with success");
+        ensure!(succeeded == batches, "{succeeded} of {batches} batches completed successfully");
         Ok(())
     }
 }

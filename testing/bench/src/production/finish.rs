@@ -1,4 +1,4 @@
-//! How many essays a second go all the way through Kafka and the neighbours, and how long one takes alone.
+//! The rate of essays through both phases, Kafka and the companions, and the time of a single essay.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -14,11 +14,12 @@ use crate::{
 };
 
 const ROW: &str = "finish";
-/// Essays per round, one after the other, and those at the beginning that do not count.
+/// Counted essays per round, one after the other.
 const TIMES: u64 = 100;
+/// Essays before them, which do not count.
 const WARM_UP: u64 = 10;
 
-/// 200 batches beside the batch rate of the same minute, then one essay at a time.
+/// Measures 200 batches, with the batch rate of the same minute as the limit, and then single essays.
 pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     let setting = place.setting;
     let batches = finish::batches(setting);
@@ -29,7 +30,7 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
         let mut stage = Stage::new(place)?;
         let _companions = stage.companions(&[])?;
         let replica = stage.replica()?;
-        // A first batch, so that whatever is prepared once is prepared.
+        // One batch first, so that statements and connections are prepared.
         run(&mut stage, &[replica.address], 1)?;
         rates.push(run(&mut stage, &[replica.address], batches)?);
         resident.extend(replica.resident_mib());
@@ -48,7 +49,7 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     ])
 }
 
-/// Hands batches in at these processes in turn and waits until the last has ended: essays a second over all of that.
+/// Submits batches to these processes in turn, waits until the last has ended, and returns the essays per second of all of this.
 pub(super) fn run(stage: &mut Stage<'_>, addresses: &[SocketAddr], batches: u32) -> Result<f64> {
     const ENDED: &str = "SELECT count(*) FROM batches WHERE ended_at IS NOT NULL";
     let until = stage.database.number::<i64>(ENDED)? + i64::from(batches);
@@ -65,7 +66,7 @@ pub(super) fn hand_in(addresses: &[SocketAddr], request: &Request, batches: u32)
     on_this_thread(finish::hand_in(addresses, request, batches))
 }
 
-/// A batch of one through both phases, one after the other.
+/// Measures batches of one essay through both phases, one after the other.
 fn alone(address: SocketAddr) -> Result<Latency> {
     let mut latency = Latency::new()?;
     on_this_thread(async {

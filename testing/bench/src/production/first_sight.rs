@@ -1,4 +1,4 @@
-//! How long a single essay takes to Kafka when the service has nothing else to do.
+//! The time of a single essay until its record is in Kafka, on an idle service.
 
 use std::time::Instant;
 
@@ -16,10 +16,10 @@ use crate::{
 const ROW: &str = "first sight";
 /// Essays per round, one after the other.
 const TIMES: u64 = 200;
-/// Not counted, at the beginning.
+/// Essays before them, which do not count.
 const WARM_UP: u64 = 20;
 
-/// `POST /v1/trigger-spellcheck`: from the request to the 202, and to the request for the spell checker in Kafka.
+/// Measures `POST /v1/trigger-spellcheck`: the time to the 202, and to the spell checker's request in Kafka.
 pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     let (mut answered, mut p50, mut p99) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..place.setting.rounds {
@@ -42,7 +42,7 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
                 to_answer.record(accepted);
                 to_bus.record(sent.elapsed());
             }
-            // What comes back for it belongs to it, not to the next one.
+            // Its results are awaited, so that they do not delay the next essay.
             stage.settle()?;
         }
         answered.push(to_answer.quantile_ms(0.5));

@@ -1,4 +1,4 @@
-//! How fast messages leave the outbox, beside what the table and the bus do alone.
+//! The rate of the relay, compared with the table alone and a producer alone.
 
 use anyhow::{Context as _, Result};
 
@@ -12,10 +12,10 @@ use crate::{
 
 const ROW: &str = "relay";
 const MESSAGES: u32 = 20_000;
-/// Part of the slower limit: a relay waits for the bus before it says so to the table.
+/// The part of the slower limit that must be reached: a relay waits for Kafka before it updates the table.
 const SHARE: f64 = 0.25;
 
-/// 4,000 keys with five messages of 1 kB each, as if many batches had just been commanded.
+/// Inserts 4,000 keys with five messages of 1 kB each, as if many batches had just been commanded.
 fn backlog(shards: i64) -> String {
     format!(
         "INSERT INTO outbox (shard, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, not_before, created_at) \
@@ -27,8 +27,8 @@ fn backlog(shards: i64) -> String {
     )
 }
 
-/// What a relay does to the table, and nothing else: the heads of a shard's keys are taken, archived and deleted, 500 in a
-/// transaction, one shard of eight after the other.
+/// The relay's work on the table alone: the first message of each key is selected, archived and deleted, 500 per transaction, in
+/// one of eight shards after the other.
 const MOVE_500: &str = "\
 \\set n :n + 1
 \\set shard :n % 8
@@ -42,7 +42,7 @@ created_at, 0, 0, now() FROM moved;
 ";
 const MOVED: u32 = 500;
 
-/// Without the first messages, which share their instant: from then to the last.
+/// The rate from the first `sent_at` to the last, without the messages of the first, which have the same time.
 const RATE: &str = "\
 SELECT CAST(count(*) FILTER (WHERE sent_at > first) / extract(epoch FROM max(sent_at) - min(sent_at)) AS double precision) \
 FROM outbox_sent, (SELECT min(sent_at) AS first FROM outbox_sent) AS f";
@@ -86,7 +86,7 @@ fn table_alone(stage: &mut Stage<'_>, pgbench: &Pgbench) -> Result<f64> {
     Ok(transactions * f64::from(MOVED))
 }
 
-/// What 32 clients hand in is sent as fast as it is made.
+/// Measures that messages are sent as fast as 32 clients cause them.
 fn sustained(place: &Place<'_>) -> Result<Vec<Figure>> {
     const CLIENTS: usize = 32;
     const MADE: &str = "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM outbox_sent)";
@@ -105,7 +105,7 @@ fn sustained(place: &Place<'_>) -> Result<Vec<Figure>> {
         let per_second = |messages: i64| {
             #[expect(clippy::cast_precision_loss, reason = "a run sends fewer than 2^52 messages")]
             let messages = messages as f64;
-            // The warm-up of the load is a fifth more, and its messages count.
+            // The messages of the load's warm-up count too, which takes a fifth of the time in addition.
             messages / (time.as_secs_f64() * 1.2)
         };
         let all = stage.database.number(MADE)?;

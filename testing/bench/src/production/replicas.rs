@@ -12,10 +12,11 @@ use crate::{
 };
 
 const ROW: &str = "replicas";
-/// More processes may cost this much of what one does.
+/// The part of the rate of one process that several must reach.
 const SHARE: f64 = 0.85;
-/// As the service has it unless it is told otherwise.
+/// The default of `lease_ttl`.
 const LEASE: Duration = Duration::from_secs(15);
+/// The time after the end of a lease in which a process must take over; chosen.
 const GRACE: Duration = Duration::from_secs(2);
 
 pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
@@ -64,21 +65,24 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     ])
 }
 
-/// Waits until every process has its part of the shards.
+/// Waits until every process has its share of the shards.
 fn shared_out(stage: &mut Stage<'_>, replicas: usize) -> Result<()> {
     let replicas = i64::try_from(replicas)?;
     stage.database.wait_for("SELECT count(DISTINCT owner) FROM leases WHERE owner IS NOT NULL", replicas)?;
     stage.database.wait_for_none("SELECT count(*) FROM leases WHERE owner IS NULL")
 }
 
-/// Kills one of them and waits until nothing is in its hands any more.
+/// Kills one process, and measures the time until other processes own its shards.
 fn takeover(stage: &mut Stage<'_>, mut replicas: Vec<Server>) -> Result<f64> {
     let mut killed = replicas.pop().context("there is a process to kill")?;
     let owner = format!("%-{}-%", killed.id());
     stage.database.run(format!(
         "CREATE VIEW orphans AS SELECT shard FROM leases WHERE owner LIKE '{owner}' OR lease_until < clock_timestamp()"
     ))?;
-    anyhow::ensure!(stage.database.number::<i64>("SELECT count(*) FROM orphans")? > 0, "it had no shard");
+    anyhow::ensure!(
+        stage.database.number::<i64>("SELECT count(*) FROM orphans")? > 0,
+        "the killed process owned no shard"
+    );
     killed.kill()?;
     let begun = Instant::now();
     stage.database.wait_for_none("SELECT count(*) FROM orphans")?;

@@ -1,4 +1,4 @@
-//! How many runs of the simulation a minute has.
+//! The seeds per minute of the simulation.
 
 use std::{process::Command, process::Stdio, time::Instant};
 

@@ -1,4 +1,4 @@
-//! An installation for one measurement: a database of its own, empty topics, the neighbours, and the service.
+//! An installation for one measurement: an empty database, empty topics, the companions, and the service.
 
 use std::{
     net::SocketAddr,
@@ -16,7 +16,9 @@ use super::{Place, bus, database::Database};
 use crate::server::{Server, Sign, free_address, unconfigured};
 
 const DATABASE: &str = "bos_bench";
+/// The pause between two checks.
 const POLL: Duration = Duration::from_millis(200);
+/// The time-out of waiting for the companions; chosen.
 const OUTCOMES_DEADLINE: Duration = Duration::from_mins(5);
 
 pub(super) struct Stage<'a> {
@@ -27,7 +29,7 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Everything empty and nothing running but the servers.
+    /// Prepares an empty database and empty topics. Only the servers run.
     pub(super) fn new(place: &'a Place<'a>) -> Result<Self> {
         let folder = place.setting.fresh("stage")?;
         let database = Database::make(place.postgres, DATABASE)?;
@@ -45,7 +47,7 @@ impl<'a> Stage<'a> {
         KafkaSettings::plaintext(self.place.kafka)
     }
 
-    /// The program, led to everything of this stage.
+    /// The program `bos`, configured for this installation.
     fn bos(&self) -> Command {
         let mut command = unconfigured(self.place.setting.bos, &self.folder);
         command.env("DATABASE_URL", &self.database.url);
@@ -55,7 +57,7 @@ impl<'a> Stage<'a> {
         command
     }
 
-    /// Starts the neighbours, which answer at once; with `words` more.
+    /// Starts the companions, which answer at once, with `words` as further arguments.
     pub(super) fn companions(&self, words: &[&str]) -> Result<Server> {
         let mut command = self.bos();
         command.env_remove("DATABASE_URL").env_remove("CONTENT_SERVICE_URL");
@@ -73,17 +75,17 @@ impl<'a> Stage<'a> {
         Server::spawn(&mut command, address, Sign::Ready, log)
     }
 
-    /// Waits until the neighbours have said of so many batches that a phase has ended, which they say after its results.
+    /// Waits until the companions have sent this number of phase outcomes, which they send after the results.
     pub(super) fn wait_for_outcomes(&self, batches: i64) -> Result<()> {
         let begun = Instant::now();
         while bus::records(&self.kafka(), Topic::BatchPhaseOutcome)? < batches {
-            ensure!(begun.elapsed() < OUTCOMES_DEADLINE, "the neighbours are not done");
+            ensure!(begun.elapsed() < OUTCOMES_DEADLINE, "the companions have not sent all outcomes");
             thread::sleep(POLL);
         }
         Ok(())
     }
 
-    /// Waits until nothing is on its way any more: neither text nor message nor batch.
+    /// Waits until no text and no message waits, and all batches have ended.
     pub(super) fn settle(&mut self) -> Result<()> {
         self.database.wait_for_none(
             "SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM staged_texts) \

@@ -1,4 +1,4 @@
-//! How many batches are accepted, beside the same rows written by a bare loop.
+//! The rate of accepted batches, compared with the same rows written by a bare loop.
 
 use anyhow::Result;
 
@@ -14,13 +14,13 @@ use crate::{
 
 const LIMIT: &str = "the same rows by a bare loop";
 
-/// Half of the limit is for HTTP, JSON, the rules and everything that goes on behind the answer.
+/// The part of the limit that must be reached; the rest is for HTTP, JSON, the rules and the background tasks.
 const SHARE: f64 = 0.5;
 
-/// `POST /v1/batch` with a class each.
+/// Measures `POST /v1/batch` with one class per request.
 pub(super) fn classes(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     const ROW: &str = "accept a class";
-    // As long as the service's answer, which names every essay.
+    // The length of the service's answer, which lists every essay.
     let unit = Unit { essays: essays::CLASS, answer_bytes: 2_900 };
     let request = essays::batch(essays::CLASS, &[]);
     let mut figures = Vec::new();
@@ -38,7 +38,7 @@ pub(super) fn classes(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// `POST /v1/trigger-spellcheck`.
+/// Measures `POST /v1/trigger-spellcheck`.
 pub(super) fn essays(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     const ROW: &str = "accept one essay";
     let unit = Unit { essays: 1, answer_bytes: 180 };
@@ -61,7 +61,7 @@ struct Rounds {
     p99: Vec<f64>,
 }
 
-/// The limit and the service in turn, each in a new file.
+/// Measures the limit and the service in turn, each in a new file.
 fn rounds(setting: &Setting<'_>, request: &Request, unit: Unit, clients: usize) -> Result<Rounds> {
     let mut rounds = Rounds::default();
     for _ in 0..setting.rounds {

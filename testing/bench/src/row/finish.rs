@@ -1,4 +1,4 @@
-//! How many essays a second go all the way: accepted, stored, registered, spellchecked, measured, ended.
+//! The rate of essays through all steps: accepted, stored, registered, spellchecked, analysed, ended.
 
 use std::{
     cell::Cell,
@@ -27,15 +27,15 @@ use crate::{
 const ROW: &str = "finish";
 pub(crate) const PHASES: [&str; 2] = ["spellcheck", "nlp"];
 const CLIENTS: usize = 8;
-/// Runs so far in this process.
+/// The number of runs in this process, for unique keys.
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 
-/// Batches of one measurement.
+/// The batches of one measurement.
 pub(crate) fn batches(setting: &Setting<'_>) -> u32 {
     setting.size(200, 40)
 }
 
-/// 200 batches, each round in a new file beside the batch rate of the same minute; then what they leave.
+/// Measures 200 batches, each round in a new file, with the batch rate of the same minute as the limit; then memory and disk.
 pub(super) fn measure(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     let batches = batches(setting);
     let (mut rates, mut limits, mut growth, mut kept) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -68,7 +68,7 @@ pub(super) fn measure(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Hands the batches in and waits until the last has ended: essays a second over all of that.
+/// Submits the batches, waits until the last has ended, and returns the essays per second of all of this.
 pub(super) fn run(address: SocketAddr, folder: &Path, batches: u32) -> Result<f64> {
     let visitor = Visitor::open(folder)?;
     let last_end = visitor.last_end()?;
@@ -79,9 +79,9 @@ pub(super) fn run(address: SocketAddr, folder: &Path, batches: u32) -> Result<f6
     Ok(f64::from(batches) * f64::from(essays::CLASS) / begun.elapsed().as_secs_f64())
 }
 
-/// Hands so many batches in, from a few clients at once, which take these addresses in turn.
+/// Submits this number of batches from at least 8 clients, which are spread over these addresses.
 pub(crate) async fn hand_in(addresses: &[SocketAddr], request: &Request, batches: u32) -> Result<()> {
-    // A key is another one in every run: the same file, even the same process, may see several.
+    // Keys differ between runs, because the same file, and even the same process, may get several runs.
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
     let next = Rc::new(Cell::new(0));
     let mut clients = JoinSet::new();
@@ -110,7 +110,7 @@ struct Kept {
     companions: f64,
 }
 
-/// Counted in compact copies of the files of a stopped service, so that free pages do not count.
+/// Measures compact copies of the files of a stopped service, so that free pages do not count.
 fn bytes_per_essay(folder: &Path) -> Result<Kept> {
     let service = compact(folder, "bos")?;
     let essays = number(&service, "SELECT count(*) FROM essays WHERE state = 'succeeded'")?;

@@ -1,4 +1,4 @@
-//! Whether the service slows down as its file fills with batches that have ended.
+//! Whether the service becomes slower with more ended batches in its file.
 
 use std::{fs, path::Path};
 
@@ -10,10 +10,10 @@ use crate::{
     server::{Program, Server},
 };
 
-/// How many times the batches of one measurement have ended in the file before it.
+/// The number of measurements whose batches have ended in the file before it is measured.
 const AGES: [u32; 3] = [1, 10, 30];
 
-/// Files of three ages, measured in turn: first, second, third, first again, …
+/// Measures files of three ages in turn: first, second, third, first again, …
 pub(super) fn measure(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     let batches = finish::batches(setting);
     let times = if setting.quick { [1, 3, 5] } else { AGES };
@@ -50,8 +50,9 @@ pub(super) fn measure(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     Ok(figures.collect())
 }
 
-/// Copies the files of a stopped service, onto the disk: what the system still had to write would be written while the next
-/// row is measured. This process holds no connection to the files, whose locks a copy would drop.
+/// Copies the files of a stopped service, and syncs them, because the system would otherwise write them while the next row is
+/// measured. This process must have no SQLite connection to the files, because closing a copied file would release its
+/// locks.
 fn copy_files(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;

@@ -1,4 +1,4 @@
-//! What one essay waits for when the service has nothing else to do.
+//! The time of single essays on an idle service.
 
 use std::time::Instant;
 
@@ -16,10 +16,10 @@ use crate::{
 
 /// Essays per round, one after the other.
 const TIMES: u64 = 200;
-/// Not counted, at the beginning.
+/// Essays before them, which do not count.
 const WARM_UP: u64 = 10;
 
-/// `POST /v1/trigger-spellcheck`: to the 202, and to the request for the spell checker on the bus.
+/// Measures `POST /v1/trigger-spellcheck`: the time to the 202, and to the spell checker's request on the bus.
 pub(super) fn essay_to_bus(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     const ROW: &str = "accept one essay";
     const TOPIC: &str = "huleedu.essay.spellcheck.requested.v1";
@@ -56,7 +56,7 @@ pub(super) fn essay_to_bus(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     ])
 }
 
-/// A batch of one through both phases: from the request to the answer that it has ended.
+/// Measures a batch of one essay through both phases: from the request to the status that it has ended.
 pub(super) fn two_phases(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     const ROW: &str = "one essay, two phases";
     let mut rounds = Rounds::default();
@@ -86,7 +86,7 @@ pub(super) fn two_phases(setting: &Setting<'_>) -> Result<Vec<Figure>> {
     ])
 }
 
-/// Follows a batch by `?wait=`, as clients do.
+/// Waits with `?wait=`, as clients do, until a batch has ended.
 pub(crate) async fn wait_until_ended(connection: &mut Connection, batch: &str) -> Result<()> {
     let path = format!("/v1/batch/{batch}/status?wait=20s");
     let mut etag = "\"1\"".to_owned();

@@ -1,4 +1,4 @@
-//! From the start of the program, as users have it, to its first 200 on `/readyz`, and its memory then.
+//! The time from the start of `bos` to its first 200 on `/readyz`, and its memory then.
 
 use anyhow::Result;
 

@@ -1,4 +1,4 @@
-//! How often a status can be asked for, beside a constant answer of the same HTTP stack.
+//! The rate of status requests, compared with a constant answer of the same HTTP stack.
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,11 +27,11 @@ const SIZES: [u16; 2] = [30, 2_000];
 #[derive(Default)]
 struct Rounds {
     hello: Vec<f64>,
-    /// Answers a second at rest, by size.
+    /// Answers per second for an ended batch, by size.
     rest: [Vec<f64>; 2],
-    /// Milliseconds while the batch changes: half of the answers, and all but one in a hundred.
+    /// Milliseconds while the batch changes, as p50 and p99, by size.
     changing: [(Vec<f64>, Vec<f64>); 2],
-    /// The count query alone, by size.
+    /// Milliseconds of the count query alone, by size.
     count: [Vec<f64>; 2],
 }
 
@@ -98,7 +98,7 @@ fn count_query_ms(folder: &Path, size: u16) -> Result<f64> {
     Visitor::open(folder)?.count_query_ms(size)
 }
 
-/// Hands a batch in, waits until it has ended, and gives its id.
+/// Submits a batch, waits until it has ended, and returns its id.
 async fn hand_in(connection: &mut Connection, essays: u16, number: u64) -> Result<String> {
     let batch = submit(connection, &mut essays::batch(essays, &PHASES), essays, number).await?;
     wait_until_ended(connection, &batch).await?;
@@ -115,7 +115,7 @@ async fn submit(
     connection.exchange(request).await?.expect(202)?.field("batch_id")
 }
 
-/// Eight clients ask for the batch that a ninth has handed in last; it hands in the next when that one has ended.
+/// Eight clients request the status of the latest batch of a ninth client, which submits the next when it has ended.
 async fn poll_while_changing(server: &Server, essays: u16, setting: &Setting<'_>) -> Result<Latency> {
     let newest: Rc<RefCell<Option<Request>>> = Rc::default();
     let over = Rc::new(Cell::new(false));

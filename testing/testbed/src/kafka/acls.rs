@@ -1,4 +1,4 @@
-//! Another request in Kafka's protocol: what a user may do. librdkafka's can be sent from C alone.
+//! A request in Kafka's protocol that creates ACLs, because the Rust binding of librdkafka does not offer it.
 
 use std::{io::Read, net::ToSocketAddrs as _};
 
@@ -6,18 +6,18 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{metadata::ask, tls::GUEST};
 
-/// What a user may be allowed to do, each with everything that it takes.
+/// A right of a user, with all operations that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// To send to topics whose name begins so.
+    /// To produce to topics with this prefix.
     Write(&'static str),
-    /// To read topics whose name begins so.
+    /// To read topics with this prefix.
     Read(&'static str),
-    /// To be a member of this consumer group.
+    /// To join this consumer group.
     Join(&'static str),
 }
 
-// The protocol's numbers.
+// Numbers of Kafka's protocol.
 const TOPIC: u8 = 2;
 const GROUP: u8 = 3;
 const LITERAL: u8 = 3;
@@ -27,7 +27,7 @@ const WRITE: u8 = 4;
 const ALLOW: u8 = 3;
 
 impl Right {
-    /// The kind of the resource, its name, how that is meant, and the operation.
+    /// The type of the resource, its name, the type of the name pattern, and the operation.
     const fn parts(self) -> (u8, &'static str, u8, u8) {
         match self {
             Self::Write(prefix) => (TOPIC, prefix, PREFIXED, WRITE),
@@ -37,28 +37,28 @@ impl Right {
     }
 }
 
-/// Allows [`GUEST`] something, through the door of those who come without a name.
+/// Gives [`GUEST`] these rights, over the listener without authentication.
 ///
 /// # Errors
-/// When the server does not answer, or has nobody who decides what may be done.
+/// The server does not answer, or has no authorizer.
 pub fn allow(bootstrap_servers: &str, rights: &[Right]) -> Result<()> {
     let address = bootstrap_servers.to_socket_addrs()?.next().context("Kafka has no address")?;
     let mut answer = ask(address, &request(rights)?)?;
-    // Its length, the correlation id, a time to wait, the number of outcomes, and the code of the first.
+    // Length, correlation id, throttle time, number of results, error code of the first.
     let mut head = [0; 18];
     answer.read_exact(&mut head)?;
     let [.., first, last] = head;
     ensure!(
         [first, last] == [0, 0],
-        "Kafka says {} to what it should allow",
+        "Kafka refused to create an ACL with error code {}",
         i16::from_be_bytes([first, last])
     );
     Ok(())
 }
 
-/// `CreateAcls` of version 1, behind its length.
+/// A `CreateAcls` request of version 1, after its length.
 fn request(rights: &[Right]) -> Result<Vec<u8>> {
-    // Kind, version, correlation id, no client's name.
+    // API key, version, correlation id, no client id.
     let mut body = vec![0, 30, 0, 1, 0, 0, 0, 7, 0xff, 0xff];
     body.extend(u32::try_from(rights.len())?.to_be_bytes());
     for right in rights {
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_as_long_as_it_says_and_names_who_may_do_what() {
+    fn a_request_has_the_length_that_it_states_and_contains_user_and_rights() {
         let request = request(&[Right::Write("a."), Right::Join("b")]).unwrap();
         assert_eq!(request[..4], u32::try_from(request.len() - 4).unwrap().to_be_bytes());
         let first = [

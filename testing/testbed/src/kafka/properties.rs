@@ -1,28 +1,28 @@
-//! The configuration of a server of one node.
+//! The configuration of a Kafka server with one node.
 
 use super::tls;
 
-/// The file's name in the server's folder, which the server runs in.
+/// The name of the configuration file, in the folder in which the server runs.
 pub(super) const FILE: &str = "server.properties";
 
-/// The folder of the data in it.
+/// The name of the data folder, in the same folder.
 pub(super) const DATA: &str = "data";
 
 /// Ports of the loopback address.
 pub(super) struct Ports {
-    /// For clients.
+    /// The listener without encryption and authentication.
     pub(super) broker: u16,
-    /// For the server's own other half.
+    /// The listener of the controller.
     pub(super) controller: u16,
-    /// Where clients are sent: the broker's, or that of a proxy before it.
+    /// The advertised port: that of the broker, or of a proxy before it.
     pub(super) advertised: u16,
-    /// For clients that want to be sure whom they speak with.
+    /// The listener with TLS.
     pub(super) ssl: u16,
-    /// For clients that say who they are besides.
+    /// The listener with TLS and SCRAM.
     pub(super) sasl_ssl: u16,
 }
 
-/// What the file says. Folders are relative to it: Kafka reads the file as Latin-1, which no path need be.
+/// The text of the file. Paths are relative to its folder, because Kafka reads the file as Latin-1, and a path may not be.
 pub(super) fn text(ports: &Ports) -> String {
     let Ports { broker, controller, advertised, ssl, sasl_ssl } = ports;
     let (name, keystore, password) = (tls::NAME, tls::KEYSTORE, tls::KEYSTORE_PASSWORD);
@@ -41,22 +41,22 @@ ssl.keystore.location={keystore}
 ssl.keystore.password={password}
 ssl.key.password={password}
 sasl.enabled.mechanisms=SCRAM-SHA-512
-# Who comes without a name may do everything, so that tests need not ask; who has a name, what he was allowed.
+# Clients without a user name may do everything, so that most tests need no rights. Other users need ACLs.
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS;User:{user}
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 log.dirs={DATA}
-# There is one node, so nothing can have a second copy.
+# There is only one node, so the replication factor is 1.
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-# Tests wait for nobody who might join.
+# No delay for further members of a group.
 group.initial.rebalance.delay.ms=0
-# Nor for somebody who has died, if they say so: by default a session lasts 6 s at least.
+# Clients may choose a session time-out of 1 s, to detect a crashed member sooner. The default minimum is 6 s.
 group.min.session.timeout.ms=1000
-# A killed broker that comes back must wait until its former self has lost the controller's trust; by default, 9 s.
+# A restarted broker must wait until the session of its former process has expired. The default is 9 s.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 auto.create.topics.enable=false
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_sent_to_the_advertised_port_and_the_server_listens_on_its_own() {
+    fn clients_get_the_advertised_port_and_the_server_listens_on_its_own() {
         let text = text(&Ports { broker: 1, controller: 2, advertised: 3, ssl: 4, sasl_ssl: 5 });
         assert_eq!(
             value(&text, "listeners"),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_nobody_made_stays_away() {
+    fn topics_are_not_created_automatically() {
         let text = text(&Ports { broker: 1, controller: 2, advertised: 1, ssl: 4, sasl_ssl: 5 });
         assert_eq!(value(&text, "auto.create.topics.enable"), "false");
     }

@@ -1,4 +1,4 @@
-//! Kafka's programs, which Maven fetches, and the Java that runs them.
+//! Kafka's programs, which Maven downloads, and the Java that runs them.
 
 use std::{
     env, fmt, fs,
@@ -10,38 +10,42 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{maven, target_folder};
 
-/// The release that Maven is asked for.
+/// The release that Maven downloads.
 const VERSION: &str = "4.4.0";
 /// The oldest Java that runs this release.
 const OLDEST_JAVA: u32 = 17;
 
-/// What Java is told for every program: a small heap; a server that lives for minutes at most, on the cores of what it serves,
-/// is translated once and quickly, since the second translation costs it more processor's time than it ever gives back; and
-/// a collector without threads of its own.
+/// Options of every Java program: a small heap, and a garbage collector without threads of its own.
+///
+/// Only the first of the two compilers is used. The server runs for minutes, on the cores of its clients, so the second compiler
+/// would cost more processor time than it saves.
 const JAVA: [&str; 5] =
     ["-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Dlog4j2.level=INFO"];
 
-/// A folder of jars, and a Java for them.
+/// The folder of Kafka's jars, and the Java that runs them.
 pub(super) struct Release {
     jars: PathBuf,
     java: Java,
 }
 
 impl Release {
-    /// What an earlier run has fetched, else what Maven brings.
+    /// Finds the jars of an earlier run, or downloads them with Maven.
+    ///
+    /// # Errors
+    /// The text says what to install.
     pub(super) fn find() -> Result<Self> {
         let found = Java::find().and_then(|java| Ok(Self { jars: from_maven()?, java }));
         found.with_context(|| {
             format!(
-                "Kafka cannot run here: install a JDK of version {OLDEST_JAVA} or newer and, to fetch Kafka once, `maven`, \
+                "cannot run Kafka: install a JDK of version {OLDEST_JAVA} or newer and `maven`, which downloads Kafka once, \
                  or set {}",
                 super::ADDRESS_VARIABLE
             )
         })
     }
 
-    /// One of the programs, to run in a server's folder. Nothing of it is kept elsewhere, not among the temporary files
-    /// either: a killed server tidies nothing up.
+    /// A program that runs in the folder of a server. Its temporary files are there too, because a killed server does not remove
+    /// them.
     pub(super) fn program(&self, class: &str, folder: &Path) -> Command {
         let mut program = Command::new(&self.java.program);
         program.args(JAVA);
@@ -50,7 +54,7 @@ impl Release {
         program
     }
 
-    /// Java's own program for keys and certificates, to run in a server's folder.
+    /// Java's `keytool` for keys and certificates, which runs in the folder of a server.
     pub(super) fn keytool(&self, folder: &Path) -> Command {
         let mut keytool = Command::new(self.java.program.with_file_name("keytool"));
         keytool.current_dir(folder);
@@ -64,7 +68,7 @@ impl fmt::Display for Release {
     }
 }
 
-/// Whether a server can be started with nothing fetched.
+/// Whether a server can be started without a download.
 #[cfg(test)]
 pub(super) fn on_machine() -> bool {
     home().is_ok_and(|home| home.is_dir()) && Java::find().is_ok()
@@ -74,7 +78,7 @@ fn home() -> Result<PathBuf> {
     Ok(target_folder()?.join(format!("kafka-{VERSION}")))
 }
 
-/// What Maven is told: all of Kafka, and what prints its log.
+/// The Maven project: Kafka with all dependencies, and the library that prints its log.
 fn project() -> String {
     format!(
         "\
@@ -110,20 +114,24 @@ struct Java {
 }
 
 impl Java {
-    /// That of `JAVA_HOME`, else that of the `PATH`.
+    /// Finds the Java of `JAVA_HOME`, or of the `PATH`.
     fn find() -> Result<Self> {
         let home = env::var_os("JAVA_HOME").map(|home| PathBuf::from(home).join("bin/java"));
         let program = home.filter(|java| java.is_file()).unwrap_or_else(|| "java".into());
         let output = Command::new(&program).arg("-version").output();
         let output = output.with_context(|| format!("running `{}`", program.display()))?;
         let said = String::from_utf8_lossy(&output.stderr);
-        let version = major(&said).with_context(|| format!("`java -version` named no version:\n{said}"))?;
-        ensure!(version >= OLDEST_JAVA, "`{}` is of version {version}", program.display());
+        let version = major(&said).with_context(|| format!("`java -version` printed no version:\n{said}"))?;
+        ensure!(
+            version >= OLDEST_JAVA,
+            "`{}` has version {version}, but {OLDEST_JAVA} is needed",
+            program.display()
+        );
         Ok(Self { program, version })
     }
 }
 
-/// The first number of the version in quotes: `openjdk version "17.0.15" 2025-04-15`. Up to Java 8, that was a 1.
+/// The first number of the version in `openjdk version "17.0.15" 2025-04-15`. Up to Java 8 it is 1.
 fn major(said: &str) -> Option<u32> {
     let (_, version) = said.split_once("version \"")?;
     let digits = version.find(|c: char| !c.is_ascii_digit())?;
@@ -135,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_of_java_is_read_from_what_it_says() {
+    fn the_version_of_java_is_read_from_its_output() {
         for (said, version) in [
             ("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK Runtime Environment", Some(17)),
             ("Picked up JAVA_TOOL_OPTIONS: -Xmx1g\njava version \"25-ea\" 2025-09-16", Some(25)),

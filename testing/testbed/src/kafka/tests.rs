@@ -6,13 +6,13 @@ use std::{
 use super::*;
 use crate::{left_out, tests::watch_signals};
 
-/// One test, because a start takes seconds.
+/// One test for several properties, because a start takes seconds.
 #[test]
-fn a_server_behind_a_proxy_comes_back_after_each_fault_and_ends_with_its_folder_by_a_panic() {
+fn a_server_behind_a_proxy_recovers_from_each_fault_and_a_panic_ends_it_and_its_folder() {
     if !release::on_machine() {
         return left_out(
             "kafka",
-            "a Kafka's end and restarts: run `cargo xtask test` without BOS_TEST_KAFKA",
+            "kills and restarts of a Kafka: run `cargo xtask test` without BOS_TEST_KAFKA",
         );
     }
     watch_signals();
@@ -33,7 +33,7 @@ fn a_server_behind_a_proxy_comes_back_after_each_fault_and_ends_with_its_folder_
     server.check().unwrap_err();
     metadata::brokers(port).unwrap_err();
     server.restart().unwrap();
-    assert_eq!(metadata::brokers(port).unwrap(), 1, "the server alone, by its own port");
+    assert_eq!(metadata::brokers(port).unwrap(), 1, "the server directly, on its own port");
     assert!(mark.exists());
 
     let run = thread::spawn(move || {

@@ -1,7 +1,7 @@
-//! Who the server runs as, and where that account can keep its data.
+//! The account that runs the server, and a data folder that this account can use.
 //!
-//! `PostgreSQL` refuses to run as root. A run by root, as in most containers, hands the server to the account `nobody`
-//! and needs a data folder that this account owns and can reach: every folder above it must be searchable by others.
+//! `PostgreSQL` refuses to run as root. If root runs the tests, as in most containers, the server runs as [`UNPRIVILEGED`].
+//! Its data folder must belong to that account, and every folder above it must be searchable by others.
 
 use std::{
     env,
@@ -19,34 +19,35 @@ use tempfile::TempDir;
 
 use crate::target_folder;
 
-/// `nobody` and its group, by the number that Linux distributions agree on.
-pub(crate) const NOBODY: u32 = 65_534;
+/// The user and group id of the account without rights (user 65534), the same on Linux distributions.
+pub(crate) const UNPRIVILEGED: u32 = 65_534;
 
-/// A command that runs as the server's account, in a folder it can read. The standard library drops the supplementary
-/// groups of root with the user.
+/// A command that runs as the server's account, in a folder that it can read. The standard library also drops root's
+/// supplementary groups.
 pub(super) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir("/");
     if geteuid().is_root() {
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
     command
 }
 
-/// A throw-away folder of the server's account: under the target folder, or among the temporary files where the
-/// account cannot reach the target folder, as in a checkout in root's home.
+/// Makes a temporary folder that belongs to the server's account: under the target folder, or in the system's folder for temporary
+/// files if the account cannot reach the target folder, for example in root's home.
 pub(super) fn folder() -> Result<TempDir> {
     let folder = tempfile::Builder::new()
         .prefix("postgres-")
         .tempdir_in(reachable_target()?.unwrap_or_else(env::temp_dir))
         .context("making a folder for PostgreSQL's data")?;
     if geteuid().is_root() {
-        chown(folder.path(), Some(NOBODY), Some(NOBODY)).context("handing the data folder to `nobody`")?;
+        chown(folder.path(), Some(UNPRIVILEGED), Some(UNPRIVILEGED))
+            .context("changing the owner of the data folder to user 65534")?;
     }
     Ok(folder)
 }
 
-/// The target folder, unless the server's account cannot reach it.
+/// The target folder; `None` if the server's account cannot reach it.
 pub(super) fn reachable_target() -> Result<Option<PathBuf>> {
     let target = target_folder()?;
     let reachable = !geteuid().is_root() || target.ancestors().all(searchable_by_others);
@@ -61,7 +62,8 @@ fn searchable_by_others(folder: &Path) -> bool {
 pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir(folder).context("making a folder for PostgreSQL")?;
     if geteuid().is_root() {
-        chown(folder, Some(NOBODY), Some(NOBODY)).context("handing a folder to `nobody`")?;
+        chown(folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED))
+            .context("changing the owner of a folder to user 65534")?;
     }
     Ok(())
 }

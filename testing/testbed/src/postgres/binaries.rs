@@ -1,4 +1,4 @@
-//! `PostgreSQL`'s programs: the machine's own, else Maven's.
+//! `PostgreSQL`'s programs: those of the machine, else Maven's.
 
 use std::{
     env,
@@ -14,27 +14,27 @@ use anyhow::{Context, Result, bail};
 use super::account;
 use crate::maven;
 
-/// Where Debian and its kin keep one folder per major version, off the `PATH`.
+/// The folder in which Debian and its derivatives have one folder per major version, outside of the `PATH`.
 const DEBIAN: &str = "/usr/lib/postgresql";
-/// The release that Maven is asked for.
+/// The release that Maven downloads.
 const MAVEN_VERSION: &str = "18.6.0";
 
-/// A folder with `initdb` and `postgres`, which must be neighbours.
+/// A folder with `initdb` and `postgres`, which must be in the same folder.
 #[derive(Clone)]
 pub(super) struct Binaries {
     pub(super) folder: PathBuf,
-    /// As `postgres --version` has it, without what the distribution adds: `PostgreSQL 18.6`.
+    /// The version from `postgres --version` without the distribution's suffix, such as `PostgreSQL 18.6`.
     pub(super) version: String,
 }
 
 impl Binaries {
-    /// The machine's own, else Maven's.
+    /// Finds the programs of the machine, or downloads Maven's.
     pub(super) fn find() -> Result<Self> {
         let folder = match on_machine() {
             Some(folder) => folder,
             None => from_maven().context(
-                "PostgreSQL is not on this machine and Maven did not bring it: install `postgresql`, or a JDK and \
-                 `maven`, or set BOS_TEST_DATABASE_URL",
+                "PostgreSQL is not installed, and Maven did not download it: install `postgresql`, or a JDK and `maven`, or \
+                 set BOS_TEST_DATABASE_URL",
             )?,
         };
         Self::of(folder)
@@ -45,13 +45,13 @@ impl Binaries {
         Ok(Self { folder, version })
     }
 
-    /// One of the programs, to run as the server's account.
+    /// A program, which runs as the server's account.
     pub(super) fn program(&self, name: &str) -> Command {
         account::command(&self.folder.join(name))
     }
 }
 
-/// The newest of Debian's folders, else the `PATH`.
+/// The newest of Debian's folders, else a folder of the `PATH`.
 pub(super) fn on_machine() -> Option<PathBuf> {
     newest(Path::new(DEBIAN)).or_else(|| on_path(&env::var_os("PATH")?))
 }
@@ -62,7 +62,7 @@ fn version(folder: &Path) -> Result<String> {
         .output()
         .with_context(|| format!("asking {} for its version", folder.display()))?;
     let said = String::from_utf8_lossy(&output.stdout);
-    let number = said.split_whitespace().nth(2).context("`postgres --version` did not name a version")?;
+    let number = said.split_whitespace().nth(2).context("`postgres --version` printed no version")?;
     Ok(format!("PostgreSQL {number}"))
 }
 
@@ -83,24 +83,26 @@ fn newest(folders: &Path) -> Option<PathBuf> {
     versions.pop().map(|(_, folder)| folder)
 }
 
-/// A link on the `PATH` is followed, because `initdb` looks for `postgres` beside itself.
+/// The first complete folder of the `PATH`. Links are followed, because `initdb` needs `postgres` in its own folder.
 fn on_path(path: &OsStr) -> Option<PathBuf> {
     env::split_paths(path)
         .filter_map(|folder| Some(folder.join("initdb").canonicalize().ok()?.parent()?.to_path_buf()))
         .find(|folder| is_complete(folder))
 }
 
-/// Fetches and unpacks Maven's build of `PostgreSQL` once per target folder.
+/// Downloads and unpacks Maven's build of `PostgreSQL`, once per target folder.
 fn from_maven() -> Result<PathBuf> {
     let Some(target) = account::reachable_target()? else {
-        bail!("the account `nobody` cannot reach the target folder: check out where others may search");
+        bail!(
+            "user 65534, which runs the server, cannot reach the target folder: use a checkout that other users can search"
+        );
     };
     let what = format!("PostgreSQL {MAVEN_VERSION}");
     let home = maven::once(&what, target.join(format!("postgres-{MAVEN_VERSION}")), unpack)?;
     Ok(home.join("bin"))
 }
 
-/// The artifact is a jar that holds one `.txz` with `bin`, `lib` and `share`.
+/// Unpacks the artifact: a jar with one `.txz`, which contains `bin`, `lib` and `share`.
 fn unpack(folder: &Path) -> Result<PathBuf> {
     let platform = platform(env::consts::OS, env::consts::ARCH)?;
     let artifact = format!("io.zonky.test.postgres:embedded-postgres-binaries-{platform}:{MAVEN_VERSION}");
@@ -111,7 +113,7 @@ fn unpack(folder: &Path) -> Result<PathBuf> {
     let archive = fs::read_dir(folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension() == Some(OsStr::new("txz")))
-        .with_context(|| format!("{artifact} holds no .txz"))?;
+        .with_context(|| format!("{artifact} contains no .txz"))?;
     let home = folder.join("postgres");
     fs::create_dir(&home)?;
     fs::set_permissions(&home, fs::Permissions::from_mode(0o755))?;
@@ -119,7 +121,7 @@ fn unpack(folder: &Path) -> Result<PathBuf> {
     Ok(home)
 }
 
-/// The artifact's name for a platform, out of the names that Rust has for it.
+/// The artifact's name of a platform, from Rust's names of it.
 fn platform(os: &str, arch: &str) -> Result<String> {
     let arch = match (os, arch) {
         ("linux" | "macos", "x86_64") => "amd64",
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_complete_version_is_taken() {
+    fn the_newest_complete_version_is_used() {
         let folder = tempfile::tempdir().unwrap();
         install(&folder.path().join("9/bin"), &["initdb", "postgres"]);
         install(&folder.path().join("15/bin"), &["initdb", "postgres"]);
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_on_the_path_leads_to_the_folder_that_holds_postgres_too() {
+    fn a_link_on_the_path_is_followed_to_the_folder_with_postgres() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().canonicalize().unwrap();
         let (bin, links) = (folder.join("pg/bin"), folder.join("links"));
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_platforms_have_the_names_of_the_artifacts() {
+    fn platforms_map_to_the_names_of_the_artifacts() {
         assert_eq!(platform("linux", "x86_64").unwrap(), "linux-amd64");
         assert_eq!(platform("macos", "aarch64").unwrap(), "darwin-arm64v8");
         assert!(platform("linux", "riscv64").is_err());

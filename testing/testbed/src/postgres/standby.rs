@@ -1,4 +1,4 @@
-//! A second server that follows the first by streaming replication, and takes its place.
+//! A standby: a second server that follows the first by streaming replication and can replace it.
 
 use std::{fs, io::Write as _, path::Path};
 
@@ -8,14 +8,13 @@ use rustix::process::Signal;
 use super::{Server, account, data, launch};
 use crate::{port, process, server};
 
-/// By which the first server knows the one that it waits for.
+/// The application name by which the primary knows its synchronous standby.
 const NAME: &str = "standby";
 
-/// What a standby has this file for; it goes when the server takes over.
+/// The file that makes a server a standby; the server removes it when it is promoted.
 const SIGNAL: &str = "standby.signal";
 
-/// Starts a standby from a copy of the stopped server's data, and that server again. Every commit then waits until both have
-/// it on their disks.
+/// Stops the primary, copies its data, and starts both servers. Every commit then waits until both have it on disk.
 pub(super) fn of(primary: &mut Server) -> Result<Server> {
     primary.process.end(Signal::INT)?;
     let folder = account::folder()?;
@@ -38,14 +37,14 @@ pub(super) fn of(primary: &mut Server) -> Result<Server> {
     Ok(standby)
 }
 
-/// Waits until the server takes writes.
+/// Promotes the standby, and waits until it accepts writes.
 pub(super) fn promote(standby: &Server) -> Result<()> {
     let mut promote = standby.binaries.program("pg_ctl");
     promote.arg("promote").arg("--pgdata").arg(data(standby.folder.path()));
     server::run_first("promoting a standby", &mut promote, &server::log_file(standby.folder.path()))
 }
 
-/// Adds a line to what the server of this folder is told.
+/// Appends a line to the settings of the server in this folder.
 fn set(folder: &Path, line: &str) -> Result<()> {
     let file = data(folder).join("postgresql.auto.conf");
     let mut file = fs::File::options().append(true).open(file).context("opening PostgreSQL's settings")?;

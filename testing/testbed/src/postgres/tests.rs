@@ -8,10 +8,10 @@ use std::{
 use super::*;
 use crate::{left_out, tests::watch_signals};
 
-/// A server of the machine's own binaries: these tests fetch nothing.
+/// A server from the machine's programs, because these tests download nothing.
 fn server() -> Option<Server> {
     if binaries::on_machine().is_none() {
-        left_out("postgres-of-the-machine", "a PostgreSQL's end and restarts: install postgresql");
+        left_out("postgres-of-the-machine", "kills and restarts of a PostgreSQL: install postgresql");
         return None;
     }
     watch_signals();
@@ -24,7 +24,7 @@ fn connect(port: u16) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Asks whether the server speaks TLS, which takes one of its processes to answer. It says no.
+/// Sends an `SSLRequest`, which a backend of the server must answer. The answer is `N`: no TLS.
 fn asked(port: u16) -> std::io::Result<u8> {
     let mut stream = connect(port)?;
     stream.write_all(&[0, 0, 0, 8, 4, 210, 22, 47])?;
@@ -34,10 +34,10 @@ fn asked(port: u16) -> std::io::Result<u8> {
 }
 
 #[test]
-fn a_server_is_ready_when_its_own_process_says_so() {
+fn a_server_is_ready_when_the_pid_file_of_its_own_process_says_so() {
     let said = "17\n/data\n1\n6543\n\n127.0.0.1\n 1 2\nready   \n";
     assert!(is_ready(said, 17));
-    assert!(!is_ready(said, 18), "left behind by the one before");
+    assert!(!is_ready(said, 18), "left by an earlier process");
     assert!(!is_ready(&said.replace("ready", "starting"), 17));
     assert!(!is_ready("17\n", 17));
 }
@@ -59,7 +59,7 @@ fn a_panic_ends_the_server_and_removes_its_folder() {
 }
 
 #[test]
-fn a_server_comes_back_on_its_data_and_port_after_each_fault() {
+fn a_server_restarts_on_its_data_and_port_after_each_fault() {
     let Some(mut server) = server() else { return };
     let mark = data(server.folder.path()).join("mark");
     fs::write(&mark, "").unwrap();
@@ -72,7 +72,7 @@ fn a_server_comes_back_on_its_data_and_port_after_each_fault() {
 }
 
 #[test]
-fn a_frozen_server_is_silent_until_it_goes_on_and_can_be_dropped() {
+fn a_frozen_server_does_not_answer_until_it_is_resumed_and_can_be_dropped() {
     let Some(mut server) = server() else { return };
     server.pause().unwrap();
     let silence = asked(server.port).unwrap_err().kind();
@@ -86,7 +86,7 @@ fn a_frozen_server_is_silent_until_it_goes_on_and_can_be_dropped() {
 }
 
 #[test]
-fn a_standby_is_there_beside_its_primary_and_takes_over_when_that_is_gone() {
+fn a_standby_runs_beside_its_primary_and_can_be_promoted_after_its_kill() {
     let Some(mut primary) = server() else { return };
     let standby = primary.standby().unwrap();
     assert_eq!((asked(primary.port).unwrap(), asked(standby.port).unwrap()), (b'N', b'N'));
