@@ -106,6 +106,11 @@ impl App {
         self.around.metrics.as_ref()
     }
 
+    /// The event bus, if the process has one.
+    pub(crate) fn bus(&self) -> Option<&Arc<dyn Broker>> {
+        self.around.bus.as_ref()
+    }
+
     /// Why the event bus cannot be used just now, and since when, as far as that is known.
     pub(crate) fn bus_trouble(&self) -> Option<(&'static str, Option<DateTime<Utc>>)> {
         let met = self.engine().bus_outage();

@@ -31,7 +31,7 @@ const LONGEST: usize = 255;
 const OPEN: [&str; 6] = ["/healthz", "/v1/healthz", "/readyz", "/metrics", "/problems", "/problems/{code}"];
 
 /// What concerns the whole installation; also everything below these.
-const FOR_ADMINISTRATORS: [&str; 1] = ["/v1/tokens"];
+const FOR_ADMINISTRATORS: [&str; 3] = ["/v1/tokens", "/v1/outbox", "/v1/dead-letters"];
 
 /// The scope that a route needs; none for one that is open to everybody.
 pub(crate) fn need(method: &Method, route: &str) -> Option<Scope> {
