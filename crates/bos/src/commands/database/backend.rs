@@ -3,10 +3,10 @@
 //! - A server named with `--server` is asked.
 //! - Where PostgreSQL is configured, the command opens it: any number of processes may.
 //! - The embedded file is open in one process at a time. So the server of this configuration is asked, and the file is opened
-//!   when the connection is refused.
+//!   when no server runs there.
 //!
-//! `bos doctor` applies the same rule to `/readyz`, which needs no token. `bos audit` and `bos outbox replay` need Kafka, and
-//! therefore PostgreSQL: they always open the database.
+//! `bos doctor` applies the same rule and asks for `/readyz`, which needs no token. `bos audit` and `bos outbox replay` need
+//! Kafka, and therefore PostgreSQL: they always open the database.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -52,14 +52,25 @@ impl Backend {
     }
 }
 
-/// Whether a server listens at the client's address. What it answers does not matter: the command's own request reports
-/// what is wrong with the answer.
+/// Whether a server of BOS listens at the client's address. Where another program listens, no server of this configuration
+/// can run.
+///
+/// # Errors
+/// When the connection is accepted and nothing answers.
 async fn is_served(client: &Client) -> Result<bool, Failure> {
     match client.get("healthz", &[]).await {
-        Ok(_) | Err(Failure::Problem(_) | Failure::Stranger { .. } | Failure::OtherVersion(_)) => Ok(true),
+        Ok(health) => Ok(health["status"] == "ok"),
+        Err(Failure::Problem(_)) => Ok(true),
+        Err(Failure::Stranger { .. } | Failure::OtherVersion(_)) => Ok(false),
         Err(failure) if failure.is_refused_connection() => Ok(false),
         Err(failure) => Err(failure),
     }
+}
+
+/// Whether a server of this configuration runs on this machine, by the same rule and without a token.
+pub(super) async fn has_server(config: &Config) -> bool {
+    let Ok(client) = Client::new(&server_of(config)) else { return false };
+    is_served(&client).await.unwrap_or(false)
 }
 
 impl Database {
