@@ -22,7 +22,7 @@ fn the_doctor_finds_a_new_machine_well_and_makes_nothing() {
 }
 
 #[test]
-fn the_doctor_asks_the_server_that_has_the_file_and_opens_it_once_nobody_has() {
+fn the_doctor_asks_the_running_server_and_opens_the_file_when_none_runs() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let server = Server::on(&data, &[]);
@@ -32,7 +32,7 @@ fn the_doctor_asks_the_server_that_has_the_file_and_opens_it_once_nobody_has() {
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     assert!(findings(&ran.stdout).contains(&("server".to_owned(), "ok".to_owned())), "{}", ran.stdout);
 
-    // Nobody answers at another port, and the file stays shut.
+    // No server answers at another port, and the file is still locked.
     let ran = run(&["doctor", "-o", "jsonl", "--data-dir", data, "--port", "1"]);
     assert_eq!(ran.code, 4, "{}{}", ran.stdout, ran.stderr);
     assert!(findings(&ran.stdout).contains(&("database".to_owned(), "failure".to_owned())), "{}", ran.stdout);

@@ -155,10 +155,8 @@ fn short(word: &str) -> String {
 
 fn path(dice: &mut Dice, operation: &Operation, known: &Known, spoiled: bool) -> String {
     let mut path = operation.path.clone();
-    for segments in POSITIONS.into_iter().filter(|_| !spoiled) {
-        if path.contains(segments)
-            && let Some(position) = known.word(dice, segments)
-        {
+    for segments in POSITIONS.into_iter().filter(|segments| !spoiled && operation.path.contains(segments)) {
+        if let Some(position) = known.word(dice, segments) {
             path = path.replace(segments, &position);
         }
     }
