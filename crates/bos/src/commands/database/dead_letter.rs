@@ -15,9 +15,10 @@ use crate::commands::{Exit, Global};
 /// Manage dead letters.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos dead-letter list\n\n\
-    A dead letter is the position of a message that could not be processed; the message stays on the bus.\n\
-    These commands ask the server of this configuration, or the one named with --server. Where no server\n\
-    runs, and where the database is PostgreSQL, they open the database.")]
+    A dead letter is the position of a message that could not be processed. The message\n\
+    stays on the bus.\n\
+    These commands ask the server of this configuration, or the one named with --server. Where no\n\
+    server runs, and where the database is PostgreSQL, they open the database.")]
 pub(crate) struct DeadLetterCommand {
     #[command(subcommand)]
     action: Action,

@@ -14,8 +14,8 @@ use crate::commands::{Exit, Global};
 /// Manage outbox messages.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos outbox pending\n\n\
-    These commands ask the server of this configuration, or the one named with --server. Where no server\n\
-    runs, and where the database is PostgreSQL, they open the database. `replay` always does.")]
+    These commands ask the server of this configuration, or the one named with --server. Where no\n\
+    server runs, and where the database is PostgreSQL, they open the database. `replay` always does.")]
 pub(crate) struct OutboxCommand {
     #[command(subcommand)]
     action: Action,

@@ -13,8 +13,9 @@ use crate::commands::{Exit, Global};
 /// Create, list and revoke API tokens.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos token create --user anna --expires 90d\n\n\
-    These commands ask the server of this configuration, or the one named with --server. Where no server\n\
-    runs, and where the database is PostgreSQL, they open the database: this is how the first token is created.")]
+    These commands ask the server of this configuration, or the one named with --server. Where no\n\
+    server runs, and where the database is PostgreSQL, they open the database.\n\
+    This is how the first token is created.")]
 pub(crate) struct TokenCommand {
     #[command(subcommand)]
     action: Action,

@@ -18,12 +18,12 @@ use crate::commands::{Exit, Global};
 use service::backends::Bus;
 use service::settings::engine_settings;
 
-/// Process the messages of dead letters again, as the consumer does. Dead letters of processed messages are deleted.
+/// Process the messages of dead letters again, as the consumer does.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos dead-letter replay huleedu.els.batch.phase.outcome.v1/3/4711\n\n\
-    Correct the cause before, such as a row that could not be read. A message that was processed meanwhile is\n\
-    a duplicate, and its dead letter is deleted too. If the message still cannot be processed, the dead letter\n\
-    stays.")]
+    Correct the cause before, such as a row that could not be read. A message that was processed\n\
+    meanwhile is a duplicate, and its dead letter is deleted too. If the message still cannot be\n\
+    processed, the dead letter stays.")]
 pub(super) struct ReplayCommand {
     /// Dead letters as `bos dead-letter list` prints them
     #[arg(required = true, value_name = "ID", value_parser = position::parse)]

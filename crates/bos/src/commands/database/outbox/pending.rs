@@ -12,7 +12,7 @@ use crate::commands::{Exit, Global};
 /// List pending and parked messages, oldest first.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos outbox pending --limit 10\n\n\
-    A parked message blocks the later messages of its key: see `bos outbox retry` and `bos outbox skip`.")]
+    A parked message blocks the later messages of its key: retry it or skip it.")]
 pub(super) struct PendingCommand {
     /// Messages to list; a server lists at most 500
     #[arg(long, value_name = "N", default_value_t = 50)]

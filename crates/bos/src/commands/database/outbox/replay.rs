@@ -14,9 +14,9 @@ use crate::commands::settings::SettingsArgs;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos outbox replay --since 2h --dry-run\n  \
     bos outbox replay --since 2026-11-24T08:00:00Z --yes\n\n\
-    The messages keep their event ids, bytes and order, so receivers drop those that they have. Messages that\n\
-    are pending already are not touched. A second run sends them again, unless --until is before the first\n\
-    run. The command needs Kafka, so it opens the database and asks no server.")]
+    The messages keep their event ids, bytes and order, so receivers drop those that they have.\n\
+    Messages that are pending already are not touched. A second run sends the messages again, unless\n\
+    --until is before the first run. Needs Kafka, so it opens PostgreSQL and asks no server.")]
 pub(super) struct ReplayCommand {
     /// Start of the period: a time (RFC 3339), or how long ago
     #[arg(long, value_name = "TIME", value_parser = when)]
