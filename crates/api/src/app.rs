@@ -117,6 +117,11 @@ impl App {
         self.around.metrics.as_ref()
     }
 
+    /// The event bus, if the process has one.
+    pub(crate) fn bus(&self) -> Option<&Arc<dyn Broker>> {
+        self.around.bus.as_ref()
+    }
+
     /// The outage of the event bus, if there is one: its code, and since when, where that is known.
     pub(crate) fn bus_outage(&self) -> Option<(&'static str, Option<DateTime<Utc>>)> {
         let met = self.engine().bus_outage();

@@ -31,7 +31,7 @@ const LONGEST: usize = 255;
 const OPEN: [&str; 6] = ["/healthz", "/v1/healthz", "/readyz", "/metrics", "/problems", "/problems/{code}"];
 
 /// Routes that concern the whole installation, with everything below them.
-const FOR_ADMINISTRATORS: [&str; 1] = ["/v1/tokens"];
+const FOR_ADMINISTRATORS: [&str; 3] = ["/v1/tokens", "/v1/outbox", "/v1/dead-letters"];
 
 /// The scope that a route requires; `None` for an open route.
 pub(crate) fn need(method: &Method, route: &str) -> Option<Scope> {

@@ -5,6 +5,7 @@
 //! caller and its scope), and its handler. Handlers are filed by resource, one file per verb (`batch/`, `essay/`, `tokens/`).
 //! Every error is a [`problem::Problem`].
 
+pub mod admin;
 mod app;
 mod auth;
 mod batch;
@@ -74,6 +75,18 @@ pub fn router(app: App) -> Router {
         .route("/v1/limits", get(limits::limits))
         .route("/v1/tokens", post(tokens::create::create).get(tokens::list::list))
         .route("/v1/tokens/{token_id}", delete(tokens::revoke::revoke))
+        .route("/v1/outbox", get(admin::routes::outbox::list))
+        .route("/v1/outbox/{shard}/{row}/retry", post(admin::routes::outbox::retry))
+        .route("/v1/outbox/{shard}/{row}/skip", post(admin::routes::outbox::skip))
+        .route("/v1/dead-letters", get(admin::routes::dead_letters::list))
+        .route(
+            "/v1/dead-letters/{topic}/{partition}/{offset}",
+            get(admin::routes::dead_letters::show).delete(admin::routes::dead_letters::drop),
+        )
+        .route(
+            "/v1/dead-letters/{topic}/{partition}/{offset}/replay",
+            post(admin::routes::dead_letters::replay),
+        )
         .route("/healthz", get(health::alive))
         .route("/v1/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -16,7 +16,7 @@ use utoipa::{Modify, OpenApi};
 use super::app::App;
 use super::auth::need;
 use super::submission::{BatchRequest, EssayRequest, FormRequest};
-use super::{batch, content, essay, health, limits, problem, reply, tokens};
+use super::{admin, batch, content, essay, health, limits, problem, reply, tokens};
 use crate::settings::ApiSettings;
 
 #[derive(OpenApi)]
@@ -54,6 +54,13 @@ use crate::settings::ApiSettings;
         tokens::create::create,
         tokens::list::list,
         tokens::revoke::revoke,
+        admin::routes::outbox::list,
+        admin::routes::outbox::retry,
+        admin::routes::outbox::skip,
+        admin::routes::dead_letters::list,
+        admin::routes::dead_letters::show,
+        admin::routes::dead_letters::replay,
+        admin::routes::dead_letters::drop,
         health::alive,
         health::ready,
         health::figures,

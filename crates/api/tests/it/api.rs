@@ -6,6 +6,7 @@ mod both_databases;
 mod content;
 mod description;
 mod listing;
+mod operating;
 mod polling;
 mod refusing;
 mod starting;

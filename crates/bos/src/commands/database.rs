@@ -2,9 +2,9 @@
 
 #[cfg(feature = "kafka")]
 pub(crate) mod audit;
+mod backend;
 pub(crate) mod dead_letter;
 pub(crate) mod doctor;
-mod installation;
 pub(crate) mod migrate;
 pub(crate) mod outbox;
 pub(crate) mod promote;

@@ -25,8 +25,8 @@ use tower::ServiceExt as _;
 
 use self::description::{Description, Operation};
 use self::dice::{Dice, TEXT, VALUE};
-use self::requests::{Case, Known};
-use super::{Api, batch};
+use self::requests::{Case, Known, POSITIONS};
+use super::{Api, batch, operating};
 use crate::PATIENCE;
 use crate::databases::on_postgres;
 
@@ -35,7 +35,7 @@ const LEAST_SEEDS: u64 = 3;
 const MOST_SEEDS: u64 = 8;
 
 /// Requests per seed.
-const TURNS: usize = 700;
+const TURNS: usize = 900;
 
 /// Requests between two fresh batches, on which phases can be started.
 const FRESH: usize = 12;
@@ -49,7 +49,16 @@ const NEVER_ACCEPT: [&str; 2] = ["initiate_ai_feedback", "initiate_cj_assessment
 /// Whether these tests cannot produce an answer: authentication is off (the matrix of callers tests it), and there are no slow
 /// bodies, no concurrent requests and no failures of the store.
 fn is_out_of_reach(operation: &str, status: u16) -> bool {
-    let alone = ["trigger_spellcheck", "create_batch", "create_token", "revoke_token"];
+    let alone = [
+        "trigger_spellcheck",
+        "create_batch",
+        "create_token",
+        "revoke_token",
+        "retry_outbox_message",
+        "skip_outbox_message",
+        "replay_dead_letter",
+        "drop_dead_letter",
+    ];
     matches!(status, 401 | 403 | 408 | 429 | 500 | 503)
         || (status == 409 && alone.contains(&operation))
         || (status == 202 && NEVER_ACCEPT.contains(&operation))
@@ -183,6 +192,7 @@ async fn walk(api: &Api, seed: u64, given: &mut Seen) {
     for turn in 0..TURNS {
         if turn % FRESH == 0 {
             prepare(api, &mut dice, &mut known, &operations[0]).await;
+            prepare_for_operators(api, turn, &mut known).await;
         }
         let operation = &operations[dice.below(operations.len())];
         let case = Case::draw(&mut dice, &description, operation, &mut known);
@@ -210,6 +220,14 @@ async fn prepare(api: &Api, dice: &mut Dice, known: &mut Known, operation: &Oper
     if dice.once_in(4) {
         api.tell(id.parse().unwrap(), News::Cancel(CancelMode::Abandon)).await;
     }
+}
+
+/// A parked message and a dead letter.
+async fn prepare_for_operators(api: &Api, turn: usize, known: &mut Known) {
+    let store = api.engine.store();
+    let [parked, dead_letter] = POSITIONS;
+    known.keep(parked, &operating::park(store, turn.try_into().unwrap()).await);
+    known.keep(dead_letter, &operating::set_aside(store, turn.try_into().unwrap()).await);
 }
 
 /// The operations that have not yet answered with every reachable status.

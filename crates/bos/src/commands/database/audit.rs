@@ -22,7 +22,8 @@ const EDGE: Duration = Duration::from_hours(1);
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     DATABASE_URL=… KAFKA_BOOTSTRAP_SERVERS=… bos audit\n  bos audit --since 2h -o json\n\n\
-    Reads while the service works, and changes nothing. Exit: 0 no violation · 1 violations.\n\
+    Reads while the service runs, and changes nothing. Needs Kafka, so it opens PostgreSQL and asks\n\
+    no server. Exit: 0 no violation · 1 violations.\n\
     docs/reliability.md says what each invariant means.")]
 pub(crate) struct AuditCommand {
     #[command(flatten)]

@@ -1,22 +1,24 @@
-//! `bos dead-letter`: messages that could not be used.
+//! `bos dead-letter`: messages that could not be processed.
 
 mod drop;
 mod list;
-mod place;
+mod position;
 mod record;
 mod replay;
 mod show;
 
 use clap::{Args, Subcommand};
 
-use crate::commands::Exit;
 use crate::commands::output::Output;
+use crate::commands::{Exit, Global};
 
-/// Look after messages that could not be used.
+/// Manage dead letters.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos dead-letter list\n\n\
-    A dead letter is a pointer: the message itself stays where it was found, on the bus. These commands work on\n\
-    the configured database; an embedded one must not be open in a server.")]
+    A dead letter is the position of a message that could not be processed. The message\n\
+    stays on the bus.\n\
+    These commands ask the server of this configuration, or the one named with --server. Where no\n\
+    server runs, and where the database is PostgreSQL, they open the database.")]
 pub(crate) struct DeadLetterCommand {
     #[command(subcommand)]
     action: Action,
@@ -24,23 +26,23 @@ pub(crate) struct DeadLetterCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List them, latest first
+    /// List dead letters, latest first
     List(list::ListCommand),
-    /// Show one, with the envelope of its message and never its text
+    /// Show a dead letter with the envelope of its message
     Show(show::ShowCommand),
-    /// Deal with messages once more, and forget those that are dealt with
+    /// Process the messages of dead letters again
     Replay(replay::ReplayCommand),
-    /// Forget them
+    /// Drop dead letters
     Drop(drop::DropCommand),
 }
 
 impl DeadLetterCommand {
-    pub(crate) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
+    pub(crate) async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
         match self.action {
-            Action::List(command) => command.run(output).await,
-            Action::Show(command) => command.run(output).await,
-            Action::Replay(command) => command.run(output).await,
-            Action::Drop(command) => command.run(output).await,
+            Action::List(command) => command.run(global, output).await,
+            Action::Show(command) => command.run(global, output).await,
+            Action::Replay(command) => command.run(global, output).await,
+            Action::Drop(command) => command.run(global, output).await,
         }
     }
 }

@@ -1,20 +1,21 @@
 //! `bos outbox`: messages on their way to the bus.
 
+mod decide;
 mod pending;
-mod place;
 mod replay;
 mod retry;
 mod skip;
 
 use clap::{Args, Subcommand};
 
-use crate::commands::Exit;
 use crate::commands::output::Output;
+use crate::commands::{Exit, Global};
 
-/// Look after messages on their way to the bus.
+/// Manage outbox messages.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos outbox pending\n\n\
-    These commands work on the configured database; an embedded one must not be open in a server.")]
+    These commands ask the server of this configuration, or the one named with --server. Where no\n\
+    server runs, and where the database is PostgreSQL, they open the database. `replay` always does.")]
 pub(crate) struct OutboxCommand {
     #[command(subcommand)]
     action: Action,
@@ -22,22 +23,22 @@ pub(crate) struct OutboxCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the messages that wait, oldest first, and those that are parked
+    /// List pending and parked messages, oldest first
     Pending(pending::PendingCommand),
-    /// Send parked messages again, each with what waits behind it
+    /// Retry parked messages
     Retry(retry::RetryCommand),
-    /// Give parked messages up, so that what waits behind them goes on
+    /// Skip parked messages
     Skip(skip::SkipCommand),
-    /// Send once more what was sent, after a broker lost it
+    /// Send again what a broker has lost
     Replay(replay::ReplayCommand),
 }
 
 impl OutboxCommand {
-    pub(crate) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
+    pub(crate) async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
         match self.action {
-            Action::Pending(command) => command.run(output).await,
-            Action::Retry(command) => command.run(output).await,
-            Action::Skip(command) => command.run(output).await,
+            Action::Pending(command) => command.run(global, output).await,
+            Action::Retry(command) => command.run(global, output).await,
+            Action::Skip(command) => command.run(global, output).await,
             Action::Replay(command) => command.run(output).await,
         }
     }

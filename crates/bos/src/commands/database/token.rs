@@ -1,6 +1,5 @@
-//! `bos token`: what callers prove themselves with, where `auth = "token"`.
+//! `bos token`: API tokens, which callers authenticate with where `auth = "token"`.
 
-mod backend;
 mod create;
 mod list;
 mod revoke;
@@ -10,13 +9,13 @@ use clap::{Args, Subcommand};
 
 use crate::commands::output::Output;
 use crate::commands::{Exit, Global};
-use backend::TokenBackend;
 
-/// Make tokens of callers, list them and take them back.
+/// Create, list and revoke API tokens.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos token create --user anna --expires 90d\n\n\
-    Asks the server of this configuration, or the one named with --server. Where none runs, and\n\
-    where the database is PostgreSQL, it goes to the database itself: so the first token is made.")]
+    These commands ask the server of this configuration, or the one named with --server. Where no\n\
+    server runs, and where the database is PostgreSQL, they open the database.\n\
+    This is how the first token is created.")]
 pub(crate) struct TokenCommand {
     #[command(subcommand)]
     action: Action,
@@ -24,11 +23,11 @@ pub(crate) struct TokenCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make a token; it is shown once
+    /// Create a token; it is shown once
     Create(create::Create),
-    /// List tokens, the youngest first
+    /// List tokens, newest first
     List(list::List),
-    /// Take a token back; in force with the next request
+    /// Revoke a token; in force with the next request
     Revoke(revoke::Revoke),
 }
 

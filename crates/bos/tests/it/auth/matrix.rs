@@ -42,7 +42,7 @@ const fn row(operation: &'static str, body: Body, owner: u16, stranger: Stranger
     Row { operation, body, owner, stranger }
 }
 
-const MATRIX: [Row; 23] = [
+const MATRIX: [Row; 30] = [
     row("trigger_spellcheck", Body::Text, 202, Stranger::Own),
     row("essay", Body::None, 200, Stranger::Nothing),
     row("create_batch", Body::Essays, 202, Stranger::Own),
@@ -64,6 +64,14 @@ const MATRIX: [Row; 23] = [
     row("create_token", Body::Token, 201, Stranger::Own),
     row("list_tokens", Body::None, 200, Stranger::Own),
     row("revoke_token", Body::None, 204, Stranger::Own),
+    row("list_outbox", Body::None, 200, Stranger::Own),
+    row("list_dead_letters", Body::None, 200, Stranger::Own),
+    // No message is parked or dead-lettered here, which every administrator is told.
+    row("retry_outbox_message", Body::None, 404, Stranger::Own),
+    row("skip_outbox_message", Body::None, 404, Stranger::Own),
+    row("dead_letter", Body::None, 404, Stranger::Own),
+    row("replay_dead_letter", Body::None, 404, Stranger::Own),
+    row("drop_dead_letter", Body::None, 404, Stranger::Own),
     row("health", Body::None, 200, Stranger::Own),
     row("readiness", Body::None, 200, Stranger::Own),
     row("metrics", Body::None, 200, Stranger::Own),
@@ -122,7 +130,9 @@ impl Things {
             .replace("{batch_id}", &self.batch)
             .replace("{essay_id}", &self.essay)
             .replace("{storage_id}", &self.text)
-            .replace("{token_id}", &self.token);
+            .replace("{token_id}", &self.token)
+            .replace("{shard}/{row}", "3/1")
+            .replace("{topic}/{partition}/{offset}", "huleedu.els.batch.phase.outcome.v1/0/1");
         assert!(!path.contains('{'), "{pattern} has a parameter that the matrix does not know");
         path
     }

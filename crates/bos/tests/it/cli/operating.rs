@@ -48,17 +48,18 @@ fn the_doctor_asks_the_running_server_and_opens_the_file_when_none_runs() {
 }
 
 #[test]
-fn what_works_on_the_file_says_to_stop_the_server_first() {
+fn a_command_that_finds_no_server_opens_the_file_and_reports_a_file_in_use() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let path = data.to_str().unwrap();
-    let missing = run(&["outbox", "pending", "--data-dir", path]);
+    // No server listens on port 1.
+    let missing = run(&["outbox", "pending", "--port", "1", "--data-dir", path]);
     assert_eq!(missing.code, 2, "{}", missing.stderr);
     assert!(missing.stderr.contains("--data-dir") && !data.exists(), "{}", missing.stderr);
 
     let server = Server::on(&data, &[]);
     for command in [["outbox", "pending"], ["dead-letter", "list"]] {
-        let ran = run(&[command.as_slice(), &["--data-dir", path]].concat());
+        let ran = run(&[command.as_slice(), &["--port", "1", "--data-dir", path]].concat());
         assert_eq!(ran.code, 2, "{}", ran.stderr);
         assert!(ran.stderr.contains("in use by another bos process; stop it"), "{}", ran.stderr);
     }
@@ -66,7 +67,45 @@ fn what_works_on_the_file_says_to_stop_the_server_first() {
     for (command, said) in
         [(["outbox", "pending"], "0 pending, 0 parked"), (["dead-letter", "list"], "0 of 0 dead letters")]
     {
-        let ran = run(&[command.as_slice(), &["--data-dir", path]].concat());
+        let ran = run(&[command.as_slice(), &["--port", "1", "--data-dir", path]].concat());
         assert_eq!((ran.code, ran.stdout.trim()), (0, said), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn operators_commands_ask_the_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::on(&data, &[]);
+    let port = server.socket().port().to_string();
+    let here = |arguments: &[&str]| {
+        run(&[arguments, &["--port", &port, "--data-dir", data.to_str().unwrap()]].concat())
+    };
+    let commands: [(&[&str], i32, &str); 8] = [
+        (&["outbox", "pending"], 0, "0 pending, 0 parked"),
+        (&["outbox", "retry", "3/1"], 3, "not_parked"),
+        (&["outbox", "skip", "3/1"], 3, "not_parked"),
+        (&["dead-letter", "list"], 0, "0 of 0 dead letters"),
+        (&["dead-letter", "show", "huleedu.els.batch.phase.outcome.v1/0/1"], 3, ""),
+        (&["dead-letter", "replay", "huleedu.els.batch.phase.outcome.v1/0/1"], 3, "not_found"),
+        (&["dead-letter", "drop", "huleedu.els.batch.phase.outcome.v1/0/1"], 3, "not_found"),
+        (&["token", "list"], 0, ""),
+    ];
+    let assert_all = || {
+        for (command, code, said) in commands {
+            let ran = here(command);
+            assert_eq!(ran.code, code, "{command:?}: {}{}", ran.stdout, ran.stderr);
+            assert!(ran.stdout.contains(said), "{command:?}: {}", ran.stdout);
+        }
+    };
+    assert_all();
+    for (command, said) in [(["outbox", "pending"], "0 pending"), (["dead-letter", "list"], "0 of 0")] {
+        let named = server.run(&command);
+        assert!(named.code == 0 && named.stdout.contains(said), "{}{}", named.stdout, named.stderr);
+    }
+    server.kill();
+    // The same commands give the same answers from the file.
+    assert_all();
+    let named = run(&["outbox", "pending", "--server", "http://127.0.0.1:1"]);
+    assert_eq!(named.code, 6, "a named server is asked and nothing else: {}", named.stderr);
 }

@@ -33,6 +33,9 @@ pub(super) struct Known {
     keys: usize,
 }
 
+/// Segments of paths that name one thing together.
+pub(super) const POSITIONS: [&str; 2] = ["{shard}/{row}", "{topic}/{partition}/{offset}"];
+
 /// The part of a request that is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spoiled {
@@ -63,7 +66,7 @@ impl Known {
         }
     }
 
-    fn keep(&mut self, name: &str, word: &str) {
+    pub(super) fn keep(&mut self, name: &str, word: &str) {
         let words = self.words.entry(name.to_owned()).or_default();
         if !words.iter().any(|known| known == word) {
             words.push(word.to_owned());
@@ -152,6 +155,11 @@ fn short(word: &str) -> String {
 
 fn path(dice: &mut Dice, operation: &Operation, known: &Known, spoiled: bool) -> String {
     let mut path = operation.path.clone();
+    for segments in POSITIONS.into_iter().filter(|segments| !spoiled && operation.path.contains(segments)) {
+        if let Some(position) = known.word(dice, segments) {
+            path = path.replace(segments, &position);
+        }
+    }
     for Parameter { name, .. } in operation.parameters_in(Place::Path) {
         let sound = known.word(dice, name).unwrap_or_else(|| "0".repeat(32));
         let word = if spoiled { odd_segment(dice, known, &sound) } else { sound };

@@ -1,46 +1,46 @@
 //! `bos dead-letter drop`.
 
+use api::admin::dead_letters::{self, MessagePosition};
 use clap::Args;
-use serde::Serialize;
 
-use super::place::Place;
-use crate::commands::Exit;
-use crate::commands::database::installation;
+use super::position;
+use crate::commands::database::backend::{Backend, ItemOutcome, found, print_outcomes};
 use crate::commands::output::Output;
 use crate::commands::settings::SettingsArgs;
+use crate::commands::{Exit, Global};
 
-/// Forget dead letters. What they point at stays on the bus and is not read again.
+/// Drop dead letters. Their messages stay on the bus and are not processed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos dead-letter drop huleedu.els.batch.phase.outcome.v1/3/4711")]
 pub(super) struct DropCommand {
     /// Dead letters as `bos dead-letter list` prints them
-    #[arg(required = true, value_name = "ID")]
-    letters: Vec<Place>,
+    #[arg(required = true, value_name = "ID", value_parser = position::parse)]
+    letters: Vec<MessagePosition>,
     #[command(flatten)]
     settings: SettingsArgs,
 }
 
-#[derive(Serialize)]
-struct Row {
-    id: String,
-    /// `dropped` or `not_found`.
-    outcome: &'static str,
-}
-
 impl DropCommand {
-    pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let store = installation::open(&self.settings.load_for_upkeep()?.config).await?;
+    pub(super) async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
         let mut rows = Vec::with_capacity(self.letters.len());
-        for place in &self.letters {
-            let outcome = if place.forget(&store).await? { "dropped" } else { "not_found" };
-            rows.push(Row { id: place.to_string(), outcome });
+        let mut push = |letter: &MessagePosition, was_there| {
+            let outcome = if was_there { "dropped" } else { "not_found" };
+            rows.push(ItemOutcome { id: letter.to_string(), outcome: outcome.to_owned() });
+        };
+        match Backend::choose(global, self.settings).await? {
+            Backend::Server(client) => {
+                for letter in &self.letters {
+                    push(letter, found(client.delete(&position::path(letter)).await)?.is_some());
+                }
+            }
+            Backend::Database(database) => {
+                let store = database.open().await?;
+                for letter in &self.letters {
+                    push(letter, dead_letters::delete(&store, letter).await?);
+                }
+                store.close().await;
+            }
         }
-        store.close().await;
-        output.rows(&["id", "outcome"], &rows, |row| vec![row.id.clone(), row.outcome.to_owned()])?;
-        Ok(match rows.iter().filter(|row| row.outcome == "not_found").count() {
-            0 => Exit::Ok,
-            missing if missing == rows.len() => Exit::NotFound,
-            _ => Exit::SomeFailed,
-        })
+        print_outcomes(output, &rows, "not_found")
     }
 }

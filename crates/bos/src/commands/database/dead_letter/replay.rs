@@ -3,67 +3,46 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use api::admin::dead_letters::{self, MessagePosition, ReplayOutcome};
 use clap::Args;
-use engine::consumer;
+use client::{Client, read};
 use engine::ports::SystemClock;
-use engine::{Applied, Crash, Disposition, Engine};
-use serde::Serialize;
-use store::Store;
+use engine::{Crash, Engine};
+use serde_json::json;
 
-use super::place::Place;
-use super::record;
-use crate::commands::Exit;
-use crate::commands::database::installation;
+use super::{position, record};
+use crate::commands::database::backend::{Backend, Database, found};
 use crate::commands::output::Output;
 use crate::commands::settings::SettingsArgs;
+use crate::commands::{Exit, Global};
 use service::backends::Bus;
-use service::config::Config;
 use service::settings::engine_settings;
 
-/// Deal with messages once more, by the road that every message takes, and forget those that are dealt with.
+/// Process the messages of dead letters again, as the consumer does.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos dead-letter replay huleedu.els.batch.phase.outcome.v1/3/4711\n\n\
-    When what kept them from being used is mended, such as a row that could not be read. A message that was\n\
-    dealt with meanwhile is a duplicate, and forgotten too; one that is still of no use stays.")]
+    Correct the cause before, such as a row that could not be read. A message that was processed\n\
+    meanwhile is a duplicate, and its dead letter is deleted too. If the message still cannot be\n\
+    processed, the dead letter stays.")]
 pub(super) struct ReplayCommand {
     /// Dead letters as `bos dead-letter list` prints them
-    #[arg(required = true, value_name = "ID")]
-    letters: Vec<Place>,
+    #[arg(required = true, value_name = "ID", value_parser = position::parse)]
+    letters: Vec<MessagePosition>,
     #[command(flatten)]
     settings: SettingsArgs,
 }
 
-#[derive(Serialize)]
-struct Row {
-    id: String,
-    /// `applied`, `unchanged`, `duplicate`, `foreign`, `unusable`, `gone` from the bus, `not_found`.
-    outcome: &'static str,
-    /// Why it is still of no use.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_code: Option<&'static str>,
-    is_forgotten: bool,
-}
-
 impl ReplayCommand {
-    pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let config = self.settings.load_for_upkeep()?.config;
-        let store = installation::open(&config).await?;
-        let bus = Bus::embedded(&config, &store).await?;
-        let clock = Arc::new(SystemClock::default());
-        // What it sends waits in the outbox for whoever runs, unless the bus is in the same database.
-        let engine =
-            Engine::open(store.clone(), engine_settings(&config), clock, bus, Crash::default()).await?;
-        let mut rows = Vec::with_capacity(self.letters.len());
-        for place in self.letters {
-            rows.push(replay(&config, &store, &engine, place).await?);
-        }
-        drop(engine);
-        store.close().await;
+    pub(super) async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        let rows = match Backend::choose(global, self.settings).await? {
+            Backend::Server(client) => at_server(&client, &self.letters).await?,
+            Backend::Database(database) => in_database(&database, &self.letters).await?,
+        };
         output.rows(&["id", "outcome", "code", "forgotten"], &rows, |row| {
             vec![
                 row.id.clone(),
-                row.outcome.to_owned(),
-                row.error_code.unwrap_or_default().to_owned(),
+                row.outcome.clone(),
+                row.error_code.clone().unwrap_or_default(),
                 if row.is_forgotten { "yes" } else { "no" }.to_owned(),
             ]
         })?;
@@ -76,21 +55,41 @@ impl ReplayCommand {
     }
 }
 
-async fn replay(config: &Config, store: &Store, engine: &Engine, place: Place) -> anyhow::Result<Row> {
-    let row =
-        |outcome, error_code, is_forgotten| Row { id: place.to_string(), outcome, error_code, is_forgotten };
-    if place.find(store).await?.is_none() {
-        return Ok(row("not_found", None, false));
+fn not_found(letter: &MessagePosition) -> ReplayOutcome {
+    let outcome = "not_found".to_owned();
+    ReplayOutcome { id: letter.to_string(), outcome, error_code: None, is_forgotten: false }
+}
+
+async fn at_server(client: &Client, letters: &[MessagePosition]) -> anyhow::Result<Vec<ReplayOutcome>> {
+    let mut rows = Vec::with_capacity(letters.len());
+    for letter in letters {
+        let path = format!("{}/replay", position::path(letter));
+        rows.push(match found(client.post_once(&path, &json!({})).await)? {
+            Some(answer) => read(answer)?,
+            None => not_found(letter),
+        });
     }
-    let Some(delivery) = record::fetch(config, store, place).await? else {
-        return Ok(row("gone", None, false));
-    };
-    let dealt =
-        consumer::replay(engine, delivery).await.with_context(|| format!("{place} cannot be dealt with"))?;
-    Ok(match dealt {
-        Disposition::Unusable(why) => row("unusable", Some(why.code), false),
-        // Whoever set it aside took it for ours: that it is not, an operator should decide.
-        Disposition::Applied(applied @ Applied::Foreign) => row(applied.label(), None, false),
-        Disposition::Applied(applied) => row(applied.label(), None, place.forget(store).await?),
-    })
+    Ok(rows)
+}
+
+async fn in_database(database: &Database, letters: &[MessagePosition]) -> anyhow::Result<Vec<ReplayOutcome>> {
+    let config = &database.config;
+    let store = database.open().await?;
+    let bus = Bus::embedded(config, &store).await?;
+    let clock = Arc::new(SystemClock::default());
+    // Messages that the replay sends stay in the outbox for the relay of a server, unless the bus is in the same database.
+    let engine = Engine::open(store.clone(), engine_settings(config), clock, bus, Crash::default()).await?;
+    let mut rows = Vec::with_capacity(letters.len());
+    for letter in letters {
+        if dead_letters::find(&store, letter).await?.is_none() {
+            rows.push(not_found(letter));
+            continue;
+        }
+        let delivery = record::fetch(config, &store, letter).await?;
+        let replayed = dead_letters::replay(&engine, letter, delivery).await;
+        rows.push(replayed.with_context(|| format!("cannot process {letter}"))?);
+    }
+    drop(engine);
+    store.close().await;
+    Ok(rows)
 }

@@ -1,6 +1,5 @@
 //! Checks of the database and of the queues in it.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +9,10 @@ use engine::ports::{Clock as _, SystemClock};
 use secrecy::ExposeSecret as _;
 use store::{Health, ShardDistribution, Store};
 
+use super::NEIGHBOUR_PATIENCE;
 use super::finding::{Finding, ago, causes, in_time};
-use super::machine::server;
+use super::machine::{Server, server};
+use crate::commands::database::backend::has_server;
 use service::config::Config;
 
 /// Largest difference of two clocks that is not reported (chosen). Deadlines and leases follow the database's clock only, but
@@ -37,12 +38,16 @@ async fn connect(config: &Config) -> Vec<Finding> {
     }
 }
 
-/// The file is opened through its lock and in no other way; whoever has the lock is asked instead.
+/// Asks the server of this configuration, and opens the file when no server runs.
 async fn embedded(config: &Config) -> Vec<Finding> {
     let file = config.data_dir.join("bos.db");
     if !file.exists() {
         let found = format!("{} does not exist yet; `bos serve` creates it", file.display());
         return vec![Finding::ok("database", found)];
+    }
+    if let Some(server) = running(config).await {
+        let found = format!("{} is left to the server at {}", file.display(), server.address);
+        return vec![Finding::ok("database", found), server.finding];
     }
     match Store::inspect_sqlite(&file, Arc::new(|| SystemClock::default().now())) {
         Ok(store) => {
@@ -51,17 +56,16 @@ async fn embedded(config: &Config) -> Vec<Finding> {
             store.close().await;
             findings
         }
-        Err(error) => in_use(config, &file, error).await,
+        Err(error) => {
+            let mend = "if a server has it open, name its --host and --port; then the server is asked";
+            vec![Finding::failure("database", causes(error), mend)]
+        }
     }
 }
 
-async fn in_use(config: &Config, file: &Path, error: store::Error) -> Vec<Finding> {
-    if let Some(server) = server(config).await {
-        let found = format!("{} is open in the server at {}", file.display(), server.address);
-        return vec![Finding::ok("database", found), server.finding];
-    }
-    let mend = "if a server has it, name its --host and --port, and it is asked instead";
-    vec![Finding::failure("database", causes(error), mend)]
+async fn running(config: &Config) -> Option<Server> {
+    let has_server = tokio::time::timeout(NEIGHBOUR_PATIENCE / 2, has_server(config)).await;
+    if has_server.unwrap_or(false) { server(config).await } else { None }
 }
 
 async fn about(config: &Config, store: &Store) -> Vec<Finding> {

@@ -6,34 +6,35 @@ use serde::Serialize;
 use store::{Lane, SentCount, Store};
 
 use crate::commands::Exit;
-use crate::commands::database::installation;
+use crate::commands::database::backend::Database;
 use crate::commands::output::Output;
 use crate::commands::settings::SettingsArgs;
 
-/// Send once more what was sent since some time, after a broker lost it.
+/// Send again what was sent in a period, after a broker has lost it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos outbox replay --since 2h --dry-run\n  \
     bos outbox replay --since 2026-11-24T08:00:00Z --yes\n\n\
-    Under the same event ids, with the same bytes and in the same order: who has a message drops its repetition.\n\
-    What waits already is left as it is. Running it twice sends twice, unless --until ends before the first run.")]
+    The messages keep their event ids, bytes and order, so receivers drop those that they have.\n\
+    Messages that are pending already are not touched. A second run sends the messages again, unless\n\
+    --until is before the first run. Needs Kafka, so it opens PostgreSQL and asks no server.")]
 pub(super) struct ReplayCommand {
-    /// From when on: an instant (RFC 3339), or how long ago
+    /// Start of the period: a time (RFC 3339), or how long ago
     #[arg(long, value_name = "TIME", value_parser = when)]
     since: When,
-    /// Up to when; the default is now
+    /// End of the period; the default is now
     #[arg(long, value_name = "TIME", value_parser = when)]
     until: Option<When>,
-    /// Say what would be sent, and send nothing
+    /// Count what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
-    /// Send it
+    /// Send the messages
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
     #[command(flatten)]
     settings: SettingsArgs,
 }
 
-/// An instant as somebody says it.
+/// A time as it is given on the command line.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum When {
     At(DateTime<Utc>),
@@ -45,12 +46,11 @@ fn when(text: &str) -> Result<When, &'static str> {
         return Ok(When::At(at.to_utc()));
     }
     let ago = humantime::parse_duration(text).ok().and_then(|ago| TimeDelta::from_std(ago).ok());
-    ago.map(When::Ago)
-        .ok_or("an instant such as 2026-11-24T08:00:00Z is expected, or how long ago, such as 2h")
+    ago.map(When::Ago).ok_or("a time such as 2026-11-24T08:00:00Z is expected, or how long ago, such as 2h")
 }
 
 impl When {
-    /// By the database's clock, which is the one that wrote when a message was sent.
+    /// The time by the database's clock, which also dates the sent messages.
     fn resolve(self, now: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::At(at) => at,
@@ -85,11 +85,11 @@ impl ReplayCommand {
         let config = self.settings.load_for_upkeep()?.config;
         if config.kafka_bootstrap_servers.is_none() {
             output.note(
-                "The embedded log keeps its records itself, and a broker that could lose them there is none.",
+                "The embedded log is in the database and loses no message that is sent; nothing is changed.",
             );
             return Ok(Exit::Ok);
         }
-        let store = installation::open(&config).await?;
+        let store = Database::new(config).open().await?;
         let exit = replay(&store, (self.since, self.until), (self.dry_run, self.yes), output).await;
         store.close().await;
         exit
@@ -124,11 +124,11 @@ async fn replay(
     })?;
     let messages: i64 = rows.iter().map(|row| row.messages).sum();
     if messages == 0 || dry_run {
-        output.note(&format!("{messages} messages were sent in that time; nothing is changed."));
+        output.note(&format!("{messages} messages were sent in that period; nothing is changed."));
         return Ok(Exit::Ok);
     }
     if !yes {
-        output.note(&format!("{messages} messages would be sent once more; add --yes to do it."));
+        output.note(&format!("{messages} messages would be sent again; add --yes to send them."));
         return Ok(Exit::Usage);
     }
     let mut again = 0;
@@ -138,7 +138,9 @@ async fn replay(
         let put_back: Result<u64, store::Error> = unit.await;
         again += put_back?;
     }
-    output.note(&format!("{again} messages wait to be sent once more; `bos outbox pending` shows them go."));
+    output.note(&format!(
+        "{again} messages are pending again; `bos outbox pending` lists those that are not sent yet."
+    ));
     Ok(Exit::Ok)
 }
 
@@ -147,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_an_instant_or_how_long_ago() {
+    fn a_time_is_absolute_or_relative_to_now() {
         let now = DateTime::parse_from_rfc3339("2026-11-24T10:00:00Z").unwrap().to_utc();
         let resolved = |text| when(text).unwrap().resolve(now).to_rfc3339();
         assert_eq!(resolved("2h"), "2026-11-24T08:00:00+00:00");

@@ -1,31 +1,31 @@
 //! `bos outbox skip`.
 
+use api::admin::outbox::{Decision, OutboxPosition};
 use clap::Args;
 
-use super::place::{self, Place, Verdict};
-use crate::commands::Exit;
-use crate::commands::database::installation;
+use super::decide;
+use crate::commands::database::backend::Backend;
 use crate::commands::output::Output;
 use crate::commands::settings::SettingsArgs;
+use crate::commands::{Exit, Global};
 
-/// Give parked messages up, so that what waits behind them goes on.
+/// Skip parked messages. They are not sent, and the later messages of their keys are.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bos outbox skip 12/3456\n\n\
-    The receiver never hears of it: a phase that it was to start ends by its time-out. Its bytes stay in the\n\
-    table outbox_sent as long as those of sent messages, without a place on the bus.")]
+    The receiver does not get the message, so a phase that it was to start ends by its time-out.\n\
+    Its bytes stay in the table outbox_sent as long as those of sent messages, without partition and\n\
+    offset.")]
 pub(super) struct SkipCommand {
-    /// Rows as `bos outbox pending` prints them
+    /// Messages as `bos outbox pending` prints them
     #[arg(required = true, value_name = "ID")]
-    rows: Vec<Place>,
+    rows: Vec<OutboxPosition>,
     #[command(flatten)]
     settings: SettingsArgs,
 }
 
 impl SkipCommand {
-    pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let store = installation::open(&self.settings.load_for_upkeep()?.config).await?;
-        let exit = place::each(&store, &self.rows, Verdict::Skip, output).await;
-        store.close().await;
-        exit
+    pub(super) async fn run(self, global: &Global, output: &Output) -> anyhow::Result<Exit> {
+        let backend = Backend::choose(global, self.settings).await?;
+        decide::each(&backend, &self.rows, Decision::Skip, output).await
     }
 }

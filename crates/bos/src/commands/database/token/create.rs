@@ -2,32 +2,35 @@
 
 use clap::Args;
 
-use super::{TokenBackend, instant};
+use super::instant;
+use crate::commands::database::backend::Backend;
 use crate::commands::output::{Format, Output};
 use crate::commands::settings::SettingsArgs;
 use crate::commands::{Exit, Global};
-use api::credentials::{Scope, TokenRequest};
-use client::clean;
+use api::credentials::{Fault, IssuedDocument, Scope, TokenRequest, issue};
+use client::{clean, read};
+use service::config::Error;
 
+/// Create a token. It is shown once.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  bos token create --user anna --scope read,write --expires 90d --note gradebook"
 )]
 pub(crate) struct Create {
-    /// Whom its bearer acts as
+    /// User that requests with the token are made for
     #[arg(long, value_name = "USER")]
     user: String,
-    /// The organisation that its bearer acts for
+    /// Organisation that requests with the token are made for
     #[arg(long, value_name = "ORG")]
     org: Option<String>,
-    /// What its bearer may do: read, write, admin
+    /// Scopes of the token: read, write, admin
     #[arg(long, value_name = "SCOPES", value_parser = scope, value_delimiter = ',')]
     #[arg(default_value = "read,write")]
     scope: Vec<Scope>,
-    /// How long it can be used, such as 90d; without it, until it is revoked
+    /// Lifetime, such as 90d; without it, until the token is revoked
     #[arg(long, value_name = "DURATION")]
     expires: Option<String>,
-    /// What it is for
+    /// Purpose of the token
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     #[command(flatten)]
@@ -48,7 +51,7 @@ impl Create {
             expires_in: self.expires,
             note: self.note,
         };
-        let issued = TokenBackend::of(global, self.settings)?.create(request).await?;
+        let issued = create(global, self.settings, request).await?;
         output.one(&issued, |issued| issued.token.clone())?;
         if output.format() == Format::Table {
             let about = &issued.about;
@@ -56,8 +59,8 @@ impl Create {
                 .expires_at
                 .map_or_else(|| "until it is revoked".to_owned(), |end| format!("until {}", instant(end)));
             output.note(&format!(
-                "This is token {} of {}, good {end}. It is shown this once: keep it where others cannot read it.\n\
-                 Next: BOS_TOKEN=… bos batch list     Take it back: bos token revoke {}",
+                "Token {} of user {}, valid {end}. It is shown only once: store it where others cannot read it.\n\
+                 Use it: BOS_TOKEN=… bos batch list     Revoke it: bos token revoke {}",
                 about.token_id,
                 clean(&about.user_id),
                 about.token_id
@@ -65,4 +68,35 @@ impl Create {
         }
         Ok(Exit::Ok)
     }
+}
+
+async fn create(
+    global: &Global,
+    settings: SettingsArgs,
+    request: TokenRequest,
+) -> anyhow::Result<IssuedDocument> {
+    let acceptable = request.clone().check().map_err(|faults| of_the_command_line(&faults))?;
+    match Backend::choose(global, settings).await? {
+        Backend::Server(client) => Ok(read(client.post_once("v1/tokens", &request).await?)?),
+        Backend::Database(database) => {
+            let store = database.open_or_create().await?;
+            let issued = issue(&store, acceptable).await;
+            store.close().await;
+            Ok(issued?)
+        }
+    }
+}
+
+/// The faults of a request, by the flags of its fields.
+fn of_the_command_line(faults: &[Fault]) -> Error {
+    let flag = |field| match field {
+        "user_id" => "--user",
+        "org_id" => "--org",
+        "scopes" => "--scope",
+        "expires_in" => "--expires",
+        _ => "--note",
+    };
+    let of =
+        |fault: &Fault| service::config::Fault::new(flag(fault.field), "is not acceptable", fault.detail);
+    Error(faults.iter().map(of).collect())
 }

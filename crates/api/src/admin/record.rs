@@ -1,0 +1,110 @@
+//! The message of a dead letter, as far as it may be shown.
+
+use engine::ports::Delivery;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use utoipa::ToSchema;
+
+/// Characters of a key or of an envelope's field that are shown; chosen.
+const WIDTH: usize = 120;
+/// The fields of an envelope that are shown. They identify the message and hold nothing of its content.
+const FIELDS: [&str; 6] =
+    ["event_id", "event_type", "event_timestamp", "source_service", "schema_version", "correlation_id"];
+/// Names of the payload's fields that are shown, at most; chosen.
+const NAMES: usize = 24;
+
+/// The message of a dead letter: its envelope and the names of its payload's fields, without their values.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DeadLetterRecord {
+    /// The key that the message was sent with.
+    pub key: String,
+    /// The size of the message in bytes.
+    pub size_bytes: usize,
+    /// Whether these are the bytes that were dead-lettered, by their SHA-256 hash.
+    pub is_the_same: bool,
+    /// The fields of the envelope; empty when the message has no envelope.
+    #[schema(value_type = Object)]
+    pub envelope: Map<String, Value>,
+    /// The names of the payload's fields.
+    pub data_fields: Vec<String>,
+}
+
+impl DeadLetterRecord {
+    pub(super) fn new(delivery: &Delivery, sha256: &[u8]) -> Self {
+        let value: Option<Value> = serde_json::from_slice(&delivery.value).ok();
+        let field = |name: &str| value.as_ref().and_then(|value| value.get(name));
+        let envelope = FIELDS.iter().filter_map(|name| {
+            let shown = match field(name)? {
+                Value::String(text) => Value::from(text.chars().take(WIDTH).collect::<String>()),
+                number @ Value::Number(_) => number.clone(),
+                Value::Null => Value::Null,
+                Value::Bool(_) | Value::Array(_) | Value::Object(_) => Value::from("(no text)"),
+            };
+            Some(((*name).to_owned(), shown))
+        });
+        let data = field("data").and_then(Value::as_object);
+        Self {
+            key: delivery.key.chars().take(WIDTH).collect(),
+            size_bytes: delivery.value.len(),
+            is_the_same: Sha256::digest(&delivery.value).as_slice() == sha256,
+            envelope: envelope.collect(),
+            data_fields: data.map(|data| data.keys().take(NAMES).cloned().collect()).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use store::DeadLetter;
+
+    use super::*;
+    use crate::admin::dead_letters::DeadLetterDetail;
+
+    fn delivery(value: &str) -> Delivery {
+        Delivery {
+            topic: contract::Topic::BatchPhaseOutcome,
+            partition: 3,
+            offset: 7,
+            key: "k".to_owned(),
+            value: value.as_bytes().to_vec().into(),
+            trace: None,
+        }
+    }
+
+    #[test]
+    fn the_envelope_is_shown_and_the_content_is_not() {
+        let value = r#"{"event_id": "e-1", "event_type": "x", "secret": "canary",
+            "source_service": ["canary"], "data": {"essay": "canary text", "batch_id": 1}}"#;
+        let delivery = delivery(value);
+        let hash = Sha256::digest(&delivery.value);
+        let record = DeadLetterRecord::new(&delivery, &hash);
+        assert!(record.is_the_same);
+        assert_eq!(record.data_fields, ["batch_id", "essay"]);
+        let letter = DeadLetter {
+            consumer: "bos".to_owned(),
+            topic: "huleedu.els.batch.phase.outcome.v1".to_owned(),
+            partition: 3,
+            offset: 7,
+            event_id: None,
+            batch_id: None,
+            error_code: "wrong_type".to_owned(),
+            value_sha256: vec![1; 32],
+            at: DateTime::UNIX_EPOCH,
+            after_revision: None,
+        };
+        let detail = DeadLetterDetail::new(letter, Some(&delivery));
+        assert_eq!(detail.id, "huleedu.els.batch.phase.outcome.v1/3/7");
+        assert!(detail.record.as_ref().is_some_and(|record| !record.is_the_same));
+        let json = serde_json::to_string(&detail).unwrap();
+        assert!(json.contains("e-1") && !json.contains("canary"), "{json}");
+    }
+
+    #[test]
+    fn a_message_without_an_envelope_shows_none() {
+        for value in ["", "[1]", "\u{0}", "{\"a\": 1}"] {
+            assert!(DeadLetterRecord::new(&delivery(value), &[]).envelope.is_empty(), "{value}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What administrators do about the outbox and about dead letters.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use chrono::{DateTime, Utc};
+use contract::Topic;
+use engine::LocalBroker;
+use engine::consumer::CONSUMER;
+use engine::ports::{Broker as _, Record};
+use serde_json::{Value, json};
+use store::{DeadLetter, Lane, OutboxRow, Store};
+use uuid::Uuid;
+
+use super::{Answer, Api};
+
+/// Adds a parked message to the outbox; returns its id.
+pub(super) async fn park(store: &Store, number: u128) -> String {
+    let unit = store.unit(Lane::Task, move |tx| {
+        Box::pin(async move {
+            let event_id = Uuid::from_u128(number);
+            let row = OutboxRow {
+                shard: 3,
+                event_id,
+                ordering_key: format!("parked-{number}"),
+                key_seq: 1,
+                topic: Topic::BatchPhaseOutcome.as_str().to_owned(),
+                kafka_key: "k".to_owned(),
+                payload: b"{\"text\": \"canary\"}".to_vec(),
+                headers: "{}".to_owned(),
+            };
+            tx.enqueue(&[row]).await?;
+            let rows = tx.outbox_rows(10_000).await?;
+            let row = rows.into_iter().find(|row| row.event_id == event_id).map(|row| (row.shard, row.id));
+            let (shard, id) = row.unwrap();
+            tx.park_outbox(shard, id, "record_too_large").await?;
+            Ok::<_, store::Error>(format!("{shard}/{id}"))
+        })
+    });
+    unit.await.unwrap()
+}
+
+/// Adds the dead letter of the message at this offset; returns its id.
+pub(super) async fn set_aside(store: &Store, offset: i64) -> String {
+    let unit = store.unit(Lane::Task, move |tx| {
+        Box::pin(async move {
+            let letter = DeadLetter {
+                consumer: CONSUMER.to_owned(),
+                topic: Topic::BatchPhaseOutcome.as_str().to_owned(),
+                partition: 0,
+                offset,
+                event_id: None,
+                batch_id: None,
+                error_code: "wrong_type".to_owned(),
+                value_sha256: vec![1; 32],
+                at: DateTime::<Utc>::UNIX_EPOCH,
+                after_revision: None,
+            };
+            tx.insert_dead_letter(&letter).await
+        })
+    });
+    let inserted: Result<bool, store::Error> = unit.await;
+    assert!(inserted.unwrap());
+    format!("{}/0/{offset}", Topic::BatchPhaseOutcome)
+}
+
+async fn on_embedded_bus() -> (Api, LocalBroker) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Api::database(&folder);
+    let bus = LocalBroker::open(store.clone()).await.unwrap();
+    (Api::made(store, folder, |_| {}, Some(Arc::new(bus.clone()))).await, bus)
+}
+
+async fn post(api: &Api, path: &str) -> Answer {
+    api.send(Request::post(path).body(Body::empty()).unwrap()).await
+}
+
+async fn delete(api: &Api, path: &str) -> Answer {
+    api.send(Request::delete(path).body(Body::empty()).unwrap()).await
+}
+
+fn ids(list: &Value) -> Vec<&str> {
+    list["data"].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn parked_messages_are_listed_retried_and_skipped() {
+    let api = Api::open().await;
+    let store = api.engine.store();
+    let (first, second) = (park(store, 1).await, park(store, 2).await);
+    let answer = api.get("/v1/outbox").await;
+    let list = answer.json();
+    assert_eq!(ids(&list), [&first, &second]);
+    assert_eq!((&list["depth"]["pending"], &list["depth"]["parked"]), (&json!(0), &json!(2)));
+    let row = &list["data"][0];
+    assert_eq!((&row["state"], &row["error_code"]), (&json!("parked"), &json!("record_too_large")));
+    assert!(!answer.body.contains("canary"), "no payload: {}", answer.body);
+    assert_eq!(ids(&api.get("/v1/outbox?limit=1").await.json()), [&first]);
+
+    let retried = post(&api, &format!("/v1/outbox/{first}/retry")).await;
+    assert_eq!(retried.json(), json!({"id": first, "outcome": "pending"}));
+    let skipped = api.post_json(&format!("/v1/outbox/{second}/skip"), &json!({})).await;
+    assert_eq!(skipped.json(), json!({"id": second, "outcome": "skipped"}));
+    let list = api.get("/v1/outbox").await.json();
+    assert_eq!((ids(&list), &list["data"][0]["state"]), (vec![first.as_str()], &json!("pending")));
+
+    for verb in ["retry", "skip"] {
+        for id in [first.as_str(), second.as_str(), "0/0", "a/b", "1/%FF", "9223372036854775808/1"] {
+            post(&api, &format!("/v1/outbox/{id}/{verb}")).await.problem(404, "not_found");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_listed_shown_without_its_content_replayed_and_dropped() {
+    let (api, bus) = on_embedded_bus().await;
+    let record = Record {
+        topic: Topic::BatchPhaseOutcome,
+        key: "k".to_owned(),
+        event_id: Uuid::from_u128(7),
+        value: br#"{"event_id": "e-1", "secret": "canary", "data": {"essay": "canary"}}"#.to_vec(),
+        headers: Vec::new(),
+        at: None,
+    };
+    let offset = bus.send(record).await.unwrap().offset;
+    let store = api.engine.store();
+    let (here, gone) = (set_aside(store, offset).await, set_aside(store, offset + 1_000).await);
+
+    let list = api.get("/v1/dead-letters").await.json();
+    assert_eq!((ids(&list).len(), &list["depth"]["rows"]), (2, &json!(2)));
+    assert_eq!(list["data"][0]["error_code"], "wrong_type");
+    assert_eq!(ids(&api.get("/v1/dead-letters?limit=1").await.json()).len(), 1);
+
+    let shown = api.get(&format!("/v1/dead-letters/{here}")).await;
+    let detail = shown.json();
+    assert_eq!((&detail["id"], &detail["record"]["envelope"]), (&json!(here), &json!({"event_id": "e-1"})));
+    assert_eq!(
+        (&detail["record"]["is_the_same"], &detail["record"]["data_fields"]),
+        (&json!(false), &json!(["essay"]))
+    );
+    assert!(!shown.body.contains("canary"), "{}", shown.body);
+    assert_eq!(api.get(&format!("/v1/dead-letters/{gone}")).await.json()["record"], Value::Null);
+
+    let replayed = post(&api, &format!("/v1/dead-letters/{here}/replay")).await.json();
+    assert_eq!((&replayed["outcome"], &replayed["is_forgotten"]), (&json!("unusable"), &json!(false)));
+    assert!(replayed["error_code"].is_string(), "{replayed}");
+    let replayed = post(&api, &format!("/v1/dead-letters/{gone}/replay")).await.json();
+    assert_eq!(replayed, json!({"id": gone, "outcome": "gone", "is_forgotten": false}));
+
+    for id in [&here, &gone] {
+        let path = format!("/v1/dead-letters/{id}");
+        assert_eq!(delete(&api, &path).await.status, StatusCode::NO_CONTENT);
+        delete(&api, &path).await.problem(404, "not_found");
+        api.get(&path).await.problem(404, "not_found");
+        post(&api, &format!("{path}/replay")).await.problem(404, "not_found");
+    }
+    for id in ["other.topic/0/1", "a/b/c", "a%2F0/1/2", "%FF/0/1"] {
+        api.get(&format!("/v1/dead-letters/{id}")).await.problem(404, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn unknown_parameters_limits_and_bodies_are_refused() {
+    let api = Api::open().await;
+    let id = park(api.engine.store(), 1).await;
+    for path in ["/v1/outbox", "/v1/dead-letters"] {
+        api.get(&format!("{path}?limt=5")).await.problem(400, "unknown_parameter");
+        for limit in ["0", "501", "x"] {
+            api.get(&format!("{path}?limit={limit}")).await.problem(400, "invalid_parameter");
+        }
+    }
+    api.get("/v1/dead-letters/t/0/1?x=1").await.problem(400, "unknown_parameter");
+    let retry = format!("/v1/outbox/{id}/retry");
+    post(&api, &format!("{retry}?now=1")).await.problem(400, "unknown_parameter");
+    assert_eq!(api.post_json(&retry, &json!({"force": true})).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(post(&api, &retry).await.status, StatusCode::OK);
+}
