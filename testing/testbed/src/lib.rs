@@ -1,6 +1,8 @@
 //! Real servers for tests, benchmarks and chaos runs: [`Postgres`] and [`Kafka`], brought up for one run and gone
 //! afterwards.
 //!
+//! [`bos`] starts the service's own program, and [`http`] is what load generators and judges speak to it.
+//!
 //! A [`Proxy`] before a server makes of the network what a network can be.
 //!
 //! Each server has a module with two types. The first is what most runs want: the developer's own server where a
@@ -15,8 +17,10 @@
 //! Nothing here is asynchronous: starting a server is waiting for a process, and two are started side by side by two
 //! threads.
 
+pub mod bos;
 #[cfg(feature = "databases")]
 pub mod databases;
+pub mod http;
 pub mod kafka;
 mod left_out;
 mod maven;
