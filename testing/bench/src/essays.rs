@@ -22,7 +22,7 @@ pub(crate) fn text(number: u64) -> String {
     text
 }
 
-/// `POST /v1/batch` with so many essays, for these phases, under a new Idempotency-Key each time it is sent.
+/// `POST /v1/batch` with this number of essays, for these phases, under a new Idempotency-Key each time it is sent.
 pub(crate) fn batch(essays: u16, phases: &[&str]) -> Request {
     let essays: Vec<_> = (0..essays)
         .map(|n| serde_json::json!({ "client_ref": format!("s-{n:04}"), "text": text(n.into()) }))

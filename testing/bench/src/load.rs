@@ -1,4 +1,4 @@
-//! Closed-loop load: so many clients, each of which sends its next request when it has the answer to the last.
+//! Closed-loop load: each client sends its next request when it has the answer to the last.
 //!
 //! All clients share one thread, since the service needs the cores more than they do.
 

@@ -31,7 +31,7 @@ impl Visitor {
         Ok(query.query_row([], |row| row.get(0))?)
     }
 
-    /// Waits until so many batches have ended after that instant, every one of them with success.
+    /// Waits until this number of batches has ended after that instant, every one of them with success.
     pub(crate) fn wait_for_ends(&self, after: &str, batches: u32) -> Result<()> {
         let mut ended = self.0.prepare("SELECT count(*) FROM batches WHERE ended_at > ?1")?;
         wait_until(|| Ok(ended.query_row(params![after], |row| row.get::<_, u32>(0))? >= batches))?;

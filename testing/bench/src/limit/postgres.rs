@@ -69,12 +69,12 @@ impl Pgbench {
         Ok(pgbench)
     }
 
-    /// The batch rate: classes a second, from 8 connections in so many seconds, in empty tables.
+    /// The batch rate: classes a second, from 8 connections for `seconds` seconds, in empty tables.
     pub(crate) fn batch_rate(&self, seconds: u64) -> Result<f64> {
         self.classes(Class::Rows, CLIENTS, seconds)
     }
 
-    /// Classes a second from so many connections, in empty tables.
+    /// Classes a second from `clients` connections, in empty tables.
     pub(crate) fn classes(&self, class: Class, clients: usize, seconds: u64) -> Result<f64> {
         self.run(&self.url, "empty", &["-t", "1"])?;
         let (clients, seconds) = (clients.to_string(), seconds.to_string());
@@ -83,8 +83,8 @@ impl Pgbench {
         transactions_a_second(&self.run(&self.url, class.script(), &args)?)
     }
 
-    /// Runs a script of one's own so many times over one connection, on another database of the server, and gives the
-    /// transactions a second. Its variable `n` begins at 0.
+    /// Runs a script `times` times over one connection, on another database of the server, and returns the transactions a
+    /// second. Its variable `n` begins at 0.
     pub(crate) fn repeated(&self, url: &str, script: &str, times: u32) -> Result<f64> {
         fs::write(self.script("own"), script)?;
         transactions_a_second(&self.run(url, "own", &["-c", "1", "-D", "n=0", "-t", &times.to_string()])?)

@@ -2,7 +2,7 @@
 //!
 //! The loop has what the service's writer has and nothing else: the very tables, WAL with `synchronous=FULL`, the same
 //! cache and checkpoint settings, and the same group commit, in which as many units as there are clients share a COMMIT,
-//! at most 64 of them and for at most 2 ms. No HTTP, no JSON to parse, no rules, no reader, nobody to answer.
+//! at most 64 of them and for at most 2 ms. No HTTP, no JSON to parse, no rules, no reader, no client to answer.
 
 use std::{
     path::Path,
@@ -29,7 +29,7 @@ pub(crate) struct Unit {
     pub(crate) answer_bytes: usize,
 }
 
-/// Units committed per second when so many clients wait for an answer each, in a new file in `folder`.
+/// Units committed per second when `clients` clients wait for an answer each, in a new file in `folder`.
 pub(crate) fn measure(folder: &Path, unit: Unit, clients: usize, time: Duration) -> Result<f64> {
     let path = folder.join("limit.db");
     let conn = open(&path).context("opening the file of the accept limit")?;

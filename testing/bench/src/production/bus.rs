@@ -29,7 +29,7 @@ pub(super) const WARM_UP: Topic = Topic::CjAssessmentInitiate;
 const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
-/// What a message of the service has: about so many bytes, under one of so many keys.
+/// Messages like those of the service: their approximate size in bytes, and the number of keys that they share.
 pub(super) struct Messages {
     pub(super) topic: Topic,
     pub(super) bytes: usize,
@@ -87,7 +87,7 @@ pub(super) fn empty(settings: &KafkaSettings) -> Result<()> {
     Ok(())
 }
 
-/// Somebody who reads a topic from where it ended when this was made.
+/// A consumer that reads a topic from where it ended when the consumer was made.
 pub(super) struct Tail(BaseConsumer);
 
 impl Tail {

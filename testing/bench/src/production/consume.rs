@@ -48,8 +48,8 @@ pub(super) fn measure(place: &Place<'_>) -> Result<Vec<Figure>> {
     ])
 }
 
-/// First the texts are stored and everything is commanded, with nobody there who does it; then, without the service, the
-/// workers do it all.
+/// First the service stores the texts and sends all commands, while no worker runs; then the workers process them, while
+/// the service does not run.
 fn wait_for_results(stage: &mut Stage<'_>, batches: u32, of_each: u16) -> Result<()> {
     let content = stage.companions(&["--set", "companions=content,lifecycle"])?;
     let service = stage.replica()?;

@@ -75,7 +75,7 @@ impl Database {
         Ok(())
     }
 
-    /// Fails unless so many batches have ended, all of them with success.
+    /// Fails unless this number of batches has ended, all of them with success.
     pub(super) fn all_succeeded(&mut self, batches: i64) -> Result<()> {
         let succeeded: i64 =
             self.number("SELECT count(*) FROM batches WHERE status = 'completed_successfully'")?;

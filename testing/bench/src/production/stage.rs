@@ -74,7 +74,8 @@ impl<'a> Stage<'a> {
         Server::spawn(&mut command, address, Sign::Ready, &log)
     }
 
-    /// Waits until the neighbours have said of so many batches that a phase has ended, which they say after its results.
+    /// Waits until the companions have reported the outcome of a phase for this number of batches. They report it after its
+    /// results.
     pub(super) fn wait_for_outcomes(&self, batches: i64) -> Result<()> {
         let begun = Instant::now();
         while bus::records(&self.kafka(), Topic::BatchPhaseOutcome)? < batches {

@@ -79,7 +79,7 @@ pub(super) fn run(address: SocketAddr, folder: &Path, batches: u32) -> Result<f6
     Ok(f64::from(batches) * f64::from(essays::CLASS) / begun.elapsed().as_secs_f64())
 }
 
-/// Hands so many batches in, from a few clients at once, which take these addresses in turn.
+/// Submits this number of batches, from a few clients at once, which take these addresses in turn.
 pub(crate) async fn hand_in(addresses: &[SocketAddr], request: &Request, batches: u32) -> Result<()> {
     // A key is another one in every run: the same file, even the same process, may see several.
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
