@@ -38,7 +38,7 @@ async fn what_cannot_go_well_is_refused_with_its_code_and_nothing_is_changed() {
         let server = Server::start();
         let folder = server.data().to_str().unwrap().to_owned();
         refused(&promote(&folder, &url, &kafka, &content, &[]), "source_in_use");
-        server.signal("TERM");
+        server.terminate();
         let mut server = server;
         assert!(server.ended().success());
 
@@ -73,7 +73,7 @@ async fn what_cannot_go_well_is_refused_with_its_code_and_nothing_is_changed() {
         let made = bos(&["token", "create", "--user", "anna"]).env("DATABASE_URL", &url).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let server = Server::start();
-        server.signal("TERM");
+        server.terminate();
         let mut server = server;
         assert!(server.ended().success());
         let folder = server.data().to_str().unwrap().to_owned();
