@@ -29,7 +29,7 @@ impl SmallDisk {
             return Ok(None);
         }
         fs::create_dir_all(&folder).context("making the folder of a small disk")?;
-        let (uid, gid) = (account::NOBODY, account::NOBODY);
+        let (uid, gid) = (account::UNPRIVILEGED, account::UNPRIVILEGED);
         let mut mount = Command::new("mount");
         mount.args([
             "-t",

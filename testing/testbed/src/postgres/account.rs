@@ -1,6 +1,6 @@
 //! The account that runs the server, and a data folder that this account can use.
 //!
-//! `PostgreSQL` refuses to run as root. If root runs the tests, as in most containers, the server runs as the account `nobody`.
+//! `PostgreSQL` refuses to run as root. If root runs the tests, as in most containers, the server runs as [`UNPRIVILEGED`].
 //! Its data folder must belong to that account, and every folder above it must be searchable by others.
 
 use std::{
@@ -19,8 +19,8 @@ use tempfile::TempDir;
 
 use crate::target_folder;
 
-/// The numbers of the account `nobody` and of its group, which are the same on Linux distributions.
-pub(crate) const NOBODY: u32 = 65_534;
+/// The user and group id of the account without rights (user 65534), the same on Linux distributions.
+pub(crate) const UNPRIVILEGED: u32 = 65_534;
 
 /// A command that runs as the server's account, in a folder that it can read. The standard library also drops root's
 /// supplementary groups.
@@ -28,7 +28,7 @@ pub(super) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir("/");
     if geteuid().is_root() {
-        command.uid(NOBODY).gid(NOBODY);
+        command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
     command
 }
@@ -41,8 +41,8 @@ pub(super) fn folder() -> Result<TempDir> {
         .tempdir_in(reachable_target()?.unwrap_or_else(env::temp_dir))
         .context("making a folder for PostgreSQL's data")?;
     if geteuid().is_root() {
-        chown(folder.path(), Some(NOBODY), Some(NOBODY))
-            .context("changing the owner of the data folder to `nobody`")?;
+        chown(folder.path(), Some(UNPRIVILEGED), Some(UNPRIVILEGED))
+            .context("changing the owner of the data folder to user 65534")?;
     }
     Ok(folder)
 }
@@ -62,7 +62,8 @@ fn searchable_by_others(folder: &Path) -> bool {
 pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir(folder).context("making a folder for PostgreSQL")?;
     if geteuid().is_root() {
-        chown(folder, Some(NOBODY), Some(NOBODY)).context("changing the owner of a folder to `nobody`")?;
+        chown(folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED))
+            .context("changing the owner of a folder to user 65534")?;
     }
     Ok(())
 }

@@ -94,7 +94,7 @@ fn on_path(path: &OsStr) -> Option<PathBuf> {
 fn from_maven() -> Result<PathBuf> {
     let Some(target) = account::reachable_target()? else {
         bail!(
-            "the account `nobody` cannot reach the target folder: use a checkout in a folder that other users can search"
+            "user 65534, which runs the server, cannot reach the target folder: use a checkout that other users can search"
         );
     };
     let what = format!("PostgreSQL {MAVEN_VERSION}");
