@@ -86,7 +86,7 @@ impl Checks<'_> {
             self.refuse(
                 "database_url",
                 "chooses PostgreSQL, which needs Kafka: the embedded log is a table in SQLite",
-                format!("set {PREFIX}KAFKA_BOOTSTRAP_SERVERS, or remove it to use SQLite"),
+                format!("set {PREFIX}KAFKA_BOOTSTRAP_SERVERS, or remove database_url to use SQLite"),
             );
         }
         if config.database_url.is_some() && config.content_service_url.is_none() {
