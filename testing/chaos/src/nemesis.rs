@@ -8,13 +8,14 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use testbed::bos::Server;
 
 use crate::{
     database::{put_overdue_timer, put_poison},
     history::{Facts, Op, Outcome},
     load::Run,
     report::Row,
-    server::{Death, Installation, Server},
+    server::{Death, Installation, READY_DEADLINE},
 };
 
 /// The worker number of this thread in the history.
@@ -139,7 +140,7 @@ impl<'r> Nemesis<'r> {
         let mut server = self.start(Some(&crash_at))?;
         let mut death = self.ready(&mut server)?;
         if death.is_none() {
-            death = server.wait(CRASH_DEADLINE)?;
+            death = server.wait(CRASH_DEADLINE)?.map(Death::from);
         }
         match death {
             Some(Death::AtCrashPoint) => {
@@ -205,7 +206,7 @@ pub(crate) fn start(run: &Run, installation: &Installation, crash_at: Option<&st
 /// Waits until the process is ready or has ended. `None`: it is ready.
 pub(crate) fn ready(run: &Run, server: &mut Server) -> Result<Option<Death>> {
     let start = run.history.begin(WORKER, Op::Start, Facts::default())?;
-    let death = server.ready()?;
+    let death = server.ready(READY_DEADLINE)?.map(Death::from);
     let outcome = if death.is_none() { Outcome::Ok } else { Outcome::Info };
     run.history.end(start, outcome, Facts::default())?;
     Ok(death)

@@ -12,7 +12,7 @@ use crate::{
     load::{Pace, Run},
     nemesis::{Done, Nemesis, ready, start},
     report::{Report, Row},
-    server::Installation,
+    server::{Installation, STOP_DEADLINE},
     watch::Watched,
 };
 
@@ -32,7 +32,8 @@ impl Story {
     /// Makes the run, with faults for `time`.
     pub(crate) fn tell(&self, time: Duration) -> Result<Report> {
         let history = History::create(&self.out.join("history.jsonl"))?;
-        let installation = Installation::new(&self.bos, self.out.join("data"), self.out.join("service.log"))?;
+        let installation =
+            Installation::new(self.bos.clone(), self.out.join("data"), self.out.join("service.log"))?;
         let run = Run::new(self.seed, history, &[installation.address], PACE);
         let (done, watched) = with_clients(&run, |is_all_submitted| {
             run_with_faults(&run, &installation, time, is_all_submitted)
@@ -88,6 +89,6 @@ fn run_with_faults(
         bail!("the service did not start after the faults: {death:?}; see service.log");
     }
     converge(run, CONVERGENCE, is_all_submitted)?;
-    server.stop()?;
+    server.stop(STOP_DEADLINE)?;
     Ok(done)
 }

@@ -1,5 +1,7 @@
 //! Real servers for tests, benchmarks and chaos runs: [`Postgres`] and [`Kafka`], started for one run and removed after it.
 //!
+//! [`bos`] starts the service's own program, and [`http`] is the HTTP client of load generators and judges.
+//!
 //! A [`Proxy`] before a server injects network faults.
 //!
 //! Each server has a module with two types. The first is for most runs: it is the developer's own server if a variable
@@ -14,8 +16,10 @@
 //! Nothing here is asynchronous, because starting a server means waiting for a process. Two threads start two servers at the
 //! same time.
 
+pub mod bos;
 #[cfg(feature = "databases")]
 pub mod databases;
+pub mod http;
 pub mod kafka;
 mod left_out;
 mod maven;

@@ -5,7 +5,7 @@ use std::{
     io::{Read, Seek, SeekFrom},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -48,7 +48,7 @@ pub(crate) fn run_first(name: &str, command: &mut Command, log: &Path) -> Result
 pub(crate) struct Process {
     name: &'static str,
     child: Child,
-    log: PathBuf,
+    log: Option<PathBuf>,
     /// The offset in the log at which this process begins, because a restarted server continues the same file.
     begins: u64,
 }
@@ -56,10 +56,19 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a command in a process group of its own, so that Ctrl-C reaches only the run, which then stops the server.
     pub(crate) fn start(name: &'static str, command: &mut Command, log: &Path) -> Result<Self> {
-        let begins = log.metadata().map_or(0, |metadata| metadata.len());
-        let child = logged(command, log)?.process_group(0).spawn();
-        let child = child.with_context(|| format!("starting {name}"))?;
-        Ok(Self { name, child, log: log.to_path_buf(), begins })
+        Self::spawn(name, logged(command, log)?.process_group(0), Some(log))
+    }
+
+    /// Starts a command as it stands. Its log goes to the end of `log`, if there is one.
+    pub(crate) fn spawn(name: &'static str, command: &mut Command, log: Option<&Path>) -> Result<Self> {
+        let begins = log.and_then(|log| log.metadata().ok()).map_or(0, |metadata| metadata.len());
+        let child = command.spawn().with_context(|| format!("starting {name}"))?;
+        Ok(Self { name, child, log: log.map(Path::to_path_buf), begins })
+    }
+
+    /// The pipe of its standard output, if it was given one, for the first caller.
+    pub(crate) const fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -86,20 +95,30 @@ impl Process {
 
     /// Fails if the process has ended, with the last lines of its log.
     pub(crate) fn check(&mut self) -> Result<()> {
-        if let Some(status) = self.child.try_wait()? {
+        if let Some(status) = self.ended()? {
             bail!("{} has ended ({status})\n{}", self.name, self.said());
         }
         Ok(())
     }
 
+    /// How the process has ended, if it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().with_context(|| format!("waiting for {}", self.name))
+    }
+
     /// The last lines that this process wrote to its log.
     pub(crate) fn said(&self) -> String {
-        tail(&self.log, self.begins)
+        self.log.as_ref().map_or_else(String::new, |log| tail(log, self.begins))
     }
 
     /// Sends a signal to the process, which must be running.
     pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
         self.check()?;
+        self.send(signal)
+    }
+
+    /// Sends a signal, which has no effect on a process that has ended.
+    pub(crate) fn send(&self, signal: Signal) -> Result<()> {
         let sent = kill_process(Pid::from_child(&self.child), signal);
         sent.with_context(|| format!("sending a signal to {}", self.name))
     }

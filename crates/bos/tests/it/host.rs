@@ -23,7 +23,8 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// A client of one server, without connections kept from one request to the next.
+/// A client of one server, without connections kept from one request to the next. Crate `client` retries and does not show
+/// the status of an answer, so the tests of refusals and losses send their requests themselves.
 pub(crate) struct Client {
     http: reqwest::Client,
     address: String,
@@ -40,17 +41,20 @@ impl Client {
     }
 
     pub(crate) async fn submit(&self, batch: &Value) -> Answer {
-        answer(self.submission(batch).send().await.unwrap()).await
+        self.submit_with(&[], batch).await
     }
 
     /// Under an Idempotency-Key.
     pub(crate) async fn submit_under(&self, key: &str, batch: &Value) -> Answer {
-        answer(self.submission(batch).header("idempotency-key", key).send().await.unwrap()).await
+        self.submit_with(&[("idempotency-key", key)], batch).await
     }
 
-    fn submission(&self, batch: &Value) -> reqwest::RequestBuilder {
+    /// With these headers.
+    pub(crate) async fn submit_with(&self, headers: &[(&str, &str)], batch: &Value) -> Answer {
         let request = self.http.post(format!("{}/v1/batch", self.address));
-        request.header(CONTENT_TYPE, "application/json").body(batch.to_string())
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.header(CONTENT_TYPE, "application/json").body(batch.to_string());
+        answer(request.send().await.unwrap()).await
     }
 
     /// Submits a small batch, which must be acknowledged; its id.
@@ -62,6 +66,13 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         answer(self.http.get(format!("{}{path}", self.address)).send().await.unwrap()).await
+    }
+
+    /// The JSON documents at a path, one in each line.
+    #[cfg(feature = "kafka")]
+    pub(crate) async fn lines(&self, path: &str) -> Vec<Value> {
+        let answer = self.http.get(format!("{}{path}", self.address)).send().await.unwrap();
+        answer.text().await.unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Asks until readiness names this trouble of a neighbour, or none. A connection that a busy machine loses is made again.
@@ -92,14 +103,24 @@ impl Client {
         .await;
     }
 
-    /// Waits until the work on a batch has come so far.
-    pub(crate) async fn until(&self, batch: &str, status: &str) {
+    /// Waits until the batch has this status; the whole of its status document then.
+    pub(crate) async fn until(&self, batch: &str, status: &str) -> Value {
+        self.until_so(batch, |seen| seen["status"] == status).await
+    }
+
+    /// Waits until the batch has ended; the whole of its status document then.
+    #[cfg(feature = "otlp")]
+    pub(crate) async fn ended(&self, batch: &str) -> Value {
+        self.until_so(batch, |seen| !seen["ended_at"].is_null()).await
+    }
+
+    async fn until_so(&self, batch: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         let reached = async {
             let url = format!("{}/v1/batch/{batch}/status?wait=5s", self.address);
             // No revision has this tag, so the first answer comes immediately and the others after a change.
             let mut seen = HeaderValue::from_static("\"none\"");
-            while last["status"] != status {
+            while !is_so(&last) {
                 let change = self.http.get(&url).header(IF_NONE_MATCH, seen).send().await.unwrap();
                 seen = change.headers()[ETAG].clone();
                 if change.status() == StatusCode::OK {
@@ -109,6 +130,7 @@ impl Client {
         };
         let reached = timeout(PATIENCE, reached).await;
         assert!(reached.is_ok(), "{batch} stays at {last}");
+        last
     }
 }
 

@@ -1,25 +1,29 @@
 //! The program itself as a process of its own: how to run it, and how to have it serve.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testbed::bos;
+
+/// Where the program is.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_bos");
 
 /// No test waits longer for anything that must come.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The program, in an environment that says nothing.
 pub(crate) fn bos(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bos"));
-    quiet(&mut command).args(arguments);
+    let mut command = program();
+    command.args(arguments);
     command
 }
 
-fn quiet(command: &mut Command) -> &mut Command {
-    command.env_clear().current_dir(std::env::temp_dir()).stdin(Stdio::null())
+fn program() -> Command {
+    bos::command(Path::new(PROGRAM), &std::env::temp_dir())
 }
 
 /// What a run printed and how it ended.
@@ -54,7 +58,7 @@ pub(crate) fn run_with_input(arguments: &[&str], input: &str) -> Ran {
 
 /// `bos serve` on a free port, killed at the end.
 pub(crate) struct Server {
-    process: Child,
+    process: bos::Server,
     pub(crate) address: String,
     pub(crate) banner: Vec<String>,
     /// Where its data is; the folder outlives the server when the test keeps it.
@@ -73,59 +77,42 @@ impl Server {
 
     /// On this data folder, with these settings.
     pub(crate) fn on(data: &Path, settings: &[&str]) -> Self {
-        Self::launch(Command::new(env!("CARGO_BIN_EXE_bos")), data, settings, &[], Stdio::null())
+        Self::launch(program(), data, settings, &[], None)
     }
 
     /// The same, with these variables, for what is no business of a command line.
     pub(crate) fn told(data: &Path, settings: &[&str], variables: &[(&str, &str)]) -> Self {
-        let program = Command::new(env!("CARGO_BIN_EXE_bos"));
-        Self::launch(program, data, settings, variables, Stdio::null())
+        Self::launch(program(), data, settings, variables, None)
     }
 
     /// The same, with its log in this file.
     pub(crate) fn logging(data: &Path, settings: &[&str], log: &Path) -> Self {
-        let log = std::fs::File::create(log).unwrap();
-        Self::launch(Command::new(env!("CARGO_BIN_EXE_bos")), data, settings, &[], log.into())
+        Self::launch(program(), data, settings, &[], Some(log))
     }
 
-    /// With at most so many files and sockets open.
+    /// With at most this many files and sockets open.
     pub(crate) fn with_few_files(data: &Path, files: u32) -> Self {
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_bos")]);
-        Self::launch(shell, data, &[], &[], Stdio::null())
+        let program = bos::command_with_few_files(Path::new(PROGRAM), &std::env::temp_dir(), files);
+        Self::launch(program, data, &[], &[], None)
     }
 
     /// With these variables; what it logs goes to a file.
     pub(crate) fn told_and_logging(data: &Path, environment: &[(&str, &str)], log: &Path) -> Self {
-        let log = std::fs::File::create(log).unwrap();
-        Self::launch(Command::new(env!("CARGO_BIN_EXE_bos")), data, &[], environment, log.into())
+        Self::launch(program(), data, &[], environment, Some(log))
     }
 
-    fn launch(
+    /// With these settings, these variables and a log.
+    pub(crate) fn launch(
         mut command: Command,
         data: &Path,
         settings: &[&str],
         variables: &[(&str, &str)],
-        log: Stdio,
+        log: Option<&Path>,
     ) -> Self {
-        quiet(&mut command).envs(variables.iter().copied()).args([
-            "serve",
-            "--port",
-            "0",
-            "--data-dir",
-            data.to_str().unwrap(),
-        ]);
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
-        let mut process = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let mut banner = Vec::new();
-        while banner.last().is_none_or(|line: &String| !line.starts_with("Try:")) {
-            banner.push(lines.next().expect("the server ended before it was ready"));
-        }
-        let address = banner.iter().find_map(|line| line.split("http://").nth(1)).unwrap();
-        let address = format!("http://{}", address.split('/').next().unwrap());
+        bos::serve(&mut command, 0, settings).arg("--data-dir").arg(data);
+        let process = bos::Server::start(command.envs(variables.iter().copied()), log).unwrap();
+        let address = format!("http://{}", process.address());
+        let banner = process.banner().to_vec();
         Self { process, address, banner, data: data.to_owned(), folder: None }
     }
 
@@ -148,50 +135,34 @@ impl Server {
         folder.to_str().unwrap().to_owned()
     }
 
-    /// The process, for whoever reads what the system tells about it.
+    /// The process id, to read what the system reports about it.
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
     }
 
     /// Where raw sockets connect.
     pub(crate) fn socket(&self) -> std::net::SocketAddr {
-        self.address.trim_start_matches("http://").parse().unwrap()
+        self.process.address()
     }
 
     /// How many sockets it has open, where the system tells.
     pub(crate) fn open_sockets(&self) -> Option<usize> {
-        let files = std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).ok()?;
-        let targets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
-        Some(targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count())
+        self.process.open_sockets()
     }
 
-    /// Sends a signal, such as `TERM`.
-    pub(crate) fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
-        assert!(Command::new("/bin/kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+    /// Asks it to stop with SIGTERM.
+    pub(crate) fn terminate(&self) {
+        self.process.terminate().unwrap();
     }
 
     /// Ends it as a power cut of the process would.
     pub(crate) fn kill(mut self) {
         self.process.kill().unwrap();
-        self.process.wait().unwrap();
     }
 
     /// Waits for its end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        let mut status = None;
-        eventually("the server ends", || {
-            status = self.process.try_wait().unwrap();
-            status.is_some()
-        });
-        status.unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.process.wait(PATIENCE).unwrap().expect("the server ends")
     }
 }
 

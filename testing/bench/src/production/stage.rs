@@ -11,9 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use contract::Topic;
 use kafka::settings::KafkaSettings;
+use testbed::bos;
 
 use super::{Place, bus, database::Database};
-use crate::server::{Server, Sign, free_address, unconfigured};
+use crate::server::{Server, Sign};
 
 const DATABASE: &str = "bos_bench";
 /// The pause between two checks.
@@ -33,7 +34,7 @@ impl<'a> Stage<'a> {
     pub(super) fn new(place: &'a Place<'a>) -> Result<Self> {
         let folder = place.setting.fresh("stage")?;
         let database = Database::make(place.postgres, DATABASE)?;
-        let stage = Self { place, folder, content: free_address()?, database };
+        let stage = Self { place, folder, content: bos::free_address()?, database };
         bus::empty(&stage.kafka())?;
         for words in [["migrate", "up"], ["topics", "create"]] {
             let output = stage.bos().args(words).output().context("starting the service's program")?;
@@ -49,7 +50,7 @@ impl<'a> Stage<'a> {
 
     /// The program `bos`, configured for this installation.
     fn bos(&self) -> Command {
-        let mut command = unconfigured(self.place.setting.bos, &self.folder);
+        let mut command = bos::command(self.place.setting.bos, &self.folder);
         command.env("DATABASE_URL", &self.database.url);
         command.env("KAFKA_BOOTSTRAP_SERVERS", self.place.kafka);
         command.env("CONTENT_SERVICE_URL", format!("http://{}/v1/content", self.content));
@@ -63,19 +64,20 @@ impl<'a> Stage<'a> {
         command.env_remove("DATABASE_URL").env_remove("CONTENT_SERVICE_URL");
         command.args(["companions", "--instant", "--content-port", &self.content.port().to_string()]);
         command.args(words);
-        Server::spawn(&mut command, self.content, Sign::Listens, self.folder.join("companions.log"))
+        Server::spawn(&mut command, self.content, Sign::Listens, &self.folder.join("companions.log"))
     }
 
     /// Starts a process of the service and waits until it is ready.
     pub(super) fn replica(&self) -> Result<Server> {
-        let address = free_address()?;
+        let address = bos::free_address()?;
         let mut command = self.bos();
-        command.args(["serve", "--port", &address.port().to_string()]);
+        bos::serve(&mut command, address.port(), &[]);
         let log = self.folder.join(format!("replica-{}.log", address.port()));
-        Server::spawn(&mut command, address, Sign::Ready, log)
+        Server::spawn(&mut command, address, Sign::Ready, &log)
     }
 
-    /// Waits until the companions have sent this number of phase outcomes, which they send after the results.
+    /// Waits until the companions have reported the outcome of a phase for this number of batches. They report it after its
+    /// results.
     pub(super) fn wait_for_outcomes(&self, batches: i64) -> Result<()> {
         let begun = Instant::now();
         while bus::records(&self.kafka(), Topic::BatchPhaseOutcome)? < batches {

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -17,14 +17,17 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use chrono::{DateTime, Utc};
 
-use testbed::Proxy;
+use testbed::{
+    Proxy,
+    bos::{self, Server},
+};
 
 use crate::{
     history::{Facts, Op, Outcome},
     http::Client,
     load::Run,
     nemesis::WORKER,
-    server::{Death, Server, program},
+    server::{Death, READY_DEADLINE, STOP_DEADLINE},
 };
 
 pub(crate) const REPLICAS: usize = 3;
@@ -71,8 +74,6 @@ pub(crate) enum Behaviour {
     Flaky,
 }
 
-/// Far more than a start takes on a busy machine (chosen).
-const READY_DEADLINE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(10);
 
 /// The running processes, shared by the threads that inject faults. Each process has its own lock, held
@@ -130,7 +131,7 @@ impl Cluster {
 
     /// A command of `bos` that connects through the proxies.
     fn command(&self) -> Command {
-        let mut command = program(&self.bos, &self.out.join("data"));
+        let mut command = bos::command(&self.bos, &self.out.join("data"));
         let [postgres, kafka, content] =
             [&self.to_postgres, &self.to_kafka, &self.to_content].map(Proxy::port);
         command.env("DATABASE_URL", format!("postgres://postgres@127.0.0.1:{postgres}/postgres"));
@@ -162,15 +163,11 @@ impl Cluster {
     ) -> Result<()> {
         let mut command = self.command();
         let address = self.address(replica)?;
-        command.arg("serve").arg("--port").arg(address.port().to_string());
-        for setting in SETTINGS {
-            command.args(["--set", setting]);
-        }
-        arrange(&mut command);
+        arrange(bos::serve(&mut command, address.port(), &SETTINGS));
         if let Some(replica) = run.replicas.get(replica) {
             replica.life.fetch_add(1, Ordering::Relaxed);
         }
-        *self.replica(replica)? = Some(Server::start(&mut command, &self.log(replica), address)?);
+        *self.replica(replica)? = Some(Server::spawn(&mut command, address, &self.log(replica))?);
         Ok(())
     }
 
@@ -183,8 +180,7 @@ impl Cluster {
             if death.is_some() {
                 break death;
             }
-            let mut client = Client::new([self.address(replica)?]);
-            if client.get("/readyz").is_ok_and(|answer| answer.status == 200) {
+            if bos::is_ready(self.address(replica)?) {
                 break None;
             }
             ensure!(begun.elapsed() < READY_DEADLINE, "a replica is not ready after {READY_DEADLINE:?}");
@@ -222,7 +218,7 @@ impl Cluster {
     pub(crate) fn death(&self, replica: usize) -> Result<Option<Death>> {
         let mut slot = self.replica(replica)?;
         match slot.as_mut() {
-            Some(server) => server.death(),
+            Some(server) => Ok(server.ended()?.map(Death::from)),
             None => Ok(Some(Death::Killed)),
         }
     }
@@ -258,14 +254,14 @@ impl Cluster {
 
     /// Stops a replica with SIGTERM.
     pub(crate) fn stop_one(&self, replica: usize) -> Result<()> {
-        self.replica(replica)?.take().map_or(Ok(()), Server::stop)
+        self.replica(replica)?.take().map_or(Ok(()), |server| server.stop(STOP_DEADLINE))
     }
 
     /// Stops every replica with SIGTERM.
     pub(crate) fn stop(&self) -> Result<()> {
         for slot in &self.replicas {
             if let Some(server) = lock(slot).take() {
-                server.stop()?;
+                server.stop(STOP_DEADLINE)?;
             }
         }
         Ok(())
@@ -288,14 +284,9 @@ impl Cluster {
             command.arg("--content-fail-rate=0.5");
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.content_port));
-        let mut server = Server::start(&mut command, &self.out.join("companions.log"), address)?;
-        let begun = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            if let Some(death) = server.death()? {
-                bail!("the companions did not start: {death:?}; see companions.log");
-            }
-            ensure!(begun.elapsed() < READY_DEADLINE, "the companions do not listen");
-            thread::sleep(POLL);
+        let mut server = Server::spawn(&mut command, address, &self.out.join("companions.log"))?;
+        if let Some(status) = server.listens(READY_DEADLINE)? {
+            bail!("the companions did not start ({status}); see companions.log");
         }
         *slot = Some(server);
         Ok(())

@@ -1,12 +1,9 @@
 //! A token is printed once: no database file, log, answer or metric contains it.
 
-use std::io::Read as _;
-use std::process::{Command, Stdio};
-
 use serde_json::json;
 
 use super::{Answer, GATEWAY, Guarded, Method, id_of, make};
-use crate::program::eventually;
+use crate::program::{Server, bos};
 
 /// The secret part of a token.
 fn secret_of(token: &str) -> &str {
@@ -49,23 +46,13 @@ async fn no_log_error_or_metric_contains_a_token() {
     let folder = tempfile::tempdir().unwrap();
     let ann = make(&folder, &["--user", "ann", "--scope", "read"]);
     let data = folder.path().join("data");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_bos"));
-    command.env_clear().env("BATCH_ORCHESTRATOR_SERVICE_GATEWAY_TOKEN", GATEWAY);
-    command.args(["serve", "--port", "0", "--data-dir", data.to_str().unwrap()]);
-    command.args(["--set", "auth=gateway", "--set", "log_level=debug", "--set", "log_format=json"]);
-    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut banner = process.stdout.take().unwrap();
-    let mut said = String::new();
-    while !said.contains("Stop: Ctrl-C") {
-        let mut some = [0; 512];
-        let read = banner.read(&mut some).unwrap();
-        assert_ne!(read, 0, "the server ended before it was ready");
-        said.push_str(&String::from_utf8_lossy(&some[..read]));
-    }
-    let address = said.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let log = folder.path().join("log");
+    let settings = ["auth=gateway", "log_level=debug", "log_format=json"];
+    let variables = [("BATCH_ORCHESTRATOR_SERVICE_GATEWAY_TOKEN", GATEWAY)];
+    let mut server = Server::launch(bos(&[]), &data, &settings, &variables, Some(&log));
     let http = reqwest::Client::new();
     let ask = async |method: Method, path: &str, token: &str| {
-        let request = http.request(method, format!("http://{address}{path}")).bearer_auth(token);
+        let request = http.request(method, format!("{}{path}", server.address)).bearer_auth(token);
         Answer::of(request.header("x-user-id", "ann").body("{")).await
     };
 
@@ -85,11 +72,9 @@ async fn no_log_error_or_metric_contains_a_token() {
     let figures = &answers.last().unwrap().body;
     assert!(figures.contains("bos_callers_refused_total{reason=\"unknown\"}"), "{figures}");
 
-    let id = process.id().to_string();
-    assert!(Command::new("/bin/kill").args(["-TERM", &id]).status().unwrap().success());
-    let mut log = String::new();
-    process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    eventually("the server ends", || process.try_wait().unwrap().is_some());
+    server.terminate();
+    assert!(server.ended().success());
+    let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("answered"), "the log is there: {log}");
     for secret in [secret_of(&ann), GATEWAY, "5ec2e7"] {
         assert!(!log.contains(secret), "{log}");

@@ -55,7 +55,7 @@ async fn a_stop_finishes_requests_in_progress_and_exits_with_0() {
     for number in 0..20 {
         uploads.push(Upload::begin(&server, &format!("slow {number}")).await);
     }
-    server.signal("TERM");
+    server.terminate();
     closes_its_door(&server);
     for upload in uploads {
         acknowledged.push(upload.finish().await);
@@ -74,10 +74,10 @@ async fn a_second_signal_ends_the_service_immediately() {
     let acknowledged = [Client::of(&server).accepted("before").await];
     // An upload that never ends keeps the service from stopping after the first signal.
     let _upload = Upload::begin(&server, "slow").await;
-    server.signal("TERM");
+    server.terminate();
     closes_its_door(&server);
     let second = Instant::now();
-    server.signal("TERM");
+    server.terminate();
     assert_eq!(server.ended().code(), Some(1));
     assert!(second.elapsed() < Duration::from_secs(5), "it took {:?}", second.elapsed());
 
@@ -96,7 +96,7 @@ async fn a_kill_during_a_stop_loses_nothing() {
         acknowledged.push(client.accepted(&format!("before {number}")).await);
     }
     let _upload = Upload::begin(&server, "slow").await;
-    server.signal("TERM");
+    server.terminate();
     closes_its_door(&server);
     server.kill();
 

@@ -11,9 +11,10 @@ use super::documents::sent_under;
 use super::kafka;
 use super::road::{Companions, ONE_AT_A_TIME};
 use crate::databases::on_postgres;
+use crate::host::Client;
 use crate::program::Server;
 use crate::traces::collector::{Collector, hex};
-use crate::traces::{CALLER, TRACE, ended, hand_in};
+use crate::traces::{CALLER, TRACE, hand_in};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_over_kafka_is_one_trace_by_its_headers() {
@@ -31,12 +32,13 @@ async fn a_batch_over_kafka_is_one_trace_by_its_headers() {
         ];
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
         let mut server = Server::told(&folder.path().join("data"), &settings, &[("DATABASE_URL", &url)]);
+        let client = Client::of(&server);
         let essays: Vec<_> = (0..3).map(|n| json!({"text": format!("Essay {n}.")})).collect();
         let class = json!({"essays": essays, "phases": ["spellcheck"], "course_code": "ENG5"});
         let traceparent = format!("00-{TRACE}-{CALLER}-01");
-        let accepted = hand_in(&server, &class, &[("traceparent", &traceparent)]).await;
+        let accepted = hand_in(&client, &class, &[("traceparent", &traceparent)]).await;
         let batch = accepted["batch_id"].as_str().unwrap().to_owned();
-        assert_eq!(ended(&server, &batch).await["status"], "completed_successfully");
+        assert_eq!(client.ended(&batch).await["status"], "completed_successfully");
 
         let topics = [Topic::BatchEssaysRegistered, Topic::SpellcheckInitiate, Topic::BatchPipelineCompleted];
         let messages = sent_under(&kafka, std::slice::from_ref(&batch), &topics).await;
@@ -45,7 +47,7 @@ async fn a_batch_over_kafka_is_one_trace_by_its_headers() {
             .map(|message| message.trace.map(|place| format!("{:032x}", place.trace())))
             .collect();
         assert_eq!(traces, BTreeSet::from([Some(TRACE.to_owned())]));
-        server.signal("TERM");
+        server.terminate();
         assert_eq!(server.ended().code(), Some(0));
 
         let all = collector.spans();

@@ -36,7 +36,7 @@ async fn a_process_whose_wall_clock_is_off_by_hours_and_goes_back_does_its_work_
             let accepted = client.submit(&class(2, &["spellcheck", "nlp"])).await;
             client.until(&id_of(&accepted.body), "completed_successfully").await;
         }
-        server.signal("TERM");
+        server.terminate();
         let ended = tokio::task::block_in_place(|| server.ended());
         assert!(ended.success(), "{ended}");
         companions.stop().await;

@@ -4,7 +4,8 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
 
 use super::collector::{Collector, hex};
-use super::{CALLER, TRACE, ended, hand_in};
+use super::{CALLER, TRACE, hand_in};
+use crate::host::Client;
 use crate::program::Server;
 
 fn class() -> Value {
@@ -20,11 +21,12 @@ async fn a_batch_is_one_trace_from_the_request_to_the_last_result() {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = format!("otel_exporter_otlp_endpoint={}", collector.endpoint);
     let mut server = Server::on(&folder.path().join("data"), &[&endpoint]);
+    let client = Client::of(&server);
     let traceparent = format!("00-{TRACE}-{CALLER}-01");
-    let accepted = hand_in(&server, &class(), &[("traceparent", &traceparent)]).await;
+    let accepted = hand_in(&client, &class(), &[("traceparent", &traceparent)]).await;
     let batch = accepted["batch_id"].as_str().unwrap();
-    assert_eq!(ended(&server, batch).await["status"], "completed_successfully");
-    server.signal("TERM");
+    assert_eq!(client.ended(batch).await["status"], "completed_successfully");
+    server.terminate();
     assert_eq!(server.ended().code(), Some(0));
 
     assert_eq!(collector.service(), "batch-orchestrator-service");
@@ -83,13 +85,14 @@ async fn a_trace_that_begins_at_the_service_has_the_correlation_id_and_an_unsamp
     let settings = [endpoint.as_str(), "otel_service_name=bos-of-a-test"];
     let headers = [("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20abc,x-tenant=school")];
     let mut server = Server::told(&folder.path().join("data"), &settings, &headers);
+    let client = Client::of(&server);
     let unkept = format!("00-{TRACE}-{CALLER}-00");
-    let first = hand_in(&server, &class(), &[]).await;
-    let second = hand_in(&server, &class(), &[("traceparent", &unkept)]).await;
+    let first = hand_in(&client, &class(), &[]).await;
+    let second = hand_in(&client, &class(), &[("traceparent", &unkept)]).await;
     for accepted in [&first, &second] {
-        ended(&server, accepted["batch_id"].as_str().unwrap()).await;
+        client.ended(accepted["batch_id"].as_str().unwrap()).await;
     }
-    server.signal("TERM");
+    server.terminate();
     assert_eq!(server.ended().code(), Some(0));
 
     assert_eq!(collector.service(), "bos-of-a-test");

@@ -27,7 +27,7 @@ async fn served(endpoint: &str) -> String {
     // An export to the collector may take 5 s.
     assert!(slowest < Duration::from_secs(4), "{slowest:?}");
     let began = Instant::now();
-    server.signal("TERM");
+    server.terminate();
     assert_eq!(server.ended().code(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     std::fs::read_to_string(log).unwrap()

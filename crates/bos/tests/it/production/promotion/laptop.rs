@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::host::Client;
 use crate::program::{PATIENCE, Server};
 
 pub(super) struct Laptop {
@@ -40,41 +41,11 @@ fn class(name: &str, phases: &[&str]) -> Value {
     json!({"name": name, "essays": essays, "phases": phases, "course_code": "ENG5", "labels": {"class": "9B"}})
 }
 
-/// A client of a server that is a process of its own.
-struct Client {
-    http: reqwest::Client,
-    address: String,
-}
-
-impl Client {
-    fn of(server: &Server) -> Self {
-        Self { http: reqwest::Client::new(), address: server.address.clone() }
-    }
-
-    async fn hand_in(&self, batch: &Value, key: &str) -> Value {
-        let request = self.http.post(format!("{}/v1/batch", self.address)).header("idempotency-key", key);
-        let answer = request.header("content-type", "application/json").body(batch.to_string()).send();
-        let answer = answer.await.unwrap();
-        assert_eq!(answer.status(), 202);
-        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
-    }
-
-    async fn text(&self, path: &str) -> String {
-        self.http.get(format!("{}{path}", self.address)).send().await.unwrap().text().await.unwrap()
-    }
-
-    async fn until(&self, batch: &str, status: &str) -> Value {
-        let seen = async {
-            loop {
-                let told = self.text(&format!("/v1/batch/{batch}/status?wait=1s")).await;
-                let told: Value = serde_json::from_str(&told).unwrap();
-                if told["status"] == status {
-                    return told;
-                }
-            }
-        };
-        timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("{batch} is never {status}"))
-    }
+/// Submits a batch under an Idempotency-Key; the answer.
+async fn hand_in(client: &Client, batch: &Value, key: &str) -> Value {
+    let answer = client.submit_under(key, batch).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    answer.body
 }
 
 fn id(answer: &Value) -> String {
@@ -82,7 +53,7 @@ fn id(answer: &Value) -> String {
 }
 
 fn stop(mut server: Server) {
-    server.signal("TERM");
+    server.terminate();
     assert!(server.ended().success());
 }
 
@@ -97,20 +68,19 @@ impl Laptop {
         let client = Client::of(&server);
         let token = server.run(&["token", "create", "--user", "anna"]);
         assert_eq!(token.code, 0, "{}", token.stderr);
-        let done = id(&client.hand_in(&class("done", &["spellcheck", "nlp"]), "done").await);
+        let done = id(&hand_in(&client, &class("done", &["spellcheck", "nlp"]), "done").await);
         let status = client.until(&done, "completed_successfully").await;
-        let lines = client.text(&format!("/v1/batch/{done}/results")).await;
-        let results = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let results = client.lines(&format!("/v1/batch/{done}/results")).await;
         let mut waiting = Vec::new();
         for name in ["ready", "unread", "half", "unsent"] {
-            let answer = client.hand_in(&class(name, &[]), name).await;
+            let answer = hand_in(&client, &class(name, &[]), name).await;
             client.until(&id(&answer), "ready").await;
             waiting.push(answer);
         }
         stop(server);
         // Without a Content Service texts stay staged.
         let server = Server::on(folder.path(), &["content_service_url=http://127.0.0.1:1/v1/content"]);
-        let staged = id(&Client::of(&server).hand_in(&class("staged", &["spellcheck"]), "staged").await);
+        let staged = id(&hand_in(&Client::of(&server), &class("staged", &["spellcheck"]), "staged").await);
         stop(server);
 
         let [ready, unread, half, unsent] = [0, 1, 2, 3].map(|at| id(&waiting[at]));

@@ -38,7 +38,7 @@ async fn a_promotion_that_cannot_succeed_is_refused_with_its_code_and_changes_no
         let server = Server::start();
         let folder = server.data().to_str().unwrap().to_owned();
         refused(&promote(&folder, &url, &kafka, &content, &[]), "source_in_use");
-        server.signal("TERM");
+        server.terminate();
         let mut server = server;
         assert!(server.ended().success());
 
@@ -73,7 +73,7 @@ async fn a_promotion_that_cannot_succeed_is_refused_with_its_code_and_changes_no
         let made = bos(&["token", "create", "--user", "anna"]).env("DATABASE_URL", &url).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let server = Server::start();
-        server.signal("TERM");
+        server.terminate();
         let mut server = server;
         assert!(server.ended().success());
         let folder = server.data().to_str().unwrap().to_owned();
