@@ -12,7 +12,7 @@ use telemetry::{Metrics, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Bodies;
-use super::status::Cache;
+use super::status::{BusAvailability, Cache};
 use super::submission::{Bounds, Fixed};
 use crate::metrics;
 use crate::settings::ApiSettings;
@@ -129,6 +129,12 @@ impl App {
         // The broker's code comes first: the broker holds the connections, the engine only sees that an answer is missing.
         let known = self.around.bus.as_ref().and_then(|bus| bus.outage());
         known.or_else(|| met.map(|outage| outage.code)).map(|code| (code, since))
+    }
+
+    /// Whether the event bus is known to be available.
+    pub(crate) fn bus_availability(&self) -> BusAvailability {
+        self.bus_outage()
+            .map_or(BusAvailability::Available, |(_, since)| BusAvailability::Unavailable { since })
     }
 
     pub(crate) fn bodies(&self) -> &Bodies {

@@ -25,6 +25,7 @@ pub mod openapi;
 mod paging;
 mod path;
 pub mod problem;
+mod problem_pages;
 pub mod query;
 mod reply;
 mod revision;
@@ -114,7 +115,7 @@ pub fn content_router(service: Arc<ContentService>, limits: BodyLimits) -> Route
 /// headers, and, outermost, the correlation id with the request's spans, log line and metrics.
 pub fn frame<S: Clone + Send + Sync + 'static>(handlers: Router<S>, sampling: Sampling) -> Router<S> {
     handlers
-        .merge(problem::routes())
+        .merge(problem_pages::routes())
         .fallback(async |uri: Uri| {
             Problem::new(Code::NotFound, format!("Nothing is served at {}.", uri.path()))
         })

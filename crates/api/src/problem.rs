@@ -2,7 +2,6 @@
 
 mod causes;
 mod code;
-mod pages;
 
 use std::time::Duration;
 
@@ -16,7 +15,6 @@ use uuid::Uuid;
 use super::schemas;
 
 pub use code::Code;
-pub use pages::routes;
 
 /// The schema of problem codes, a closed set.
 fn codes() -> Object {

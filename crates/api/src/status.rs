@@ -1,12 +1,13 @@
 //! The status document of a batch, its sentence, its version, and the cache of rendered documents.
 
 mod cache;
+mod counts;
 mod document;
 mod sentence;
 mod version;
 
 pub(crate) use cache::{Cache, Rendered};
-use document::Counts;
+use counts::Counts;
 pub(crate) use document::StatusDocument;
 pub(crate) use version::{BusAvailability, HeldMessages, Version};
 

@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use contract::Topic;
 use engine::consumer::CONSUMER;
 use invariants::Evaluation;
-use rdkafka::error::KafkaError;
 use store::{CommittedRow, Store};
 use uuid::Uuid;
 
-use super::{Audit, Figures, Terms, topics};
+use super::{Audit, Figures, Terms};
 use kafka::settings::KafkaSettings;
+use kafka::{KafkaError, scan};
 
 /// Rows of one page.
 const PAGE: u32 = 1_000;
@@ -52,12 +52,12 @@ pub async fn compare(
     now: DateTime<Utc>,
 ) -> Result<(Vec<Evaluation>, Figures), Error> {
     let reading = tokio::task::spawn_blocking(move || {
-        let positions = topics::positions(&kafka, CONSUMER, Topic::READ)?;
+        let positions = scan::positions(&kafka, CONSUMER, Topic::READ)?;
         let terms =
             Terms { positions, since, until: now - MARGIN, patience: now - PATIENCE, skew_ms: SKEW_MS };
         let mut audit = Audit::new(terms);
         for topic in Topic::ALL {
-            topics::read(&kafka, *topic, since, |record| audit.record(&record))?;
+            scan::read(&kafka, *topic, since, |record| audit.record(&record))?;
         }
         Ok::<_, KafkaError>(audit)
     });

@@ -9,13 +9,13 @@ mod order;
 mod said;
 #[cfg(test)]
 mod tests;
-pub mod topics;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use contract::Topic;
 use invariants::{Evaluation, Finding, Invariant};
+use kafka::scan::{Partition, Record};
 use sha2::{Digest as _, Sha256};
 use store::{CommittedRow, DeadLetterPosition};
 use uuid::Uuid;
@@ -24,35 +24,6 @@ use said::{Heard, Said};
 
 /// The violations of one invariant that are kept; further ones are only counted. Chosen.
 const KEPT: usize = 100;
-
-/// A partition of a topic.
-pub type Partition = (Topic, i64);
-
-/// A record of a topic, with its position.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// The topic that contains it.
-    pub topic: Topic,
-    /// The partition of the topic.
-    pub partition: i64,
-    /// The offset in the partition.
-    pub offset: i64,
-    /// When the writer gave it to its Kafka client, in milliseconds of the writer's clock.
-    pub at_ms: i64,
-    /// The key; empty if there is none.
-    pub key: Vec<u8>,
-    /// The value; empty if there is none.
-    pub value: Vec<u8>,
-    /// The headers whose value is UTF-8.
-    pub headers: Vec<(String, String)>,
-}
-
-impl Record {
-    /// The value of the first header with this name.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
-    }
-}
 
 /// The time frame and tolerances of a comparison.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 //! - `consumer.rs`: a consumer that polls on a thread of its own, so that a database outage of an hour does not cost it its
 //!   membership in the consumer group.
 //! - `topic_monitor.rs`: watches the topics while the service runs.
-//! - [`admin`], [`group`], [`record`], [`topics`]: for operators' commands.
+//! - [`admin`], [`group`], [`record`], [`scan`], [`topics`]: for operators' commands and the audit.
 
 pub mod admin;
 mod background;
@@ -16,6 +16,7 @@ pub mod group;
 mod health;
 mod producer;
 pub mod record;
+pub mod scan;
 pub mod settings;
 mod topic_monitor;
 pub mod topics;

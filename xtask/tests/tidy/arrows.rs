@@ -41,8 +41,8 @@ struct Pin {
 
 /// The benchmark measures a bare producer and a bare HTTP route, as limits to compare the service with.
 const PINS: [Pin; 5] = [
-    Pin { foreign: "rdkafka", owners: &["kafka", "audit", "bench"] },
-    Pin { foreign: "rdkafka-sys", owners: &["kafka", "audit", "bench"] },
+    Pin { foreign: "rdkafka", owners: &["kafka", "bench"] },
+    Pin { foreign: "rdkafka-sys", owners: &["kafka", "bench"] },
     Pin { foreign: "axum", owners: &["api", "service", "bos", "bench"] },
     Pin { foreign: "reqwest", owners: &["client", "service", "telemetry", "bos"] },
     Pin { foreign: "opentelemetry", owners: &["telemetry"] },

@@ -37,9 +37,6 @@ const ATTRIBUTES: [(&str, &str); 3] = [
 /// Lines that a Rust file may have; a longer one usually holds two subjects.
 const LONGEST: usize = 400;
 
-/// Files that may be longer, each with its one subject.
-const LONGER: [(&str, &str); 0] = [];
-
 /// This file contains the words that it searches for.
 fn contains_the_words(source: &Source) -> bool {
     source.path == file!()
@@ -104,10 +101,9 @@ fn hidden_rules(source: &Source) -> Vec<Breach> {
 
 fn too_long(source: &Source) -> Option<Breach> {
     let lines = source.lines().count();
-    let excepted = LONGER.iter().any(|(path, _)| *path == source.path);
-    (lines > LONGEST && !excepted).then(|| {
+    (lines > LONGEST).then(|| {
         let what = format!("{lines} lines, more than {LONGEST}");
-        let fix = "move its second subject into a file of its own, or name its one subject in `LONGER`";
+        let fix = "move its second subject into a file of its own";
         Breach::new(&source.path, lines, what, fix)
     })
 }
@@ -132,15 +128,6 @@ fn no_rust_file_is_too_long_to_have_one_subject() {
     let ours = ours();
     let rust = ours.iter().filter(|source| source.has_extension("rs"));
     assert_none(&rust.filter_map(too_long).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_file_that_is_short_again_is_no_exception() {
-    let ours = ours();
-    let short =
-        |path: &str| ours.iter().any(|source| source.path == path && source.lines().count() <= LONGEST);
-    let stale: Vec<_> = LONGER.iter().filter(|(path, _)| short(path)).collect();
-    assert_eq!(stale, Vec::<&(&str, &str)>::new(), "remove these from `LONGER`");
 }
 
 #[cfg(test)]
@@ -177,10 +164,8 @@ mod bad_examples {
     }
 
     #[test]
-    fn a_long_file_is_a_breach_unless_it_is_excepted() {
+    fn a_long_file_is_a_breach() {
         assert_eq!(too_long(&Source::new("a.rs", &"\n".repeat(LONGEST))), None);
         assert!(too_long(&Source::new("a.rs", &"\n".repeat(LONGEST + 1))).is_some());
-        let (path, _) = LONGER[0];
-        assert_eq!(too_long(&Source::new(path, &"\n".repeat(LONGEST + 1))), None);
     }
 }

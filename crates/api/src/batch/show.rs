@@ -17,7 +17,7 @@ use crate::path::InPath;
 use crate::problem::Problem;
 use crate::query::{Nothing, Query};
 use crate::revision::{Has, etag_value};
-use crate::status::{BusAvailability, HeldMessages, StatusDocument};
+use crate::status::{HeldMessages, StatusDocument};
 use crate::{reply, schemas};
 
 /// A batch: its status and its submitted fields.
@@ -64,7 +64,7 @@ pub(crate) async fn show(
     Query(Nothing {}): Query<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let bus = BusAvailability::current(&app);
+    let bus = app.bus_availability();
     let found = app
         .engine()
         .store()

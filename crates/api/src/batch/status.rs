@@ -16,7 +16,7 @@ use crate::problem::{Code, Item, Problem};
 use crate::query::Query;
 use crate::reply;
 use crate::revision::{Has, etag_value};
-use crate::status::{BusAvailability, Rendered, StatusDocument, Version};
+use crate::status::{Rendered, StatusDocument, Version};
 
 /// How often a waiting request re-reads the version, because only changes by this process are signalled.
 const RECHECK_PERIOD: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ pub(crate) async fn status(
 
 /// The current version.
 async fn current_version(app: &App, owner: &store::Owner, batch: BatchId) -> Result<Version, Problem> {
-    let (owner, bus) = (owner.clone(), BusAvailability::current(app));
+    let (owner, bus) = (owner.clone(), app.bus_availability());
     let found = app
         .engine()
         .store()

@@ -6,10 +6,11 @@ use domain::{
     WaitingOn,
 };
 use serde::Serialize;
-use store::{EssayCounts, StatusRow};
+use store::StatusRow;
 use utoipa::ToSchema;
 
 use super::HeldMessages;
+use super::counts::Counts;
 use super::sentence::{messages, sentence};
 use crate::schemas;
 
@@ -44,25 +45,6 @@ pub(crate) struct StatusDocument {
     waiting_on: Option<WaitingDocument>,
     /// The status in one sentence, for people.
     sentence: String,
-}
-
-/// The number of essays of a batch in each state. The states sum to `total`.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-pub(crate) struct Counts {
-    /// All essays of the batch.
-    pub(crate) total: u32,
-    /// Waiting for the text to be stored, for the next phase, or for a start request.
-    pub(crate) waiting: u32,
-    /// In the running phase.
-    pub(crate) in_progress: u32,
-    /// Succeeded in all requested phases.
-    pub(crate) succeeded: u32,
-    /// Failed in a phase, or the text was refused.
-    pub(crate) failed: u32,
-    /// Not finished when the batch was cancelled.
-    pub(crate) cancelled: u32,
-    /// Never processed, because the batch ended before a phase started.
-    pub(crate) skipped: u32,
 }
 
 /// The status of a phase.
@@ -177,13 +159,6 @@ impl From<&PhaseRecord> for PhaseCounts {
             successful: record.succeeded,
             failed: record.failed,
         }
-    }
-}
-
-impl From<EssayCounts> for Counts {
-    fn from(counts: EssayCounts) -> Self {
-        let EssayCounts { waiting, in_progress, succeeded, failed, cancelled, skipped } = counts;
-        Self { total: counts.total(), waiting, in_progress, succeeded, failed, cancelled, skipped }
     }
 }
 

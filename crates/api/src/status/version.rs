@@ -8,8 +8,6 @@ use chrono::{DateTime, Utc};
 use domain::BatchId;
 use store::{Owner, Tx};
 
-use crate::app::App;
-
 /// The version of a status document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Version {
@@ -40,11 +38,6 @@ pub(crate) enum BusAvailability {
 }
 
 impl BusAvailability {
-    /// What this process knows now.
-    pub(crate) fn current(app: &App) -> Self {
-        app.bus_outage().map_or(Self::Available, |(_, since)| Self::Unavailable { since })
-    }
-
     /// The current version of a batch's status document; `None` if the caller has no such batch.
     pub(crate) async fn version(
         self,

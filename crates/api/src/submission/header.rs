@@ -154,7 +154,11 @@ fn labels(faults: &mut Faults, value: &RawValue) -> Vec<(String, String)> {
         }
         // The value is valid JSON, so only half a surrogate pair in a label's key can fail here.
         Err(_) => {
-            faults.add(Place::Request("/labels"), Code::InvalidUtf8, "half a surrogate pair in a label's key")
+            faults.add(
+                Place::Request("/labels"),
+                Code::InvalidUtf8,
+                "half a surrogate pair in a label's key",
+            );
         }
     }
     labels

@@ -316,7 +316,7 @@ impl Values {
                     ));
                 }
                 Err(_) => {
-                    self.faults.push(Fault::new(path.display(), "cannot be read", "correct or remove it"))
+                    self.faults.push(Fault::new(path.display(), "cannot be read", "correct or remove it"));
                 }
             }
         }

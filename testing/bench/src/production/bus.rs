@@ -7,10 +7,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use audit::topics;
 use contract::Topic;
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use kafka::settings::KafkaSettings;
+use kafka::{scan, settings::KafkaSettings};
 use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
@@ -151,7 +150,7 @@ fn partitions(reader: &BaseConsumer, topic: Topic) -> Result<Vec<Partition>> {
 pub(super) fn counted_twice(settings: &KafkaSettings) -> Result<usize> {
     let (mut records, mut ids) = (0, HashSet::new());
     for topic in Topic::ALL.iter().filter(|topic| **topic != WARM_UP) {
-        topics::read(settings, *topic, None, |record| {
+        scan::read(settings, *topic, None, |record| {
             records += 1;
             ids.insert(record.header("event_id").map(str::to_owned));
         })?;

@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use audit::{Audit, Record, Terms, topics};
+use audit::{Audit, Terms};
 use chrono::{DateTime, Utc};
 use contract::Topic;
 use engine::consumer::CONSUMER;
 use engine::ports::{Broker as _, Record as Sent};
-use kafka::{KafkaBroker, settings::KafkaSettings};
+use kafka::{
+    KafkaBroker,
+    scan::{self, Record},
+    settings::KafkaSettings,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -55,7 +59,7 @@ pub(crate) fn put_poison(settings: &KafkaSettings, round: u128) -> Result<()> {
 
 /// The service's own audit, with the terms of a run that is over: nothing is missing, and nothing may wait.
 pub(crate) fn audit(settings: &KafkaSettings) -> Result<Audit> {
-    let positions = topics::positions(settings, CONSUMER, Topic::READ)
+    let positions = scan::positions(settings, CONSUMER, Topic::READ)
         .context("reading the committed offsets of the group")?;
     let (until, patience) = (DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MAX_UTC);
     Ok(Audit::new(Terms { positions, since: None, until, patience, skew_ms: 0 }))
@@ -79,7 +83,7 @@ impl Bus {
         let mut bus = Self::default();
         let mut seen: BTreeMap<Uuid, usize> = BTreeMap::new();
         for topic in Topic::ALL {
-            let read = topics::read(settings, *topic, None, |record| {
+            let read = scan::read(settings, *topic, None, |record| {
                 audit.record(&record);
                 bus.take(record, canary, &mut seen);
             });

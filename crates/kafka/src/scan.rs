@@ -12,8 +12,36 @@ use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
-use super::{Partition, Record};
-use kafka::settings::KafkaSettings;
+use crate::settings::KafkaSettings;
+
+/// A partition of a topic.
+pub type Partition = (Topic, i64);
+
+/// A record of a topic, with its position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The topic that contains it.
+    pub topic: Topic,
+    /// The partition of the topic.
+    pub partition: i64,
+    /// The offset in the partition.
+    pub offset: i64,
+    /// When the writer gave it to its Kafka client, in milliseconds of the writer's clock.
+    pub at_ms: i64,
+    /// The key; empty if there is none.
+    pub key: Vec<u8>,
+    /// The value; empty if there is none.
+    pub value: Vec<u8>,
+    /// The headers whose value is UTF-8.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Record {
+    /// The value of the first header with this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
+    }
+}
 
 /// The time-out of a request, and of a pause between records while there are more; chosen.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::{Code, Problem};
 use crate::path::Word;
+use crate::problem::{Code, Problem};
 
 /// The routes of the pages.
-pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/problems", get(index)).route("/problems/{code}", get(page))
 }
 
