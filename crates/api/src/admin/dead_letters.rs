@@ -216,7 +216,44 @@ pub async fn replay(
 
 #[cfg(test)]
 mod tests {
-    use super::MessagePosition;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_envelope_is_shown_and_the_content_is_not() {
+        let value = r#"{"event_id": "e-1", "event_type": "x", "secret": "canary",
+            "source_service": ["canary"], "data": {"essay": "canary text", "batch_id": 1}}"#;
+        let delivery = Delivery {
+            topic: "huleedu.els.batch.phase.outcome.v1".parse().unwrap(),
+            partition: 3,
+            offset: 7,
+            key: "k".to_owned(),
+            value: value.as_bytes().to_vec().into(),
+            trace: None,
+        };
+        let letter = |value_sha256| DeadLetter {
+            consumer: CONSUMER.to_owned(),
+            topic: "huleedu.els.batch.phase.outcome.v1".to_owned(),
+            partition: 3,
+            offset: 7,
+            event_id: None,
+            batch_id: None,
+            error_code: "wrong_type".to_owned(),
+            value_sha256,
+            at: DateTime::UNIX_EPOCH,
+            after_revision: None,
+        };
+        let same = DeadLetterDetail::new(letter(Sha256::digest(value).to_vec()), Some(&delivery));
+        let record = same.record.unwrap();
+        assert!(record.is_the_same);
+        assert_eq!(record.data_fields, ["batch_id", "essay"]);
+        let other = DeadLetterDetail::new(letter(vec![1; 32]), Some(&delivery));
+        assert_eq!(other.id, "huleedu.els.batch.phase.outcome.v1/3/7");
+        assert!(other.record.as_ref().is_some_and(|record| !record.is_the_same));
+        let json = serde_json::to_string(&other).unwrap();
+        assert!(json.contains("e-1") && !json.contains("canary"), "{json}");
+    }
 
     #[test]
     fn a_position_is_read_as_it_is_printed() {

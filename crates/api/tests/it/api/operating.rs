@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use chrono::{DateTime, Utc};
-use contract::Topic;
+use contract::{BatchContentProvisioningCompleted, CourseCode, Envelope, EssayRef, Source, Topic};
+use domain::{BatchId, EssayId};
 use engine::LocalBroker;
 use engine::consumer::CONSUMER;
 use engine::ports::{Broker as _, Record};
@@ -43,11 +44,15 @@ pub(super) async fn park(store: &Store, number: u128) -> String {
 
 /// Adds the dead letter of the message at this offset; returns its id.
 pub(super) async fn set_aside(store: &Store, offset: i64) -> String {
+    set_aside_on(store, Topic::BatchPhaseOutcome, offset).await
+}
+
+async fn set_aside_on(store: &Store, topic: Topic, offset: i64) -> String {
     let unit = store.unit(Lane::Task, move |tx| {
         Box::pin(async move {
             let letter = DeadLetter {
                 consumer: CONSUMER.to_owned(),
-                topic: Topic::BatchPhaseOutcome.as_str().to_owned(),
+                topic: topic.as_str().to_owned(),
                 partition: 0,
                 offset,
                 event_id: None,
@@ -62,7 +67,7 @@ pub(super) async fn set_aside(store: &Store, offset: i64) -> String {
     });
     let inserted: Result<bool, store::Error> = unit.await;
     assert!(inserted.unwrap());
-    format!("{}/0/{offset}", Topic::BatchPhaseOutcome)
+    format!("{topic}/0/{offset}")
 }
 
 async fn on_embedded_bus() -> (Api, LocalBroker) {
@@ -158,6 +163,50 @@ async fn a_dead_letter_is_listed_shown_without_its_content_replayed_and_dropped(
     for id in ["other.topic/0/1", "a/b/c", "a%2F0/1/2", "%FF/0/1"] {
         api.get(&format!("/v1/dead-letters/{id}")).await.problem(404, "not_found");
     }
+}
+
+#[tokio::test]
+async fn a_replayed_message_is_applied_and_its_dead_letter_deleted() {
+    let (api, bus) = on_embedded_bus().await;
+    let id = api.batch_of(1).await;
+    api.store_texts(&id).await;
+    let batch: BatchId = id.parse().unwrap();
+    let essay_id = EssayId::new(batch, 0).as_uuid();
+    let topic = Topic::BatchContentProvisioningCompleted;
+    let essays = [EssayRef { essay_id, text_storage_id: "0".repeat(32) }];
+    let event_id = Uuid::from_u128(8);
+    let at = DateTime::UNIX_EPOCH;
+    let correlation = Uuid::from_u128(9);
+    let payload = BatchContentProvisioningCompleted::new(
+        batch.as_uuid(),
+        &essays,
+        1,
+        CourseCode::Eng5,
+        "local",
+        correlation,
+        at,
+    );
+    let envelope =
+        Envelope::new(topic, event_id, correlation, at, Source::EssayLifecycleService, payload, None);
+    let record = Record {
+        topic,
+        key: id.clone(),
+        event_id,
+        value: envelope.to_bytes(),
+        headers: Vec::new(),
+        at: None,
+    };
+    let offset = bus.send(record).await.unwrap().offset;
+    let letter = set_aside_on(api.engine.store(), topic, offset).await;
+
+    let path = format!("/v1/dead-letters/{letter}");
+    let replayed = post(&api, &format!("{path}/replay")).await.json();
+    assert_eq!(replayed, json!({"id": letter, "outcome": "applied", "is_forgotten": true}));
+    assert_eq!(api.get(&format!("/v1/batch/{id}/status")).await.json()["status"], "ready");
+    api.get(&path).await.problem(404, "not_found");
+    let letter = set_aside_on(api.engine.store(), topic, offset).await;
+    let replayed = post(&api, &format!("/v1/dead-letters/{letter}/replay")).await.json();
+    assert_eq!((&replayed["outcome"], &replayed["is_forgotten"]), (&json!("duplicate"), &json!(true)));
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ impl Backend {
 /// When the connection is accepted and nothing answers.
 async fn is_served(client: &Client) -> Result<bool, Failure> {
     match client.get("healthz", &[]).await {
-        Ok(health) => Ok(health["status"] == "ok"),
+        Ok(health) => Ok(health.get("status").is_some_and(|status| status == "ok")),
         Err(Failure::Problem(_)) => Ok(true),
         Err(Failure::Stranger { .. } | Failure::OtherVersion(_)) => Ok(false),
         Err(failure) if failure.is_refused_connection() => Ok(false),
