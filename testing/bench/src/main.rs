@@ -66,6 +66,7 @@ enum Task {
 
 /// The arguments of every measurement.
 #[derive(clap::Args)]
+#[group(skip)] // A command of the same name has a group already.
 struct Measure {
     /// Path of the `bos` program of the release build
     #[arg(long)]

@@ -62,7 +62,8 @@ impl Process {
     /// Starts a command as it stands. Its log goes to the end of `log`, if there is one.
     pub(crate) fn spawn(name: &'static str, command: &mut Command, log: Option<&Path>) -> Result<Self> {
         let begins = log.and_then(|log| log.metadata().ok()).map_or(0, |metadata| metadata.len());
-        let child = command.spawn().with_context(|| format!("starting {name}"))?;
+        let child = command.spawn();
+        let child = child.with_context(|| format!("starting {name}, {}", command.get_program().display()))?;
         Ok(Self { name, child, log: log.map(Path::to_path_buf), begins })
     }
 
