@@ -19,6 +19,7 @@ const GATEWAY: &str = "gateway-token-of-thirty-two-letters-or-more";
 
 /// A server with `auth = "token"`, and a client.
 struct Guarded {
+    /// Not crate `client`, which does not show the status and the headers of a refusal.
     http: reqwest::Client,
     server: Server,
     folder: TempDir,
