@@ -18,7 +18,7 @@ pub(crate) fn classify(error: &KafkaError) -> SendError {
         reason = "librdkafka has over a hundred codes, with more to come"
     )]
     match code {
-        // Permanent, whoever sends the record.
+        // Permanent: another attempt fails in the same way.
         Code::MessageSizeTooLarge | Code::InvalidMessageSize => {
             SendError::Refused { code: "record_too_large" }
         }

@@ -51,7 +51,7 @@ fn record(number: u128) -> Record {
     }
 }
 
-/// Reads until it has so many records.
+/// Reads until it has `count` records.
 async fn read(reader: &mut dyn Subscription, count: usize) -> Vec<Delivery> {
     let mut read = Vec::new();
     while read.len() < count {
@@ -214,7 +214,7 @@ async fn a_producer_that_librdkafka_has_given_up_is_replaced_and_messages_go_on(
         &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER],
     );
     let failed = broker.send(record(1)).await.unwrap_err();
-    assert!(matches!(failed, SendError::Unavailable { .. }), "nobody's attempt: {failed:?}");
+    assert!(matches!(failed, SendError::Unavailable { .. }), "not counted as an attempt: {failed:?}");
     let again = async {
         while broker.send(record(1)).await.is_err() {
             tokio::task::yield_now().await;

@@ -51,7 +51,7 @@ pub enum LogFormat {
 pub type TraceLayer = Box<dyn Layer<Layered<EnvFilter, Registry>> + Send + Sync>;
 
 /// The crates of this program; the libraries that they use log one level less.
-const OWN_CRATES: [&str; 12] = [
+const OWN_CRATES: [&str; 14] = [
     "api",
     "audit",
     "bos",
@@ -60,9 +60,11 @@ const OWN_CRATES: [&str; 12] = [
     "contract",
     "domain",
     "engine",
+    "invariants",
     "kafka",
     "service",
     "store",
+    "string_enum",
     "telemetry",
 ];
 
@@ -240,7 +242,7 @@ mod tests {
         let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut names: Vec<String> = std::fs::read_dir(crates)
             .unwrap()
-            .map(|folder| folder.unwrap().file_name().into_string().unwrap())
+            .map(|folder| folder.unwrap().file_name().into_string().unwrap().replace('-', "_"))
             .collect();
         names.sort();
         assert_eq!(names, super::OWN_CRATES);

@@ -8,6 +8,7 @@ mod database;
 mod fault;
 mod flood;
 mod nemesis;
+mod pause;
 mod resources;
 mod sessions;
 mod story;

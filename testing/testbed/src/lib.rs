@@ -16,6 +16,7 @@
 //! Nothing here is asynchronous, because starting a server means waiting for a process. Two threads start two servers at the
 //! same time.
 
+mod account;
 pub mod bos;
 #[cfg(feature = "databases")]
 pub mod databases;

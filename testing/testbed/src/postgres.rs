@@ -3,7 +3,6 @@
 //! A started server is as durable as in production (`fsync` and `synchronous_commit` are on), because durability is tested, and
 //! benchmarks without it are meaningless.
 
-pub(crate) mod account;
 mod binaries;
 mod standby;
 #[cfg(test)]
@@ -22,7 +21,7 @@ use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{
-    given, port, process,
+    account, given, port, process,
     server::{self, Process},
     small_disk::{MEGABYTES, SmallDisk},
 };

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
 
-use crate::{postgres::account, process};
+use crate::{account, process};
 
 /// A size with which a server starts; chosen.
 pub(crate) const MEGABYTES: u32 = 96;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Result, anyhow, ensure};
 
-use super::nemesis::rest;
+use super::pause::rest;
 use crate::{history::Call, load::Run};
 
 /// Additional clients, which submit as fast as they are answered.

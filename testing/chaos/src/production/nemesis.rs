@@ -21,6 +21,7 @@ use super::{
     database::Observer,
     fault::Fault,
     flood::flood,
+    pause::rest,
 };
 use crate::{
     history::{Facts, Op, Outcome},
@@ -367,14 +368,4 @@ impl<'r> Nemesis<'r> {
     fn rest(&mut self, milliseconds: Range<u64>) -> Result<()> {
         rest(Duration::from_millis(self.random.u64(milliseconds)))
     }
-}
-
-/// Waits for `time`; an error when the run is interrupted.
-pub(super) fn rest(time: Duration) -> Result<()> {
-    let until = Instant::now() + time;
-    while Instant::now() < until {
-        process::check_interrupted()?;
-        thread::sleep(POLL);
-    }
-    Ok(())
 }

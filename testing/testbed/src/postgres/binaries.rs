@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::account;
+use crate::account;
 use crate::maven;
 
 /// The folder in which Debian and its derivatives have one folder per major version, outside of the `PATH`.

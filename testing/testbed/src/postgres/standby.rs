@@ -5,7 +5,8 @@ use std::{fs, io::Write as _, path::Path};
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
-use super::{Server, account, data, launch};
+use super::{Server, data, launch};
+use crate::account;
 use crate::{port, process, server};
 
 /// The application name by which the primary knows its synchronous standby.

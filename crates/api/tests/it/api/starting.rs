@@ -34,7 +34,10 @@ async fn a_refused_start_names_the_state_and_what_is_possible() {
     for phase in ["ai-feedback", "cj-assessment"] {
         let answer = api.post_json(&format!("/v1/batch/{id}/initiate-{phase}"), &json!({})).await;
         let problem = answer.problem(409, "phase_not_served");
-        assert!(problem["detail"].as_str().unwrap().contains("possible are: spellcheck, nlp"), "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("available phases: spellcheck, nlp"),
+            "{problem}"
+        );
     }
     let pipeline = format!("/v1/batch/{id}/pipeline");
     api.post_json(&pipeline, &json!({"phases": ["ai_feedback"]})).await.problem(409, "phase_not_served");
