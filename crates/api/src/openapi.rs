@@ -3,8 +3,6 @@
 
 mod limit_texts;
 
-use std::sync::LazyLock;
-
 use axum::extract::State;
 use axum::http::Method;
 use bytes::Bytes;
@@ -196,9 +194,6 @@ fn tell_callers(method: &Method, path: &str, operation: &mut Operation) {
         operation.responses.responses.insert(status.to_owned(), response);
     }
 }
-
-/// The description as indented JSON, without the limits of a server. The same program always produces the same text.
-pub static JSON: LazyLock<String> = LazyLock::new(|| render(&Description::openapi()));
 
 /// The description as indented JSON, with the limits of a server's settings.
 pub fn json(settings: &ApiSettings) -> String {

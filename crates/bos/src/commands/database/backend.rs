@@ -2,8 +2,8 @@
 //!
 //! - A server named with `--server` is asked.
 //! - Where PostgreSQL is configured, the command opens it: any number of processes may.
-//! - The embedded file is open in one process at a time. So the server of this configuration is asked, and the file is opened
-//!   when no server runs there.
+//! - The embedded file is open in one process at a time. A file that no process has open is opened: a server at the configured
+//!   address is then one of another data folder. Otherwise the server at that address is asked.
 //!
 //! `bos doctor` applies the same rule and asks for `/readyz`, which needs no token. `bos audit` and `bos outbox replay` need
 //! Kafka, and therefore PostgreSQL: they always open the database.
@@ -42,13 +42,28 @@ impl Backend {
             return Ok(Self::Server(global.client()?));
         }
         let config = Box::new(settings.load_for_upkeep()?.config);
-        if config.database_url.is_none() {
+        if config.database_url.is_none() && !is_unused(&config).await {
             let client = global.client_of(&server_of(&config))?;
             if is_served(&client).await? {
                 return Ok(Self::Server(client));
             }
         }
         Ok(Self::Database(Database { config }))
+    }
+}
+
+/// Whether the embedded file exists and no process has it open.
+async fn is_unused(config: &Config) -> bool {
+    let file = config.data_dir.join("bos.db");
+    if !file.exists() {
+        return false;
+    }
+    match Store::inspect_sqlite(&file, Arc::new(|| SystemClock::default().now())) {
+        Ok(store) => {
+            store.close().await;
+            true
+        }
+        Err(_) => false,
     }
 }
 

@@ -109,3 +109,21 @@ fn operators_commands_ask_the_running_server() {
     let named = run(&["outbox", "pending", "--server", "http://127.0.0.1:1"]);
     assert_eq!(named.code, 6, "a named server is asked and nothing else: {}", named.stderr);
 }
+
+#[test]
+fn a_file_that_no_process_has_open_is_opened_although_a_server_of_another_folder_listens() {
+    let folder = tempfile::tempdir().unwrap();
+    let (in_use, other) = (folder.path().join("served"), folder.path().join("other"));
+    let made =
+        run(&["token", "create", "--user", "anna", "--port", "1", "--data-dir", other.to_str().unwrap()]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let server = Server::on(&in_use, &[]);
+    let port = server.socket().port().to_string();
+    let users = |data: &std::path::Path| {
+        let ran =
+            run(&["token", "list", "-o", "jsonl", "--port", &port, "--data-dir", data.to_str().unwrap()]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        ran.stdout.lines().filter(|line| line.contains("anna")).count()
+    };
+    assert_eq!((users(&other), users(&in_use)), (1, 0));
+}

@@ -57,8 +57,15 @@ fn the_kept_data_of_a_demo_can_be_served() {
 
 #[test]
 fn the_openapi_description_and_completions_are_printed() {
-    let description: serde_json::Value = serde_json::from_str(&run(&["openapi"]).stdout).unwrap();
-    assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    let description = run(&["openapi"]).stdout;
+    assert_eq!(
+        description,
+        include_str!("../../../../api/openapi.json"),
+        "the defaults of the configuration"
+    );
+    let parsed: serde_json::Value = serde_json::from_str(&description).unwrap();
+    assert!(parsed["openapi"].as_str().unwrap().starts_with("3.1"));
+    assert_ne!(run(&["openapi", "--set", "max_labels=3"]).stdout, description, "the limits in force");
     for shell in ["bash", "zsh", "fish"] {
         assert!(run(&["completions", shell]).stdout.contains("submit"), "{shell}");
     }

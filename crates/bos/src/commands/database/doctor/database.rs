@@ -38,16 +38,12 @@ async fn connect(config: &Config) -> Vec<Finding> {
     }
 }
 
-/// Asks the server of this configuration, and opens the file when no server runs.
+/// Opens the file, or asks the server of this configuration where a process has the file open.
 async fn embedded(config: &Config) -> Vec<Finding> {
     let file = config.data_dir.join("bos.db");
     if !file.exists() {
         let found = format!("{} does not exist yet; `bos serve` creates it", file.display());
         return vec![Finding::ok("database", found)];
-    }
-    if let Some(server) = running(config).await {
-        let found = format!("{} is left to the server at {}", file.display(), server.address);
-        return vec![Finding::ok("database", found), server.finding];
     }
     match Store::inspect_sqlite(&file, Arc::new(|| SystemClock::default().now())) {
         Ok(store) => {
@@ -57,6 +53,10 @@ async fn embedded(config: &Config) -> Vec<Finding> {
             findings
         }
         Err(error) => {
+            if let Some(server) = running(config).await {
+                let found = format!("{} is open in the server at {}", file.display(), server.address);
+                return vec![Finding::ok("database", found), server.finding];
+            }
             let mend = "if a server has it open, name its --host and --port; then the server is asked";
             vec![Finding::failure("database", causes(error), mend)]
         }
