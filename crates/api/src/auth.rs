@@ -144,11 +144,11 @@ async fn principal_from_token(app: &App, bearer: &str) -> Result<Principal, Prob
     });
     let (row, now) = found.await?.filter(|(row, _)| presented.is(&row.sha256)).ok_or_else(unknown)?;
     // Only the holder of the whole token learns that it has expired or was revoked.
-    match TokenStatus::of(&row, now) {
+    match TokenStatus::new(&row, now) {
         TokenStatus::Active => Ok(Principal {
             user_id: row.owner.user_id,
             org_id: row.owner.org_id,
-            scopes: Scopes::of_text(&row.scopes),
+            scopes: Scopes::parse(&row.scopes),
         }),
         TokenStatus::Expired => Err(invalid("expired", "The token has expired.")),
         TokenStatus::Revoked => Err(invalid("revoked", "The token was revoked.")),

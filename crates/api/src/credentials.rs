@@ -60,7 +60,7 @@ pub fn is_same_secret(one: &str, other: &str) -> bool {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn are_there(store: &Store) -> Result<bool, store::Error> {
+pub async fn any_exist(store: &Store) -> Result<bool, store::Error> {
     store.read(|tx| Box::pin(async move { Ok(!tx.tokens(None, "", 1).await?.is_empty()) })).await
 }
 

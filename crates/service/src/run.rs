@@ -104,7 +104,7 @@ pub async fn run(
         app = app.with_metrics(metrics);
     }
     let router = api::router(app);
-    if config.auth == Auth::Token && !credentials::are_there(&store).await? {
+    if config.auth == Auth::Token && !credentials::any_exist(&store).await? {
         tracing::warn!(
             "every request will be refused, because there is no API token yet; stop the server, and create one with \
              `bos token create --user NAME`"

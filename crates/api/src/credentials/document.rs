@@ -63,7 +63,7 @@ impl TokenStatus {
     }
 
     /// The status of a stored token at a time.
-    pub fn of(row: &TokenRow, now: DateTime<Utc>) -> Self {
+    pub fn new(row: &TokenRow, now: DateTime<Utc>) -> Self {
         if row.revoked_at.is_some() {
             Self::Revoked
         } else if row.expires_at.is_some_and(|end| end <= now) {
@@ -76,13 +76,13 @@ impl TokenStatus {
 
 impl TokenDocument {
     /// The document of a stored token at a time.
-    pub fn of(row: TokenRow, now: DateTime<Utc>) -> Self {
+    pub fn new(row: TokenRow, now: DateTime<Utc>) -> Self {
         Self {
-            status: TokenStatus::of(&row, now),
+            status: TokenStatus::new(&row, now),
             token_id: row.token_id,
             user_id: row.owner.user_id,
             org_id: row.owner.org_id,
-            scopes: Scopes::of_text(&row.scopes).iter().collect(),
+            scopes: Scopes::parse(&row.scopes).iter().collect(),
             note: row.note.map(|note| note.0),
             created_at: row.created_at,
             expires_at: row.expires_at,

@@ -157,7 +157,7 @@ pub async fn issue(store: &Store, request: Acceptable) -> Result<IssuedDocument,
     let (row, now) = stored.await?;
     // The log holds no names: the user is in the table.
     tracing::info!(token.id = row.token_id, scopes = row.scopes, "token created");
-    Ok(IssuedDocument { token, about: TokenDocument::of(row, now) })
+    Ok(IssuedDocument { token, about: TokenDocument::new(row, now) })
 }
 
 /// `BYTES` random bytes as hexadecimal digits.

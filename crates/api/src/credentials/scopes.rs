@@ -65,7 +65,7 @@ impl Scopes {
     }
 
     /// The set from its stored text. An unknown word, such as one of a later version, grants nothing.
-    pub fn of_text(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         text.split(',')
             .filter_map(|word| Scope::ALL.into_iter().find(|scope| scope.as_str() == word))
             .collect()
@@ -89,9 +89,9 @@ mod tests {
     #[test]
     fn scopes_are_stored_as_words_and_an_unknown_word_grants_nothing() {
         assert_eq!(Scopes::ALL.to_text(), "read,write,admin");
-        assert_eq!(Scopes::of_text("read,write,admin"), Scopes::ALL);
-        assert_eq!(Scopes::of_text("read,erase"), Scopes::from_iter([Scope::Read]));
-        assert_eq!(Scopes::of_text(""), Scopes::NONE);
+        assert_eq!(Scopes::parse("read,write,admin"), Scopes::ALL);
+        assert_eq!(Scopes::parse("read,erase"), Scopes::from_iter([Scope::Read]));
+        assert_eq!(Scopes::parse(""), Scopes::NONE);
         assert_eq!(Scopes::NONE.to_text(), "");
     }
 }

@@ -52,7 +52,7 @@ pub(crate) async fn list(
         Box::pin(async move {
             let rows = tx.tokens(user_id.as_deref(), &after, limit + 1).await?;
             let now = tx.now();
-            Ok::<Vec<_>, store::Error>(rows.into_iter().map(|row| TokenDocument::of(row, now)).collect())
+            Ok::<Vec<_>, store::Error>(rows.into_iter().map(|row| TokenDocument::new(row, now)).collect())
         })
     });
     reply::document(&Page::new(read.await?, limit, |last| last.token_id.clone()))

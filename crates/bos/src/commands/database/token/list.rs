@@ -86,7 +86,7 @@ async fn in_database(store: &Store, user_id: Option<&str>) -> Result<Vec<TokenDo
             Box::pin(async move {
                 let rows = tx.tokens(user_id.as_deref(), &after, PAGE).await?;
                 let now = tx.now();
-                Ok::<Vec<_>, store::Error>(rows.into_iter().map(|row| TokenDocument::of(row, now)).collect())
+                Ok::<Vec<_>, store::Error>(rows.into_iter().map(|row| TokenDocument::new(row, now)).collect())
             })
         });
         let page = page.await?;
