@@ -10,7 +10,7 @@ mod scopes;
 
 use constant_time_eq::constant_time_eq_32;
 use sha2::{Digest as _, Sha256};
-use store::Store;
+use store::{Lane, Store};
 
 pub use document::{IssuedDocument, TokenDocument, TokenStatus};
 pub use issue::{Fault, FaultKind, TokenRequest, issue};
@@ -62,6 +62,19 @@ pub fn is_same_secret(one: &str, other: &str) -> bool {
 /// When the database does not answer.
 pub async fn any_exist(store: &Store) -> Result<bool, store::Error> {
     store.read(|tx| Box::pin(async move { Ok(!tx.tokens(None, "", 1).await?.is_empty()) })).await
+}
+
+/// Revokes a token, in force with the next request. Returns false when there is none of this id.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn revoke(store: &Store, token_id: &str) -> Result<bool, store::Error> {
+    let id = token_id.to_owned();
+    let unit = store.unit(Lane::Caller, move |tx| {
+        let id = id.clone();
+        Box::pin(async move { tx.revoke_token(&id).await })
+    });
+    unit.await
 }
 
 fn sha256(text: &str) -> [u8; 32] {

@@ -45,6 +45,10 @@ impl fmt::Display for MessagePosition {
     }
 }
 
+fn position_of(letter: &DeadLetter) -> MessagePosition {
+    MessagePosition { topic: letter.topic.clone(), partition: letter.partition, offset: letter.offset }
+}
+
 /// A dead letter as it is listed.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DeadLetterSummary {
@@ -65,7 +69,7 @@ pub struct DeadLetterSummary {
 impl From<DeadLetter> for DeadLetterSummary {
     fn from(letter: DeadLetter) -> Self {
         Self {
-            id: format!("{}/{}/{}", letter.topic, letter.partition, letter.offset),
+            id: position_of(&letter).to_string(),
             error_code: letter.error_code,
             set_aside_at: letter.at,
             event_id: letter.event_id,
@@ -162,7 +166,7 @@ impl DeadLetterDetail {
     pub fn new(letter: DeadLetter, delivery: Option<&Delivery>) -> Self {
         let digits = |text: String, byte: &u8| text + &format!("{byte:02x}");
         Self {
-            id: format!("{}/{}/{}", letter.topic, letter.partition, letter.offset),
+            id: position_of(&letter).to_string(),
             consumer: letter.consumer,
             error_code: letter.error_code,
             set_aside_at: letter.at,

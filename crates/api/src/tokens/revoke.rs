@@ -2,10 +2,9 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use store::Lane;
 
 use crate::app::App;
-use crate::credentials::is_token_id;
+use crate::credentials::{self, is_token_id};
 use crate::path::Word;
 use crate::problem::{Code, Problem};
 
@@ -27,12 +26,7 @@ pub(crate) async fn revoke(State(app): State<App>, Word(token_id): Word) -> Resu
     if !is_token_id(&token_id) {
         return Err(unknown());
     }
-    let id = token_id.clone();
-    let unit = app.engine().store().unit(Lane::Caller, move |tx| {
-        let id = id.clone();
-        Box::pin(async move { tx.revoke_token(&id).await })
-    });
-    if !unit.await? {
+    if !credentials::revoke(app.engine().store(), &token_id).await? {
         return Err(unknown());
     }
     tracing::info!(token.id = token_id, "token revoked");

@@ -7,8 +7,7 @@ use crate::commands::database::backend::{Backend, found};
 use crate::commands::output::Output;
 use crate::commands::settings::SettingsArgs;
 use crate::commands::{Exit, Global};
-use api::credentials::is_token_id;
-use store::Lane;
+use api::credentials::{self, is_token_id};
 
 /// Revoke a token, in force with the next request.
 #[derive(Debug, Args)]
@@ -54,12 +53,7 @@ async fn revoke(global: &Global, settings: SettingsArgs, token_id: &str) -> anyh
         return Ok(false);
     }
     let store = database.open().await?;
-    let id = token_id.to_owned();
-    let revoked = store.unit(Lane::Caller, move |tx| {
-        let id = id.clone();
-        Box::pin(async move { tx.revoke_token(&id).await })
-    });
-    let revoked: Result<bool, store::Error> = revoked.await;
+    let revoked = credentials::revoke(&store, token_id).await;
     store.close().await;
     Ok(revoked?)
 }
