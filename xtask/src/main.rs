@@ -7,6 +7,7 @@ mod bench;
 mod chaos;
 mod check;
 mod ci;
+mod dist;
 mod left_out;
 mod servers;
 mod simulate;
@@ -25,6 +26,7 @@ enum Task {
     Check(check::Args),
     Test(test::Args),
     Bench(bench::Args),
+    Dist(dist::Args),
     Chaos(chaos::Args),
     Servers(servers::Args),
     Simulate(simulate::Args),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Task::Check(args) => check::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Dist(args) => dist::run(&args),
         Task::Chaos(args) => chaos::run(&args),
         Task::Servers(args) => servers::run(&args),
         Task::Simulate(args) => simulate::run(&args),

@@ -1,10 +1,7 @@
 //! `/docs`: Swagger UI for the OpenAPI description. All assets are in the binary; the page loads nothing from other hosts.
 
-use std::sync::{Arc, LazyLock};
-
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use utoipa_swagger_ui::{Config, serve};
 
 use super::path::Word;
 use super::problem::{Code, Problem};
@@ -15,9 +12,25 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
 );
 
-/// The validator is off, because it is a service on the network.
-static CONFIG: LazyLock<Arc<Config<'static>>> =
-    LazyLock::new(|| Arc::new(Config::from("/openapi.json").validator_url("none")));
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Name, media type and content of a file of the page; `assets/swagger-ui/README.md` says where each is from.
+macro_rules! asset {
+    ($name:literal, $media_type:expr) => {
+        ($name, $media_type, include_bytes!(concat!("../assets/swagger-ui/", $name)).as_slice())
+    };
+}
+
+static ASSETS: [(&str, &str, &[u8]); 6] = [
+    asset!("index.html", HTML),
+    asset!("index.css", CSS),
+    asset!("swagger-ui.css", CSS),
+    asset!("swagger-ui-bundle.js", SCRIPT),
+    asset!("swagger-initializer.js", SCRIPT),
+    asset!("favicon-32x32.png", "image/png"),
+];
 
 pub(crate) async fn enter() -> Redirect {
     Redirect::permanent("/docs/")
@@ -32,16 +45,12 @@ pub(crate) async fn asset(Word(path): Word) -> Response {
 }
 
 fn file(path: &str) -> Response {
-    match serve(path, Arc::clone(&CONFIG)) {
-        Ok(Some(file)) => {
-            let kind = HeaderValue::from_str(&file.content_type).ok();
-            let kind = kind.unwrap_or(HeaderValue::from_static("application/octet-stream"));
-            let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, POLICY)];
-            (headers, file.bytes.into_owned()).into_response()
+    match ASSETS.iter().find(|(name, ..)| *name == path) {
+        Some(&(_, media_type, content)) => {
+            let media_type = HeaderValue::from_static(media_type);
+            ([(header::CONTENT_TYPE, media_type), (header::CONTENT_SECURITY_POLICY, POLICY)], content)
+                .into_response()
         }
-        Ok(None) => Problem::new(Code::NotFound, "The page does not exist; start at /docs/.").into_response(),
-        Err(_) => {
-            Problem::new(Code::Internal, "Internal error; the page could not be rendered.").into_response()
-        }
+        None => Problem::new(Code::NotFound, "The page does not exist; start at /docs/.").into_response(),
     }
 }

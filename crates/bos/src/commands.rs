@@ -194,6 +194,17 @@ pub(crate) enum Command {
     Completions(process::completions::CompletionsCommand),
 }
 
+impl Command {
+    /// Whether this command runs a service, which goes on and ends whether or not its output is read.
+    const fn serves(&self) -> bool {
+        #[cfg(feature = "kafka")]
+        if matches!(self, Self::Companions(_)) {
+            return true;
+        }
+        matches!(self, Self::Serve(_) | Self::Demo(_))
+    }
+}
+
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
     let matches = Cli::command().get_matches();
@@ -202,13 +213,21 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let output = Output::new(&cli.global);
-    match run(cli, &output) {
+    let serves = cli.command.serves();
+    let ended = run(cli, &output);
+    telemetry::flush_log();
+    match ended {
         Ok(exit) => exit.into(),
         // The reader closed the pipe, as `head` does; that is not a failure.
         Err(error) if is_broken_pipe(&error) => Exit::Ok.into(),
         Err(error) => {
-            Output::error(&error);
-            exit_of(&error).into()
+            let exit = exit_of(&error);
+            if serves {
+                output::aside(move || Output::error(&error)).wait();
+            } else {
+                Output::error(&error);
+            }
+            exit.into()
         }
     }
 }

@@ -53,7 +53,7 @@ pub async fn run(
     listener: TcpListener,
     extras: Extras,
     shutdown: CancellationToken,
-    ready: impl FnOnce(Ready) + Send,
+    ready: Box<dyn FnOnce(Ready) + Send>,
 ) -> Result<(), Error> {
     let started = Instant::now();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());

@@ -8,6 +8,9 @@ pub(crate) const SPANS_EXPORTED: &str = "bos_spans_exported_total";
 /// Spans of traces that were dropped, by `reason`: `queue_full`, `export_failed`.
 pub(crate) const SPANS_DROPPED: &str = "bos_spans_dropped_total";
 
+/// Lines that the log does not contain, by `reason`: `queue_full`, `rate`.
+pub(crate) const LOG_LINES_DROPPED: &str = "bos_log_lines_dropped_total";
+
 /// Bounds of the duration histograms, in seconds.
 pub(crate) const SECONDS_BUCKETS: [f64; 12] =
     [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -16,6 +19,7 @@ pub(crate) const SECONDS_BUCKETS: [f64; 12] =
 pub(crate) fn describe() {
     describe_counter!(SPANS_EXPORTED, "Spans of traces that the collector took");
     describe_counter!(SPANS_DROPPED, "Spans of traces that were dropped, by reason");
+    describe_counter!(LOG_LINES_DROPPED, "Lines that the log does not contain, by reason");
 }
 
 #[cfg(test)]
@@ -23,7 +27,7 @@ mod tests {
     #[test]
     fn every_metric_of_this_crate_is_on_the_operators_page() {
         let page = include_str!("../../../docs/operations.md");
-        for name in [super::SPANS_EXPORTED, super::SPANS_DROPPED] {
+        for name in [super::SPANS_EXPORTED, super::SPANS_DROPPED, super::LOG_LINES_DROPPED] {
             assert!(page.contains(name), "docs/operations.md does not say what {name} is for");
         }
     }

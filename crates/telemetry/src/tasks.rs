@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -37,6 +38,11 @@ impl Tasks {
     /// A panic ends this task alone. The panic hook logs the location, this function logs the name, and [`Tasks::report`] shows
     /// one task fewer alive.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_boxed(name, Box::pin(task));
+    }
+
+    /// The part of [`Tasks::spawn`] that is compiled once, and not for every task.
+    fn spawn_boxed(&self, name: &'static str, task: BoxFuture<'static, ()>) {
         let alive = Alive::mark(Arc::clone(&self.alive), name);
         let task = async move {
             if AssertUnwindSafe(task).catch_unwind().await.is_err() {

@@ -40,7 +40,7 @@ pub(crate) fn instant(args: &Args) -> Result<()> {
         telemetry::init_log(config.log_level, config.log_format)?;
         let (listener, shutdown) = (listen(&config).await?, shutdown()?);
         let extras = Extras { instant_companions: true, ..Extras::default() };
-        Ok(Box::pin(run::run(config, listener, extras, shutdown, |_| {})).await?)
+        Ok(Box::pin(run::run(config, listener, extras, shutdown, Box::new(|_| {}))).await?)
     })
 }
 

@@ -1,14 +1,43 @@
 //! Printing: results go to standard output, everything else to standard error.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use client::clean;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
+use terminal_size::{Width, terminal_size_of};
 
 use crate::commands::Global;
+
+/// How long the last words of a service wait for their reader (chosen).
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Prints on a thread of its own, because a pipe that is not read blocks the thread that writes to it.
+pub(crate) fn aside(print: impl FnOnce() + Send + 'static) -> Printing {
+    let (sender, printed) = mpsc::channel();
+    thread::spawn(move || {
+        print();
+        // The caller need not wait.
+        let _ = sender.send(());
+    });
+    Printing(printed)
+}
+
+/// What [`aside`] prints.
+pub(crate) struct Printing(Receiver<()>);
+
+impl Printing {
+    /// Waits until it is printed, for at most a second.
+    pub(crate) fn wait(self) {
+        // A time-out means that the output is not read.
+        let _ = self.0.recv_timeout(LAST_WORDS);
+    }
+}
 
 /// The format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -165,9 +194,9 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header.to_vec());
-    if table.width() == Some(0) {
-        // The terminal reports no size, so there is no width to fit the columns into.
-        table.set_content_arrangement(ContentArrangement::Disabled);
+    // No terminal, or one that reports no size, gives no width to fit the columns into.
+    if let Some((Width(columns @ 1..), _)) = terminal_size_of(io::stdout()) {
+        table.set_width(columns);
     }
     let rows: Vec<Vec<String>> = rows.map(|row| row.iter().map(|cell| clean(cell)).collect()).collect();
     let is_number = |cell: &String| cell.bytes().all(|byte| byte.is_ascii_digit());

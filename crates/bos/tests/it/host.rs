@@ -3,6 +3,7 @@
 mod connections;
 mod disk;
 mod folder;
+mod log;
 mod overload;
 mod stopping;
 pub(crate) mod vanishing;

@@ -1,12 +1,9 @@
 //! Which words a spellcheck changed, found by comparing the two texts: no event and no table contains a pupil's words.
 
-use std::time::Duration;
+use std::str::SplitWhitespace;
 
+use imara_diff::{Algorithm, Diff, InternedInput, TokenSource};
 use serde::Serialize;
-use similar::{ChangeTag, TextDiff};
-
-/// How long one comparison may take (chosen); after that the comparison is coarser.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// One replacement of words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,24 +14,34 @@ pub(crate) struct Correction {
     pub(crate) to: String,
 }
 
+/// A text as its words. White space is not compared.
+struct Words<'a>(&'a str);
+
+impl<'a> TokenSource for Words<'a> {
+    type Token = &'a str;
+    type Tokenizer = SplitWhitespace<'a>;
+
+    fn tokenize(&self) -> Self::Tokenizer {
+        self.0.split_whitespace()
+    }
+
+    fn estimate_tokens(&self) -> u32 {
+        // Six letters and a space, about; it only reserves memory.
+        u32::try_from(self.0.len() / 7).unwrap_or(u32::MAX)
+    }
+}
+
 /// Finds the changed words, in the order of the text.
 pub(crate) fn between(original: &str, corrected: &str) -> Vec<Correction> {
-    let diff = TextDiff::configure().timeout(PATIENCE).diff_words(original, corrected);
+    let words = InternedInput::new(Words(original), Words(corrected));
+    let of = |side: &[imara_diff::Token], changed: std::ops::Range<u32>| -> Vec<&str> {
+        let changed = side.get(changed.start as usize..changed.end as usize).unwrap_or_default();
+        changed.iter().map(|word| words.interner[*word]).collect()
+    };
     let mut corrections = Vec::new();
-    let (mut from, mut to) = (Vec::new(), Vec::new());
-    for change in diff.iter_all_changes() {
-        let word = change.value();
-        let is_space = word.trim().is_empty();
-        match change.tag() {
-            ChangeTag::Delete if !is_space => from.push(word),
-            ChangeTag::Insert if !is_space => to.push(word),
-            // White space between two changed words does not end a correction.
-            ChangeTag::Delete | ChangeTag::Insert => {}
-            ChangeTag::Equal if is_space => {}
-            ChangeTag::Equal => pair(&mut corrections, std::mem::take(&mut from), &std::mem::take(&mut to)),
-        }
+    for change in Diff::compute(Algorithm::Histogram, &words).hunks() {
+        pair(&mut corrections, of(&words.before, change.before), &of(&words.after, change.after));
     }
-    pair(&mut corrections, from, &to);
     corrections
 }
 

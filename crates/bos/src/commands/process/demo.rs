@@ -67,10 +67,10 @@ async fn in_this_process(folder: &Path, output: &Output) -> anyhow::Result<Exit>
         listener,
         Extras::default(),
         shutdown.clone(),
-        move |ready: Ready| {
+        Box::new(move |ready: Ready| {
             // Sending fails only if the demo was cancelled.
             let _ = sender.send(ready.address);
-        },
+        }),
     ));
     let show = async {
         let shown = match address.await {

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::Exit;
-use crate::commands::output::Output;
+use crate::commands::output::{self, Output};
 use crate::commands::settings::SettingsArgs;
 use service::config::words::{Auth, Companion};
 use service::config::{Config, Error, Loaded};
@@ -71,13 +71,13 @@ impl ServeCommand {
             let (config, output) = (config.clone(), output.clone());
             move |ready: Ready| {
                 if !output.is_quiet() {
-                    // A closed standard output does not stop the service.
-                    let _ = output.say(&banner(&config, &ready));
+                    // A closed standard output, or one that is not read, does not stop the service.
+                    output::aside(move || drop(output.say(&banner(&config, &ready))));
                 }
             }
         };
         let service = Box::pin(async {
-            let ended = run::run(config, listener, extras, shutdown.clone(), banner).await;
+            let ended = run::run(config, listener, extras, shutdown.clone(), Box::new(banner)).await;
             #[cfg(feature = "otlp")]
             if let Some(traces) = traces {
                 traces.end().await;
@@ -125,9 +125,13 @@ const fn next_step(kind: std::io::ErrorKind) -> &'static str {
 pub(crate) async fn obey_signals(shutdown: CancellationToken, output: &Output) -> Infallible {
     let mut signals = Signals::listen();
     signals.next().await;
-    output.note("Stopping after the work in progress; press Ctrl-C again to stop immediately.");
     shutdown.cancel();
+    let notes = output.clone();
+    output::aside(move || {
+        notes.note("Stopping after the work in progress; press Ctrl-C again to stop immediately.");
+    });
     signals.next().await;
+    telemetry::flush_log();
     process::exit(Exit::Failed as i32)
 }
 

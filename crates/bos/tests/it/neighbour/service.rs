@@ -45,7 +45,7 @@ impl Service {
             listener,
             Extras { instant_companions: true, ..Extras::default() },
             end.clone(),
-            told,
+            Box::new(told),
         );
         tasks.spawn("service", async { service.await.unwrap() });
         let Ready { address, .. } = timeout(PATIENCE, ready).await.unwrap().unwrap();
