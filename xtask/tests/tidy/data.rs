@@ -1,14 +1,20 @@
-//! Sets of files are complete: migrations in pairs, a page for every problem, the essays of the demo.
+//! Sets of files are complete: migrations in pairs and in the program's list, a problem for every refusal, a page for every
+//! problem, the essays of the demo.
 
 use std::collections::BTreeSet;
 
 use crate::{
     Breach, assert_none,
-    sources::{Source, ours},
+    sources::{Source, file, ours},
 };
 
 const MIGRATIONS: [&str; 2] = ["crates/store/migrations/postgres/", "crates/store/migrations/sqlite/"];
+/// The list of the migrations that the program makes.
+const SCHEMA: &str = "crates/store/src/schema.rs";
 const PROBLEMS: &str = "crates/api/src/problems/";
+const REFUSALS: &str = "crates/domain/src/refusal.rs";
+/// Codes of refusals that callers get under another code, and under which.
+const RENAMED: [(&str, &str); 1] = [("no_essays_left", "wrong_stage")];
 const DEMO: &str = "demo/class-9b/";
 
 /// The names of the files in a folder, without the folder.
@@ -31,6 +37,23 @@ fn single_migrations(sources: &[Source]) -> Vec<Breach> {
     let without_sqlite = of_postgres.difference(&of_sqlite).map(|name| single(postgres, sqlite, name));
     let without_postgres = of_sqlite.difference(&of_postgres).map(|name| single(sqlite, postgres, name));
     without_sqlite.chain(without_postgres).collect()
+}
+
+/// Migrations that no program makes, because they are not in its list.
+fn unlisted_migrations(sources: &[Source]) -> Vec<Breach> {
+    let list = file(sources, SCHEMA);
+    let migrations =
+        sources.iter().filter(|source| MIGRATIONS.iter().any(|folder| source.path.starts_with(folder)));
+    let unlisted = migrations.filter(|source| {
+        let path = source.path.trim_start_matches("crates/store/");
+        !list.text.contains(&format!("include_str!(\"../{path}\")"))
+    });
+    unlisted
+        .map(|source| {
+            let fix = format!("add it to MIGRATIONS in {SCHEMA}, and raise SCHEMA");
+            Breach::new(&source.path, 1, "no program makes this migration", fix)
+        })
+        .collect()
 }
 
 /// The codes of the closed set of problems, with the file that lists them: the `codes!` table's, or the variants of
@@ -84,6 +107,22 @@ fn unexplained_problems(sources: &[Source]) -> Vec<Breach> {
     breaches
 }
 
+/// Refusals of the rules whose code is no problem's, so that callers get another code.
+fn refusals_without_a_problem(sources: &[Source]) -> Vec<Breach> {
+    let problems = codes(sources);
+    let refusals = file(sources, REFUSALS);
+    let codes =
+        refusals.block("pub const fn code").filter_map(|(line, text)| Some((line, text.split('"').nth(1)?)));
+    codes
+        .filter(|(_, code)| !RENAMED.iter().any(|(renamed, _)| renamed == code))
+        .filter(|(_, code)| !problems.iter().any(|(_, _, problem)| problem == code))
+        .map(|(line, code)| {
+            let what = format!("the refusal `{code}` is no problem");
+            Breach::new(REFUSALS, line, what, "add the code to crates/api/src/problem/code.rs, with its page")
+        })
+        .collect()
+}
+
 fn missing_essays(sources: &[Source]) -> Vec<Breach> {
     let essays = names(sources, DEMO);
     let mut wanted = (1..=30).map(|number| format!("s-{number:03}.txt"));
@@ -100,6 +139,18 @@ fn missing_essays(sources: &[Source]) -> Vec<Breach> {
 #[test]
 fn every_migration_has_its_twin_for_the_other_database() {
     assert_none(&single_migrations(&ours()));
+}
+
+#[test]
+fn every_migration_is_in_the_list_of_the_program() {
+    assert_none(&unlisted_migrations(&ours()));
+}
+
+#[test]
+fn every_refusal_is_a_problem() {
+    let ours = ours();
+    assert!(codes(&ours).len() > 50, "the rule finds the problems");
+    assert_none(&refusals_without_a_problem(&ours));
 }
 
 #[test]
@@ -131,6 +182,28 @@ mod bad_examples {
             (format!("{postgres}0001_a.sql"), format!("{sqlite}0001_a.sql"), format!("{sqlite}0002_b.sql"));
         let breaches = single_migrations(&files(&[&first, &second, &third]));
         assert_eq!(paths(&breaches), [third]);
+    }
+
+    #[test]
+    fn a_migration_that_is_not_in_the_list_is_a_breach() {
+        let [postgres, sqlite] = MIGRATIONS;
+        let list = "include_str!(\"../migrations/sqlite/0001_a.sql\"), include_str!(\"../migrations/postgres/0001_a.sql\")";
+        let (listed, unlisted) = (format!("{sqlite}0001_a.sql"), format!("{postgres}0002_b.sql"));
+        let mut sources = vec![Source::new(SCHEMA, list)];
+        sources.extend(files(&[&listed, &unlisted]));
+        assert_eq!(paths(&unlisted_migrations(&sources)), [unlisted]);
+    }
+
+    #[test]
+    fn a_refusal_without_a_problem_is_a_breach() {
+        let refusals = "impl Refusal {\n    pub const fn code(&self) -> &'static str {\n        match self {\n            \
+                        Self::A => \"invalid\",\n            Self::B { .. } => \"odd\",\n        }\n    }\n}\n";
+        let problems = "codes! {\n    Invalid = \"invalid\", 422, Final, \"Not valid\";\n}\n";
+        let sources =
+            [Source::new(REFUSALS, refusals), Source::new("crates/api/src/problem/code.rs", problems)];
+        let breaches = refusals_without_a_problem(&sources);
+        assert_eq!((breaches.len(), breaches[0].line), (1, 5));
+        assert_eq!(breaches[0].what, "the refusal `odd` is no problem");
     }
 
     #[test]

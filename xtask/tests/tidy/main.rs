@@ -5,13 +5,19 @@
 //! how to correct it.
 
 mod arrows;
+mod chaos;
 mod circles;
 mod commands;
 mod data;
 mod decisions;
+mod events;
 mod links;
 mod manifest;
+mod metrics;
 mod pages;
+mod paths;
+mod routes;
+mod settings;
 mod sources;
 mod vocabulary;
 mod wording;

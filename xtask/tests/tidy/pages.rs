@@ -32,6 +32,15 @@ pub(crate) fn links(page: &Source) -> Vec<Found> {
     targets.collect()
 }
 
+/// The code spans, such as `a` in a sentence.
+pub(crate) fn code_spans(page: &Source) -> Vec<Found> {
+    let spans = Parser::new(&page.text).into_offset_iter().filter_map(|(event, range)| match event {
+        Event::Code(text) => Some(Found { line: page.line_at(range.start), text: text.to_string() }),
+        _ => None,
+    });
+    spans.collect()
+}
+
 /// The anchors of the headings, as code hosts make them: lower case, dashes for blanks, no punctuation.
 pub(crate) fn anchors(page: &Source) -> Vec<String> {
     let mut anchors = Vec::new();
@@ -97,6 +106,12 @@ mod tests {
     fn links_are_found_with_their_lines_and_not_in_code() {
         let page = Source::new("a.md", "# A\n\nSee [b](b.md) and ![c](c.png).\n\n`[d](d.md)`\n");
         assert_eq!(texts(&links(&page)), [(3, "b.md"), (3, "c.png")]);
+    }
+
+    #[test]
+    fn code_spans_are_found_in_sentences_and_not_in_blocks() {
+        let page = Source::new("a.md", "# A `b`\n\nSee `c.rs`.\n\n```sh\n`d`\n```\n");
+        assert_eq!(texts(&code_spans(&page)), [(1, "b"), (3, "c.rs")]);
     }
 
     #[test]

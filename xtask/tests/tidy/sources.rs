@@ -37,6 +37,40 @@ impl Source {
     pub(crate) fn line_at(&self, offset: usize) -> usize {
         1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
     }
+
+    /// The lines after the one that begins with `opening`, with their numbers, up to the brace or bracket that
+    /// closes in its column.
+    pub(crate) fn block(&self, opening: &str) -> impl Iterator<Item = (usize, &str)> {
+        let mut lines = self.lines().skip_while(move |(_, line)| !line.trim_start().starts_with(opening));
+        let first = lines.next();
+        assert!(first.is_some(), "a rule reads `{opening}` in {}, where it is no longer", self.path);
+        let indent = first.map_or(0, |(_, line)| line.len() - line.trim_start().len());
+        let closes = move |line: &str| {
+            line.trim_start().starts_with(['}', ']']) && line.find(['}', ']']) == Some(indent)
+        };
+        lines.take_while(move |(_, line)| !closes(line))
+    }
+}
+
+/// The file at `path`, which a rule reads.
+pub(crate) fn file<'a>(sources: &'a [Source], path: &str) -> &'a Source {
+    let found = sources.iter().find(|source| source.path == path);
+    assert!(found.is_some(), "a rule reads {path}, which does not exist; name the file that took its place");
+    found.expect("it was found")
+}
+
+/// The places in `text` where `word` is not a part of a longer name, as offsets of the byte after it.
+pub(crate) fn ends_of_word(text: &str, word: &str) -> impl Iterator<Item = usize> {
+    let inside = |c: char| c.is_alphanumeric() || c == '_';
+    let whole = move |(at, word): &(usize, &str)| {
+        !text[..*at].ends_with(inside) && !text[at + word.len()..].starts_with(inside)
+    };
+    text.match_indices(word).filter(whole).map(|(at, word)| at + word.len())
+}
+
+/// Whether `word` is in `text` and not only as a part of longer names.
+pub(crate) fn has_word(text: &str, word: &str) -> bool {
+    ends_of_word(text, word).next().is_some()
 }
 
 /// Files of Swagger UI that stand here as they are released; see the README beside them.
@@ -75,4 +109,19 @@ fn the_files_of_this_repository_are_found() {
 fn a_place_in_the_text_has_its_line() {
     let source = Source::new("a", "one\ntwo\nthree");
     assert_eq!(source.line_at(source.text.find("two").unwrap()), 2);
+}
+
+#[test]
+fn a_block_ends_with_the_brace_or_bracket_in_the_column_of_its_first_line() {
+    let source = Source::new("a.rs", "fn a() {}\n    enum B {\n        C {\n        },\n    }\n    D\n}\n");
+    let lines: Vec<_> = source.block("enum B").collect();
+    assert_eq!(lines, [(3, "        C {"), (4, "        },")]);
+    let list = Source::new("a.rs", "const A: [u8; 1] = [\n    1,\n];\nfn b() {\n}\n");
+    assert_eq!(list.block("const A").collect::<Vec<_>>(), [(2, "    1,")]);
+}
+
+#[test]
+fn a_word_is_not_found_inside_a_longer_one() {
+    assert!(has_word("a `bos_queue` b", "bos_queue") && has_word("x.queue", "queue"));
+    assert!(!has_word("bos_queue_depth", "bos_queue") && !has_word("dequeue", "queue"));
 }
