@@ -63,7 +63,7 @@ async fn until_waiting(store: &store::Store, is_so: impl Fn(&[(String, u32)]) ->
 
 /// The topics of the messages that are sent next, each with its counted attempts.
 async fn topics_waiting(store: &store::Store) -> Vec<(String, u32)> {
-    let marks: Vec<LowWaterMark> = (0..64).map(|shard| LowWaterMark { shard, low: 0 }).collect();
+    let marks: Vec<LowWaterMark<i64>> = (0..64).map(|shard| LowWaterMark { shard, low: 0 }).collect();
     let heads = store
         .read(move |tx| {
             let marks = marks.clone();
