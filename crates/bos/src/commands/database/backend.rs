@@ -44,7 +44,7 @@ impl Backend {
         if global.server.is_some() {
             return Ok(Self::Server(global.client()?));
         }
-        Self::choose_by(global, settings.load_for_upkeep()?.config).await
+        Self::choose_by(global, settings.load_for_maintenance()?.config).await
     }
 
     async fn choose_by(global: &Global, config: Config) -> anyhow::Result<Self> {
@@ -188,7 +188,7 @@ mod tests {
         let value = data_dir.display().to_string();
         let flag = Flag { flag: "--data-dir".to_owned(), key: "data_dir".to_owned(), value };
         let sources = Sources { flags: vec![flag], ..Sources::default() };
-        Backend::choose_by(&global, Config::load_for_upkeep(&sources).unwrap().config).await.unwrap()
+        Backend::choose_by(&global, Config::load_for_maintenance(&sources).unwrap().config).await.unwrap()
     }
 
     fn open(file: &std::path::Path) -> Result<Store, store::Error> {
