@@ -37,7 +37,7 @@ pub struct Bodies {
 
 /// Keeps a body's bytes counted as in flight until it is dropped. Hold it for as long as the body's content is in memory.
 #[derive(Debug, Default)]
-pub struct Held(Option<OwnedSemaphorePermit>);
+pub struct InFlightPermit(Option<OwnedSemaphorePermit>);
 
 impl Bodies {
     /// A reader with no bytes in flight.
@@ -74,7 +74,7 @@ impl Bodies {
             max_size,
             received: 0,
             began: Instant::now(),
-            held: Held::default(),
+            permit: InFlightPermit::default(),
         })
     }
 }
@@ -87,7 +87,7 @@ pub struct BodyReader {
     max_size: ByteSize,
     received: u64,
     began: Instant,
-    held: Held,
+    permit: InFlightPermit,
 }
 
 impl BodyReader {
@@ -119,24 +119,24 @@ impl BodyReader {
         }
     }
 
-    /// The whole body, with the [`Held`] that keeps it counted as in flight.
+    /// The whole body, with the [`InFlightPermit`] that keeps it counted as in flight.
     ///
     /// # Errors
     /// As [`BodyReader::chunk`].
-    pub async fn all(mut self) -> Result<(Bytes, Held), Problem> {
-        let Some(first) = self.chunk().await? else { return Ok((Bytes::new(), self.held)) };
-        let Some(second) = self.chunk().await? else { return Ok((first, self.held)) };
+    pub async fn all(mut self) -> Result<(Bytes, InFlightPermit), Problem> {
+        let Some(first) = self.chunk().await? else { return Ok((Bytes::new(), self.permit)) };
+        let Some(second) = self.chunk().await? else { return Ok((first, self.permit)) };
         let mut whole = BytesMut::from(first);
         whole.extend_from_slice(&second);
         while let Some(bytes) = self.chunk().await? {
             whole.extend_from_slice(&bytes);
         }
-        Ok((whole.freeze(), self.held))
+        Ok((whole.freeze(), self.permit))
     }
 
-    /// The [`Held`] of the bytes read so far, for the code that keeps the chunks.
-    pub fn into_held(self) -> Held {
-        self.held
+    /// The [`InFlightPermit`] of the bytes read so far, for the code that keeps the chunks.
+    pub fn into_permit(self) -> InFlightPermit {
+        self.permit
     }
 
     /// When the next bytes must have arrived, by the limits on the pause and on the average rate.
@@ -153,8 +153,8 @@ impl BodyReader {
             let detail = "Too many bytes of other requests are in flight; nothing was stored.";
             return Err(Problem::new(Code::TooManyRequests, detail));
         };
-        match &mut self.held.0 {
-            Some(held) => held.merge(more),
+        match &mut self.permit.0 {
+            Some(permit) => permit.merge(more),
             none => *none = Some(more),
         }
         Ok(())

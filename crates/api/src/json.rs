@@ -11,13 +11,14 @@ use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use super::body::{Bodies, Held};
+use super::body::{Bodies, InFlightPermit};
 use super::problem::{Code, Item, Problem};
 use super::shape;
 
-/// A request's JSON body, with the [`Held`] that counts its bytes as in flight; keep it for as long as the body is in use.
+/// A request's JSON body, with the [`InFlightPermit`] that counts its bytes as in flight; keep it for as long as the body is in
+/// use.
 #[derive(Debug)]
-pub struct Json<T>(pub T, pub Held);
+pub struct Json<T>(pub T, pub InFlightPermit);
 
 impl<S, T> FromRequest<S> for Json<T>
 where
@@ -31,8 +32,8 @@ where
         let bodies = Bodies::from_ref(state);
         let (parts, body) = request.into_parts();
         expect_json(&parts.headers)?;
-        let (bytes, held) = bodies.open(&parts.headers, body, bodies.max_size())?.all().await?;
-        Ok(Self(parse(&bytes)?, held))
+        let (bytes, permit) = bodies.open(&parts.headers, body, bodies.max_size())?.all().await?;
+        Ok(Self(parse(&bytes)?, permit))
     }
 }
 

@@ -11,7 +11,7 @@ use invariants::Evaluation;
 use store::{CommittedRow, Store};
 use uuid::Uuid;
 
-use super::{Audit, Figures, Terms};
+use super::{Audit, AuditWindow, Figures};
 use kafka::settings::KafkaSettings;
 use kafka::{KafkaError, scan};
 
@@ -53,9 +53,9 @@ pub async fn compare(
 ) -> Result<(Vec<Evaluation>, Figures), Error> {
     let reading = tokio::task::spawn_blocking(move || {
         let positions = scan::positions(&kafka, CONSUMER, Topic::READ)?;
-        let terms =
-            Terms { positions, since, until: now - MARGIN, patience: now - PATIENCE, skew_ms: SKEW_MS };
-        let mut audit = Audit::new(terms);
+        let window =
+            AuditWindow { positions, since, until: now - MARGIN, patience: now - PATIENCE, skew_ms: SKEW_MS };
+        let mut audit = Audit::new(window);
         for topic in Topic::ALL {
             scan::read(&kafka, *topic, since, |record| audit.record(&record))?;
         }

@@ -27,7 +27,7 @@ const KEPT: usize = 100;
 
 /// The time frame and tolerances of a comparison.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub struct AuditWindow {
     /// The offsets that the service's consumer group had committed before the topics were read: the next record of each partition.
     pub positions: BTreeMap<Partition, i64>,
     /// Records and rows from before this time were not read, or may be deleted; `None`: everything was read.
@@ -67,7 +67,7 @@ impl Count {
 /// A comparison in progress: add all records, then all rows, then [`finish`](Audit::finish).
 #[derive(Debug)]
 pub struct Audit {
-    terms: Terms,
+    window: AuditWindow,
     /// The service's own events, by event id.
     said: HashMap<Uuid, Said>,
     /// The partition of each key, by topic and hash of the key.
@@ -95,9 +95,9 @@ pub struct Audit {
 
 impl Audit {
     /// A comparison without records and rows.
-    pub fn new(terms: Terms) -> Self {
+    pub fn new(window: AuditWindow) -> Self {
         Self {
-            terms,
+            window,
             said: HashMap::new(),
             keys: HashMap::new(),
             asked: HashMap::new(),
@@ -143,15 +143,15 @@ impl Audit {
                     format!("it is parked and blocks the ordering key {}", row.ordering_key),
                 )
             });
-        } else if row.sent_at.is_none() && row.created_at <= self.terms.patience {
+        } else if row.sent_at.is_none() && row.created_at <= self.window.patience {
             self.waiting.violated(|| {
                 (event(row.event_id), format!("it has waited in the outbox since {}", row.created_at))
             });
         }
         self.waiting.checked += 1;
         let Some(said) = self.said.get_mut(&row.event_id) else {
-            let is_covered = self.terms.since.is_none_or(|since| row.created_at >= since)
-                && row.sent_at.is_some_and(|sent_at| sent_at < self.terms.until);
+            let is_covered = self.window.since.is_none_or(|since| row.created_at >= since)
+                && row.sent_at.is_some_and(|sent_at| sent_at < self.window.until);
             if is_covered {
                 self.committed.violated(|| {
                     (
@@ -192,7 +192,7 @@ impl Audit {
             let location = format!("{} at {}", event(*id), place(said.partition, said.offset));
             self.committed.violated(|| (location, "the database has no such message".to_owned()));
         }
-        order::check(&self.said, self.terms.skew_ms, &mut self.ordered);
+        order::check(&self.said, self.window.skew_ms, &mut self.ordered);
         for heard in self.heard.values().flatten().chain(&self.contradictions) {
             let is_ours = self.batches.contains(&heard.batch);
             if is_ours && !self.aside.contains(&heard.place()) {

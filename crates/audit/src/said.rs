@@ -112,7 +112,7 @@ impl Audit {
     /// Records which row a record below the group's offset must have left.
     fn heard(&mut self, record: &Record) {
         let partition = (record.topic, record.partition);
-        if self.terms.positions.get(&partition).is_none_or(|next| record.offset >= *next) {
+        if self.window.positions.get(&partition).is_none_or(|next| record.offset >= *next) {
             return;
         }
         self.applied.checked += 1;

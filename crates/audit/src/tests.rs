@@ -16,7 +16,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 
 /// The content of the topics and the tables.
 struct World {
-    terms: Terms,
+    window: AuditWindow,
     records: Vec<Record>,
     committed: Vec<CommittedRow>,
     applied: Vec<Uuid>,
@@ -93,7 +93,7 @@ impl World {
         let far = at(1_000);
         let positions = BTreeMap::from([((Topic::BatchPhaseOutcome, 1), 2)]);
         Self {
-            terms: Terms { positions, since: None, until: far, patience: at(100), skew_ms: 0 },
+            window: AuditWindow { positions, since: None, until: far, patience: at(100), skew_ms: 0 },
             records,
             committed,
             applied: vec![Uuid::from_u128(50)],
@@ -102,7 +102,7 @@ impl World {
     }
 
     fn findings(self) -> Vec<Evaluation> {
-        let mut audit = Audit::new(self.terms);
+        let mut audit = Audit::new(self.window);
         self.records.iter().for_each(|record| audit.record(record));
         audit.batch(BATCH);
         self.committed.iter().for_each(|row| audit.committed(row));
@@ -183,7 +183,7 @@ fn i5_another_order_and_another_partition_are_violations() {
     assert_eq!(broken(elsewhere), ["I5"], "a key on two partitions");
     let tolerated = |world: &mut World| {
         world.records[1].at_ms = 500;
-        world.terms.skew_ms = 1_000;
+        world.window.skew_ms = 1_000;
     };
     assert_eq!(broken(tolerated), [""; 0], "within the tolerance for clocks");
 }
@@ -195,17 +195,17 @@ fn i6_an_event_that_is_not_committed_or_not_on_its_topic_is_a_violation() {
     let waits = |world: &mut World| {
         world.records.remove(2);
         world.committed[2].sent_at = None;
-        world.terms.patience = at(0);
+        world.window.patience = at(0);
     };
     assert_eq!(broken(waits), [""; 0], "it is not sent yet");
     let later = |world: &mut World| {
         world.records.remove(2);
-        world.terms.until = at(10);
+        world.window.until = at(10);
     };
     assert_eq!(broken(later), [""; 0], "it was sent after the topics were read");
     let earlier = |world: &mut World| {
         world.records.remove(0);
-        world.terms.since = Some(at(2));
+        world.window.since = Some(at(2));
     };
     assert_eq!(broken(earlier), [""; 0], "it is older than what was read");
 }
@@ -246,7 +246,7 @@ fn i9_a_contradictory_record_without_a_dead_letter_is_a_violation() {
             });
             let value = value.to_string().into_bytes();
             world.records.push(Record { topic, value, ..outcome(60, 0) });
-            world.terms.positions.insert((topic, 1), 1);
+            world.window.positions.insert((topic, 1), 1);
             if aside {
                 world.aside.push((topic.as_str().to_owned(), 1, 0));
             }
@@ -263,7 +263,7 @@ fn i10_a_message_that_waits_too_long_or_is_parked_is_a_violation() {
     let parked = |world: &mut World| {
         waits(world);
         world.committed[2].parked = true;
-        world.terms.patience = at(0);
+        world.window.patience = at(0);
     };
     assert_eq!(broken(parked), ["I10"]);
 }

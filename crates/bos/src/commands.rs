@@ -284,7 +284,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         || error.is::<api::files::Error>()
         || error.downcast_ref().is_some_and(service::promote::Error::is_refusal)
         || matches!(error.downcast_ref(), Some(store::Error::Unfit { .. }))
-        || error.downcast_ref().is_some_and(service::Error::is_of_the_configuration);
+        || error.downcast_ref().is_some_and(service::Error::is_configuration_error);
     match error.downcast_ref::<Failure>() {
         Some(failure) => exit_of_request(failure),
         None if is_usage => Exit::Usage,

@@ -59,7 +59,7 @@ pub struct Batch {
     /// The current stage.
     pub stage: Stage,
     /// The current lifecycle service does not know the batch, so the registration must precede the next command. Set when
-    /// [`Input::NeighboursReplaced`](crate::Input::NeighboursReplaced) is decided.
+    /// [`Input::ServicesReplaced`](crate::Input::ServicesReplaced) is decided.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unregistered: bool,
     /// What the batch waits for. `None` exactly when it has ended.

@@ -50,7 +50,7 @@ pub use ids::{BOS_NAMESPACE, BatchId, CorrelationId, EssayId, IdError, Slot, Sto
 pub use language::Language;
 pub use phase::{FailureCode, PerPhase, Phase, PhaseRecord, PhaseSet, PhaseStatus};
 pub use pipeline::Pipeline;
-pub use refusal::{Refusal, Standing};
+pub use refusal::{CurrentState, Refusal};
 pub use settings::Settings;
 pub use state::StateError;
 pub use status::{AttentionCode, BatchStatus, EssayState, Verb, WaitingCode};

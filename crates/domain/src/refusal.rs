@@ -22,10 +22,10 @@ pub enum Refusal {
     #[error("no essay is given")]
     NoEssays,
     /// Every essay has failed, or was cancelled or skipped.
-    #[error("no essay is left that could go on; {standing}")]
+    #[error("no essay is left that could go on; {current}")]
     NoEssaysLeft {
         /// The status of the batch, and what it accepts.
-        standing: Standing,
+        current: CurrentState,
     },
     /// The request names no phase.
     #[error("no phase is named")]
@@ -51,12 +51,12 @@ pub enum Refusal {
         phase: Phase,
     },
     /// A phase is running.
-    #[error("{phase} is running; {standing}")]
+    #[error("{phase} is running; {current}")]
     AlreadyRunning {
         /// The running phase.
         phase: Phase,
         /// The status of the batch, and what it accepts.
-        standing: Standing,
+        current: CurrentState,
     },
     /// Every requested phase has already succeeded.
     #[error("already done: {}", listed(.phases))]
@@ -65,16 +65,16 @@ pub enum Refusal {
         phases: Vec<Phase>,
     },
     /// The batch has ended.
-    #[error("the batch has ended; {standing}")]
+    #[error("the batch has ended; {current}")]
     BatchEnded {
         /// The status of the batch, and what it accepts.
-        standing: Standing,
+        current: CurrentState,
     },
     /// The batch is closed to further essays.
-    #[error("the batch takes no more essays; {standing}")]
+    #[error("the batch takes no more essays; {current}")]
     NotOpen {
         /// The status of the batch, and what it accepts.
-        standing: Standing,
+        current: CurrentState,
     },
     /// The lifecycle service of this installation cannot process a failed essay again in this phase
     /// ([`Settings::els_retries`](crate::Settings::els_retries)).
@@ -96,12 +96,12 @@ pub enum Refusal {
         revision: i64,
     },
     /// The stage of the batch does not accept the verb.
-    #[error("{verb} is not possible now; {standing}")]
+    #[error("{verb} is not possible now; {current}")]
     WrongStage {
         /// The requested verb.
         verb: Verb,
         /// The status of the batch, and what it accepts.
-        standing: Standing,
+        current: CurrentState,
     },
 }
 
@@ -112,18 +112,18 @@ impl Refusal {
     }
 
     pub(crate) fn wrong_stage(verb: Verb, batch: &Batch) -> Self {
-        Self::WrongStage { verb, standing: Standing::from(batch) }
+        Self::WrongStage { verb, current: CurrentState::from(batch) }
     }
 
     /// Removes the verbs that are not in `offered`, so that the message names only what the caller's door provides.
     #[must_use]
     pub fn among(mut self, offered: &[Verb]) -> Self {
         match &mut self {
-            Self::NoEssaysLeft { standing }
-            | Self::AlreadyRunning { standing, .. }
-            | Self::BatchEnded { standing }
-            | Self::NotOpen { standing }
-            | Self::WrongStage { standing, .. } => standing.allowed.retain(|verb| offered.contains(verb)),
+            Self::NoEssaysLeft { current }
+            | Self::AlreadyRunning { current, .. }
+            | Self::BatchEnded { current }
+            | Self::NotOpen { current }
+            | Self::WrongStage { current, .. } => current.allowed.retain(|verb| offered.contains(verb)),
             Self::UnknownBatch
             | Self::AlreadyExists
             | Self::NoEssays
@@ -164,20 +164,20 @@ impl Refusal {
 
 /// The status of a batch and the verbs that it accepts, for the message of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct CurrentState {
     /// The status.
     pub status: BatchStatus,
     /// The verbs that the batch accepts.
     pub allowed: Vec<Verb>,
 }
 
-impl From<&Batch> for Standing {
+impl From<&Batch> for CurrentState {
     fn from(batch: &Batch) -> Self {
         Self { status: batch.status(), allowed: batch.allowed() }
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for CurrentState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the batch is {}, possible now: {}", self.status, listed(&self.allowed))
     }

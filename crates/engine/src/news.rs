@@ -58,7 +58,7 @@ pub enum News {
         failed: Vec<EssayId>,
     },
     /// The batch is served by other dependencies from now on, because the installation was promoted.
-    NeighboursReplaced,
+    ServicesReplaced,
     /// A caller requests phases.
     StartRequested {
         /// The requested phases.
@@ -92,7 +92,7 @@ impl News {
             Self::Resume => "resume",
             Self::Cancel(_) => "cancel",
             Self::Close => "close",
-            Self::NeighboursReplaced => "neighbours_replaced",
+            Self::ServicesReplaced => "neighbours_replaced",
         }
     }
 
@@ -110,7 +110,7 @@ impl News {
             | Self::Resume
             | Self::Cancel(_)
             | Self::Close
-            | Self::NeighboursReplaced => None,
+            | Self::ServicesReplaced => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The steps that move an embedded installation to external dependencies: apply what is unread on the embedded bus
 //! ([`catch_up`]), drop the commands to the embedded services ([`drop_commands`]), and tell every batch that it has other
-//! dependencies ([`replace_neighbours`]). Each function may be killed anywhere and repeated.
+//! dependencies ([`replace_services`]). Each function may be killed anywhere and repeated.
 
 use domain::BatchId;
 use store::Lane;
@@ -25,12 +25,12 @@ pub async fn drop_commands(engine: &Engine) -> Result<u64, Error> {
     Ok(dropped.await?)
 }
 
-/// Applies [`News::NeighboursReplaced`] to the next batches, at most `limit`, in the order of their ids and after the batch
+/// Applies [`News::ServicesReplaced`] to the next batches, at most `limit`, in the order of their ids and after the batch
 /// `after`. Returns the last of them, or `None` when there are no more.
 ///
 /// # Errors
 /// When the store does not answer, or a batch cannot be read.
-pub async fn replace_neighbours(
+pub async fn replace_services(
     engine: &Engine,
     promotion: Uuid,
     after: Uuid,
@@ -48,7 +48,7 @@ pub async fn replace_neighbours(
             offset: 0,
         };
         let cause = Cause { origin: Origin::Bus(message), correlation: None, trace: None };
-        Some(BatchNews { batch: BatchId::from_uuid(id).ok()?, news: News::NeighboursReplaced, cause })
+        Some(BatchNews { batch: BatchId::from_uuid(id).ok()?, news: News::ServicesReplaced, cause })
     });
     engine.apply_many(news.collect()).await?;
     Ok(last)

@@ -16,6 +16,7 @@ pub mod backlog;
 pub mod consumer;
 pub(crate) mod disposition;
 pub mod ingest;
+mod low_water_marks;
 pub mod prune;
 pub mod redrive;
 pub mod relay;

@@ -13,9 +13,9 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 use super::denial::Denial;
 use super::health::{ClientHealth, Health};
 use super::settings::{KafkaSettings, SettingNames};
-use super::topics::{Found, Settings, Wanted, keys};
+use super::topics::{Settings, TopicSpec, TopicState, keys};
 
-/// How long the cluster may take to answer, unless [`Admin::patient_for`] says otherwise.
+/// How long the cluster may take to answer, unless [`Admin::with_timeout`] says otherwise.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// When to check for the first time why there is no answer yet: a cluster that denies a client never answers it.
 const DOUBT: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ pub enum Error {
 
 /// The outcome of creating a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Made {
+pub enum CreateOutcome {
     /// The topic was created.
     Created,
     /// The topic existed, and is unchanged.
@@ -57,7 +57,7 @@ pub struct Cluster {
     /// Brokers that are up.
     pub brokers: usize,
     /// The requested topics that exist.
-    pub topics: BTreeMap<Topic, Found>,
+    pub topics: BTreeMap<Topic, TopicState>,
 }
 
 /// A client for administration.
@@ -94,7 +94,7 @@ impl Admin {
 
     /// Sets how long each answer may take; 10 s by default.
     #[must_use]
-    pub fn patient_for(self, patience: Duration) -> Self {
+    pub fn with_timeout(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
@@ -104,7 +104,7 @@ impl Admin {
     /// When the cluster does not answer.
     pub async fn inspect(&self, topics: &[Topic]) -> Result<Cluster, Error> {
         let metadata = self.metadata().await?;
-        let mut found: BTreeMap<Topic, Found> = BTreeMap::new();
+        let mut found: BTreeMap<Topic, TopicState> = BTreeMap::new();
         for topic in metadata.topics() {
             let known: Option<Topic> = topic.name().parse().ok();
             if let Some(known) = known.filter(|known| topics.contains(known)) {
@@ -128,18 +128,18 @@ impl Admin {
     ///
     /// # Errors
     /// When the cluster does not answer.
-    pub async fn create(&self, topics: &[Topic]) -> Result<Vec<(Topic, Made)>, Error> {
-        let wanted = Wanted::on(self.metadata().await?.brokers().len());
+    pub async fn create(&self, topics: &[Topic]) -> Result<Vec<(Topic, CreateOutcome)>, Error> {
+        let wanted = TopicSpec::for_brokers(self.metadata().await?.brokers().len());
         let values = wanted.values();
-        let requests: Vec<_> = topics.iter().map(|topic| wanted.make(*topic, &values)).collect();
+        let requests: Vec<_> = topics.iter().map(|topic| wanted.new_topic(*topic, &values)).collect();
         let made = self.client.create_topics(&requests, &self.options()).await?;
         Ok(topics
             .iter()
             .copied()
             .zip(made.into_iter().map(|outcome| match outcome {
-                Ok(_) => Made::Created,
-                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Made::Existed,
-                Err((_, code)) => Made::Failed(code.to_string()),
+                Ok(_) => CreateOutcome::Created,
+                Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => CreateOutcome::Existed,
+                Err((_, code)) => CreateOutcome::Failed(code.to_string()),
             }))
             .collect())
     }
@@ -194,9 +194,9 @@ impl Admin {
     }
 }
 
-fn layout(topic: &MetadataTopic) -> Found {
+fn layout(topic: &MetadataTopic) -> TopicState {
     let partitions = topic.partitions();
-    Found {
+    TopicState {
         partitions: partitions.len(),
         leaderless: partitions.iter().filter(|partition| partition.leader() < 0).count(),
         replicas: partitions.iter().map(|partition| partition.replicas().len()).min().unwrap_or(0),

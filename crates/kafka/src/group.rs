@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::settings::KafkaSettings;
-use super::topics::Found;
+use super::topics::TopicState;
 
 /// The state of a consumer group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Group {
     pub fn inspect(
         settings: &KafkaSettings,
         group: &str,
-        topics: &BTreeMap<Topic, Found>,
+        topics: &BTreeMap<Topic, TopicState>,
         patience: Duration,
     ) -> Result<Self, KafkaError> {
         let mut client = settings.consumer(group);

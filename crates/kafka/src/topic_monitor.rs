@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admin::{Admin, Cluster};
 use super::settings::KafkaSettings;
-use super::topics::{Difference, Wanted};
+use super::topics::{Difference, TopicSpec};
 
 /// Time between two checks while all topics are well.
 const PERIOD: Duration = Duration::from_mins(5);
@@ -108,7 +108,7 @@ struct Fault {
 }
 
 fn faults(cluster: &Cluster) -> BTreeSet<Fault> {
-    let wanted = Wanted::on(cluster.brokers);
+    let wanted = TopicSpec::for_brokers(cluster.brokers);
     let mut faults = BTreeSet::new();
     for topic in Topic::ALL {
         let Some(found) = cluster.topics.get(topic) else {
@@ -142,13 +142,14 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::topics::{Found, Settings};
+    use crate::topics::{Settings, TopicState};
 
     fn cluster(in_sync_now: usize) -> Cluster {
         let settings = Settings { min_in_sync: Some(2), ..Settings::default() };
         let found =
-            Found { partitions: 6, leaderless: 0, replicas: 3, in_sync_now, settings: Some(settings) };
-        let topics: BTreeMap<Topic, Found> = Topic::ALL.iter().map(|topic| (*topic, found.clone())).collect();
+            TopicState { partitions: 6, leaderless: 0, replicas: 3, in_sync_now, settings: Some(settings) };
+        let topics: BTreeMap<Topic, TopicState> =
+            Topic::ALL.iter().map(|topic| (*topic, found.clone())).collect();
         Cluster { brokers: 3, topics }
     }
 

@@ -23,7 +23,7 @@ pub(crate) mod keys {
 
 /// The settings that a topic should have on a cluster of some size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
+pub struct TopicSpec {
     partitions: usize,
     replicas: usize,
     in_sync: i64,
@@ -31,7 +31,7 @@ pub struct Wanted {
 
 /// The state of an existing topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct TopicState {
     /// Partitions.
     pub partitions: usize,
     /// Partitions without a leader, which can be neither written nor read.
@@ -79,9 +79,9 @@ impl Difference {
     }
 }
 
-impl Wanted {
+impl TopicSpec {
     /// The wanted settings on a cluster of this size.
-    pub fn on(brokers: usize) -> Self {
+    pub fn for_brokers(brokers: usize) -> Self {
         Self {
             partitions: PARTITIONS,
             replicas: brokers.clamp(1, REPLICAS),
@@ -90,7 +90,7 @@ impl Wanted {
     }
 
     /// The request that creates a topic.
-    pub(crate) fn make(self, topic: Topic, values: &Values) -> NewTopic<'_> {
+    pub(crate) fn new_topic(self, topic: Topic, values: &Values) -> NewTopic<'_> {
         let number = |n: usize| i32::try_from(n).unwrap_or(1);
         NewTopic::new(topic.as_str(), number(self.partitions), TopicReplication::Fixed(number(self.replicas)))
             .set(keys::RETENTION, &values.retention)
@@ -107,7 +107,7 @@ impl Wanted {
     }
 
     /// The differences of an existing topic, the worst first. More partitions, replicas or retention than wanted is no difference.
-    pub fn differences(self, topic: Topic, found: &Found) -> Vec<Difference> {
+    pub fn differences(self, topic: Topic, found: &TopicState) -> Vec<Difference> {
         let mut differences = Vec::new();
         let mut differ = |breaks, found: String, mend: String| {
             differences.push(Difference { breaks, found, mend });
@@ -193,8 +193,8 @@ pub(crate) struct Values {
 mod tests {
     use super::*;
 
-    fn good() -> Found {
-        Found {
+    fn good() -> TopicState {
+        TopicState {
             partitions: 6,
             leaderless: 0,
             replicas: 3,
@@ -208,33 +208,33 @@ mod tests {
         }
     }
 
-    fn told(wanted: Wanted, found: &Found) -> Vec<(bool, String)> {
+    fn told(wanted: TopicSpec, found: &TopicState) -> Vec<(bool, String)> {
         let differences = wanted.differences(Topic::BatchPhaseOutcome, found);
         differences.into_iter().map(|difference| (difference.breaks, difference.found)).collect()
     }
 
     #[test]
     fn a_created_topic_has_no_differences_and_neither_has_one_with_more() {
-        assert_eq!(told(Wanted::on(3), &good()), []);
-        let more = Found {
+        assert_eq!(told(TopicSpec::for_brokers(3), &good()), []);
+        let more = TopicState {
             partitions: 12,
             settings: Some(Settings { retention_ms: Some(-1), ..good().settings.unwrap() }),
             ..good()
         };
-        assert_eq!(told(Wanted::on(3), &more), []);
-        let lone = Found {
+        assert_eq!(told(TopicSpec::for_brokers(3), &more), []);
+        let lone = TopicState {
             replicas: 1,
             in_sync_now: 1,
             settings: Some(Settings { min_in_sync: Some(1), ..good().settings.unwrap() }),
             ..good()
         };
-        assert_eq!(told(Wanted::on(1), &lone), [], "a cluster of one broker has no more");
-        assert_eq!(told(Wanted::on(5), &lone).len(), 2);
+        assert_eq!(told(TopicSpec::for_brokers(1), &lone), [], "a cluster of one broker has no more");
+        assert_eq!(told(TopicSpec::for_brokers(5), &lone).len(), 2);
     }
 
     #[test]
     fn differences_that_lose_or_refuse_messages_come_first() {
-        let bad = Found {
+        let bad = TopicState {
             partitions: 1,
             leaderless: 1,
             replicas: 1,
@@ -246,23 +246,23 @@ mod tests {
                 cleanup: Some("compact,delete".to_owned()),
             }),
         };
-        let told = told(Wanted::on(3), &bad);
+        let told = told(TopicSpec::for_brokers(3), &bad);
         let breaks: Vec<bool> = told.iter().map(|(breaks, _)| *breaks).collect();
         assert_eq!(breaks, [true, true, true, false, false, false, false], "{told:?}");
     }
 
     #[test]
     fn a_topic_whose_limit_is_below_our_largest_message_is_broken() {
-        let small = |bytes| Found {
+        let small = |bytes| TopicState {
             settings: Some(Settings { max_message_bytes: Some(bytes), ..good().settings.unwrap() }),
             ..good()
         };
-        assert!(told(Wanted::on(3), &small(500_000))[0].0);
-        assert!(!told(Wanted::on(3), &small(1_048_588))[0].0, "Kafka's default is enough");
+        assert!(told(TopicSpec::for_brokers(3), &small(500_000))[0].0);
+        assert!(!told(TopicSpec::for_brokers(3), &small(1_048_588))[0].0, "Kafka's default is enough");
     }
 
     #[test]
     fn unknown_settings_are_no_difference() {
-        assert_eq!(told(Wanted::on(3), &Found { settings: None, ..good() }), []);
+        assert_eq!(told(TopicSpec::for_brokers(3), &TopicState { settings: None, ..good() }), []);
     }
 }

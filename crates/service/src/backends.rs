@@ -18,14 +18,14 @@ use crate::error::Error;
 #[cfg(feature = "kafka")]
 use crate::settings::kafka_settings;
 
-/// Opens the embedded database, or connects to the configured PostgreSQL and checks its tables ([`fits`]).
+/// Opens the embedded database, or connects to the configured PostgreSQL and checks its tables ([`check_schema`]).
 ///
 /// # Errors
 /// The data folder or the database cannot be used, or its tables do not fit this program.
 pub async fn store(config: &Config, clock: &Arc<dyn Clock>) -> Result<Store, Error> {
     if config.database_url.is_some() {
         let store = postgres(config).await?;
-        fits(&store).await?;
+        check_schema(&store).await?;
         return Ok(store);
     }
     let folder = &config.data_dir;
@@ -50,7 +50,7 @@ pub async fn postgres(config: &Config) -> Result<Store, Error> {
 ///
 /// # Errors
 /// [`store::Error::Unfit`] with the next step, or the database failed.
-pub async fn fits(store: &Store) -> Result<(), Error> {
+pub async fn check_schema(store: &Store) -> Result<(), Error> {
     let problem = match store.schema().await? {
         Some(schema) if store::supports_schema(schema) => return is_whole(store).await,
         Some((_, min_reader)) if min_reader > store::SCHEMA => {

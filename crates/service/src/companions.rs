@@ -20,11 +20,18 @@ use crate::settings::{accept_limits, body_limits};
 
 /// How the companions behave.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct How {
+pub struct CompanionBehaviour {
     /// Whether they answer at once, without language work.
     pub instant: bool,
     /// The faults that they inject.
     pub misbehaviour: Misbehaviour,
+}
+
+impl CompanionBehaviour {
+    /// Companions that answer at once and inject no faults.
+    pub fn instant() -> Self {
+        Self { instant: true, ..Self::default() }
+    }
 }
 
 /// Runs the companions on this Kafka until `shutdown`, with the Content Service at `listener`.
@@ -37,16 +44,16 @@ pub async fn run(
     config: Config,
     kafka: KafkaSettings,
     listener: TcpListener,
-    how: How,
+    behaviour: CompanionBehaviour,
     shutdown: CancellationToken,
     ready: impl FnOnce() + Send,
 ) -> Result<(), Error> {
     let folder = &config.data_dir;
     std::fs::create_dir_all(folder).map_err(|source| Error::DataFolder { folder: folder.clone(), source })?;
     let settings = CompanionSettings {
-        instant: how.instant,
+        instant: behaviour.instant,
         hunspell_dir: config.hunspell_dir.clone(),
-        misbehaviour: how.misbehaviour,
+        misbehaviour: behaviour.misbehaviour,
     };
     let companions = Companions::open(&folder.join("companions.db"), settings)?;
     let broker = Arc::new(KafkaBroker::new(kafka)?);
@@ -62,7 +69,7 @@ pub async fn run(
         }
     }
     let router = api::content_router(companions.content(), body_limits(&config))
-        .layer(middleware::from_fn_with_state(FaultInjector::new(how.misbehaviour), inject_faults));
+        .layer(middleware::from_fn_with_state(FaultInjector::new(behaviour.misbehaviour), inject_faults));
     ready();
     serve::serve(listener, router, accept_limits(&config), shutdown, tasks.clone()).await;
     let stuck = tasks.shutdown(config.drain_timeout).await;

@@ -211,7 +211,7 @@ pub struct Loaded {
     /// The settings.
     pub config: Config,
     /// Every setting as it was written, in the order of [`DEFAULTS`].
-    pub shown: Vec<Shown>,
+    pub shown: Vec<RedactedSetting>,
     /// Variables that Kubernetes injects for a Service with the name of this one. They are ignored.
     pub ignored: Vec<String>,
     /// Risks that do not prevent the start.
@@ -220,7 +220,7 @@ pub struct Loaded {
 
 /// A setting as it is printed, with secrets redacted.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct RedactedSetting {
     /// The key.
     pub key: &'static str,
     /// The value as written; `None` if the setting is unset.
@@ -242,11 +242,14 @@ impl Config {
     ///
     /// # Errors
     /// All faults of the configuration together.
-    pub fn load_for_upkeep(sources: &Sources) -> Result<Loaded, Error> {
-        Self::load_with(sources, checks::check_for_upkeep)
+    pub fn load_for_maintenance(sources: &Sources) -> Result<Loaded, Error> {
+        Self::load_with(sources, checks::check_for_maintenance)
     }
 
-    fn load_with(sources: &Sources, check: fn(&Self, &[Shown]) -> checks::Findings) -> Result<Loaded, Error> {
+    fn load_with(
+        sources: &Sources,
+        check: fn(&Self, &[RedactedSetting]) -> checks::Findings,
+    ) -> Result<Loaded, Error> {
         let mut values = layers::Values::read(sources);
         let shown = values.shown();
         let config = Self::read(&mut values);

@@ -53,7 +53,7 @@ impl From<kafka::KafkaError> for Error {
 
 impl Error {
     /// Whether other settings can solve it, such as another data folder.
-    pub const fn is_of_the_configuration(&self) -> bool {
+    pub const fn is_configuration_error(&self) -> bool {
         matches!(self, Self::DataFolder { .. } | Self::Store(store::Error::Unfit { .. }))
     }
 }

@@ -6,23 +6,23 @@ use std::num::NonZeroU32;
 ///
 /// Systems start programs with a low limit for the sake of those that use `select`, which supports only 1,024 files.
 #[cfg(unix)]
-pub fn ask_for_more() {
+pub fn raise_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        // If the system refuses, the present limit applies, and `bearable` keeps within it.
+        // If the system refuses, the present limit applies, and `max_connections` keeps within it.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     }
 }
 
 /// Does nothing: this system has no such limit.
 #[cfg(not(unix))]
-pub fn ask_for_more() {}
+pub fn raise_limit() {}
 
 /// The number of HTTP connections to accept: `wanted`, but at most half of the file limit.
 ///
 /// The other half is for the databases, because a request may open a reader, and a database that cannot open its files fails.
-pub fn bearable(wanted: NonZeroU32) -> NonZeroU32 {
+pub fn max_connections(wanted: NonZeroU32) -> NonZeroU32 {
     let Some(half) = limit().map(|limit| limit / 2) else { return wanted };
     let half = NonZeroU32::new(u32::try_from(half).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
     if half < wanted {

@@ -36,28 +36,28 @@ use target::Target;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// The database of the source is copied.
-    Copying,
+    CopyingSource,
     /// Unread news is applied to the copy.
     CatchingUp,
     /// Texts are uploaded to the new Content Service.
     MovingTexts,
     /// Batches get the news that other services process their phases.
-    ReplacingNeighbours,
+    ReplacingServices,
     /// Rows of this table are inserted into the target.
-    Pouring(&'static str),
+    CopyingTable(&'static str),
     /// The target is compared with the copy and the source.
     Comparing,
 }
 
 /// A bound on the steps of a run, with which tests stop it as a kill would; the default has no bound.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub struct StepLimit {
     left: Option<AtomicU64>,
 }
 
-impl Pace {
+impl StepLimit {
     /// Stops a run after this number of committed steps.
-    pub fn steps(steps: u64) -> Self {
+    pub fn new(steps: u64) -> Self {
         Self { left: Some(AtomicU64::new(steps)) }
     }
 
@@ -126,11 +126,11 @@ impl Report {
 ///
 /// # Errors
 /// The first reason for which the promotion would be refused, or a failure of a dependency.
-pub async fn look(config: &Config) -> Result<Report, Error> {
+pub async fn dry_run(config: &Config) -> Result<Report, Error> {
     let source = Source::open(config)?;
-    let looked = async {
+    let report = async {
         let target = Target::reach(config).await?;
-        let seen = async {
+        let report = async {
             target.refuse_others(None).await?;
             checks::neighbours(config).await?;
             source.refuse_where_promoted().await?;
@@ -138,13 +138,13 @@ pub async fn look(config: &Config) -> Result<Report, Error> {
             let texts = MovedTexts { moved: source.count_texts().await?, ..MovedTexts::default() };
             Ok(Report::of(&target.to, &sums, None, texts, source.dead_letters().await?))
         };
-        let seen = seen.await;
+        let report = report.await;
         target.close().await;
-        seen
+        report
     };
-    let looked = looked.await;
+    let report = report.await;
     source.close().await;
-    looked
+    report
 }
 
 /// Moves the installation in the configuration's data folder to its PostgreSQL, Kafka and Content Service. `tell` is called at
@@ -152,11 +152,15 @@ pub async fn look(config: &Config) -> Result<Report, Error> {
 ///
 /// # Errors
 /// The promotion is refused, or a dependency failed. Finished steps are kept, and the next run continues after them.
-pub async fn run(config: &Config, pace: &Pace, tell: &(dyn Fn(Progress) + Sync)) -> Result<Report, Error> {
+pub async fn run(
+    config: &Config,
+    limit: &StepLimit,
+    tell: &(dyn Fn(Progress) + Sync),
+) -> Result<Report, Error> {
     let source = Source::open(config)?;
     let outcome = async {
         let target = Target::connect(config).await?;
-        let done = promote(config, &source, &target, pace, tell).await;
+        let done = promote(config, &source, &target, limit, tell).await;
         target.close().await;
         done
     };
@@ -169,7 +173,7 @@ async fn promote(
     config: &Config,
     source: &Source,
     target: &Target,
-    pace: &Pace,
+    limit: &StepLimit,
     tell: &(dyn Fn(Progress) + Sync),
 ) -> Result<Report, Error> {
     if let Some(promoted) = source.promoted().await? {
@@ -181,15 +185,15 @@ async fn promote(
     if claimed.is_none() {
         target.refuse_others(None).await?;
     }
-    tell(Progress::Copying);
+    tell(Progress::CopyingSource);
     let sums = source.sums().await?;
-    let preparation = Preparation::open(source, &sums, &folder, pace).await?;
+    let preparation = Preparation::open(source, &sums, &folder, limit).await?;
     let outcome = async {
         target.refuse_others(Some(preparation.id)).await?;
-        preparation.run(config, pace, tell).await?;
+        preparation.run(config, limit, tell).await?;
         target.claim(preparation.id).await?;
-        pace.step()?;
-        target.pour(&preparation, pace, tell).await?;
+        limit.step()?;
+        target.copy_tables(&preparation, limit, tell).await?;
         tell(Progress::Comparing);
         let poured = target.compare(&preparation, &sums).await?;
         let texts = preparation.texts().await?;
@@ -202,9 +206,9 @@ async fn promote(
     // The mark ends the source. A kill between the mark and `open` leaves neither side to be served, and the next run opens the
     // target.
     source.mark(id, &target.to).await?;
-    pace.step()?;
+    limit.step()?;
     target.open(id).await?;
-    pace.step()?;
+    limit.step()?;
     tidy_up(&folder);
     Ok(report)
 }

@@ -33,7 +33,7 @@ pub struct Ready {
 
 /// Optional parts of a service, for tests, the demo and measurements. The default has none of them.
 #[derive(Debug, Clone, Default)]
-pub struct Extras {
+pub struct RunOptions {
     /// Whether the companions answer at once, without language work.
     pub instant_companions: bool,
     /// The crash point that a test has armed.
@@ -51,7 +51,7 @@ pub struct Extras {
 pub async fn run(
     config: Config,
     listener: TcpListener,
-    extras: Extras,
+    options: RunOptions,
     shutdown: CancellationToken,
     ready: Box<dyn FnOnce(Ready) + Send>,
 ) -> Result<(), Error> {
@@ -64,11 +64,11 @@ pub async fn run(
         store.clone(),
         engine_settings(&config),
         Arc::clone(&clock),
-        bus.in_database().filter(|_| !extras.by_relay),
-        extras.crash,
+        bus.in_database().filter(|_| !options.by_relay),
+        options.crash,
     )
     .await?;
-    let content = Content::open(&config, is_embedded, extras.instant_companions)?;
+    let content = Content::open(&config, is_embedded, options.instant_companions)?;
 
     let tasks = Tasks::new();
     let end = tasks.stop_signal();
@@ -100,7 +100,7 @@ pub async fn run(
         App::new(api_settings(&config), Arc::clone(&engine), content.embedded.clone(), tasks.clone())
             .with_bus(bus.broker())
             .ending_on(shutdown.clone());
-    if let Some(metrics) = extras.metrics {
+    if let Some(metrics) = options.metrics {
         app = app.with_metrics(metrics);
     }
     let router = api::router(app);

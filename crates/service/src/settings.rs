@@ -44,10 +44,10 @@ pub fn body_limits(config: &Config) -> BodyLimits {
     }
 }
 
-/// The settings of the accept loop, with the connections that the file limit allows ([`files::bearable`]).
+/// The settings of the accept loop, with the connections that the file limit allows ([`files::max_connections`]).
 pub fn accept_limits(config: &Config) -> Limits {
     Limits {
-        max_connections: files::bearable(config.max_connections),
+        max_connections: files::max_connections(config.max_connections),
         header_timeout: config.header_timeout,
         max_header_size: config.max_header_size,
         max_header_fields: config.max_header_fields,
@@ -62,7 +62,7 @@ pub fn kafka_settings(config: &Config) -> Option<KafkaSettings> {
     Some(KafkaSettings {
         bootstrap_servers: config.kafka_bootstrap_servers.as_ref()?.joined(),
         tls: (!security.is_plaintext()).then(|| Tls { ca_location: config.kafka_ssl_ca_location.clone() }),
-        sasl: security.has_a_name().then(|| Sasl {
+        sasl: security.uses_sasl().then(|| Sasl {
             mechanism: config.kafka_sasl_mechanism.to_librdkafka().to_owned(),
             username: config.kafka_sasl_username.clone().unwrap_or_default(),
             password: config.kafka_sasl_password.clone().unwrap_or_else(|| SecretString::from("")),
@@ -85,7 +85,7 @@ pub fn collector(config: &Config) -> Option<Collector> {
     let endpoint = config.otel_exporter_otlp_endpoint.as_ref()?;
     let headers = config.otel_exporter_otlp_headers.iter();
     Some(Collector {
-        endpoint: endpoint.of_spans(),
+        endpoint: endpoint.traces_url(),
         headers: headers.flat_map(crate::config::traces::CollectorHeaders::headers).collect(),
         service_name: config.otel_service_name.clone(),
     })

@@ -54,7 +54,6 @@ pub use reads::essays::EssayDetail;
 pub use reads::list::ListFilter;
 pub use reads::status::{AttemptCounts, StatusRow};
 pub use schema::{MIN_READER, SCHEMA, supports_schema};
-pub use tables::QueueDepth;
 pub use tables::batches::{BatchRow, BatchSave, Details, Owner};
 pub use tables::dead_letters::DeadLetter;
 pub use tables::essay_phases::{Concluded, EssayPhaseRow, EssayReport};
@@ -66,11 +65,12 @@ pub use tables::leases::{ClaimedLeases, Lease, ShardDistribution};
 pub use tables::local_log::{LogPage, LogRecord, LogRow};
 pub use tables::meta::Secret;
 pub use tables::outbox::operator::{SentCount, WaitingRow};
-pub use tables::outbox::{LowWaterMark, OutboxDepth, OutboxRow, PendingRow, Sent};
+pub use tables::outbox::{OutboxDepth, OutboxRow, PendingRow, Sent};
 pub use tables::staged_texts::{StagedDepth, StagedRow, StagedText};
 pub use tables::timeline::TimelineRow;
 pub use tables::timers::{DueTimer, SetTimer};
 pub use tables::tokens::TokenRow;
+pub use tables::{LowWaterMark, QueueDepth};
 pub use tx::Tx;
 
 /// A database of the service. Clones share its connections.

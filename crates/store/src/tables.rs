@@ -18,6 +18,27 @@ pub(crate) mod tokens;
 
 use chrono::{DateTime, Utc};
 
+use crate::param::Param;
+
+/// The low-water mark of a shard: where a search of a queue starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LowWaterMark<K> {
+    /// The shard.
+    pub shard: i64,
+    /// The lowest key of a row that may be waiting, in the order in which the queue is read.
+    pub low: K,
+}
+
+impl<K: Copy> LowWaterMark<K> {
+    /// The rows of a statement's parameters.
+    pub(crate) fn rows<'p>(marks: &[Self]) -> Vec<[Param<'p>; 2]>
+    where
+        Param<'p>: From<K>,
+    {
+        marks.iter().map(|mark| [mark.shard.into(), mark.low.into()]).collect()
+    }
+}
+
 /// How many rows wait in a queue, and since when.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QueueDepth {

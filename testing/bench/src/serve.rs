@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use axum::{Json, Router, routing::get};
 use service::{
     config::{Config, Flag, Sources},
-    run::{self, Extras},
+    run::{self, RunOptions},
     settings::accept_limits,
 };
 use telemetry::Tasks;
@@ -39,8 +39,8 @@ pub(crate) fn instant(args: &Args) -> Result<()> {
     block_on(async {
         telemetry::init_log(config.log_level, config.log_format)?;
         let (listener, shutdown) = (listen(&config).await?, shutdown()?);
-        let extras = Extras { instant_companions: true, ..Extras::default() };
-        Ok(Box::pin(run::run(config, listener, extras, shutdown, Box::new(|_| {}))).await?)
+        let options = RunOptions { instant_companions: true, ..RunOptions::default() };
+        Ok(Box::pin(run::run(config, listener, options, shutdown, Box::new(|_| {}))).await?)
     })
 }
 

@@ -67,7 +67,7 @@ impl Server {
             Sign::Listens => process.listens(READY_DEADLINE)?,
         };
         if let Some(status) = ended {
-            bail!("the process ended before it was ready ({status})\n{}", process.said());
+            bail!("the process ended before it was ready ({status})\n{}", process.log_tail());
         }
         let ready_after = process.ready_after();
         Ok(Self { process, address, ready_after })

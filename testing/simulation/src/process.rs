@@ -72,6 +72,7 @@ pub struct Process {
     leases: Leases,
     shards: Shards,
     ingest: ingest::IngestState,
+    timers: timers::TimersState,
     ingest_after: Duration,
     reader: Option<Box<dyn Subscription>>,
     crashed: Arc<AtomicBool>,
@@ -104,6 +105,7 @@ impl Process {
             leases,
             shards,
             ingest: ingest::IngestState::new(&engine),
+            timers: timers::TimersState::default(),
             engine,
             ingest_after: Duration::ZERO,
             reader: None,
@@ -142,7 +144,7 @@ impl Process {
             Turn::Consume => self.consume().await?,
             Turn::Timers if self.environment.sabotage == Some(Sabotage::ForgetsTimers) => {}
             Turn::Timers => {
-                timers::fire(&self.engine, &self.shards.held()).await?;
+                timers::fire(&self.engine, &self.shards.held(), &mut self.timers).await?;
             }
             Turn::Leases => self.leases.turn().await?,
             Turn::Prune => prune::sweep(&self.engine).await?,

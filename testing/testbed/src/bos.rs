@@ -99,7 +99,7 @@ impl Server {
         let mut banner: Vec<String> = Vec::new();
         while !banner.last().is_some_and(|line| line.starts_with(LAST_LINE)) {
             let Some(line) = lines.next() else {
-                bail!("{NAME} ended before it was ready\n{}", process.said())
+                bail!("{NAME} ended before it was ready\n{}", process.log_tail())
             };
             banner.push(line.context("reading the banner")?);
         }
@@ -146,7 +146,7 @@ impl Server {
             if let Some(status) = self.ended()? {
                 return Ok(Some(status));
             }
-            ensure!(begun.elapsed() < time, "{NAME} is not {state} after {time:?}\n{}", self.said());
+            ensure!(begun.elapsed() < time, "{NAME} is not {state} after {time:?}\n{}", self.log_tail());
             thread::sleep(POLL);
         }
         // Another process may have answered on the port.
@@ -176,8 +176,8 @@ impl Server {
     }
 
     /// The last lines of the log of this process.
-    pub fn said(&self) -> String {
-        self.process.said()
+    pub fn log_tail(&self) -> String {
+        self.process.log_tail()
     }
 
     /// The number of open sockets; `None` where the system does not list them.
@@ -233,8 +233,8 @@ impl Server {
         self.terminate()?;
         match self.wait(time)? {
             Some(status) if status.success() => Ok(()),
-            Some(status) => bail!("{NAME} did not stop cleanly ({status})\n{}", self.said()),
-            None => bail!("{NAME} has not stopped after {time:?}\n{}", self.said()),
+            Some(status) => bail!("{NAME} did not stop cleanly ({status})\n{}", self.log_tail()),
+            None => bail!("{NAME} has not stopped after {time:?}\n{}", self.log_tail()),
         }
     }
 

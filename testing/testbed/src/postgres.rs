@@ -216,7 +216,7 @@ impl Server {
             self.process = launch(&self.binaries, self.folder.path(), self.port)?;
             let Err(error) = self.wait_until_ready() else { return Ok(()) };
             // A backend of the killed server has not ended yet.
-            let held = self.process.said().contains("pre-existing shared memory block");
+            let held = self.process.log_tail().contains("pre-existing shared memory block");
             if !held || begun.elapsed() > RELEASE_DEADLINE {
                 return Err(error);
             }

@@ -23,7 +23,7 @@ const STACK: usize = 128 * 1024;
 
 /// A network fault that applies to all connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub enum NetworkFault {
     /// No fault.
     None,
     /// Every piece is delayed by this time.
@@ -49,11 +49,11 @@ pub struct Proxy {
 struct Shared {
     /// The port of the server; 0 until it is known.
     server: AtomicU16,
-    trouble: Mutex<Trouble>,
+    fault: Mutex<NetworkFault>,
     changed: Condvar,
     connections: Mutex<Vec<Weak<Connection>>>,
     /// The number of reset connections and of delayed or lost pieces.
-    harmed: AtomicUsize,
+    affected: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -64,9 +64,9 @@ struct Connection {
     dead: AtomicBool,
     /// Whether bytes were lost, so that it must be reset after the fault.
     torn: AtomicBool,
-    /// Whether the next answer is to be lost ([`Trouble::CutAt`]).
+    /// Whether the next answer is to be lost ([`NetworkFault::CutAt`]).
     last: AtomicBool,
-    /// Bytes that passed since [`Trouble::CutAfter`] was set.
+    /// Bytes that passed since [`NetworkFault::CutAfter`] was set.
     passed: AtomicUsize,
 }
 
@@ -80,10 +80,10 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("listening for a server")?;
         let shared = Arc::new(Shared {
             server: AtomicU16::new(0),
-            trouble: Mutex::new(Trouble::None),
+            fault: Mutex::new(NetworkFault::None),
             changed: Condvar::new(),
             connections: Mutex::default(),
-            harmed: AtomicUsize::new(0),
+            affected: AtomicUsize::new(0),
         });
         let proxy = Self { port, shared: Arc::clone(&shared) };
         thread::spawn(move || {
@@ -97,7 +97,7 @@ impl Proxy {
     }
 
     /// Sets the port of the server, on the loopback address.
-    pub fn pass_on_to(&self, port: u16) {
+    pub fn forward_to(&self, port: u16) {
         self.shared.server.store(port, Ordering::SeqCst);
     }
 
@@ -107,8 +107,8 @@ impl Proxy {
     }
 
     /// Sets the fault, and resets connections on which the fault before it has lost bytes.
-    pub fn set(&self, trouble: Trouble) {
-        *lock(&self.shared.trouble) = trouble;
+    pub fn set(&self, fault: NetworkFault) {
+        *lock(&self.shared.fault) = fault;
         self.shared.changed.notify_all();
         for connection in self.shared.connections() {
             connection.passed.store(0, Ordering::SeqCst);
@@ -121,15 +121,15 @@ impl Proxy {
     /// Resets every connection.
     pub fn reset(&self) {
         let connections = self.shared.connections();
-        self.shared.harmed.fetch_add(connections.len(), Ordering::SeqCst);
+        self.shared.affected.fetch_add(connections.len(), Ordering::SeqCst);
         for connection in connections {
             connection.end();
         }
     }
 
     /// The number of connections reset, and of pieces delayed or lost, so far.
-    pub fn harmed(&self) -> usize {
-        self.shared.harmed.load(Ordering::SeqCst)
+    pub fn affected(&self) -> usize {
+        self.shared.affected.load(Ordering::SeqCst)
     }
 }
 
@@ -190,46 +190,49 @@ impl Shared {
 
     /// Applies the fault to a piece: returns the part that arrives, or `None` if all of it is lost.
     fn pass<'p>(&self, connection: &Connection, piece: &'p [u8], replies: bool) -> Option<&'p [u8]> {
-        let mut trouble = lock(&self.trouble);
-        if *trouble == Trouble::BlackHole {
-            self.harmed.fetch_add(1, Ordering::SeqCst);
+        let mut fault = lock(&self.fault);
+        if *fault == NetworkFault::BlackHole {
+            self.affected.fetch_add(1, Ordering::SeqCst);
         }
-        while *trouble == Trouble::BlackHole && !connection.dead.load(Ordering::SeqCst) {
-            trouble = self.changed.wait(trouble).unwrap_or_else(PoisonError::into_inner);
+        while *fault == NetworkFault::BlackHole && !connection.dead.load(Ordering::SeqCst) {
+            fault = self.changed.wait(fault).unwrap_or_else(PoisonError::into_inner);
         }
-        let now = *trouble;
-        drop(trouble);
+        let now = *fault;
+        drop(fault);
         match now {
-            Trouble::Slow(time) => {
-                self.harmed.fetch_add(1, Ordering::SeqCst);
+            NetworkFault::Slow(time) => {
+                self.affected.fetch_add(1, Ordering::SeqCst);
                 thread::sleep(time);
                 Some(piece)
             }
-            Trouble::CutAfter(bytes) => {
+            NetworkFault::CutAfter(bytes) => {
                 let passed = connection.passed.fetch_add(piece.len(), Ordering::SeqCst);
                 let rest = bytes.saturating_sub(passed);
                 if rest < piece.len() {
-                    self.harmed.fetch_add(1, Ordering::SeqCst);
+                    self.affected.fetch_add(1, Ordering::SeqCst);
                 }
                 Some(piece.get(..rest).unwrap_or(piece))
             }
-            Trouble::CutAt(words) if !replies => {
+            NetworkFault::CutAt(words) if !replies => {
                 if piece.windows(words.len()).any(|window| window == words) {
                     connection.last.store(true, Ordering::SeqCst);
                 }
                 Some(piece)
             }
-            Trouble::CutAt(_) if connection.last.load(Ordering::SeqCst) => {
-                self.harmed.fetch_add(1, Ordering::SeqCst);
+            NetworkFault::CutAt(_) if connection.last.load(Ordering::SeqCst) => {
+                self.affected.fetch_add(1, Ordering::SeqCst);
                 connection.end();
                 None
             }
-            Trouble::DropReplies if replies => {
-                self.harmed.fetch_add(1, Ordering::SeqCst);
+            NetworkFault::DropReplies if replies => {
+                self.affected.fetch_add(1, Ordering::SeqCst);
                 connection.torn.store(true, Ordering::SeqCst);
                 None
             }
-            Trouble::None | Trouble::BlackHole | Trouble::DropReplies | Trouble::CutAt(_) => Some(piece),
+            NetworkFault::None
+            | NetworkFault::BlackHole
+            | NetworkFault::DropReplies
+            | NetworkFault::CutAt(_) => Some(piece),
         }
     }
 }
@@ -265,7 +268,7 @@ mod tests {
     fn echo() -> (Proxy, TcpStream) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let proxy = Proxy::listen().unwrap();
-        proxy.pass_on_to(listener.local_addr().unwrap().port());
+        proxy.forward_to(listener.local_addr().unwrap().port());
         thread::spawn(move || {
             for stream in listener.incoming() {
                 thread::spawn(move || {
@@ -291,49 +294,49 @@ mod tests {
         let (proxy, mut client) = echo();
         client.write_all(b"one").unwrap();
         assert_eq!(heard(&mut client, LONG).unwrap(), 3);
-        proxy.set(Trouble::BlackHole);
+        proxy.set(NetworkFault::BlackHole);
         client.write_all(b"four").unwrap();
         assert_eq!(heard(&mut client, SHORT).unwrap_err().kind(), ErrorKind::WouldBlock);
-        proxy.set(Trouble::None);
+        proxy.set(NetworkFault::None);
         assert_eq!(heard(&mut client, LONG).unwrap(), 4);
-        assert_eq!(proxy.harmed(), 1);
+        assert_eq!(proxy.affected(), 1);
     }
 
     #[test]
     fn a_dropped_answer_never_arrives_and_its_connection_is_reset_after_the_fault() {
         let (proxy, mut client) = echo();
-        proxy.set(Trouble::DropReplies);
+        proxy.set(NetworkFault::DropReplies);
         client.write_all(b"lost").unwrap();
-        while proxy.harmed() == 0 {
+        while proxy.affected() == 0 {
             thread::sleep(SHORT);
         }
-        proxy.set(Trouble::None);
+        proxy.set(NetworkFault::None);
         assert_eq!(heard(&mut client, LONG).unwrap_err().kind(), ErrorKind::ConnectionReset);
     }
 
     #[test]
     fn a_cut_at_one_request_loses_its_answer_and_connection_and_no_earlier_answer() {
         let (proxy, mut client) = echo();
-        proxy.set(Trouble::CutAt(b"COMMIT"));
+        proxy.set(NetworkFault::CutAt(b"COMMIT"));
         client.write_all(b"one").unwrap();
         assert_eq!(heard(&mut client, LONG).unwrap(), 3);
         client.write_all(b"COMMIT").unwrap();
         assert_eq!(heard(&mut client, LONG).unwrap_err().kind(), ErrorKind::ConnectionReset);
-        assert_eq!(proxy.harmed(), 1);
+        assert_eq!(proxy.affected(), 1);
     }
 
     #[test]
     fn a_connection_is_cut_within_a_message_and_a_reset_ends_it_at_once() {
         let (proxy, mut client) = echo();
         // 5 bytes of both directions together: the request of 4, and 1 of its echo.
-        proxy.set(Trouble::CutAfter(5));
+        proxy.set(NetworkFault::CutAfter(5));
         client.write_all(b"four").unwrap();
         let mut said = Vec::new();
         client.set_read_timeout(Some(LONG)).unwrap();
         let ended = client.read_to_end(&mut said);
         assert!(said.len() <= 1 && ended.is_err(), "{said:?}");
 
-        proxy.set(Trouble::None);
+        proxy.set(NetworkFault::None);
         let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port())).unwrap();
         client.write_all(b"one").unwrap();
         assert_eq!(heard(&mut client, LONG).unwrap(), 3);

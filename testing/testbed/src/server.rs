@@ -87,7 +87,7 @@ impl Process {
             self.check()?;
             if begun.elapsed() > READY_DEADLINE {
                 let seconds = READY_DEADLINE.as_secs();
-                bail!("{} is not ready after {seconds} s\n{}", self.name, self.said());
+                bail!("{} is not ready after {seconds} s\n{}", self.name, self.log_tail());
             }
             thread::sleep(POLL);
         }
@@ -97,7 +97,7 @@ impl Process {
     /// Fails if the process has ended, with the last lines of its log.
     pub(crate) fn check(&mut self) -> Result<()> {
         if let Some(status) = self.ended()? {
-            bail!("{} has ended ({status})\n{}", self.name, self.said());
+            bail!("{} has ended ({status})\n{}", self.name, self.log_tail());
         }
         Ok(())
     }
@@ -108,7 +108,7 @@ impl Process {
     }
 
     /// The last lines that this process wrote to its log.
-    pub(crate) fn said(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         self.log.as_ref().map_or_else(String::new, |log| tail(log, self.begins))
     }
 
@@ -208,7 +208,7 @@ mod tests {
         let lines: Vec<_> = error.lines().collect();
         assert_eq!(lines[0], "a shell has ended (exit status: 3)");
         assert_eq!((lines[1], lines[lines.len() - 1]), ("61", "100"));
-        assert!(!process.said().contains("before"));
+        assert!(!process.log_tail().contains("before"));
     }
 
     #[test]

@@ -38,8 +38,8 @@ impl SettingsArgs {
     ///
     /// # Errors
     /// All faults of the configuration together.
-    pub(crate) fn load_for_upkeep(self) -> Result<Loaded, Error> {
-        Config::load_for_upkeep(&self.sources())
+    pub(crate) fn load_for_maintenance(self) -> Result<Loaded, Error> {
+        Config::load_for_maintenance(&self.sources())
     }
 
     fn sources(self) -> Sources {
@@ -49,7 +49,7 @@ impl SettingsArgs {
             value.map(|value| Flag { flag, key: key.to_owned(), value })
         });
         let set = self.set.into_iter().map(|(key, value)| Flag { flag: format!("--set {key}"), key, value });
-        Sources::of_process(self.config, named.chain(set).collect())
+        Sources::from_process(self.config, named.chain(set).collect())
     }
 }
 

@@ -6,16 +6,16 @@ use super::reason::Reason;
 use super::step::{Step, Via, take_up_to};
 use crate::batch::Kind;
 use crate::phase::Phase;
-use crate::refusal::{Refusal, Standing};
+use crate::refusal::{CurrentState, Refusal};
 
 pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusal> {
     match input {
         Input::Accept(_) => Err(Refusal::AlreadyExists),
         Input::Append { .. } | Input::Pause | Input::Resume | Input::Cancel { mode: _ } => {
-            Err(Refusal::BatchEnded { standing: Standing::from(&step.batch) })
+            Err(Refusal::BatchEnded { current: CurrentState::from(&step.batch) })
         }
         Input::Close => Ok(Reason::Unchanged),
-        Input::NeighboursReplaced => Ok(step.forget_registration()),
+        Input::ServicesReplaced => Ok(step.forget_registration()),
         Input::Start { phases } => start(step, &phases),
         Input::Retry { phase, essays, downstream } => retry(step, phase, essays, downstream),
         // The batch may have been cancelled while these were in flight.
@@ -34,7 +34,7 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
 fn start(step: &mut Step<'_>, requested: &[Phase]) -> Result<Reason, Refusal> {
     let again = step.resolve(requested)?.phases;
     if step.batch.succeeded == 0 {
-        return Err(Refusal::NoEssaysLeft { standing: Standing::from(&step.batch) });
+        return Err(Refusal::NoEssaysLeft { current: CurrentState::from(&step.batch) });
     }
     begin_run(step);
     step.emit(Effect::ReviveEssays(Revive::Succeeded));

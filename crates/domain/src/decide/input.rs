@@ -75,7 +75,7 @@ pub enum Input {
     },
     /// The neighbour services (lifecycle service and workers) were replaced by others that know nothing of earlier messages.
     /// All news of the replaced ones has been applied. Promotion causes this.
-    NeighboursReplaced,
+    ServicesReplaced,
     /// A timer is due.
     DeadlinePassed(Timer),
     /// Start no further phase.

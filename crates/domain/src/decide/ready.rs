@@ -3,15 +3,15 @@
 use super::input::Input;
 use super::reason::Reason;
 use super::step::Step;
-use crate::refusal::{Refusal, Standing};
+use crate::refusal::{CurrentState, Refusal};
 use crate::status::Verb;
 
 pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusal> {
     match input {
         Input::Accept(_) => Err(Refusal::AlreadyExists),
-        Input::Append { .. } => Err(Refusal::NotOpen { standing: Standing::from(&step.batch) }),
+        Input::Append { .. } => Err(Refusal::NotOpen { current: CurrentState::from(&step.batch) }),
         Input::Close => Ok(Reason::Unchanged),
-        Input::NeighboursReplaced => Ok(step.forget_registration()),
+        Input::ServicesReplaced => Ok(step.forget_registration()),
         Input::Start { phases } => {
             let reason = step.plan(&phases)?;
             if reason != Reason::Unchanged {

@@ -114,7 +114,7 @@ pub enum Reason {
         essays: u32,
     },
     /// The neighbour services were replaced.
-    NeighboursReplaced,
+    ServicesReplaced,
     /// The batch is already as requested.
     Unchanged,
     /// The news is about something that has ended.
@@ -183,7 +183,7 @@ impl fmt::Display for Reason {
             Self::Retried { phase, essays } => {
                 write!(f, "retry of {} in {phase}", counted(*essays, "essay"))
             }
-            Self::NeighboursReplaced => f.write_str("the lifecycle service and the workers were replaced"),
+            Self::ServicesReplaced => f.write_str("the lifecycle service and the workers were replaced"),
             Self::Unchanged => f.write_str("already as requested"),
             Self::Stale => f.write_str("news about something that has ended"),
         }

@@ -6,14 +6,14 @@ use super::reason::Reason;
 use super::step::Step;
 use crate::batch::End;
 use crate::phase::{FailureCode, Phase};
-use crate::refusal::{Refusal, Standing};
+use crate::refusal::{CurrentState, Refusal};
 use crate::settings::after;
 use crate::status::{AttentionCode, Verb, WaitingCode};
 
 pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusal> {
     match input {
         Input::Accept(_) => Err(Refusal::AlreadyExists),
-        Input::Append { .. } => Err(Refusal::NotOpen { standing: Standing::from(&step.batch) }),
+        Input::Append { .. } => Err(Refusal::NotOpen { current: CurrentState::from(&step.batch) }),
         Input::Close => Ok(Reason::Unchanged),
         Input::Registered => {
             step.batch.attention = None;
@@ -27,10 +27,10 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
         Input::Resume => Ok(step.resume()),
         Input::Cancel { mode: _ } => Ok(step.cancel()),
         Input::Retry { .. } => Err(Refusal::wrong_stage(Verb::Retry, &step.batch)),
-        Input::NeighboursReplaced => {
+        Input::ServicesReplaced => {
             step.batch.attention = None;
             step.register();
-            Ok(Reason::NeighboursReplaced)
+            Ok(Reason::ServicesReplaced)
         }
         // Every text was stored or refused before.
         Input::TextsStored { .. } | Input::StorageStalled { .. } => Ok(Reason::Stale),

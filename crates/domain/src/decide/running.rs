@@ -8,7 +8,7 @@ use super::reason::{EndedBy, Reason};
 use super::step::{Step, Via, take_up_to};
 use crate::batch::{Running, Stage};
 use crate::phase::{FailureCode, Phase, PhaseStatus};
-use crate::refusal::{Refusal, Standing};
+use crate::refusal::{CurrentState, Refusal};
 use crate::settings::after;
 use crate::status::{AttentionCode, Verb, WaitingCode};
 
@@ -16,10 +16,10 @@ use crate::status::{AttentionCode, Verb, WaitingCode};
 pub(super) fn decide(step: &mut Step<'_>, running: Running, input: Input) -> Result<Reason, Refusal> {
     match input {
         Input::Accept(_) => Err(Refusal::AlreadyExists),
-        Input::Append { .. } => Err(Refusal::NotOpen { standing: Standing::from(&step.batch) }),
+        Input::Append { .. } => Err(Refusal::NotOpen { current: CurrentState::from(&step.batch) }),
         Input::Close => Ok(Reason::Unchanged),
         Input::Start { .. } => {
-            Err(Refusal::AlreadyRunning { phase: running.phase, standing: Standing::from(&step.batch) })
+            Err(Refusal::AlreadyRunning { phase: running.phase, current: CurrentState::from(&step.batch) })
         }
         Input::EssaysReported { phase, attempt, succeeded, failed, stale } => {
             if running.is_at(phase, attempt) {
@@ -54,7 +54,7 @@ pub(super) fn decide(step: &mut Step<'_>, running: Running, input: Input) -> Res
             Ok(step.cancel())
         }
         Input::Retry { .. } => Err(Refusal::wrong_stage(Verb::Retry, &step.batch)),
-        Input::NeighboursReplaced => Ok(neighbours_replaced(step, running)),
+        Input::ServicesReplaced => Ok(services_replaced(step, running)),
         Input::Registered if step.batch.unregistered => Ok(registered(step, running)),
         // Two events confirm a registration; every text was stored or refused before.
         Input::Registered | Input::TextsStored { .. } | Input::StorageStalled { .. } => Ok(Reason::Stale),
@@ -93,14 +93,14 @@ fn essays_reported(step: &mut Step<'_>, mut running: Running, succeeded: u32, fa
 }
 
 /// The services that worked on the phase were replaced. Essays keep their results; open essays are dispatched again.
-fn neighbours_replaced(step: &mut Step<'_>, running: Running) -> Reason {
+fn services_replaced(step: &mut Step<'_>, running: Running) -> Reason {
     step.forget_registration();
     // Without an open essay only the outcome is missing, and its timer ends the phase.
     if running.open > 0 {
         step.emit(Effect::ClearTimers);
         dispatch(step, running);
     }
-    Reason::NeighboursReplaced
+    Reason::ServicesReplaced
 }
 
 /// The replaced lifecycle service has confirmed the registration, so the command can be sent.

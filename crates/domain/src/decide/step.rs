@@ -209,7 +209,7 @@ impl<'a> Step<'a> {
         if self.batch.kind == Kind::Class && self.settings.registration {
             self.batch.unregistered = true;
         }
-        Reason::NeighboursReplaced
+        Reason::ServicesReplaced
     }
 
     /// Ends the running phase, which has no open essay, and begins the next phase or ends the run.

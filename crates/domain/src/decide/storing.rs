@@ -7,7 +7,7 @@ use super::reason::Reason;
 use super::step::{Step, take_up_to};
 use crate::batch::{Batch, Kind, Stage};
 use crate::phase::Phase;
-use crate::refusal::{Refusal, Standing};
+use crate::refusal::{CurrentState, Refusal};
 use crate::settings::Settings;
 use crate::status::{AttentionCode, Verb, WaitingCode};
 
@@ -61,7 +61,7 @@ pub(super) fn accept(
 pub(super) fn decide(step: &mut Step<'_>, open: bool, pending: u32, input: Input) -> Result<Reason, Refusal> {
     match input {
         Input::Accept(_) => Err(Refusal::AlreadyExists),
-        Input::Append { .. } if !open => Err(Refusal::NotOpen { standing: Standing::from(&step.batch) }),
+        Input::Append { .. } if !open => Err(Refusal::NotOpen { current: CurrentState::from(&step.batch) }),
         Input::Append { essays: 0 } => Err(Refusal::NoEssays),
         Input::Append { essays } => {
             let essays = essays.min(u32::MAX - step.batch.total);
@@ -89,7 +89,7 @@ pub(super) fn decide(step: &mut Step<'_>, open: bool, pending: u32, input: Input
         Input::Cancel { mode: _ } => Ok(step.cancel()),
         Input::Retry { .. } => Err(Refusal::wrong_stage(Verb::Retry, &step.batch)),
         // Nothing has been sent to the lifecycle service yet.
-        Input::NeighboursReplaced => Ok(Reason::Unchanged),
+        Input::ServicesReplaced => Ok(Reason::Unchanged),
         // The registration has not been sent yet.
         Input::Registered if step.batch.kind == Kind::Class && step.settings.registration => {
             Err(Refusal::too_early(&step.batch))

@@ -86,7 +86,7 @@ pub(super) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
                 failed: named.failed,
             })
         }
-        News::NeighboursReplaced => Some(Input::NeighboursReplaced),
+        News::ServicesReplaced => Some(Input::ServicesReplaced),
         News::StartRequested { phases } => Some(Input::Start { phases: phases.clone() }),
         // The row is deleted whatever is decided, and a decision may set the timer again. If the row that was read is gone,
         // another process that also worked the shard has fired it, or the timer was set again: then the new row is the deadline.

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use domain::{BatchId, EssayId, StorageId, WaitingCode};
-use store::{Lane, StagedRow, StoredEssay, Tx};
+use domain::{BatchId, EssayId, Slot, StorageId, WaitingCode};
+use store::{Lane, LowWaterMark, StagedRow, StoredEssay, Tx};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use super::low_water_marks::LowWaterMarks;
 use super::shards::{Rotation, Shards};
 use crate::backoff::backoff;
 use crate::crash::CrashPoint;
@@ -28,6 +30,14 @@ use crate::traceparent::Traceparent;
 const TURN_TEXTS: u32 = 500;
 /// Bytes of texts in one turn, at most, unless the first text alone has more: 8 MiB.
 const TURN_BYTES: i64 = 8 << 20;
+/// The pause between two searches for the first staged texts, which advance the low-water marks: 1 s, chosen.
+const ADVANCE_PERIOD: Duration = Duration::from_secs(1);
+/// The period after which the low-water marks are forgotten; chosen. The texts of a replica whose clock is slower than the
+/// database's by more than [`COMMIT_MARGIN`] may wait for so long.
+const MARKS_PERIOD: Duration = Duration::from_secs(5);
+/// The marks stay this far behind the database's clock, because a batch commits later than its id is made: as long as a statement
+/// may take.
+const COMMIT_MARGIN: Duration = Duration::from_secs(5);
 
 /// Stores texts until `end`.
 pub async fn run(
@@ -50,7 +60,8 @@ pub async fn run(
     }
 }
 
-/// The state of ingest between turns: the back-off during an outage of the Content Service, and which shard comes first.
+/// The state of ingest between turns: the back-off during an outage of the Content Service, which shard comes first, and where in
+/// the table a turn starts to read.
 #[derive(Debug)]
 pub struct IngestState {
     pause: Duration,
@@ -59,6 +70,9 @@ pub struct IngestState {
     first: Duration,
     longest: Duration,
     rotation: Rotation,
+    /// Per shard, the smallest batch id that may have staged texts.
+    marks: LowWaterMarks<Uuid>,
+    advanced_at: Duration,
 }
 
 impl IngestState {
@@ -71,6 +85,8 @@ impl IngestState {
             first: settings.retry_first,
             longest: settings.retry_longest,
             rotation: Rotation::default(),
+            marks: LowWaterMarks::new(MARKS_PERIOD),
+            advanced_at: Duration::ZERO,
         }
     }
 
@@ -119,16 +135,7 @@ pub async fn turn(
 ) -> Result<bool, Error> {
     let started = Instant::now();
     let owned = state.rotation.next(shards.held());
-    let (rows, contexts) = engine
-        .store
-        .read(move |tx| {
-            Box::pin(async move {
-                let rows = tx.due_staged(&owned, tx.now(), TURN_TEXTS, TURN_BYTES).await?;
-                let contexts = trace_contexts(tx, &rows).await?;
-                Ok::<_, Error>((rows, contexts))
-            })
-        })
-        .await?;
+    let (rows, contexts) = read(engine, owned, state).await?;
     if rows.is_empty() {
         return Ok(false);
     }
@@ -155,6 +162,42 @@ pub async fn turn(
         );
     }
     Ok(failed < total)
+}
+
+/// Reads the texts that are due, from the low-water marks on, and the trace contexts of their batches.
+async fn read(
+    engine: &Engine,
+    shards: Vec<i64>,
+    state: &mut IngestState,
+) -> Result<(Vec<StagedRow>, BTreeMap<BatchId, Traceparent>), Error> {
+    let now = engine.clock.monotonic();
+    let advances = state.marks.forget_if_due(now) || now >= state.advanced_at + ADVANCE_PERIOD;
+    let marks = state.marks.of(shards);
+    let read = engine.store.read(move |tx| {
+        Box::pin(async move {
+            let marks = if advances { advanced(tx, marks).await? } else { marks };
+            let rows = tx.due_staged(&marks, tx.now(), TURN_TEXTS, TURN_BYTES).await?;
+            let contexts = trace_contexts(tx, &rows).await?;
+            Ok::<_, Error>((rows, contexts, marks))
+        })
+    });
+    let (rows, contexts, marks) = read.await?;
+    if advances {
+        state.advanced_at = now;
+        state.marks.set(marks);
+    }
+    Ok((rows, contexts))
+}
+
+/// The next low-water marks: the first batch with staged texts, or the smallest id that a batch can have which commits from now on.
+async fn advanced(tx: &mut Tx, mut marks: Vec<LowWaterMark<Uuid>>) -> Result<Vec<LowWaterMark<Uuid>>, Error> {
+    let latest = BatchId::new(tx.now() - COMMIT_MARGIN, Slot::new(0), 0).as_uuid();
+    let found = tx.staged_low(&marks).await?;
+    for mark in &mut marks {
+        let first = found.iter().find(|found| found.shard == mark.shard).map(|found| found.low);
+        mark.low = first.unwrap_or(latest).min(latest);
+    }
+    Ok(marks)
 }
 
 /// The trace contexts of the batches of these texts. Read only when spans are enabled.

@@ -14,7 +14,7 @@
 
 mod dedup_window;
 pub mod embedded;
-mod low_water_marks;
+mod heads;
 mod outcome;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -37,7 +37,7 @@ use crate::ports::{Broker, Record, RecordPosition, SendError};
 use crate::road::Engine;
 use crate::{metrics, spans};
 use dedup_window::DedupWindowWarning;
-use low_water_marks::LowWaterMarks;
+use heads::HeadReader;
 use outcome::SendFailure;
 
 /// Messages in flight at the same time, at most: enough to keep the bus busy, few enough to be sent again after a crash.
@@ -93,7 +93,7 @@ pub struct Relay {
     engine: Arc<Engine>,
     broker: Arc<dyn Broker>,
     shards: Shards,
-    marks: LowWaterMarks,
+    heads: HeadReader,
     dedup_warning: DedupWindowWarning,
     acks: FuturesUnordered<BoxFuture<'static, (RowId, Result<RecordPosition, SendError>)>>,
     /// Rows that are in flight or whose outcome is not recorded. They are still in the table and must not be sent again.
@@ -125,7 +125,7 @@ impl Relay {
             engine,
             broker,
             shards,
-            marks: LowWaterMarks::default(),
+            heads: HeadReader::default(),
             dedup_warning: DedupWindowWarning::default(),
             acks: FuturesUnordered::new(),
             in_flight: HashMap::new(),
@@ -155,7 +155,7 @@ impl Relay {
         if shards.is_empty() {
             return Ok(0);
         }
-        let (heads, read_at) = self.marks.read_heads(&self.engine, shards, now).await?;
+        let (heads, read_at) = self.heads.read(&self.engine, shards, now).await?;
         if heads.len() >= WINDOW {
             // There may be more in shards that this read did not reach.
             self.all_at = now;
@@ -178,7 +178,7 @@ impl Relay {
         }
         metrics::in_flight(self.acks.len());
         self.most_in_flight = self.in_flight.len();
-        self.marks.advance(&self.engine, still_held.into_iter().collect(), now).await?;
+        self.heads.advance_marks(&self.engine, still_held.into_iter().collect(), now).await?;
         Ok(sent)
     }
 

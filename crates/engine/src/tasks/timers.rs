@@ -1,9 +1,13 @@
 //! Due timers → [`News::DeadlinePassed`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use store::LowWaterMark;
 use tokio_util::sync::CancellationToken;
 
+use super::low_water_marks::LowWaterMarks;
 use super::shards::Shards;
 use crate::crash::CrashPoint;
 use crate::error::Error;
@@ -13,12 +17,32 @@ use crate::road::Engine;
 
 /// Timers in one turn, at most.
 const TURN: u32 = 200;
+/// The period after which the low-water marks are forgotten: 1 min, chosen. A deadline that an operator sets by hand to a time long
+/// past may wait for so long.
+const MARKS_PERIOD: Duration = Duration::from_mins(1);
+/// The marks stay this far behind the database's clock, because a deadline commits later than it is set: 1 min, far more than a
+/// transaction lasts.
+const COMMIT_MARGIN: Duration = Duration::from_mins(1);
+
+/// The state of the task between turns: where in the table it starts to read.
+#[derive(Debug)]
+pub struct TimersState {
+    /// Per shard, the earliest time at which a timer may be due.
+    marks: LowWaterMarks<DateTime<Utc>>,
+}
+
+impl Default for TimersState {
+    fn default() -> Self {
+        Self { marks: LowWaterMarks::new(MARKS_PERIOD) }
+    }
+}
 
 /// Fires timers until `end`, even if more are due then.
 pub async fn run(engine: Arc<Engine>, mut shards: Shards, end: CancellationToken) {
     shards.wait_for_any().await;
+    let mut state = TimersState::default();
     while !end.is_cancelled() {
-        match fire(&engine, &shards.held()).await {
+        match fire(&engine, &shards.held(), &mut state).await {
             Ok(fired) if fired >= TURN as usize => continue,
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "cannot fire timers; retrying"),
@@ -35,12 +59,17 @@ pub async fn run(engine: Arc<Engine>, mut shards: Shards, end: CancellationToken
 /// # Errors
 /// When the store does not answer, or a batch's row cannot be read. Such a batch keeps its timer; the others are fired all the
 /// same.
-pub async fn fire(engine: &Engine, shards: &[i64]) -> Result<usize, Error> {
-    let shards = shards.to_vec();
-    let due = engine
-        .store
-        .read(move |tx| Box::pin(async move { tx.due_timers(&shards, tx.now(), TURN).await }))
-        .await?;
+pub async fn fire(engine: &Engine, shards: &[i64], state: &mut TimersState) -> Result<usize, Error> {
+    state.marks.forget_if_due(engine.clock.monotonic());
+    let marks = state.marks.of(shards.to_vec());
+    let read = engine.store.read(move |tx| {
+        Box::pin(async move { Ok::<_, Error>((tx.due_timers(&marks, tx.now(), TURN).await?, tx.now())) })
+    });
+    let (due, now) = read.await?;
+    // The first is the earliest of all these shards. It stays the mark until it has fired.
+    let latest = now - COMMIT_MARGIN;
+    let low = due.first().map_or(latest, |first| first.due_at.min(latest));
+    state.marks.set(shards.iter().map(|&shard| LowWaterMark { shard, low }));
     if due.is_empty() {
         return Ok(0);
     }

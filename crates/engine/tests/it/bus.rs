@@ -7,7 +7,7 @@ use contract::{PhaseName, Topic, Verdict};
 use domain::{BatchId, BatchStatus, CancelMode, EssayId, FailureCode, Phase};
 use engine::consumer;
 use engine::ports::{Delivery, Record};
-use engine::{Applied, CrashPoint, Disposition, News, prune, timers};
+use engine::{Applied, CrashPoint, Disposition, News, prune};
 use tokio_util::sync::CancellationToken;
 
 use crate::installation::{crash_at, owner};
@@ -252,7 +252,7 @@ async fn a_batch_that_cannot_be_read_blocks_no_other() {
     // Its deadlines block no others either.
     let third = manual.running_batch(1, &[Phase::Spellcheck]).await;
     manual.clock.advance(Duration::from_mins(30));
-    assert!(timers::fire(&manual.engine, &[0]).await.is_err());
+    assert!(manual.fire().await.is_err());
     assert_eq!(manual.status(third).await.row.batch.status(), BatchStatus::Failed);
 }
 

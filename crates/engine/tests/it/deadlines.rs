@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::DateTime;
 use contract::{PhaseName, Topic, Verdict};
 use domain::{AttentionCode, BatchStatus, EssayId, Phase, PhaseStatus, WaitingCode};
-use engine::{Applied, CrashPoint, Error, News, Receipt, Submission, prune, timers};
+use engine::timers::{self, TimersState};
+use engine::{Applied, CrashPoint, Error, News, Receipt, Submission, prune};
+use store::LowWaterMark;
 use tokio_util::sync::CancellationToken;
 
 use crate::installation::{crash_at, owner, submission};
@@ -97,7 +100,13 @@ async fn a_deadline_that_two_processes_have_read_fires_once_and_leaves_the_next_
     let batch = manual.registering_batch(2, &[Phase::Spellcheck]).await;
     manual.clock.advance(5 * MINUTE);
     let due = manual.engine.store().read(|tx| {
-        Box::pin(async move { Ok::<_, Error>(tx.due_timers(&[0], tx.now(), 1).await?.remove(0)) })
+        Box::pin(async move {
+            Ok::<_, Error>(
+                tx.due_timers(&[LowWaterMark { shard: 0, low: DateTime::UNIX_EPOCH }], tx.now(), 1)
+                    .await?
+                    .remove(0),
+            )
+        })
     });
     let due = due.await.unwrap();
     assert!(matches!(manual.apply(batch, News::DeadlinePassed(due.clone())).await, Applied::Changed { .. }));
@@ -110,6 +119,37 @@ async fn a_deadline_that_two_processes_have_read_fires_once_and_leaves_the_next_
     );
 }
 
+/// A row that an operator writes by hand is such a deadline, and one that a process has set before the database's clock was put back.
+#[tokio::test]
+async fn a_deadline_that_appears_below_the_low_water_mark_fires_within_a_minute() {
+    let folder = tempfile::tempdir().unwrap();
+    let manual = ManualEngine::open(folder.path()).await;
+    let batch = manual.registering_batch(2, &[Phase::Spellcheck]).await;
+    let mut state = TimersState::default();
+    let mut fire = async || timers::fire(&manual.engine, &[0], &mut state).await.unwrap();
+    assert_eq!(fire().await, 0);
+
+    manual.set_due_times("2020-01-01T00:00:00.000000Z");
+    assert_eq!(fire().await, 0, "it is below the mark");
+    manual.clock.advance(MINUTE);
+    assert_eq!(fire().await, 1);
+    assert_eq!(attention(&manual.status(batch).await), Some(AttentionCode::RegistrationOverdue));
+}
+
+#[tokio::test]
+async fn a_deadline_that_becomes_due_after_the_mark_was_set_fires_at_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let manual = ManualEngine::open(folder.path()).await;
+    manual.registering_batch(2, &[Phase::Spellcheck]).await;
+    let mut state = TimersState::default();
+    let mut fired = Vec::new();
+    for _ in 0..11 {
+        fired.push(timers::fire(&manual.engine, &[0], &mut state).await.unwrap());
+        manual.clock.advance(30 * SECOND);
+    }
+    assert_eq!(fired, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], "at five minutes");
+}
+
 #[tokio::test]
 async fn of_a_deadline_and_an_outcome_at_the_same_moment_the_first_counts_and_the_other_is_late() {
     let folder = tempfile::tempdir().unwrap();
@@ -119,10 +159,10 @@ async fn of_a_deadline_and_an_outcome_at_the_same_moment_the_first_counts_and_th
         let essays = [EssayId::new(batch, 0), EssayId::new(batch, 1)];
         manual.clock.advance(30 * MINUTE);
         if deadline_first {
-            timers::fire(&manual.engine, &[0]).await.unwrap();
+            manual.fire().await.unwrap();
         }
         manual.deliver(vec![outcome(batch, PhaseName::Spellcheck, &essays, &[], correlation(batch))]).await;
-        timers::fire(&manual.engine, &[0]).await.unwrap();
+        manual.fire().await.unwrap();
         let status = manual.status(batch).await;
         let expected = if deadline_first { (0, 2) } else { (2, 0) };
         assert_eq!((status.counts.succeeded, status.counts.failed), expected);
@@ -143,16 +183,16 @@ async fn a_timer_that_crashes_when_it_fires_is_fired_again_once() {
     let died = CancellationToken::new();
     let crashing =
         ManualEngine::open_at(folder.path(), at, crash_at(CrashPoint::TimerFired, died.clone())).await;
-    assert!(timers::fire(&crashing.engine, &[0]).await.is_err());
+    assert!(crashing.fire().await.is_err());
     assert!(died.is_cancelled());
     assert_eq!(crashing.status(batch).await.row.batch.status(), BatchStatus::Processing);
     crashing.close().await;
 
     let manual = ManualEngine::open_at(folder.path(), at, engine::Crash::default()).await;
-    timers::fire(&manual.engine, &[0]).await.unwrap();
+    manual.fire().await.unwrap();
     let ended = manual.status(batch).await;
     assert_eq!(ended.row.batch.status(), BatchStatus::Failed);
-    timers::fire(&manual.engine, &[0]).await.unwrap();
+    manual.fire().await.unwrap();
     assert_eq!(manual.status(batch).await.row.batch.revision, ended.row.batch.revision);
     assert_eq!(manual.published(Topic::BatchPipelineCompleted).await, 1);
 }

@@ -14,7 +14,8 @@ use contract::{
 use domain::{BatchId, CorrelationId, EssayId, Phase};
 use engine::ports::{Broker as _, Clock as _, ManualClock, Record, Subscription};
 use engine::{
-    Applied, Cause, Crash, Engine, LocalBroker, News, Origin, Settings, Submission, consumer, redrive, timers,
+    Applied, Cause, Crash, Engine, Error, LocalBroker, News, Origin, Settings, Submission, consumer, redrive,
+    timers,
 };
 use store::{DeadLetter, StatusRow, Store, StoredEssay};
 use uuid::Uuid;
@@ -95,6 +96,12 @@ impl ManualEngine {
         assert_eq!(connection.execute(update, [batch.as_uuid().as_bytes().as_slice()]).unwrap(), 1);
     }
 
+    /// Writes the due time of every timer.
+    pub(crate) fn set_due_times(&self, due_at: &str) {
+        let connection = rusqlite::Connection::open(&self.file).unwrap();
+        assert!(connection.execute("UPDATE timers SET due_at = ?1", [due_at]).unwrap() > 0);
+    }
+
     pub(crate) async fn apply(&self, batch: BatchId, news: News) -> Applied {
         let cause = Cause { origin: Origin::Task("test"), correlation: None, trace: None };
         self.engine.apply(batch, news, cause).await.unwrap()
@@ -103,7 +110,12 @@ impl ManualEngine {
     /// Advances the clock and fires due timers.
     pub(crate) async fn advance(&self, time: Duration) {
         self.clock.advance(time);
-        timers::fire(&self.engine, &[0]).await.unwrap();
+        self.fire().await.unwrap();
+    }
+
+    /// Fires due timers, as a process does that has just started.
+    pub(crate) async fn fire(&self) -> Result<usize, Error> {
+        timers::fire(&self.engine, &[0], &mut timers::TimersState::default()).await
     }
 
     /// Publishes messages and lets the consumer take one turn.

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::{AttentionCode, BatchId, WaitingCode};
-use engine::ports::{Clock, ContentError, ContentStore, SystemClock};
-use engine::{Crash, Engine, Settings, Shards, ingest};
+use domain::{AttentionCode, BatchId, Slot, WaitingCode};
+use engine::ports::{Clock, ContentError, ContentStore, ManualClock, SystemClock};
+use engine::{Crash, Engine, Leases, Settings, Shards, ingest};
 use store::{StatusRow, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::installation::{owner, submission};
+use crate::manual_engine::start_time;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -163,4 +164,38 @@ async fn a_text_that_cannot_be_stored_blocks_no_other_and_needs_attention_in_tim
     let status = manual.until(odd, |status| status.row.batch.stored == 2).await;
     assert_eq!(attention(&status), None);
     manual.stop().await;
+}
+
+#[tokio::test]
+async fn texts_of_a_replica_with_a_slow_clock_are_stored_within_five_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(start_time()));
+    let now = Arc::clone(&clock);
+    let store = Store::open_sqlite(&folder.path().join("bos.db"), Arc::new(move || now.now())).unwrap();
+    let settings = Settings::with_rules(domain::Settings::default());
+    let engine = Engine::open(store.clone(), settings, clock.clone(), None, Crash::default()).await.unwrap();
+    let (shards, mut leases) =
+        Leases::new(store.clone(), "test".to_owned(), engine.settings(), clock.clone());
+    leases.turn().await.unwrap();
+    let content = FlakyContent::default();
+    let mut state = ingest::IngestState::new(&engine);
+    let mut stored = async || {
+        ingest::turn(&engine, &content, &shards, &mut state).await.unwrap();
+        content.stored.load(Ordering::SeqCst)
+    };
+    let submit = async |behind: Duration| {
+        let id = BatchId::new(clock.now() - behind, Slot::new(0), 1);
+        let text = Bytes::from_static(b"An essay.");
+        engine.submit(submission(id, std::iter::once(text))).await.unwrap();
+    };
+
+    submit(Duration::ZERO).await;
+    assert_eq!(stored().await, 1);
+    submit(Duration::from_secs(4)).await;
+    assert_eq!(stored().await, 2, "a commit may take that long");
+    submit(Duration::from_mins(1)).await;
+    assert_eq!(stored().await, 2, "it is below the low-water mark");
+    clock.advance(Duration::from_secs(5));
+    assert_eq!(stored().await, 3);
+    store.close().await;
 }

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use super::error::Fault;
 use super::layers::{PREFIX, subject};
 use super::words::{Auth, Environment};
-use super::{Config, Shown};
+use super::{Config, RedactedSetting};
 
 /// The highest `max_essays`: one command must list all essays of a batch within a broker's message size (1 MB by default).
 pub const ESSAYS_CEILING: u32 = 3_000;
@@ -30,7 +30,7 @@ pub struct Findings {
 }
 
 /// All checks that `bos serve` needs. `shown` gives the origin of each setting, for the messages.
-pub fn check(config: &Config, shown: &[Shown]) -> Findings {
+pub fn check(config: &Config, shown: &[RedactedSetting]) -> Findings {
     let mut checks = Checks { config, shown, findings: Findings::default() };
     checks.pairs();
     checks.dependencies();
@@ -41,7 +41,7 @@ pub fn check(config: &Config, shown: &[Shown]) -> Findings {
 }
 
 /// The checks that a maintenance command needs: the dependencies and the numbers, not access and production.
-pub fn check_for_upkeep(config: &Config, shown: &[Shown]) -> Findings {
+pub fn check_for_maintenance(config: &Config, shown: &[RedactedSetting]) -> Findings {
     let mut checks = Checks { config, shown, findings: Findings::default() };
     checks.dependencies();
     checks.numbers();
@@ -50,7 +50,7 @@ pub fn check_for_upkeep(config: &Config, shown: &[Shown]) -> Findings {
 
 impl Config {
     /// Settings that need a feature which this build does not have.
-    pub fn not_in_this_build(&self) -> Vec<Fault> {
+    pub fn unsupported_settings(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         if self.kafka_bootstrap_servers.is_some() && !cfg!(feature = "kafka") {
             let next_step = "use a build with the feature kafka, or remove it to use the embedded log";
@@ -74,7 +74,7 @@ impl Config {
 
 struct Checks<'a> {
     config: &'a Config,
-    shown: &'a [Shown],
+    shown: &'a [RedactedSetting],
     findings: Findings,
 }
 
@@ -110,7 +110,7 @@ impl Checks<'_> {
                 format!("use another host, or set {PREFIX}ALLOW_LINK_LOCAL_CONTENT=true"),
             );
         }
-        if config.kafka_bootstrap_servers.is_some() && config.kafka_security_protocol.has_a_name() {
+        if config.kafka_bootstrap_servers.is_some() && config.kafka_security_protocol.uses_sasl() {
             for (key, is_set) in [
                 ("kafka_sasl_username", config.kafka_sasl_username.is_some()),
                 ("kafka_sasl_password", config.kafka_sasl_password.is_some()),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Fault;
 use super::setting::Setting;
-use super::{DEFAULTS, KEYS, Key, Shown, file};
+use super::{DEFAULTS, KEYS, Key, RedactedSetting, file};
 use api::suggest::suggest;
 
 /// The prefix of this service's environment variables.
@@ -60,7 +60,7 @@ pub struct Flag {
 
 impl Sources {
     /// The sources of this process: `.env` in the working directory, the environment, and these.
-    pub fn of_process(file: Option<PathBuf>, flags: Vec<Flag>) -> Self {
+    pub fn from_process(file: Option<PathBuf>, flags: Vec<Flag>) -> Self {
         let environment = std::env::vars_os()
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
             .collect();
@@ -172,7 +172,7 @@ impl Values {
     }
 
     /// Every setting as it was written; call it before [`take`](Self::take).
-    pub(super) fn shown(&self) -> Vec<Shown> {
+    pub(super) fn shown(&self) -> Vec<RedactedSetting> {
         KEYS.iter()
             .map(|key| {
                 let found = self.found.get(key.name);
@@ -181,7 +181,7 @@ impl Values {
                     (true, true) => format!("<from {}>", found.text),
                     (false, _) => found.text.clone(),
                 });
-                Shown { key: key.name, value, origin: found.map(|found| found.origin.clone()) }
+                RedactedSetting { key: key.name, value, origin: found.map(|found| found.origin.clone()) }
             })
             .collect()
     }

@@ -10,7 +10,7 @@ pub struct CollectorUrl(String);
 
 impl CollectorUrl {
     /// The URL to which spans are sent.
-    pub fn of_spans(&self) -> String {
+    pub fn traces_url(&self) -> String {
         format!("{}/v1/traces", self.0)
     }
 }
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn spans_are_sent_below_the_base_url() {
-        let of = |text| CollectorUrl::parse(text).map(|url| url.of_spans());
+        let of = |text| CollectorUrl::parse(text).map(|url| url.traces_url());
         assert_eq!(of("http://localhost:4318").unwrap(), "http://localhost:4318/v1/traces");
         assert_eq!(of("http://localhost:4318/otlp/").unwrap(), "http://localhost:4318/otlp/v1/traces");
         for refused in ["localhost:4318", "https://localhost", "http://me:you@localhost", "http://x/?a=b"] {

@@ -158,7 +158,7 @@ impl KafkaSecurity {
     }
 
     /// Whether the client authenticates with a user name and a password.
-    pub const fn has_a_name(self) -> bool {
+    pub const fn uses_sasl(self) -> bool {
         matches!(self, Self::SaslPlaintext | Self::SaslSsl)
     }
 }

@@ -160,7 +160,7 @@ pub enum Error {
         /// What differs: `rows`, `checksum`, or `text_ids` if the target contains ids of the old Content Service.
         what: &'static str,
     },
-    /// A test stopped the promotion ([`Pace`](super::Pace)).
+    /// A test stopped the promotion ([`StepLimit`](super::StepLimit)).
     #[error("the promotion was stopped by a test")]
     Stopped,
 }

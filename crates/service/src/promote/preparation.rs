@@ -16,11 +16,11 @@ use super::checksum::Sum;
 use super::error::{Error, Refusal};
 use super::source::Source;
 use super::tables::{SHARDS, sums};
-use super::{Pace, Progress, texts};
+use super::{Progress, StepLimit, texts};
 use crate::config::Config;
 use crate::settings::engine_settings;
 
-/// Batches per turn of [`Step::ReplaceNeighbours`]; chosen.
+/// Batches per turn of [`Step::ReplaceServices`]; chosen.
 const BATCHES: u32 = 50;
 
 /// Keys in the copy's table `meta`: the id of the promotion, the fingerprint of its source, and the next step.
@@ -35,7 +35,7 @@ enum Step {
     MoveTexts,
     RenameTexts,
     ForgetCommands,
-    ReplaceNeighbours,
+    ReplaceServices,
     Reshard,
     Ready,
 }
@@ -46,7 +46,7 @@ impl Step {
         Self::MoveTexts,
         Self::RenameTexts,
         Self::ForgetCommands,
-        Self::ReplaceNeighbours,
+        Self::ReplaceServices,
         Self::Reshard,
         Self::Ready,
     ];
@@ -57,7 +57,7 @@ impl Step {
             Self::MoveTexts => "move_texts",
             Self::RenameTexts => "rename_texts",
             Self::ForgetCommands => "forget_commands",
-            Self::ReplaceNeighbours => "replace_neighbours",
+            Self::ReplaceServices => "replace_neighbours",
             Self::Reshard => "reshard",
             Self::Ready => "ready",
         }
@@ -88,13 +88,13 @@ impl Preparation {
         source: &Source,
         sums_of_source: &[Sum],
         folder: &Path,
-        pace: &Pace,
+        limit: &StepLimit,
     ) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(|source| Error::File { file: folder.to_owned(), source })?;
         let file = folder.join("bos.db");
         if !file.exists() {
             source.copy_to(&file).await?;
-            pace.step()?;
+            limit.step()?;
         }
         let store = Store::open_sqlite(&file, Arc::new(|| SystemClock::default().now())).map_err(failed)?;
         let of = fingerprint(sums_of_source);
@@ -121,7 +121,7 @@ impl Preparation {
     pub(super) async fn run(
         &self,
         config: &Config,
-        pace: &Pace,
+        limit: &StepLimit,
         tell: &(dyn Fn(Progress) + Sync),
     ) -> Result<(), Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -133,23 +133,23 @@ impl Preparation {
                 Step::CatchUp => {
                     tell(Progress::CatchingUp);
                     while promotion::catch_up(&engine).await? {
-                        pace.step()?;
+                        limit.step()?;
                     }
                 }
                 Step::MoveTexts => {
                     tell(Progress::MovingTexts);
-                    texts::move_all(&self.store, &self.texts_of, config, pace).await?;
+                    texts::move_all(&self.store, &self.texts_of, config, limit).await?;
                 }
                 Step::RenameTexts => self.change(step, |tx| Box::pin(tx.replace_text_ids())).await?,
                 Step::ForgetCommands => promotion::drop_commands(&engine).await.map(drop)?,
-                Step::ReplaceNeighbours => {
-                    tell(Progress::ReplacingNeighbours);
+                Step::ReplaceServices => {
+                    tell(Progress::ReplacingServices);
                     let mut after = Uuid::nil();
                     while let Some(last) =
-                        promotion::replace_neighbours(&engine, self.id, after, BATCHES).await?
+                        promotion::replace_services(&engine, self.id, after, BATCHES).await?
                     {
                         after = last;
-                        pace.step()?;
+                        limit.step()?;
                     }
                 }
                 Step::Reshard => self.change(step, |tx| Box::pin(tx.reshard(SHARDS))).await?,
@@ -158,7 +158,7 @@ impl Preparation {
             if !matches!(step, Step::RenameTexts | Step::Reshard) {
                 self.change(step, |_| Box::pin(async { Ok(()) })).await?;
             }
-            pace.step()?;
+            limit.step()?;
         }
     }
 

@@ -13,7 +13,7 @@ use super::checksum::{Sum, names_any};
 use super::error::{Error, Refusal};
 use super::preparation::Preparation;
 use super::tables::{arrives_unchanged, keeps_its_number, page, sums};
-use super::{Pace, Progress};
+use super::{Progress, StepLimit};
 use crate::config::Config;
 
 pub(super) struct Target {
@@ -101,15 +101,15 @@ impl Target {
     }
 
     /// Inserts the remaining rows. A page and the number of rows so far are stored in one transaction.
-    pub(super) async fn pour(
+    pub(super) async fn copy_tables(
         &self,
         from: &Preparation,
-        pace: &Pace,
+        limit: &StepLimit,
         tell: &(dyn Fn(Progress) + Sync),
     ) -> Result<(), Error> {
         let poured = self.claimed().await?.map(|promotion| promotion.copied).unwrap_or_default();
         for (at, table) in TABLES.iter().enumerate() {
-            tell(Progress::Pouring(table.name));
+            tell(Progress::CopyingTable(table.name));
             let mut skip = poured.get(at).copied().unwrap_or_default();
             let mut last: Option<Vec<Value>> = None;
             loop {
@@ -118,7 +118,7 @@ impl Target {
                 let Some(row) = rows.last() else { break };
                 (last, skip) = (Some(row.clone()), 0);
                 self.pour_page(at, table, Arc::new(rows)).await?;
-                pace.step()?;
+                limit.step()?;
             }
         }
         let fact =

@@ -8,7 +8,7 @@ use store::{Lane, Store};
 
 use super::error::Error;
 use super::source::Source;
-use super::{Pace, checks};
+use super::{StepLimit, checks};
 use crate::config::Config;
 
 /// Texts per turn; chosen. A kill before the COMMIT of a turn leaves at most this number of orphans at the new service.
@@ -21,7 +21,12 @@ fn failed(error: store::Error) -> Error {
 }
 
 /// Uploads every text to which a row of the copy refers and which has no new id, reads it back, and records its new id.
-pub(super) async fn move_all(copy: &Store, source: &Path, config: &Config, pace: &Pace) -> Result<(), Error> {
+pub(super) async fn move_all(
+    copy: &Store,
+    source: &Path,
+    config: &Config,
+    limit: &StepLimit,
+) -> Result<(), Error> {
     copy.unit(Lane::Task, |tx| Box::pin(tx.collect_texts())).await.map_err(failed)?;
     let companions = Source::companions(source)?;
     let from = companions.as_ref().map(companions::Companions::content);
@@ -44,7 +49,7 @@ pub(super) async fn move_all(copy: &Store, source: &Path, config: &Config, pace:
             Box::pin(async move { tx.record_text_ids(&moved).await })
         });
         unit.await.map_err(failed)?;
-        pace.step()?;
+        limit.step()?;
     }
 }
 

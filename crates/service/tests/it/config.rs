@@ -33,7 +33,7 @@ fn the_defaults_are_a_complete_configuration() {
     assert_eq!(loaded.config.max_text_size.as_u64(), 200_000);
     assert_eq!(loaded.config.ended_batch_retention.as_secs(), 90 * 24 * 3600);
     assert_eq!(loaded.config.companions.iter().count(), 4);
-    assert!(loaded.warnings.is_empty() && loaded.config.not_in_this_build().is_empty());
+    assert!(loaded.warnings.is_empty() && loaded.config.unsupported_settings().is_empty());
 }
 
 #[test]
@@ -223,12 +223,12 @@ fn postgresql_needs_kafka() {
     assert!(said.contains("needs Kafka") && !said.contains("hunter2"), "{said}");
 
     // A maintenance command on the tables needs no Kafka.
-    assert!(Config::load_for_upkeep(&alone).is_ok());
+    assert!(Config::load_for_maintenance(&alone).is_ok());
 
     let pair =
         variables(&[("DATABASE_URL", "postgres://db/bos"), ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")]);
     let loaded = Config::load(&pair).unwrap();
-    assert!(loaded.config.not_in_this_build().is_empty() || !cfg!(feature = "kafka"));
+    assert!(loaded.config.unsupported_settings().is_empty() || !cfg!(feature = "kafka"));
     let said: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert!(said[0].contains("CONTENT_SERVICE_URL"), "{said:?}");
     assert!(Config::load(&variables(&[("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")])).is_ok());

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::param::{Json, Param, params};
 use crate::row::JsonText;
 use crate::sql::Sql;
+use crate::tables::LowWaterMark;
 use crate::tx::Tx;
 
 /// A message to send. Its payload never changes.
@@ -55,15 +56,6 @@ pub struct PendingRow {
     pub created_at: DateTime<Utc>,
     /// The message.
     pub message: OutboxRow,
-}
-
-/// The low-water mark of a shard: where the search for pending messages starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LowWaterMark {
-    /// The shard.
-    pub shard: i64,
-    /// The lowest row id that may be pending.
-    pub low: i64,
 }
 
 /// A message that the broker has acknowledged.
@@ -224,12 +216,12 @@ impl Tx {
     /// `of_one` of a shard and `of_all` in total, in the order of `from`.
     pub async fn outbox_heads(
         &mut self,
-        from: &[LowWaterMark],
+        from: &[LowWaterMark<i64>],
         of_one: u32,
         of_all: u32,
     ) -> Result<Vec<PendingRow>, Error> {
         let now = self.now();
-        let from: Vec<_> = from.iter().map(|mark| [mark.shard, mark.low].map(Param::from)).collect();
+        let from = LowWaterMark::rows(from);
         self.all_many(HEADS, params![now, of_one, of_all], &from, |row| {
             Ok(PendingRow {
                 id: row.get(1)?,
@@ -253,8 +245,8 @@ impl Tx {
     /// The first pending row of each of these shards from its low-water mark on: the next low-water marks. Shards without a
     /// pending row are omitted. A mark saves the scan of dead rows that a long transaction elsewhere keeps from being vacuumed.
     /// Search from 0 periodically, since a row with a lower id may commit late.
-    pub async fn outbox_low(&mut self, from: &[LowWaterMark]) -> Result<Vec<LowWaterMark>, Error> {
-        let from: Vec<_> = from.iter().map(|mark| [mark.shard, mark.low].map(Param::from)).collect();
+    pub async fn outbox_low(&mut self, from: &[LowWaterMark<i64>]) -> Result<Vec<LowWaterMark<i64>>, Error> {
+        let from = LowWaterMark::rows(from);
         self.all_many(LOW, &[], &from, |row| Ok(LowWaterMark { shard: row.get(0)?, low: row.get(1)? })).await
     }
 

@@ -2,11 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use domain::{BatchId, EssayId, StorageId};
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::param::{Param, params};
 use crate::private::Private;
+use crate::row::Row;
 use crate::sql::Sql;
+use crate::tables::LowWaterMark;
 use crate::tx::Tx;
 
 /// The staged text of an essay.
@@ -71,9 +74,9 @@ const DUE: Sql = Sql::each(
     "SELECT due.shard, due.batch_id, due.essay_id, s.body, s.reference, s.attempts FROM ( \
        SELECT shard, batch_id, essay_id, size, \
               sum(size) OVER (ORDER BY batch_id, essay_id ROWS UNBOUNDED PRECEDING) AS so_far FROM ( \
-         SELECT t.* FROM UNNEST($4::bigint[]) AS n (shard) CROSS JOIN LATERAL ( \
+         SELECT t.* FROM UNNEST($4::bigint[], $5::uuid[]) AS n (shard, low) CROSS JOIN LATERAL ( \
            SELECT shard, batch_id, essay_id, COALESCE(length(body), 0) AS size FROM staged_texts t \
-           WHERE t.shard = n.shard AND not_before <= $1 ORDER BY shard, batch_id, essay_id LIMIT $2) AS t \
+           WHERE t.shard = n.shard AND t.batch_id >= n.low AND not_before <= $1 ORDER BY shard, batch_id, essay_id LIMIT $2) AS t \
          LIMIT $2) AS next) AS due \
      CROSS JOIN LATERAL ( \
        SELECT body, reference, attempts FROM staged_texts s \
@@ -83,9 +86,18 @@ const DUE: Sql = Sql::each(
        SELECT batch_id, essay_id, size, \
               sum(size) OVER (ORDER BY batch_id, essay_id ROWS UNBOUNDED PRECEDING) AS so_far FROM ( \
          SELECT batch_id, essay_id, COALESCE(length(body), 0) AS size FROM staged_texts \
-         WHERE shard = ?4 AND not_before <= ?1 ORDER BY batch_id, essay_id LIMIT ?2) AS next) AS due \
+         WHERE shard = ?4 AND batch_id >= ?5 AND not_before <= ?1 ORDER BY batch_id, essay_id LIMIT ?2) AS next) AS due \
      JOIN staged_texts s ON s.shard = ?4 AND s.batch_id = due.batch_id AND s.essay_id = due.essay_id \
      WHERE due.so_far <= ?3 OR due.so_far = due.size ORDER BY s.batch_id, s.essay_id",
+);
+
+const LOW: Sql = Sql::each(
+    "staged_texts",
+    "find the first staged texts",
+    "SELECT n.shard, t.batch_id FROM UNNEST($1::bigint[], $2::uuid[]) AS n (shard, low) CROSS JOIN LATERAL ( \
+       SELECT batch_id FROM staged_texts t WHERE t.shard = n.shard AND t.batch_id >= n.low \
+       ORDER BY t.shard, t.batch_id LIMIT 1) AS t",
+    "SELECT shard, batch_id FROM staged_texts WHERE shard = ?1 AND batch_id >= ?2 ORDER BY shard, batch_id LIMIT 1",
 );
 
 const POSTPONE: Sql = Sql::each(
@@ -139,17 +151,16 @@ impl Tx {
         self.insert_many_deferred(INSERT, "", rows).await
     }
 
-    /// The due staged texts of these shards, oldest batch first: at most `limit_rows`, of at most `limit_bytes` in total, but
-    /// at least one.
+    /// The due staged texts of these shards, oldest batch first, from each shard's low-water mark on: at most `limit_rows`, of
+    /// at most `limit_bytes` in total, but at least one. A mark is the smallest batch id that may have staged texts.
     pub async fn due_staged(
         &mut self,
-        shards: &[i64],
+        from: &[LowWaterMark<Uuid>],
         now: DateTime<Utc>,
         limit_rows: u32,
         limit_bytes: i64,
     ) -> Result<Vec<StagedRow>, Error> {
-        let shards: Vec<_> = shards.iter().map(|shard| [Param::from(*shard)]).collect();
-        self.all_many(DUE, params![now, limit_rows, limit_bytes], &shards, |row| {
+        self.all_many(DUE, params![now, limit_rows, limit_bytes], &LowWaterMark::rows(from), |row| {
             Ok(StagedRow {
                 shard: row.get(0)?,
                 batch: row.get(1)?,
@@ -160,6 +171,17 @@ impl Tx {
             })
         })
         .await
+    }
+
+    /// The first batch with staged texts, due or not, of each of these shards from its low-water mark on. Shards without one
+    /// are omitted. A mark made of it saves the scan of deleted rows that a transaction elsewhere keeps from being skipped. Search
+    /// from the start periodically, since a batch with a smaller id may commit late.
+    pub async fn staged_low(
+        &mut self,
+        from: &[LowWaterMark<Uuid>],
+    ) -> Result<Vec<LowWaterMark<Uuid>>, Error> {
+        let low = |row: &Row<'_>| Ok(LowWaterMark { shard: row.get(0)?, low: row.get(1)? });
+        self.all_many(LOW, &[], &LowWaterMark::rows(from), low).await
     }
 
     /// Postpones staged texts until `not_before`. `counted` adds an attempt, for a failure that was due to the texts; an

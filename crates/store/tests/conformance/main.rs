@@ -25,7 +25,7 @@ use testbed::databases;
 macro_rules! unit {
     ($store:ident, |$tx:ident| $body:block) => {
         $store
-            .unit(store::Lane::Caller, |$tx| {
+            .unit(store::Lane::Caller, move |$tx| {
                 Box::pin(async move {
                     $body;
                     Ok::<_, store::Error>(())

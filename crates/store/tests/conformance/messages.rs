@@ -23,7 +23,7 @@ pub(crate) fn message(number: u128, key: &str, key_seq: i64) -> OutboxRow {
     }
 }
 
-pub(crate) fn mark(shard: i64, low: i64) -> LowWaterMark {
+pub(crate) fn mark<K>(shard: i64, low: K) -> LowWaterMark<K> {
     LowWaterMark { shard, low }
 }
 

@@ -1,20 +1,20 @@
 //! How many blocks PostgreSQL reads to find a row of a queue, when deleted rows cannot be skipped because another session holds
 //! a snapshot or a transaction, and when the statistics of the table are of a moment when it was empty.
 
-use std::ops::Range;
-use std::time::Duration;
+mod staged_texts;
+mod timers;
 
-use domain::{BatchId, Timer, TimerKind};
+use std::ops::Range;
+
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_core::query_scalar::query_scalar;
 use sqlx_core::sql_str::AssertSqlSafe;
 use sqlx_postgres::PgConnection;
-use store::{Error, Lane, OutboxRow, PendingRow, Sent, SetTimer, Store, Tx};
+use store::{Error, Lane, OutboxRow, PendingRow, Sent, Store, Tx};
 
 use crate::databases::{noon, on_postgres};
 use crate::messages::{mark, message};
-use crate::samples::id;
 use crate::unit;
 
 /// Messages sent while the snapshot is held.
@@ -29,9 +29,6 @@ const BURST: u32 = 4_000;
 const LOOKS: i64 = 20;
 /// Messages postponed, and as many parked.
 const FAILED: u32 = 200;
-/// Units that set timers and clear them, and the batches of each.
-const UNITS: u64 = 300;
-const BATCHES: u64 = 10;
 /// Runs after which a connection has its lasting plan of a statement: PostgreSQL plans the first five by their values.
 const PLANNED: u32 = 6;
 
@@ -121,6 +118,11 @@ async fn a_snapshot_held_elsewhere_makes_no_look_from_the_mark_slower() {
 /// deleted since that transaction began, because a snapshot takes the transactions of all databases into account.
 async fn alone_and_beside_another_database(test: impl AsyncFn(Store, String)) {
     on_postgres(&test).await;
+    beside_another_database(test).await;
+}
+
+/// Runs a test beside an open transaction of another database of the server.
+async fn beside_another_database(test: impl AsyncFn(Store, String)) {
     on_postgres(async |_, other| {
         let mut other = PgConnection::connect(&other).await.unwrap();
         let mut transaction = other.begin().await.unwrap();
@@ -177,6 +179,8 @@ async fn analyzed_outbox(store: Store, url: &str) -> Analyzed {
             tx.outbox_sent(&[Sent { shard: 0, id: -1, partition: 0, offset: 0 }]).await?;
             tx.postpone_outbox(0, -1, noon()).await?;
             tx.park_outbox(0, -1, "code").await?;
+            tx.unpark_outbox(0, -1).await?;
+            tx.skip_outbox(0, -1).await?;
         }
     });
     outbox
@@ -223,41 +227,55 @@ async fn statistics_of_an_empty_outbox_make_no_failure_in_a_full_one_slower() {
     .await;
 }
 
-/// The timer that the test sets for each batch.
-const TIMER: Timer = Timer { kind: TimerKind::Phase, run: 1, phase: None, attempt: 1 };
-
-fn timers(batches: Range<u64>) -> Vec<SetTimer> {
-    let due_at = noon() + Duration::from_hours(10_000);
-    // Ids are random, and rows that follow each other by id lie in different blocks; an odd factor spreads these numbers.
-    let id = |batch: u64| id(batch.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    batches.map(|batch| SetTimer { shard: 0, batch: id(batch), timer: TIMER, due_at }).collect()
-}
-
-fn keys(timers: &[SetTimer]) -> Vec<(i64, BatchId, TimerKind)> {
-    timers.iter().map(|set| (set.shard, set.batch, set.timer.kind)).collect()
-}
-
 #[tokio::test]
-async fn statistics_of_few_timers_make_no_clearing_of_many_slower() {
+async fn statistics_of_an_empty_outbox_make_no_decision_of_an_operator_in_a_full_one_slower() {
     alone_and_beside_another_database(async |store, url| {
-        unit!(store, |tx| { tx.set_timers(&timers(0..1)).await? });
-        let analyzed = Analyzed::new(store, &url, "timers").await;
-        let store = &analyzed.store;
-        for _ in 0..PLANNED {
-            unit!(store, |tx| { tx.clear_timers(&keys(&timers(1..2))).await? });
-        }
-        for unit in 0..UNITS {
-            let set_and_clear = store.unit(Lane::Caller, move |tx| {
-                Box::pin(async move {
-                    let timers = timers(unit * BATCHES + 1..(unit + 1) * BATCHES + 1);
-                    tx.set_timers(&timers).await?;
-                    tx.clear_timers(&keys(&timers)).await
-                })
-            });
-            set_and_clear.await.unwrap();
-        }
-        let read = analyzed.blocks_read().await;
-        assert!(read < i64::try_from(UNITS * BATCHES * 40).unwrap(), "{read} blocks for {UNITS} units");
+        let outbox = analyzed_outbox(store, &url).await;
+        let store = &outbox.store;
+        unit!(store, |tx| {
+            tx.enqueue(&messages(FEW..FEW + BURST - 1)).await?;
+            let heads = tx.outbox_heads(&[mark(0, 0)], 2 * FAILED, 2 * FAILED).await?;
+            for (n, head) in heads.iter().enumerate() {
+                tx.park_outbox(0, head.id, "code").await?;
+                let decided = if n % 2 == 0 {
+                    tx.unpark_outbox(0, head.id).await?
+                } else {
+                    tx.skip_outbox(0, head.id).await?
+                };
+                assert!(decided);
+            }
+            assert_eq!(tx.outbox_depth().await?.parked, 0);
+        });
+        let read = outbox.blocks_read().await;
+        assert!(
+            read < i64::from(BURST) * 40,
+            "{read} blocks for {BURST} messages, {FAILED} unparked, {FAILED} skipped"
+        );
     })
     .await;
+}
+
+/// Turns the automatic vacuum of a table off: it would delete rows, and what it reads would be counted.
+async fn without_vacuum(url: &str, table: &str) {
+    let mut server = PgConnection::connect(url).await.unwrap();
+    let text = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
+    query(AssertSqlSafe(text)).execute(&mut server).await.unwrap();
+}
+
+/// The blocks of a table and its indexes that `LOOKS` reads take. No other session must be open.
+async fn blocks_of_looks(url: &str, table: &str, look: impl AsyncFn(&Store)) -> i64 {
+    let mut witness = PgConnection::connect(url).await.unwrap();
+    let before = blocks(&mut witness, table, 1).await;
+    let store = Store::connect_postgres(url, 2).await.unwrap();
+    for _ in 0..LOOKS {
+        look(&store).await;
+    }
+    store.close().await;
+    blocks(&mut witness, table, 1).await - before
+}
+
+/// Compares the blocks of reads from the low-water mark with those of reads from the start.
+fn assert_from_the_mark(from_the_mark: i64, from_the_start: i64) {
+    assert!(from_the_start > LOOKS * 100, "the deleted rows are not there: {from_the_start} blocks");
+    assert!(from_the_mark <= LOOKS * 10, "{from_the_mark} blocks in {LOOKS} looks");
 }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use store::{Private, StagedDepth, StagedText};
+use store::{LowWaterMark, Private, StagedDepth, StagedText};
+use uuid::Uuid;
 
 use crate::databases::{noon, on_each};
 use crate::samples::{essay, id, text};
 use crate::unit;
+
+/// The first shard, from its first row on.
+const START: [LowWaterMark<Uuid>; 1] = [LowWaterMark { shard: 0, low: Uuid::nil() }];
 
 #[tokio::test]
 async fn staged_texts_are_read_oldest_batch_first_within_the_limits_of_rows_and_bytes() {
@@ -20,7 +24,7 @@ async fn staged_texts_are_read_oldest_batch_first_within_the_limits_of_rows_and_
             tx.stage_texts(1, id(3), &[(essay(3, 0), StagedText::Body(b"other shard"))]).await?;
 
             let now = tx.now();
-            let due = tx.due_staged(&[0], now, 10, 1 << 20).await?;
+            let due = tx.due_staged(&START, now, 10, 1 << 20).await?;
             let essays: Vec<_> = due.iter().map(|row| row.essay).collect();
             assert_eq!(essays, [essay(1, 0), essay(1, 1), essay(1, 2), essay(2, 0)]);
             assert_eq!(
@@ -28,10 +32,10 @@ async fn staged_texts_are_read_oldest_batch_first_within_the_limits_of_rows_and_
                 (id(1), &Some(Private(body.clone())), &None)
             );
             assert_eq!((&due[3].body, &due[3].reference), (&None, &Some(reference.clone())));
-            assert_eq!(tx.due_staged(&[0], now, 2, 1 << 20).await?.len(), 2);
-            assert_eq!(tx.due_staged(&[0], now, 10, 2_500).await?.len(), 2);
+            assert_eq!(tx.due_staged(&START, now, 2, 1 << 20).await?.len(), 2);
+            assert_eq!(tx.due_staged(&START, now, 10, 2_500).await?.len(), 2);
             assert_eq!(
-                tx.due_staged(&[0], now, 10, 1).await?.len(),
+                tx.due_staged(&START, now, 10, 1).await?.len(),
                 1,
                 "a text over the limit is read alone"
             );
@@ -39,6 +43,33 @@ async fn staged_texts_are_read_oldest_batch_first_within_the_limits_of_rows_and_
                 tx.staged_depth().await?,
                 StagedDepth { rows: 5, bytes: 3_011, oldest_at: Some(noon()) }
             );
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn staged_texts_are_read_from_the_low_water_mark_on() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            for number in [1, 2] {
+                tx.stage_texts(0, id(number), &[(essay(number, 0), StagedText::Body(b"text"))]).await?;
+            }
+            tx.stage_texts(1, id(3), &[(essay(3, 0), StagedText::Body(b"text"))]).await?;
+            let (first, second) = (id(1).as_uuid(), id(2).as_uuid());
+            let now = tx.now();
+            tx.postpone_staged(0, id(1), &[essay(1, 0)], now + Duration::from_secs(5), true).await?;
+            let other = LowWaterMark { shard: 1, low: Uuid::max() };
+            let low = tx.staged_low(&[START[0], other]).await?;
+            assert_eq!(low, [LowWaterMark { shard: 0, low: first }], "a text that is postponed waits too");
+            assert_eq!(
+                tx.due_staged(&[LowWaterMark { shard: 0, low: second }], now, 10, 1_000).await?.len(),
+                1
+            );
+            tx.delete_staged(0, id(1), &[essay(1, 0)]).await?;
+            assert_eq!(tx.staged_low(&low).await?, [LowWaterMark { shard: 0, low: second }]);
+            let behind = [LowWaterMark { shard: 0, low: Uuid::max() }];
+            assert!(tx.due_staged(&behind, now, 10, 1_000).await?.is_empty());
         });
     })
     .await;
@@ -53,11 +84,11 @@ async fn a_postponed_text_is_not_due_until_its_time() {
             let later = tx.now() + Duration::from_secs(5);
             tx.postpone_staged(0, id(1), &[essay(1, 0)], later, true).await?;
             let now = tx.now();
-            let due = tx.due_staged(&[0], now, 10, 1_000).await?;
+            let due = tx.due_staged(&START, now, 10, 1_000).await?;
             assert_eq!(due.iter().map(|row| row.essay).collect::<Vec<_>>(), [essay(1, 1)]);
             tx.postpone_staged(0, id(1), &[essay(1, 1)], later, false).await?;
-            assert!(tx.due_staged(&[0], now, 10, 1_000).await?.is_empty());
-            let due = tx.due_staged(&[0], later, 10, 1_000).await?;
+            assert!(tx.due_staged(&START, now, 10, 1_000).await?.is_empty());
+            let due = tx.due_staged(&START, later, 10, 1_000).await?;
             assert_eq!(due.iter().map(|row| row.attempts).collect::<Vec<_>>(), [1, 0]);
         });
     })

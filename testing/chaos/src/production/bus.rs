@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use audit::{Audit, Terms};
+use audit::{Audit, AuditWindow};
 use chrono::{DateTime, Utc};
 use contract::Topic;
 use engine::consumer::CONSUMER;
@@ -57,12 +57,12 @@ pub(crate) fn put_poison(settings: &KafkaSettings, round: u128) -> Result<()> {
     Ok(())
 }
 
-/// The service's own audit, with the terms of a run that is over: nothing is missing, and nothing may wait.
+/// The service's own audit, with the window of a run that is over: nothing is missing, and nothing may wait.
 pub(crate) fn audit(settings: &KafkaSettings) -> Result<Audit> {
     let positions = scan::positions(settings, CONSUMER, Topic::READ)
         .context("reading the committed offsets of the group")?;
     let (until, patience) = (DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MAX_UTC);
-    Ok(Audit::new(Terms { positions, since: None, until, patience, skew_ms: 0 }))
+    Ok(Audit::new(AuditWindow { positions, since: None, until, patience, skew_ms: 0 }))
 }
 
 /// All records of the topics.

@@ -97,7 +97,7 @@ impl Cluster {
     pub(crate) fn new(bos: &Path, out: &Path) -> Result<Self> {
         let [content_port, ports @ ..] = testbed::port::free::<{ REPLICAS + 1 }>()?;
         let to_content = Proxy::listen()?;
-        to_content.pass_on_to(content_port);
+        to_content.forward_to(content_port);
         Ok(Self {
             bos: bos.to_owned(),
             out: out.to_owned(),

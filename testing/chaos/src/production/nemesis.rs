@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Result, bail, ensure};
 use testbed::{
     kafka, postgres, process,
-    proxy::{Proxy, Trouble},
+    proxy::{NetworkFault, Proxy},
     small_disk::SmallDisk,
     wall_clock::WallClock,
 };
@@ -77,7 +77,7 @@ pub(crate) struct Done {
     /// Shards that other replicas took over from a paused one.
     pub(crate) takeovers: usize,
     /// Connections that were ended and chunks that were delayed or lost, by network fault.
-    pub(crate) harmed: BTreeMap<Fault, usize>,
+    pub(crate) affected: BTreeMap<Fault, usize>,
     /// The longest time from the end of a flood to the last refusal.
     pub(crate) refused_for: Duration,
 }
@@ -203,14 +203,14 @@ impl<'r> Nemesis<'r> {
             }),
             Fault::SlowNetwork => {
                 let time = Duration::from_millis(self.random.u64(20..80));
-                self.network(fault, Trouble::Slow(time))
+                self.network(fault, NetworkFault::Slow(time))
             }
-            Fault::BlackHole => self.network(fault, Trouble::BlackHole),
+            Fault::BlackHole => self.network(fault, NetworkFault::BlackHole),
             Fault::Cuts => {
                 let bytes = self.random.usize(500..5_000);
-                self.network(fault, Trouble::CutAfter(bytes))
+                self.network(fault, NetworkFault::CutAfter(bytes))
             }
-            Fault::DroppedReplies => self.network(fault, Trouble::DropReplies),
+            Fault::DroppedReplies => self.network(fault, NetworkFault::DropReplies),
             Fault::LongBrokerOutage => {
                 self.servers.kafka.kill()?;
                 self.rest(120_000..121_000)?;
@@ -246,7 +246,7 @@ impl<'r> Nemesis<'r> {
                     (1..ASKED).contains(&errors),
                     "{errors} of {ASKED} answers of the Content Service are errors"
                 );
-                *self.done.harmed.entry(fault).or_default() += errors;
+                *self.done.affected.entry(fault).or_default() += errors;
                 rested
             }
             Fault::WallClock => self.change_wall_clock(),
@@ -263,7 +263,7 @@ impl<'r> Nemesis<'r> {
                 self.rest(3_000..3_001)
             }),
             Fault::Resets => {
-                let before = self.harmed();
+                let before = self.affected();
                 for _ in 0..3 {
                     self.proxies().into_iter().for_each(Proxy::reset);
                     self.rest(REST_MS)?;
@@ -329,26 +329,26 @@ impl<'r> Nemesis<'r> {
         }
     }
 
-    fn network(&mut self, fault: Fault, trouble: Trouble) -> Result<()> {
-        let before = self.harmed();
+    fn network(&mut self, fault: Fault, network_fault: NetworkFault) -> Result<()> {
+        let before = self.affected();
         for proxy in self.proxies() {
-            proxy.set(trouble);
+            proxy.set(network_fault);
         }
         let rested = self.rest(NETWORK_MS);
         for proxy in self.proxies() {
-            proxy.set(Trouble::None);
+            proxy.set(NetworkFault::None);
         }
         self.count(fault, before);
         rested
     }
 
     fn count(&mut self, fault: Fault, before: usize) {
-        let harmed = self.harmed() - before;
-        *self.done.harmed.entry(fault).or_default() += harmed;
+        let affected = self.affected() - before;
+        *self.done.affected.entry(fault).or_default() += affected;
     }
 
-    fn harmed(&self) -> usize {
-        self.proxies().map(Proxy::harmed).iter().sum()
+    fn affected(&self) -> usize {
+        self.proxies().map(Proxy::affected).iter().sum()
     }
 
     fn proxies(&self) -> [&'r Proxy; 3] {

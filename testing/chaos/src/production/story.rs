@@ -224,7 +224,7 @@ impl Harm {
                 Row::new(name, note, self.done.times.get(fault).copied().unwrap_or_default(), 1)
             })
             .collect();
-        rows.extend(self.done.harmed.iter().map(|(fault, pieces)| {
+        rows.extend(self.done.affected.iter().map(|(fault, pieces)| {
             let note = if *fault == Fault::FlakyContent {
                 "answers that were errors, at the end of the fault"
             } else {
@@ -284,7 +284,7 @@ fn start(cluster: &Cluster) -> Result<Servers> {
     });
     let kafka = kafka.map_err(|_| anyhow!("starting Kafka panicked"))??;
     let postgres = postgres?;
-    cluster.to_kafka.pass_on_to(kafka.port());
-    cluster.to_postgres.pass_on_to(postgres.port());
+    cluster.to_kafka.forward_to(kafka.port());
+    cluster.to_postgres.forward_to(postgres.port());
     Ok(Servers { kafka, postgres, small_disk: None, wall_clock: None })
 }

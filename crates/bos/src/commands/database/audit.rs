@@ -60,7 +60,7 @@ impl From<Evaluation> for Row {
 
 impl AuditCommand {
     pub(crate) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let config = self.settings.load_for_upkeep()?.config;
+        let config = self.settings.load_for_maintenance()?.config;
         let Some(kafka) = kafka_settings(&config) else {
             let next_step =
                 "set KAFKA_BOOTSTRAP_SERVERS; without Kafka each event is committed together with its row";

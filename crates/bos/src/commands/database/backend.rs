@@ -3,7 +3,8 @@
 //! - A server named with `--server` is asked.
 //! - Where PostgreSQL is configured, the command opens it: any number of processes may.
 //! - The embedded file is open in one process at a time. A file that no process has open is opened: a server at the configured
-//!   address is then one of another data folder. Otherwise the server at that address is asked.
+//!   address is then one of another data folder. Otherwise the server at that address is asked. The opened file stays locked until
+//!   the command is done, so no server can start on it in between.
 //!
 //! `bos doctor` applies the same rule and asks for `/readyz`, which needs no token. `bos audit` and `bos outbox replay` need
 //! Kafka, and therefore PostgreSQL: they always open the database.
@@ -33,6 +34,8 @@ pub(crate) enum Backend {
 /// The configured database.
 pub(crate) struct Database {
     pub(crate) config: Box<Config>,
+    /// The embedded file, if [`Backend::choose`] has opened it.
+    opened: Option<Store>,
 }
 
 impl Backend {
@@ -41,29 +44,22 @@ impl Backend {
         if global.server.is_some() {
             return Ok(Self::Server(global.client()?));
         }
-        let config = Box::new(settings.load_for_upkeep()?.config);
-        if config.database_url.is_none() && !is_unused(&config).await {
-            let client = global.client_of(&server_of(&config))?;
-            if is_served(&client).await? {
-                return Ok(Self::Server(client));
+        Self::choose_by(global, settings.load_for_maintenance()?.config).await
+    }
+
+    async fn choose_by(global: &Global, config: Config) -> anyhow::Result<Self> {
+        let mut database = Database::new(config);
+        if database.config.database_url.is_none() {
+            // The error is that of another process with the lock, or the next attempt to open the file reports it.
+            database.opened = if database.exists() { database.connect().await.ok() } else { None };
+            if database.opened.is_none() {
+                let client = global.client_of(&server_of(&database.config))?;
+                if is_served(&client).await? {
+                    return Ok(Self::Server(client));
+                }
             }
         }
-        Ok(Self::Database(Database { config }))
-    }
-}
-
-/// Whether the embedded file exists and no process has it open.
-async fn is_unused(config: &Config) -> bool {
-    let file = config.data_dir.join("bos.db");
-    if !file.exists() {
-        return false;
-    }
-    match Store::inspect_sqlite(&file, Arc::new(|| SystemClock::default().now())) {
-        Ok(store) => {
-            store.close().await;
-            true
-        }
-        Err(_) => false,
+        Ok(Self::Database(database))
     }
 }
 
@@ -91,7 +87,7 @@ pub(super) async fn has_server(config: &Config) -> bool {
 impl Database {
     /// The database of a configuration, for commands that never ask a server.
     pub(crate) fn new(config: Config) -> Self {
-        Self { config: Box::new(config) }
+        Self { config: Box::new(config), opened: None }
     }
 
     /// Opens the database.
@@ -112,8 +108,15 @@ impl Database {
     /// # Errors
     /// When another process has the embedded file open, or PostgreSQL does not answer.
     pub(crate) async fn open_or_create(&self) -> anyhow::Result<Store> {
+        match &self.opened {
+            Some(store) => Ok(store.clone()),
+            None => Ok(self.connect().await.map_err(with_server_hint)?),
+        }
+    }
+
+    async fn connect(&self) -> Result<Store, service::Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        Ok(backends::store(&self.config, &clock).await.map_err(with_server_hint)?)
+        backends::store(&self.config, &clock).await
     }
 
     /// Whether there is a database to open. PostgreSQL is taken to exist.
@@ -163,4 +166,49 @@ pub(super) fn print_outcomes(output: &Output, rows: &[ItemOutcome], missing: &st
         count if count == rows.len() => Exit::NotFound,
         _ => Exit::SomeFailed,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use service::config::{Flag, Sources};
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct GlobalOptions {
+        #[command(flatten)]
+        global: Global,
+    }
+
+    /// What a command chooses that names nothing but the data folder.
+    async fn choose(data_dir: &std::path::Path) -> Backend {
+        let GlobalOptions { mut global } = GlobalOptions::parse_from(["bos"]);
+        global.server = None;
+        let value = data_dir.display().to_string();
+        let flag = Flag { flag: "--data-dir".to_owned(), key: "data_dir".to_owned(), value };
+        let sources = Sources { flags: vec![flag], ..Sources::default() };
+        Backend::choose_by(&global, Config::load_for_maintenance(&sources).unwrap().config).await.unwrap()
+    }
+
+    fn open(file: &std::path::Path) -> Result<Store, store::Error> {
+        Store::open_sqlite(file, Arc::new(|| SystemClock::default().now()))
+    }
+
+    #[tokio::test]
+    async fn a_file_that_a_command_has_chosen_stays_locked_until_the_command_closes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("bos.db");
+        open(&file).unwrap().close().await;
+
+        let Backend::Database(database) = choose(folder.path()).await else {
+            panic!("no process has the file")
+        };
+        assert!(open(&file).is_err(), "a server cannot start between the choice and the command");
+        let store = database.open().await.unwrap();
+        assert!(open(&file).is_err());
+        store.close().await;
+        drop((database, store));
+        open(&file).unwrap().close().await;
+    }
 }

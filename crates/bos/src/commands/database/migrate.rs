@@ -50,7 +50,7 @@ impl MigrateCommand {
             Action::Up { settings } => (settings, true),
             Action::Status { settings } => (settings, false),
         };
-        let config = settings.load_for_upkeep()?.config;
+        let config = settings.load_for_maintenance()?.config;
         let store = backends::postgres(&config).await?;
         let before = status(&store).await?;
         let now = if up {

@@ -6,7 +6,7 @@ use crate::commands::Exit;
 use crate::commands::output::Output;
 use crate::commands::settings::SettingsArgs;
 use service::config::{Config, Error};
-use service::promote::{self, Pace, Progress, Report, Row};
+use service::promote::{self, Progress, Report, Row, StepLimit};
 
 /// Move a stopped embedded installation to PostgreSQL and Kafka.
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub(crate) struct PromoteCommand {
 impl PromoteCommand {
     pub(crate) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
         let config = self.config()?;
-        let missing = config.not_in_this_build();
+        let missing = config.unsupported_settings();
         if !missing.is_empty() {
             return Err(Error(missing).into());
         }
@@ -46,7 +46,7 @@ impl PromoteCommand {
             telemetry::init_log(config.log_level, config.log_format)?;
         }
         if self.dry_run {
-            let report = promote::look(&config).await?;
+            let report = promote::dry_run(&config).await?;
             show(&report, output)?;
             output.note(&format!(
                 "About {} texts and these rows would move to {}. Nothing was changed.",
@@ -54,7 +54,7 @@ impl PromoteCommand {
             ));
             return Ok(Exit::Ok);
         }
-        let report = promote::run(&config, &Pace::default(), &|progress| say(progress, output)).await?;
+        let report = promote::run(&config, &StepLimit::default(), &|progress| say(progress, output)).await?;
         if report.was_done {
             output.note(&format!("Already promoted to {}; nothing is left to do.", report.to));
             return Ok(Exit::Ok);
@@ -74,17 +74,17 @@ impl PromoteCommand {
         for (key, value) in named {
             settings.set.extend(value.iter().map(|value| (key.to_owned(), value.clone())));
         }
-        Ok(settings.load_for_upkeep()?.config)
+        Ok(settings.load_for_maintenance()?.config)
     }
 }
 
 fn say(progress: Progress, output: &Output) {
     match progress {
-        Progress::Copying => output.note("Copying the data folder, which is not changed …"),
+        Progress::CopyingSource => output.note("Copying the data folder, which is not changed …"),
         Progress::CatchingUp => output.note("Applying unread news …"),
         Progress::MovingTexts => output.note("Moving texts to the Content Service …"),
-        Progress::ReplacingNeighbours => output.note("Preparing messages for the new services …"),
-        Progress::Pouring(table) => output.detail(&format!("Moving {table} …")),
+        Progress::ReplacingServices => output.note("Preparing messages for the new services …"),
+        Progress::CopyingTable(table) => output.detail(&format!("Moving {table} …")),
         Progress::Comparing => output.note("Comparing both sides …"),
     }
 }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::commands::Exit;
 use crate::commands::output::Output;
 use crate::commands::settings::SettingsArgs;
-use kafka::admin::{Admin, Cluster, Made};
-use kafka::topics::{Difference, Wanted};
+use kafka::admin::{Admin, Cluster, CreateOutcome};
+use kafka::topics::{Difference, TopicSpec};
 use service::config::{Error, Fault};
 use service::settings::kafka_settings;
 
@@ -57,7 +57,7 @@ impl TopicsCommand {
             Action::Check { settings } => (settings, false),
             Action::Create { settings } => (settings, true),
         };
-        let config = settings.load_for_upkeep()?.config;
+        let config = settings.load_for_maintenance()?.config;
         let Some(kafka) = kafka_settings(&config) else {
             let fault = Fault::new("kafka_bootstrap_servers", "is unset", "set KAFKA_BOOTSTRAP_SERVERS");
             return Err(Error(vec![fault]).into());
@@ -89,12 +89,12 @@ impl TopicsCommand {
     }
 }
 
-fn row(topic: Topic, made: Option<&Made>, cluster: &Cluster) -> Row {
+fn row(topic: Topic, made: Option<&CreateOutcome>, cluster: &Cluster) -> Row {
     let found = cluster.topics.get(&topic);
     // A topic that was just created is as it should be, but may not have leaders yet.
     let differences = match (made, found) {
-        (Some(Made::Created), _) | (_, None) => Vec::new(),
-        (_, Some(found)) => Wanted::on(cluster.brokers).differences(topic, found),
+        (Some(CreateOutcome::Created), _) | (_, None) => Vec::new(),
+        (_, Some(found)) => TopicSpec::for_brokers(cluster.brokers).differences(topic, found),
     };
     let mut row = Row {
         topic: topic.as_str(),
@@ -105,19 +105,19 @@ fn row(topic: Topic, made: Option<&Made>, cluster: &Cluster) -> Row {
         mend: differences.into_iter().map(|difference| difference.mend).collect(),
     };
     match made {
-        Some(Made::Created) => row.state = "created",
-        Some(Made::Failed(problem)) => {
+        Some(CreateOutcome::Created) => row.state = "created",
+        Some(CreateOutcome::Failed(problem)) => {
             row.state = "failed";
             row.problems.push(problem.clone());
         }
-        Some(Made::Existed) | None if found.is_none() => {
+        Some(CreateOutcome::Existed) | None if found.is_none() => {
             row.state = "missing";
             let Difference { found, mend, .. } = Difference::missing();
             row.problems.push(found);
             row.mend.push(mend);
         }
-        Some(Made::Existed) | None if !row.problems.is_empty() => row.state = "differs",
-        Some(Made::Existed) | None => {}
+        Some(CreateOutcome::Existed) | None if !row.problems.is_empty() => row.state = "differs",
+        Some(CreateOutcome::Existed) | None => {}
     }
     row
 }

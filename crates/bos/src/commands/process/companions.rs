@@ -11,7 +11,7 @@ use crate::commands::Exit;
 use crate::commands::output::Output;
 use crate::commands::process::serve::{bind, obey_signals};
 use crate::commands::settings::SettingsArgs;
-use service::companions::{How, run};
+use service::companions::{CompanionBehaviour, run};
 use service::config::{Error, Fault, Loaded};
 use service::files;
 use service::settings::kafka_settings;
@@ -61,7 +61,7 @@ fn rate(text: &str) -> Result<f64, &'static str> {
 
 impl CompanionsCommand {
     pub(crate) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let Loaded { config, .. } = self.settings.load_for_upkeep()?;
+        let Loaded { config, .. } = self.settings.load_for_maintenance()?;
         let Some(kafka) = kafka_settings(&config) else {
             let next_step =
                 "set KAFKA_BOOTSTRAP_SERVERS; without Kafka `bos serve` runs the companions itself";
@@ -73,10 +73,10 @@ impl CompanionsCommand {
             return Err(Error(vec![fault]).into());
         };
         telemetry::init_log(config.log_level, config.log_format).context("cannot start logging")?;
-        files::ask_for_more();
+        files::raise_limit();
         let listener = bind(config.host, self.content_port).await?;
         let address = listener.local_addr().context("cannot read the address of the listener")?;
-        let how = How {
+        let behaviour = CompanionBehaviour {
             instant: self.instant,
             misbehaviour: Misbehaviour {
                 fail_rate: self.fail_rate,
@@ -104,7 +104,7 @@ impl CompanionsCommand {
             }
         };
         let shutdown = CancellationToken::new();
-        let work = Box::pin(run(config, kafka, listener, how, shutdown.clone(), banner));
+        let work = Box::pin(run(config, kafka, listener, behaviour, shutdown.clone(), banner));
         tokio::select! {
             ended = work => ended?,
             never = obey_signals(shutdown, output) => match never {},

@@ -80,7 +80,7 @@ struct Verdict {
 }
 
 fn check(loaded: &Loaded, output: &Output) -> anyhow::Result<Exit> {
-    let missing = loaded.config.not_in_this_build();
+    let missing = loaded.config.unsupported_settings();
     if !missing.is_empty() {
         return Err(Error(missing).into());
     }

@@ -24,7 +24,7 @@ use client::documents::Accepted;
 use client::{Client, read};
 use service::config::words::{LogFormat, LogLevel};
 use service::config::{Config, Flag, Sources};
-use service::run::{self, Extras, Ready};
+use service::run::{self, Ready, RunOptions};
 
 /// The essays of class 9B.
 static CLASS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../demo/class-9b");
@@ -65,7 +65,7 @@ async fn in_this_process(folder: &Path, output: &Output) -> anyhow::Result<Exit>
     let service = Box::pin(run::run(
         settings(folder)?,
         listener,
-        Extras::default(),
+        RunOptions::default(),
         shutdown.clone(),
         Box::new(move |ready: Ready| {
             // Sending fails only if the demo was cancelled.

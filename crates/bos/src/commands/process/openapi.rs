@@ -20,7 +20,7 @@ pub(crate) struct OpenapiCommand {
 
 impl OpenapiCommand {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let config = self.settings.load_for_upkeep()?.config;
+        let config = self.settings.load_for_maintenance()?.config;
         io::stdout().lock().write_all(api::openapi::json(&api_settings(&config)).as_bytes())?;
         Ok(Exit::Ok)
     }

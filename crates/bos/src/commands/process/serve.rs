@@ -16,7 +16,7 @@ use crate::commands::settings::SettingsArgs;
 use service::config::words::{Auth, Companion};
 use service::config::{Config, Error, Loaded};
 use service::files;
-use service::run::{self, Extras, Ready};
+use service::run::{self, Ready, RunOptions};
 #[cfg(feature = "otlp")]
 use service::settings::collector;
 
@@ -38,7 +38,7 @@ pub(crate) struct ServeCommand {
 impl ServeCommand {
     pub(crate) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
         let Loaded { config, ignored, warnings, .. } = self.settings.load()?;
-        let missing = config.not_in_this_build();
+        let missing = config.unsupported_settings();
         if !missing.is_empty() {
             return Err(Error(missing).into());
         }
@@ -56,15 +56,15 @@ impl ServeCommand {
         for variable in ignored {
             tracing::debug!(variable, "variable ignored: Kubernetes sets it for a Service of this name");
         }
-        let extras = Extras {
+        let options = RunOptions {
             metrics: telemetry::Metrics::install().ok(),
             #[cfg(feature = "crash-points")]
             crash: self.crash_at.map(crate::commands::process::crash_at::CrashAt::arm).unwrap_or_default(),
             #[cfg(feature = "crash-points")]
             by_relay: self.crash_at.is_some_and(crate::commands::process::crash_at::CrashAt::is_of_relay),
-            ..Extras::default()
+            ..RunOptions::default()
         };
-        files::ask_for_more();
+        files::raise_limit();
         let listener = bind(config.host, config.port).await?;
         let shutdown = CancellationToken::new();
         let banner = {
@@ -77,7 +77,7 @@ impl ServeCommand {
             }
         };
         let service = Box::pin(async {
-            let ended = run::run(config, listener, extras, shutdown.clone(), Box::new(banner)).await;
+            let ended = run::run(config, listener, options, shutdown.clone(), Box::new(banner)).await;
             #[cfg(feature = "otlp")]
             if let Some(traces) = traces {
                 traces.end().await;

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use reqwest::header::{ETAG, IF_NONE_MATCH};
 use serde_json::{Value, json};
 use service::config::{Config, Sources};
-use service::run::{self, Extras, Ready};
+use service::run::{self, Ready, RunOptions};
 use telemetry::Tasks;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -43,7 +43,7 @@ impl Service {
         let service = run::run(
             config,
             listener,
-            Extras { instant_companions: true, ..Extras::default() },
+            RunOptions { instant_companions: true, ..RunOptions::default() },
             end.clone(),
             Box::new(told),
         );

@@ -1,7 +1,7 @@
 //! An outage of a dependency so long that new submissions are refused.
 
 use serde_json::Value;
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use testbed::proxy::Proxy;
 use tokio::time::timeout;
 
@@ -20,7 +20,7 @@ fn closed_proxy() -> (Proxy, String) {
 }
 
 fn open(proxy: &Proxy, address: &str) {
-    proxy.pass_on_to(address.rsplit_once(':').unwrap().1.parse().unwrap());
+    proxy.forward_to(address.rsplit_once(':').unwrap().1.parse().unwrap());
 }
 
 /// Submits classes until one is refused; the ids of the accepted ones.
@@ -74,7 +74,7 @@ async fn during_an_outage_of_kafka_the_outbox_stays_within_its_limit_and_all_acc
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let (proxy, address) = closed_proxy();
         let settings = [
             ("kafka_bootstrap_servers", &*address),
@@ -94,7 +94,7 @@ async fn during_an_outage_of_content_staged_texts_stay_within_their_limit_and_al
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let (proxy, address) = closed_proxy();
         let settings = [
             ("kafka_bootstrap_servers", &*kafka),

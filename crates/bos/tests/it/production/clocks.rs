@@ -171,9 +171,10 @@ async fn deadlines_follow_the_clock_of_the_database_and_not_of_the_process() {
         let (engine, batch) = registering(&store, &clock).await;
 
         let all: Vec<i64> = (0..SHARDS).collect();
+        let mut state = timers::TimersState::default();
         for hours in JUMPS {
             clock.is_off_by(hours);
-            timers::fire(&engine, &all).await.unwrap();
+            timers::fire(&engine, &all, &mut state).await.unwrap();
             let now = status(&store, batch).await.row.batch;
             assert_eq!((now.status(), now.attention.is_some()), (BatchStatus::PendingContent, false));
         }
@@ -182,7 +183,7 @@ async fn deadlines_follow_the_clock_of_the_database_and_not_of_the_process() {
         let mut witness = PgConnection::connect(&url).await.unwrap();
         let made_due = query("UPDATE timers SET due_at = clock_timestamp() - interval '1 ms'");
         assert_eq!(made_due.execute(&mut witness).await.unwrap().rows_affected(), 1);
-        timers::fire(&engine, &all).await.unwrap();
+        timers::fire(&engine, &all, &mut state).await.unwrap();
         let late = status(&store, batch).await.row.batch.attention.unwrap();
         assert_eq!(late.code, AttentionCode::RegistrationOverdue);
     })

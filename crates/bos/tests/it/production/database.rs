@@ -11,7 +11,7 @@ use sqlx_core::connection::Connection as _;
 use sqlx_core::query_scalar::query_scalar;
 use sqlx_postgres::PgConnection;
 use store::Store;
-use testbed::proxy::{Proxy, Trouble};
+use testbed::proxy::{NetworkFault, Proxy};
 use tokio::time::timeout;
 
 use super::{kafka, left_out};
@@ -130,21 +130,21 @@ async fn a_commit_whose_answer_is_lost_is_found_by_its_idempotency_key() {
         let (_, address) = url.split_once('@').unwrap();
         let (address, _) = address.split_once('/').unwrap();
         let proxy = Proxy::listen().unwrap();
-        proxy.pass_on_to(address.rsplit_once(':').unwrap().1.parse().unwrap());
+        proxy.forward_to(address.rsplit_once(':').unwrap().1.parse().unwrap());
         let through = url.replace(address, &format!("127.0.0.1:{}", proxy.port()));
         let service = service(&through, &[]).await;
         let client = Client::at(service.base());
         let mut witness = PgConnection::connect(&url).await.unwrap();
         for number in 0..5 {
             let (key, batch) = (format!("key-{number}"), plain_batch("cut", 3));
-            proxy.set(Trouble::CutAt(b"COMMIT"));
+            proxy.set(NetworkFault::CutAt(b"COMMIT"));
             let unknown = client.submit_under(&key, &batch).await;
             assert_eq!(unknown.status, 503, "{}", unknown.body);
             assert!(unknown.asks_to_wait, "{}", unknown.body);
             assert_eq!(batches(&mut witness).await, number + 1, "it was committed, and the answer was lost");
             // A second answer may be lost too.
             assert_eq!(client.submit_under(&key, &batch).await.status, 503);
-            proxy.set(Trouble::None);
+            proxy.set(NetworkFault::None);
             let mut known = client.submit_under(&key, &batch).await;
             while known.status == 503 {
                 known = client.submit_under(&key, &batch).await;
@@ -152,7 +152,7 @@ async fn a_commit_whose_answer_is_lost_is_found_by_its_idempotency_key() {
             assert_eq!((known.status, known.is_replayed), (202, true), "{}", known.body);
             assert_eq!(batches(&mut witness).await, number + 1);
         }
-        assert!(proxy.harmed() >= 5);
+        assert!(proxy.affected() >= 5);
         service.stop().await;
     })
     .await;

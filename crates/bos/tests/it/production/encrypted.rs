@@ -1,7 +1,7 @@
 //! Kafka over TLS with SCRAM: a real listener with a real certificate.
 
 use serde_json::Value;
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use testbed::kafka::tls::{AUTHORITY_VARIABLE, PASSWORD, SASL_SSL_VARIABLE, SSL_VARIABLE, USER};
 
 use super::kafka;
@@ -75,7 +75,7 @@ async fn a_class_is_processed_over_tls_with_user_name_and_password() {
     let (Some(kafka), Some(doors)) = (kafka(), Doors::find()) else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let service = doors.service(USER, &companions.content, &url).await;
         let batch = service.hand_in(&class(3, &["spellcheck", "nlp"])).await;
         let status = ended(&service, &batch).await;

@@ -1,6 +1,6 @@
 //! A full disk under Kafka, which ends the broker.
 
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use testbed::kafka;
 use tokio::time::timeout;
 
@@ -23,7 +23,7 @@ async fn a_full_disk_under_the_broker_delays_messages_and_loses_none() {
         let broker = started_or_left_out("bos-full-broker", "a full disk under Kafka", start);
         let Some((disk, mut broker)) = broker.await else { return };
         let servers = broker.bootstrap_servers();
-        let companions = Companions::start(&servers, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&servers, CompanionBehaviour::instant()).await;
         let service = service(&servers, &companions.content, &url).await;
         let client = Client::at(service.base());
         let callers = Callers::of(&client);

@@ -1,6 +1,6 @@
 //! A full disk under PostgreSQL's write-ahead log, which ends the server.
 
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_postgres::PgConnection;
@@ -39,7 +39,7 @@ async fn a_full_disk_under_the_write_ahead_log_loses_nothing_acknowledged() {
     let Some((disk, mut server)) = server().await else { return };
     let url = server.url();
     migrated(&url).await;
-    let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+    let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
     let service = service(&kafka, &companions.content, &url).await;
     let client = Client::at(service.base());
     let callers = Callers::of(&client);

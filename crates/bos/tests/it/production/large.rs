@@ -11,7 +11,7 @@ use crate::program::{eventually, plain_batch};
 use contract::Topic;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use service::settings::kafka_settings;
 
 /// The topic whose size limit is lowered for a while.
@@ -38,7 +38,7 @@ async fn a_command_too_large_for_its_topic_is_parked_blocks_only_its_class_and_i
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
         let service = service(&kafka, &companions.content, &url).await;
         narrow(&kafka, 4_000).await;
@@ -109,7 +109,7 @@ async fn the_command_for_a_class_of_the_maximum_size_fits_a_kafka_record() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let service = service(&kafka, &companions.content, &url).await;
         let batch = service.hand_in(&class(2_000, &["spellcheck"])).await;
         assert_eq!(ended(&service, &batch).await["counts"]["succeeded"], 2_000);

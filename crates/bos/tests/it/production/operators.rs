@@ -6,7 +6,7 @@ use kafka::KafkaBroker;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use service::settings::kafka_settings;
 use store::{Lane, OutboxRow, Store};
 use uuid::Uuid;
@@ -60,7 +60,7 @@ async fn the_doctor_checks_an_installation_and_reports_unavailable_dependencies(
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
         let states = |rows: &[Value], state: &str| -> Vec<String> {
             let some = rows.iter().filter(|row| row["state"] == state);
@@ -95,7 +95,7 @@ async fn a_dead_letter_is_shown_without_text_and_can_be_replayed_and_dropped() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
         let service = service(&kafka, &companions.content, &url).await;
         poison(&kafka).await;
@@ -158,7 +158,7 @@ async fn parked_messages_are_retried_or_skipped_and_sent_ones_replayed() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |store, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
         parked(&store, "one", 1).await;
         parked(&store, "two", 2).await;
@@ -193,7 +193,7 @@ async fn a_missing_topic_is_reported_with_the_command_that_creates_it() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let settings = kafka_settings(&configured(&[("kafka_bootstrap_servers", &kafka)])).unwrap();
         let admin: AdminClient<DefaultClientContext> = settings.client().create().unwrap();
         let missing = Topic::NlpInitiateV1.as_str();

@@ -5,7 +5,7 @@ mod refusals;
 mod steps;
 
 use serde_json::{Value, json};
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use tokio::sync::Mutex;
 
 use super::kafka;
@@ -45,7 +45,7 @@ async fn a_promotion_keeps_everything_and_running_batches_continue() {
     let _alone: tokio::sync::MutexGuard<'_, ()> = Mutex::lock(&ONE_AT_A_TIME).await;
     let laptop = Laptop::with_everything().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let folder = laptop.folder();
         let dry = promote(&folder, &url, &kafka, &companions.content, &["--dry-run"]);
         assert!(rows(&dry).iter().all(|row| row["target_rows"].is_null()), "{}", dry.stdout);

@@ -13,7 +13,7 @@ use kafka::settings::KafkaSettings;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use service::settings::kafka_settings;
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query_as::query_as;
@@ -107,7 +107,7 @@ async fn a_restored_database_catches_up_with_kafka_and_resends_events_with_the_s
     };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
         let running = service(&kafka, &companions.content, &url).await;
         let done = running.hand_in(&class(2, &["spellcheck", "nlp"])).await;

@@ -1,7 +1,7 @@
 //! A Kafka that authenticates the user but denies it rights.
 
 use engine::consumer::CONSUMER;
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use store::LowWaterMark;
 use testbed::kafka::acls::{Right, allow};
 use testbed::kafka::tls::GUEST;
@@ -19,7 +19,7 @@ async fn messages_wait_until_kafka_grants_the_rights_and_no_attempt_is_counted()
     let (Some(kafka), Some(doors)) = (kafka(), Doors::find()) else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |store, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let service = doors.service(GUEST, &companions.content, &url).await;
         let client = Client::at(service.base());
         let batch = service.hand_in(&class(3, &["spellcheck"])).await;
@@ -63,7 +63,7 @@ async fn until_waiting(store: &store::Store, is_so: impl Fn(&[(String, u32)]) ->
 
 /// The topics of the messages that are sent next, each with its counted attempts.
 async fn topics_waiting(store: &store::Store) -> Vec<(String, u32)> {
-    let marks: Vec<LowWaterMark> = (0..64).map(|shard| LowWaterMark { shard, low: 0 }).collect();
+    let marks: Vec<LowWaterMark<i64>> = (0..64).map(|shard| LowWaterMark { shard, low: 0 }).collect();
     let heads = store
         .read(move |tx| {
             let marks = marks.clone();

@@ -7,7 +7,7 @@ use companions::Misbehaviour;
 use contract::Topic;
 use kafka::admin::Admin;
 use serde_json::{Value, json};
-use service::companions::{How, run};
+use service::companions::{CompanionBehaviour, run};
 use service::settings::kafka_settings;
 use store::Store;
 use telemetry::Tasks;
@@ -35,7 +35,7 @@ pub(super) struct Companions {
 }
 
 impl Companions {
-    pub(super) async fn start(kafka: &str, how: How) -> Self {
+    pub(super) async fn start(kafka: &str, behaviour: CompanionBehaviour) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = configured(&[
             ("kafka_bootstrap_servers", kafka),
@@ -44,12 +44,15 @@ impl Companions {
         ]);
         let settings = kafka_settings(&config).unwrap();
         let made = Admin::new(&settings).unwrap().create(Topic::ALL).await.unwrap();
-        assert!(made.iter().all(|(_, made)| !matches!(made, kafka::admin::Made::Failed(_))), "{made:?}");
+        assert!(
+            made.iter().all(|(_, made)| !matches!(made, kafka::admin::CreateOutcome::Failed(_))),
+            "{made:?}"
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let content = format!("http://{}/v1/content", listener.local_addr().unwrap());
         let (end, tasks) = (CancellationToken::new(), Tasks::new());
         let (tell, ready) = oneshot::channel();
-        let work = run(config, settings, listener, how, end.clone(), move || tell.send(()).unwrap());
+        let work = run(config, settings, listener, behaviour, end.clone(), move || tell.send(()).unwrap());
         tasks.spawn("companions", async { work.await.unwrap() });
         timeout(PATIENCE, ready).await.unwrap().unwrap();
         Self { content, end, tasks, _folder: folder }
@@ -114,7 +117,7 @@ async fn a_class_is_processed_through_spellcheck_and_nlp() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |store, url| {
-        let companions = Companions::start(&kafka, How::default()).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::default()).await;
         let service = service(&kafka, &companions.content, &url).await;
         let batch = service.hand_in(&class(5, &["spellcheck", "nlp"])).await;
         let status = ended(&service, &batch).await;
@@ -155,7 +158,7 @@ async fn two_processes_share_the_work_of_one_database_and_send_nothing_twice() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |store, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let one = service(&kafka, &companions.content, &url).await;
         let other = service(&kafka, &companions.content, &url).await;
         let mut batches = Vec::new();
@@ -189,7 +192,7 @@ async fn duplicated_and_reordered_messages_change_no_result_and_failures_are_cou
             seed: 7,
             ..Misbehaviour::default()
         };
-        let companions = Companions::start(&kafka, How { instant: true, misbehaviour }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour { instant: true, misbehaviour }).await;
         let service = service(&kafka, &companions.content, &url).await;
         let mut failed = 0;
         for _ in 0..5 {
@@ -215,7 +218,7 @@ async fn a_class_is_accepted_while_kafka_is_unavailable_and_continues_when_it_is
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         // No process listens at this address yet.
         let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = door.local_addr().unwrap();
@@ -258,7 +261,7 @@ async fn a_service_stops_in_time_while_kafka_is_unavailable_and_the_next_one_sen
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let alone = service("127.0.0.1:1", &companions.content, &url).await;
         let batch = alone.hand_in(&class(2, &["spellcheck"])).await;
         alone.until(&batch, |status| status["waiting_on"]["code"] == "bus_unreachable").await;
@@ -278,7 +281,7 @@ async fn one_available_broker_of_the_list_is_enough() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let service = service(&format!("127.0.0.1:1,{kafka},127.0.0.1:2"), &companions.content, &url).await;
         let batch = service.hand_in(&class(2, &["spellcheck"])).await;
         assert_eq!(ended(&service, &batch).await["counts"]["succeeded"], 2);

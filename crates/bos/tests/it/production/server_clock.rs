@@ -1,6 +1,6 @@
 //! A database whose clock jumps, with two processes that follow it.
 
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_core::query_scalar::query_scalar;
@@ -58,7 +58,7 @@ async fn when_the_clock_of_the_database_goes_back_an_hour_no_lease_moves_and_new
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
         let mut witness = Witness::of(&url).await;
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let one = service(&kafka, &companions.content, &url).await;
         let other = service(&kafka, &companions.content, &url).await;
         witness.until_none("SELECT 2 - count(DISTINCT owner) FROM leases").await;

@@ -1,7 +1,7 @@
 //! A standby of PostgreSQL that takes over, behind an address that always leads to the primary.
 
 use futures::StreamExt as _;
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use sqlx_core::connection::Connection as _;
 use sqlx_core::query::query;
 use sqlx_core::query_scalar::query_scalar;
@@ -39,7 +39,7 @@ impl Pair {
         let (primary, standby) = pair.await?;
         migrated(&primary.url()).await;
         let address = Proxy::listen().unwrap();
-        address.pass_on_to(primary.port());
+        address.forward_to(primary.port());
         Some(Self { primary, standby, address })
     }
 
@@ -67,7 +67,7 @@ async fn after_a_failover_to_the_standby_all_acknowledged_batches_exist_and_end(
     let _alone = ONE_AT_A_TIME.lock().await;
     let Some(pair) = Pair::start().await else { return };
     drop(pair.witness().await);
-    let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+    let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
     let service = service(&kafka, &companions.content, &pair.url()).await;
     let client = Client::at(service.base());
 
@@ -87,7 +87,7 @@ async fn after_a_failover_to_the_standby_all_acknowledged_batches_exist_and_end(
             standby
         });
         let standby = promoted.await.unwrap();
-        pair.address.pass_on_to(standby.port());
+        pair.address.forward_to(standby.port());
         callers.until_acknowledged(4).await;
         callers.stop();
         (primary, standby)
@@ -123,7 +123,7 @@ async fn sessions_with_a_server_that_became_read_only_are_closed_and_the_primary
     for change in ["ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"] {
         query(change).execute(&mut witness).await.unwrap();
     }
-    pair.address.pass_on_to(pair.standby.port());
+    pair.address.forward_to(pair.standby.port());
     let batch = plain_batch("fenced", 1);
     let fenced = async { while client.submit(&batch).await.status != 503 {} };
     timeout(PATIENCE, fenced).await.expect("the server refuses writes");

@@ -8,7 +8,7 @@ use kafka::settings::KafkaSettings;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use service::settings::kafka_settings;
 
 use super::kafka;
@@ -47,7 +47,7 @@ async fn topics_that_get_partitions_or_are_created_again_delay_messages_and_lose
     on_postgres(async |_, url| {
         // A delay, so that earlier batches are still in progress when the partitions are added.
         let misbehaviour = Misbehaviour { delay: Duration::from_millis(200), ..Misbehaviour::default() };
-        let companions = Companions::start(&kafka, How { instant: true, misbehaviour }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour { instant: true, misbehaviour }).await;
         let shell = Shell { database: &url, kafka: &kafka, content: &companions.content };
         let settings = [
             ("kafka_bootstrap_servers", &*kafka),

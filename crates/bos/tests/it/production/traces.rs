@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use contract::Topic;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::json;
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 
 use super::documents::sent_under;
 use super::kafka;
@@ -21,7 +21,7 @@ async fn a_batch_over_kafka_is_one_trace_by_its_headers() {
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let collector = Collector::start().await;
         let folder = tempfile::tempdir().unwrap();
         let settings = [

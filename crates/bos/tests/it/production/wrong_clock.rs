@@ -1,6 +1,6 @@
 //! A process whose wall clock is hours ahead and is set back, librdkafka included, which waits by that clock.
 
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use testbed::WallClock;
 
 use super::road::{Companions, ONE_AT_A_TIME, class};
@@ -18,7 +18,7 @@ async fn a_process_whose_wall_clock_is_off_by_hours_and_goes_back_does_its_work_
     let Some(kafka) = kafka() else { return };
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let clock = apart(WallClock::make).await.unwrap().expect("there is one on Linux");
         clock.is_off_by(3 * HOUR).unwrap();
         let mut told = vec![

@@ -159,9 +159,9 @@ impl World {
     }
 
     /// Replaces the neighbour services, which have seen no command yet.
-    fn replace_neighbours(&mut self) {
+    fn replace_services(&mut self) {
         self.rows.commands.clear();
-        self.apply(Input::NeighboursReplaced);
+        self.apply(Input::ServicesReplaced);
     }
 
     /// Applies a repeat of the input, which must change nothing: for repeated news a compare-and-set changes no row.
@@ -281,7 +281,7 @@ proptest! {
             [EssayState::Succeeded, EssayState::Failed, EssayState::Cancelled].map(|state| world.rows.count(state))
         };
         let before = results(&world);
-        world.replace_neighbours();
+        world.replace_services();
         prop_assert_eq!(results(&world), before, "essays keep their results");
         for input in after {
             world.apply_twice(input);

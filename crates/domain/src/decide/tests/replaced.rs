@@ -10,7 +10,7 @@ use crate::decide::{Input, TimerKind};
 fn a_running_phase_is_commanded_again_for_its_open_essays_once_the_batch_is_registered() {
     let before = [running(3, &[Spellcheck, Nlp]), vec![news(Spellcheck, 1, 1, 0)]].concat();
     assert_snapshot!(play_on(before, [
-        Input::NeighboursReplaced,
+        Input::ServicesReplaced,
         Input::Registered,
         Input::Registered,
         outcome(Spellcheck, 1, 2, 0),
@@ -42,8 +42,8 @@ fn a_running_phase_is_commanded_again_for_its_open_essays_once_the_batch_is_regi
 fn an_ended_batch_is_registered_when_it_is_started_again() {
     let before = [running(2, &[Spellcheck]), vec![outcome(Spellcheck, 1, 2, 0)]].concat();
     assert_snapshot!(play_on(before, [
-        Input::NeighboursReplaced,
-        Input::NeighboursReplaced,
+        Input::ServicesReplaced,
+        Input::ServicesReplaced,
         start(&[Nlp]),
         Input::Registered,
     ]), @r"
@@ -69,7 +69,7 @@ fn an_ended_batch_is_registered_when_it_is_started_again() {
 #[test]
 fn an_unconfirmed_registration_is_sent_again() {
     assert_snapshot!(play_on(vec![class(1, &[Spellcheck]), stored(1)], [
-        Input::NeighboursReplaced,
+        Input::ServicesReplaced,
         Input::Registered,
     ]), @r"
     the lifecycle service and the workers were replaced
@@ -88,7 +88,7 @@ fn an_unconfirmed_registration_is_sent_again() {
 
 #[test]
 fn a_single_essay_is_requested_again() {
-    assert_snapshot!(play_on(vec![single(), stored(1)], [Input::NeighboursReplaced]), @r"
+    assert_snapshot!(play_on(vec![single(), stored(1)], [Input::ServicesReplaced]), @r"
     the lifecycle service and the workers were replaced
         clear timers
         send spellcheck requests #1
@@ -102,7 +102,7 @@ fn a_single_essay_is_requested_again() {
 fn a_phase_that_only_lacks_its_outcome_ends_by_its_timer_and_the_next_one_registers_first() {
     let before = [running(1, &[Spellcheck, Nlp]), vec![news(Spellcheck, 1, 1, 0)]].concat();
     assert_snapshot!(play_on(before, [
-        Input::NeighboursReplaced,
+        Input::ServicesReplaced,
         timer(TimerKind::OutcomeGrace, 1, Some(Spellcheck), 1),
         timer(TimerKind::Registration, 1, None, 1),
     ]), @r"

@@ -59,26 +59,37 @@ const WAITING: Sql = Sql::both(
      created_at, CAST(length(payload) AS BIGINT) FROM outbox ORDER BY created_at, shard, id LIMIT $1",
 );
 
-const UNPARK: Sql = Sql::both(
+/// On PostgreSQL, the row is looked up in the order of the primary key, as in the relay's statements (decision 15).
+const UNPARK: Sql = Sql::each(
     "outbox",
     "unpark a message",
+    "UPDATE outbox SET state = 0, attempts = 0, error_code = NULL, not_before = $1 WHERE ctid = ( \
+       SELECT ctid FROM outbox WHERE shard = $2 AND id >= $3 AND id <= $3 ORDER BY id LIMIT 1) AND state = 2",
     "UPDATE outbox SET state = 0, attempts = 0, error_code = NULL, not_before = $1 \
      WHERE shard = $2 AND id = $3 AND state = 2",
 );
 
-/// Archived without partition and offset, which distinguishes a skipped message from a sent one.
-const ARCHIVE_SKIPPED: Sql = Sql::both(
+/// Archived without partition and offset, which distinguishes a skipped message from a sent one. Looked up as in [`UNPARK`].
+const ARCHIVE_SKIPPED: Sql = Sql::each(
     "outbox_sent",
     "archive a skipped message",
+    "INSERT INTO outbox_sent (shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
+     kafka_partition, kafka_offset, sent_at) \
+     SELECT shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, NULL, NULL, $1 \
+     FROM outbox WHERE ctid = ( \
+       SELECT ctid FROM outbox WHERE shard = $2 AND id >= $3 AND id <= $3 ORDER BY id LIMIT 1) AND state = 2",
     "INSERT INTO outbox_sent (shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, \
      kafka_partition, kafka_offset, sent_at) \
      SELECT shard, id, event_id, ordering_key, key_seq, topic, kafka_key, payload, headers, created_at, NULL, NULL, $1 \
      FROM outbox WHERE shard = $2 AND id = $3 AND state = 2",
 );
 
-const SKIP: Sql = Sql::both(
+/// Looked up as in [`UNPARK`].
+const SKIP: Sql = Sql::each(
     "outbox",
     "skip a parked message",
+    "DELETE FROM outbox WHERE ctid = ( \
+       SELECT ctid FROM outbox WHERE shard = $1 AND id >= $2 AND id <= $2 ORDER BY id LIMIT 1) AND state = 2",
     "DELETE FROM outbox WHERE shard = $1 AND id = $2 AND state = 2",
 );
 

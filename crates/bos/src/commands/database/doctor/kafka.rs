@@ -10,7 +10,7 @@ use super::finding::{Finding, causes, in_time};
 use kafka::admin::{Admin, Cluster, Error};
 use kafka::group::Group;
 use kafka::settings::KafkaSettings;
-use kafka::topics::{Found, Wanted};
+use kafka::topics::{TopicSpec, TopicState};
 use service::config::Config;
 use service::config::words::Environment;
 use service::settings::kafka_settings;
@@ -24,7 +24,7 @@ pub(super) async fn check(config: &Config) -> Vec<Finding> {
     };
     let cluster = match Admin::new(&settings) {
         Ok(admin) => {
-            tokio::time::timeout(super::PATIENCE, admin.patient_for(NEIGHBOUR_PATIENCE).inspect(Topic::ALL))
+            tokio::time::timeout(super::PATIENCE, admin.with_timeout(NEIGHBOUR_PATIENCE).inspect(Topic::ALL))
                 .await
         }
         Err(error) => {
@@ -66,7 +66,7 @@ fn brokers(config: &Config, settings: &KafkaSettings, cluster: &Cluster) -> Find
 
 /// One finding for the topics that are as they should be, one for those that are missing, and one for each that differs.
 fn topics(cluster: &Cluster) -> Vec<Finding> {
-    let wanted = Wanted::on(cluster.brokers);
+    let wanted = TopicSpec::for_brokers(cluster.brokers);
     let mut findings = Vec::new();
     let (mut fine, mut missing) = (0, Vec::new());
     for topic in Topic::ALL {
@@ -108,8 +108,8 @@ fn topics(cluster: &Cluster) -> Vec<Finding> {
     findings
 }
 
-async fn group(settings: KafkaSettings, topics: BTreeMap<Topic, Found>) -> Vec<Finding> {
-    let read: BTreeMap<Topic, Found> =
+async fn group(settings: KafkaSettings, topics: BTreeMap<Topic, TopicState>) -> Vec<Finding> {
+    let read: BTreeMap<Topic, TopicState> =
         topics.into_iter().filter(|(topic, _)| Topic::READ.contains(topic)).collect();
     let inspect = move || Group::inspect(&settings, CONSUMER, &read, NEIGHBOUR_PATIENCE);
     let inspected = tokio::task::spawn_blocking(inspect).await;

@@ -82,7 +82,7 @@ impl From<SentCount> for Row {
 
 impl ReplayCommand {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<Exit> {
-        let config = self.settings.load_for_upkeep()?.config;
+        let config = self.settings.load_for_maintenance()?.config;
         if config.kafka_bootstrap_servers.is_none() {
             output.note(
                 "The embedded log is in the database and loses no message that is sent; nothing is changed.",

@@ -1,6 +1,6 @@
 //! What a promotion refuses, before anything is changed.
 
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use store::promotion::Promotion;
 use store::{Lane, Store};
 use tokio::sync::Mutex;
@@ -32,7 +32,7 @@ async fn a_promotion_that_cannot_succeed_is_refused_with_its_code_and_changes_no
     let Some(kafka) = kafka() else { return };
     let _alone = Mutex::lock(&ONE_AT_A_TIME).await;
     on_postgres(async |store, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let content = companions.content.clone();
         let away = "http://127.0.0.1:1/v1/content";
         let server = Server::start();
@@ -69,7 +69,7 @@ async fn a_promotion_that_cannot_succeed_is_refused_with_its_code_and_changes_no
     })
     .await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
         let made = bos(&["token", "create", "--user", "anna"]).env("DATABASE_URL", &url).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let server = Server::start();

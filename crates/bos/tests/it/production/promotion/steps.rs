@@ -1,8 +1,8 @@
 //! A promotion that is interrupted after every step and run again has the same result.
 
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use service::config::Config;
-use service::promote::{Error, Pace, Report, run};
+use service::promote::{Error, Report, StepLimit, run};
 use tokio::sync::Mutex;
 
 use super::super::kafka;
@@ -40,11 +40,11 @@ async fn a_promotion_interrupted_after_every_step_has_the_same_result() {
             }
         }
     }
-    let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+    let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
     let at_once = std::sync::Mutex::new(None);
     on_postgres(async |_, url| {
         let config = settings(&laptop.folder(), &url, &kafka, &companions.content);
-        let report = Box::pin(run(&config, &Pace::default(), &|_| {})).await.unwrap();
+        let report = Box::pin(run(&config, &StepLimit::default(), &|_| {})).await.unwrap();
         *at_once.lock().unwrap() = Some(report);
     })
     .await;
@@ -55,7 +55,7 @@ async fn a_promotion_interrupted_after_every_step_has_the_same_result() {
             lives += 1;
             assert!(lives < 500, "it makes no progress");
             // Each run is stopped after one step.
-            match Box::pin(run(&config, &Pace::steps(1), &|_| {})).await {
+            match Box::pin(run(&config, &StepLimit::new(1), &|_| {})).await {
                 Ok(report) => break report,
                 Err(Error::Stopped) => {}
                 Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error)),
