@@ -11,6 +11,9 @@ use super::problem::{Code, Problem};
 /// The name of the header.
 const HEADER: &str = "idempotency-key";
 
+/// The format of the contents that keys are bound to: [`Content`](crate::submission::Content).
+const CONTENT: &str = "content";
+
 /// Most characters in a key.
 const LONGEST: usize = 255;
 
@@ -25,16 +28,21 @@ impl std::fmt::Debug for IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// Binds the key to its caller, the route and the content of the request; `None` without a key.
+    /// Binds the key to its caller, the route and the content of the request; `None` without a key. `former` is what the former
+    /// version bound it to: the media type and the bytes of the body.
     pub(crate) fn bind(
         &self,
         engine: &Engine,
         owner: &Owner,
         route: &str,
-        media_type: &str,
-        body: &[u8],
+        content: &[u8],
+        former: (&str, &[u8]),
     ) -> Option<engine::IdempotencyKey> {
-        self.0.as_ref().map(|key| engine.idempotency_key(owner, route, key, media_type, body))
+        let key = self.0.as_ref()?;
+        let (media_type, body) = former;
+        Some(
+            engine.idempotency_key(owner, route, key, CONTENT, content).with_former(engine, media_type, body),
+        )
     }
 
     fn read(headers: &HeaderMap) -> Result<Option<String>, &'static str> {

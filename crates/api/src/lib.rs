@@ -15,6 +15,7 @@ pub mod correlation;
 pub mod credentials;
 mod docs;
 mod essay;
+pub mod essay_file;
 mod framing;
 mod health;
 mod idempotency;

@@ -2,6 +2,7 @@
 //! together and before anything is stored.
 
 mod check;
+mod content;
 mod faults;
 mod header;
 pub(crate) mod json;
@@ -20,9 +21,10 @@ use utoipa::ToSchema;
 
 use self::check::OnInvalid;
 pub(crate) use self::check::{Fixed, language};
+pub(crate) use self::content::Content;
 pub(crate) use self::faults::{Faults, Place};
 use self::header::Header;
-pub(crate) use self::multipart::Part;
+pub(crate) use self::multipart::Form;
 pub(crate) use self::object::{members, one_object, phases_of};
 pub(crate) use self::shapes::{BatchRequest, EssayRequest, FormRequest};
 pub(crate) use self::text::{check as check_text, decode, repair};
@@ -50,8 +52,8 @@ pub(crate) enum Written {
     Json(Bytes),
     /// NDJSON: a line for the batch, then a line for each essay.
     Ndjson(Bytes),
-    /// The parts of a form: fields for the batch, files for the essays.
-    Form(Vec<Part>),
+    /// A form: fields for the batch, files for the essays.
+    Form(Form),
 }
 
 /// A batch that was parsed and not yet checked.
@@ -82,6 +84,8 @@ pub(crate) struct Acceptable {
     pub(crate) essays: Vec<SubmittedEssay>,
     pub(crate) rejections: Vec<Rejection>,
     pub(crate) rejected: usize,
+    /// The digest of the content, for the Idempotency-Key.
+    pub(crate) content: [u8; 32],
 }
 
 /// An essay that was left out of a batch, with the reason.
@@ -110,8 +114,9 @@ pub(crate) fn read(written: Written, bounds: Bounds, fixed: Fixed) -> Result<Acc
     let mut draft = match written {
         Written::Json(body) => header::read_json(&mut faults, &repair(&body))?,
         Written::Ndjson(body) => ndjson::read(&mut faults, &repair(&body))?,
-        Written::Form(parts) => multipart::read(&mut faults, parts),
+        Written::Form(form) => multipart::read(&mut faults, form),
     };
+    let content = Content::of(&draft).digest();
     let header = check::header(&mut faults, std::mem::take(&mut draft.header), bounds, fixed);
     let essays = check::essays(&mut faults, &mut draft, bounds);
     let (written, at_fault) = (draft.count, faults.essays());
@@ -129,6 +134,7 @@ pub(crate) fn read(written: Written, bounds: Bounds, fixed: Fixed) -> Result<Acc
         essays,
         rejections: items.into_iter().filter_map(Rejection::from_item).collect(),
         rejected: at_fault,
+        content,
     })
 }
 

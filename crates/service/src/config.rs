@@ -9,9 +9,11 @@
 //! that they need as values.
 
 pub mod checks;
+mod dotenv;
 pub mod error;
 mod file;
 pub mod layers;
+mod origin;
 pub mod setting;
 pub mod traces;
 pub mod words;
@@ -25,7 +27,8 @@ use bytesize::ByteSize;
 use secrecy::SecretString;
 
 pub use error::{Error, Fault};
-pub use layers::{Flag, Origin, PREFIX, Sources};
+pub use layers::{Flag, PREFIX, Sources};
+pub use origin::Origin;
 use setting::{Brokers, ContentServiceUrl, DatabaseUrl, settings};
 use traces::{CollectorHeaders, CollectorUrl, Part};
 use words::{

@@ -19,7 +19,7 @@ use crate::idempotency::IdempotencyKey;
 use crate::json::media_type;
 use crate::problem::{Code, Problem};
 use crate::revision::etag;
-use crate::submission::{self, Acceptable, BatchRequest, FormRequest, Part, Rejection, Written};
+use crate::submission::{self, Acceptable, BatchRequest, Form, FormRequest, Rejection, Written};
 use crate::trace::Traced;
 use crate::{reply, schemas, status};
 
@@ -100,21 +100,21 @@ pub(crate) async fn create(
     let kind = WrittenAs::from_media_type(&media_type)?;
     let (body, _held) = app.bodies().open(&headers, body, app.bodies().max_size())?.all().await?;
     let large = body.len() > LARGE;
-    let (written, fingerprint) = match kind {
+    let (written, former) = match kind {
         WrittenAs::Json => (Written::Json(body.clone()), body),
         WrittenAs::Ndjson => (Written::Ndjson(body.clone()), body),
         WrittenAs::Form => {
             let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            let parts = Part::all_of(body, content_type.unwrap_or_default()).await?;
-            let digest = Bytes::copy_from_slice(&Part::digest(&parts));
-            (Written::Form(parts), digest)
+            let form = Form::read(body, content_type.unwrap_or_default()).await?;
+            let former = Bytes::copy_from_slice(&form.former);
+            (Written::Form(form), former)
         }
     };
     let engine = std::sync::Arc::clone(app.engine());
     let (bounds, fixed) = (app.bounds(), app.fixed());
     let prepare = move || {
         let acceptable = submission::read(written, bounds, fixed)?;
-        let key = key.bind(&engine, &owner, ROUTE, &media_type, &fingerprint);
+        let key = key.bind(&engine, &owner, ROUTE, &acceptable.content, (&media_type, &former));
         let id = engine.new_batch_id(key.as_ref())?;
         submission_of(acceptable, id, key, correlation, owner, trace)
     };
@@ -162,8 +162,7 @@ fn submission_of(
     trace: Option<Traceparent>,
 ) -> Result<Submission, Problem> {
     let answer = answer(&acceptable, id, correlation)?;
-    let Acceptable { name, language, details, labels, phases, essays, rejections: _, rejected: _ } =
-        acceptable;
+    let Acceptable { name, language, details, labels, phases, essays, .. } = acceptable;
     Ok(Submission {
         id,
         correlation,

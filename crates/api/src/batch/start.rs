@@ -19,7 +19,7 @@ use crate::json::media_type;
 use crate::path::InPath;
 use crate::problem::{Code, Problem};
 use crate::status::{self, StatusDocument};
-use crate::submission::{Faults, Place, one_object, phases_of};
+use crate::submission::{Content, Faults, Place, one_object, phases_of};
 use crate::trace::Traced;
 use crate::{reply, schemas};
 
@@ -146,7 +146,11 @@ async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
 async fn start(asked: Asked, path: &str, phases: Vec<Phase>) -> Result<Response, Problem> {
     let Asked { app, caller: Caller(owner), trace, batch, key, body } = asked;
     let route = format!("POST {}", path.replace("{batch_id}", &batch.to_string()));
-    let key = key.bind(app.engine(), &owner, &route, "application/json", &body);
+    let mut content = Content::default();
+    for phase in &phases {
+        content.add("phase", Some(phase.as_str()));
+    }
+    let key = key.bind(app.engine(), &owner, &route, &content.digest(), ("application/json", &body));
     let news = News::StartRequested { phases };
     let command = Command { batch, owner, news, key, render: Arc::new(status::accepted), trace };
     Ok(reply::receipt(app.engine().command(command).await?))

@@ -16,11 +16,12 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::correlation::CorrelationId;
+use crate::essay_file::without_mark;
 use crate::idempotency::IdempotencyKey;
 use crate::json::media_type;
 use crate::problem::{Code, Problem};
 use crate::revision::etag;
-use crate::submission::{Faults, Place, check_text, decode, language, members, repair};
+use crate::submission::{Content, Faults, Place, check_text, decode, language, members, repair};
 use crate::trace::Traced;
 use crate::{reply, schemas};
 
@@ -57,6 +58,8 @@ struct Essay {
     text: String,
     language: Option<Language>,
     ignored: Vec<String>,
+    /// The content of the request, for the Idempotency-Key.
+    content: [u8; 32],
 }
 
 /// Spellcheck one essay
@@ -97,8 +100,8 @@ pub(crate) async fn trigger(
     };
     let longest = app.bounds().text;
     let (body, _held) = app.bodies().open(&headers, body, room_for(longest))?.all().await?;
-    let Essay { text, language, ignored } = read(&body, longest)?;
-    let key = key.bind(app.engine(), &owner, ROUTE, &media_type, &body);
+    let Essay { text, language, ignored, content } = read(&body, longest)?;
+    let key = key.bind(app.engine(), &owner, ROUTE, &content, (&media_type, &body));
     let id = app.engine().new_batch_id(key.as_ref())?;
     let answer = answer(id, correlation, ignored)?;
     let submission = Submission {
@@ -128,16 +131,21 @@ fn room_for(longest: usize) -> ByteSize {
 fn from_text(body: &[u8], longest: usize) -> Result<Essay, Problem> {
     let mut faults = Faults::default();
     let text = decode(&mut faults, Place::Request(""), body);
-    checked(faults, text, longest, "").map(|text| Essay { text, language: None, ignored: Vec::new() })
+    let text = checked(faults, text, longest, "")?;
+    let content = content(&text, None, Vec::new());
+    Ok(Essay { text, language: None, ignored: Vec::new(), content })
 }
 
 fn from_json(body: &[u8], longest: usize) -> Result<Essay, Problem> {
     let body = repair(body);
     let mut members = members(&body)?;
     let mut faults = Faults::default();
-    let mut ignored = Vec::new();
-    members.list.retain(|(name, _)| {
+    let (mut ignored, mut others) = (Vec::new(), Vec::new());
+    members.list.retain(|(name, value)| {
         let known = FIELDS.contains(&name.as_str());
+        if !known {
+            others.push((name.clone(), value.get()));
+        }
         // Only printable names are repeated in the answer, so that essay text in the place of a name is not.
         if !known && !ignored.contains(name) && crate::shape::printable(name).is_some() {
             ignored.push(name.clone());
@@ -157,7 +165,23 @@ fn from_json(body: &[u8], longest: usize) -> Result<Essay, Problem> {
     if text.is_none() && faults.is_empty() {
         faults.add(Place::Request("/text"), Code::MissingField, "`text` is missing");
     }
-    checked(faults, text, longest, "/text").map(|text| Essay { text, language: stated, ignored })
+    let text = checked(faults, text, longest, "/text")?;
+    let content = content(&text, stated, others);
+    Ok(Essay { text, language: stated, ignored, content })
+}
+
+/// The content of a request. Members that are ignored belong to it: a request that differs in one of them means another essay.
+fn content(text: &str, language: Option<Language>, mut others: Vec<(String, &str)>) -> [u8; 32] {
+    let mut content = Content::default();
+    content.add("text", Some(text));
+    content.add("language", language.map(Language::as_str));
+    others.sort_unstable();
+    for (name, value) in others {
+        let value = serde_json::from_str(value).map(|value: serde_json::Value| value.to_string());
+        content.add("other", Some(&name));
+        content.add("value", value.ok().as_deref());
+    }
+    content.digest()
 }
 
 fn checked(mut faults: Faults, text: Option<String>, longest: usize, path: &str) -> Result<String, Problem> {
@@ -165,7 +189,7 @@ fn checked(mut faults: Faults, text: Option<String>, longest: usize, path: &str)
         check_text(&mut faults, Place::Request(path), text, longest);
     }
     match text {
-        Some(text) if faults.is_empty() => Ok(text),
+        Some(text) if faults.is_empty() => Ok(without_mark(text)),
         _ => Err(faults.into_problem()),
     }
 }

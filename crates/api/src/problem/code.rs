@@ -110,6 +110,8 @@ codes! {
     UnsupportedFile = "unsupported_file", 422, Final, "The file type is not supported";
     /// This is not available yet.
     NotAvailable = "not_available", 422, Final, "This is not available yet";
+    /// Essays have the same name.
+    DuplicateClientRef = "duplicate_client_ref", 422, Final, "Essays have the same name";
     /// The course code is unknown.
     UnknownCourseCode = "unknown_course_code", 422, Final, "The course code is unknown";
     /// The language is unknown.

@@ -1,13 +1,16 @@
 //! The checks of a submission, the same for every format.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use domain::{Language, Phase, PhaseSet};
 use engine::{SubmittedEssay, SubmittedText};
 use store::{Details, Labels, Private};
 
-use super::faults::{Faults, Place, is_unprintable};
+use super::faults::{Faults, Place};
 use super::header::Header;
 use super::{Bounds, Draft, DraftEssay, text};
+use crate::essay_file::{look, without_mark};
 use crate::problem::Code;
 use crate::suggest::suggest;
 
@@ -202,6 +205,7 @@ pub(super) fn essays(faults: &mut Faults, draft: &mut Draft, bounds: Bounds) -> 
         faults.add(Place::Request("/essays"), Code::NoEssays, "a batch must have at least one essay");
     }
     let mut accepted = Vec::with_capacity(draft.essays.len());
+    let mut names = HashMap::new();
     for (index, essay) in draft.essays.iter_mut().enumerate() {
         let text = content(faults, index, essay, bounds.text);
         let client_ref = essay.client_ref.take().and_then(|name| {
@@ -209,6 +213,7 @@ pub(super) fn essays(faults: &mut Faults, draft: &mut Draft, bounds: Bounds) -> 
             faults.line(Place::Essay(index, "/client_ref"), name, CLIENT_REF)
         });
         essay.client_ref.clone_from(&client_ref);
+        refuse_duplicate(faults, &mut names, index, client_ref.as_deref().unwrap_or_default());
         if let Some(text) = text
             && !faults.has_essay(index)
         {
@@ -216,6 +221,21 @@ pub(super) fn essays(faults: &mut Faults, draft: &mut Draft, bounds: Bounds) -> 
         }
     }
     accepted
+}
+
+/// Refuses an essay whose name an earlier one has, because its results could be taken for those of another pupil. Names that only
+/// look the same are the same to the people who read them.
+fn refuse_duplicate(faults: &mut Faults, names: &mut HashMap<String, usize>, index: usize, name: &str) {
+    let look = look(name);
+    if look.is_empty() {
+        return;
+    }
+    let first = *names.entry(look).or_insert(index);
+    if first != index {
+        let detail =
+            format!("the essay has the same name as /essays/{first}, or one that looks the same; rename one");
+        faults.add(Place::Essay(index, "/client_ref"), Code::DuplicateClientRef, detail);
+    }
 }
 
 /// The text of an essay or its storage id; exactly one of the two must be given.
@@ -239,19 +259,10 @@ fn content(
         }
         (Some(text), None) => {
             text::check(faults, Place::Essay(index, "/text"), &text, longest);
-            Some(SubmittedText::Body(Bytes::from(text)))
+            Some(SubmittedText::Body(Bytes::from(without_mark(text))))
         }
         (None, Some(id)) => {
             faults.storage_id(Place::Essay(index, "/text_storage_id"), &id).map(SubmittedText::Stored)
         }
     }
-}
-
-/// The `client_ref` of an essay from its file name, without folder, extension and unprintable characters.
-pub(super) fn client_ref_of_file(name: &str) -> Option<String> {
-    let base = name.rsplit(['/', '\\']).next().unwrap_or(name);
-    let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
-    let shown: String =
-        stem.chars().filter(|character| !is_unprintable(*character)).take(CLIENT_REF).collect();
-    (!shown.is_empty()).then_some(shown)
 }

@@ -6,6 +6,7 @@ use domain::StorageId;
 use serde_json::value::RawValue;
 
 use super::json::{Members, kind_of};
+use crate::essay_file::without_mark;
 use crate::problem::{Code, Item, Problem};
 use crate::suggest::suggest;
 
@@ -233,6 +234,7 @@ impl Faults {
 
     /// A short text in one line, for lists and terminals: without control characters.
     pub(crate) fn line(&mut self, place: Place<'_>, text: String, longest: usize) -> Option<String> {
+        let text = without_mark(text);
         if text.contains('\0') {
             self.add(place, Code::NulCharacter, "U+0000 cannot be stored");
         } else if text.chars().any(is_unprintable) {
@@ -251,6 +253,7 @@ impl Faults {
 
     /// A text that may have several lines.
     pub(crate) fn paragraph(&mut self, place: Place<'_>, text: String, longest: usize) -> Option<String> {
+        let text = without_mark(text);
         if text.contains('\0') {
             self.add(place, Code::NulCharacter, "U+0000 cannot be stored");
         } else if text.chars().count() > longest {
@@ -272,7 +275,7 @@ impl Faults {
 }
 
 /// Whether an answer may repeat a name: at most 64 characters and only those of field names, so that it cannot be essay text.
-fn is_showable(name: &str) -> bool {
+pub(super) fn is_showable(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name
             .bytes()
@@ -280,7 +283,7 @@ fn is_showable(name: &str) -> bool {
 }
 
 /// Whether a character is a control character or changes the direction of text.
-pub(crate) fn is_unprintable(character: char) -> bool {
+fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
 }

@@ -4,11 +4,12 @@ use super::Draft;
 use super::faults::{Faults, Place};
 use super::header::{malformed, not_an_object, read_essay};
 use super::json::{ESSAYS_KEPT, Object};
+use crate::essay_file::unmarked;
 use crate::problem::{Code, Problem};
 
 fn lines_of(body: &str) -> impl Iterator<Item = &str> {
     body.split('\n')
-        .map(|line| line.strip_suffix('\r').unwrap_or(line))
+        .map(|line| unmarked(line.strip_suffix('\r').unwrap_or(line)))
         .filter(|line| !line.trim().is_empty())
 }
 

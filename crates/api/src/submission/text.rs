@@ -1,9 +1,10 @@
 //! The checks of an essay's text, the same for every endpoint and both databases.
 
 use super::faults::{Faults, Place};
+use crate::essay_file::unmarked;
 use crate::problem::Code;
 
-/// Checks the text of an essay. The text is not changed.
+/// Checks the text of an essay, without its byte order mark.
 pub(crate) fn check(faults: &mut Faults, place: Place<'_>, text: &str, longest: usize) {
     if let Some((code, detail)) = fault(text, longest) {
         faults.add(place, code, detail);
@@ -11,7 +12,9 @@ pub(crate) fn check(faults: &mut Faults, place: Place<'_>, text: &str, longest: 
 }
 
 fn fault(text: &str, longest: usize) -> Option<(Code, String)> {
-    if text.is_empty() {
+    let is_empty = text.is_empty();
+    let text = unmarked(text);
+    if is_empty {
         Some((Code::EmptyText, "the text is empty".to_owned()))
     } else if text.len() > longest {
         Some((Code::TextTooLarge, format!("{} bytes, at most {longest} are allowed", text.len())))
@@ -29,9 +32,8 @@ fn is_blank(character: char) -> bool {
     character.is_whitespace() || matches!(character, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}')
 }
 
-/// Decodes a file as UTF-8, without the byte order mark that some editors write.
+/// Decodes a file as UTF-8.
 pub(crate) fn decode(faults: &mut Faults, place: Place<'_>, bytes: &[u8]) -> Option<String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
         Ok(text) => Some(text.to_owned()),
         Err(error) => {
@@ -75,6 +77,8 @@ mod tests {
         assert_eq!(code("a\0b"), Some(Code::NulCharacter));
         assert_eq!(code("ååååå"), None, "ten bytes are ten bytes");
         assert_eq!(code("ååååå!"), Some(Code::TextTooLarge));
+        assert_eq!(code("\u{feff}ååååå"), None, "a byte order mark is no part of the text");
+        assert_eq!(code("\u{feff}"), Some(Code::BlankText));
         assert_eq!(code("a\rb\n"), None, "a lone carriage return is a line end like any other");
         assert_eq!(code("\u{1f600}"), None);
     }

@@ -5,6 +5,8 @@ mod away;
 mod both_databases;
 mod content;
 mod description;
+mod forms;
+mod idempotency;
 mod listing;
 mod operating;
 mod polling;

@@ -167,6 +167,11 @@ impl Output {
         }
     }
 
+    /// Prints a warning to standard error, also with `--quiet`: it explains the exit code.
+    pub(crate) fn warn(text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
     /// Prints a detail to standard error, if `--verbose` is set.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {

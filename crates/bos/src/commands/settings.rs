@@ -23,6 +23,9 @@ pub(crate) struct SettingsArgs {
     /// Any setting; can be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub(crate) set: Vec<(String, String)>,
+    /// Settings for which a command has flags of its own.
+    #[arg(skip)]
+    pub(crate) named: Vec<Flag>,
 }
 
 impl SettingsArgs {
@@ -49,7 +52,7 @@ impl SettingsArgs {
             value.map(|value| Flag { flag, key: key.to_owned(), value })
         });
         let set = self.set.into_iter().map(|(key, value)| Flag { flag: format!("--set {key}"), key, value });
-        Sources::from_process(self.config, named.chain(set).collect())
+        Sources::from_process(self.config, named.chain(set).chain(self.named).collect())
     }
 }
 

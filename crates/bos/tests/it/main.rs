@@ -8,6 +8,8 @@
 
 mod auth;
 mod cli;
+#[cfg(unix)]
+mod documents;
 mod host;
 mod neighbour;
 #[cfg(feature = "kafka")]

@@ -25,6 +25,7 @@ mod wrong_clock;
 
 use std::sync::Once;
 
+pub(crate) use road::ONE_AT_A_TIME;
 use store::Store;
 use testbed::left_out;
 
@@ -62,7 +63,7 @@ async fn migrated(url: &str) {
 }
 
 /// The Kafka of this test run; without one, reports the test as left out.
-fn kafka() -> Option<String> {
+pub(crate) fn kafka() -> Option<String> {
     let servers = std::env::var_os("BOS_TEST_KAFKA").and_then(|servers| servers.into_string().ok());
     if servers.is_none() {
         left_out("bos-kafka", "the road over Kafka and PostgreSQL: run `cargo xtask test`");

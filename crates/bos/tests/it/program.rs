@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use testbed::bos;
 
 /// Where the program is.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_bos");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_bos");
 
 /// No test waits longer for anything that must come.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);

@@ -39,6 +39,20 @@ pub(super) fn weight(written: &str, meant: &str) -> u32 {
     first + align(&written, &meant)
 }
 
+/// Whether `written` is `meant` with two adjacent letters swapped, of which neither is the first: most writers get that one right
+/// (Yannakoudakis & Fawthrop 1983).
+pub(super) fn is_swap(written: &str, meant: &str) -> bool {
+    let written: Vec<char> = written.chars().collect();
+    let meant: Vec<char> = meant.chars().collect();
+    let Some(at) = written.iter().zip(&meant).position(|(wrote, right)| wrote != right) else { return false };
+    let mut swapped = meant;
+    if at == 0 || at + 1 >= swapped.len() {
+        return false;
+    }
+    swapped.swap(at, at + 1);
+    swapped == written
+}
+
 fn fold(word: &str) -> String {
     word.to_lowercase().replace('’', "'")
 }
@@ -128,6 +142,18 @@ mod tests {
             ("wich", "rich", UNUSUAL + USUAL),
         ] {
             assert_eq!(weight(written, meant), expected, "{written} for {meant}");
+        }
+    }
+
+    #[test]
+    fn a_swap_is_two_adjacent_letters_after_the_first() {
+        for (written, meant) in [("teh", "the"), ("thier", "their"), ("becasue", "because")] {
+            assert!(is_swap(written, meant), "{written}");
+        }
+        for (written, meant) in
+            [("the", "the"), ("hte", "the"), ("thr", "the"), ("th", "the"), ("tehy", "the"), ("", "")]
+        {
+            assert!(!is_swap(written, meant), "{written}");
         }
     }
 

@@ -10,6 +10,13 @@ use super::{
     edits,
 };
 
+/// Words with which a sentence often starts and which are no name, whatever two of their letters are swapped.
+const OPENERS: [&str; 36] = [
+    "about", "after", "also", "and", "are", "because", "but", "can", "could", "does", "every", "for", "from",
+    "have", "how", "some", "that", "the", "their", "then", "there", "these", "they", "this", "those", "what",
+    "when", "where", "which", "while", "who", "why", "with", "would", "you", "your",
+];
+
 /// From this many letters on, a word at the start of a sentence may be a misspelling; a shorter one is as likely a name.
 const SHORTEST_OPENING: usize = 6;
 
@@ -152,6 +159,9 @@ impl Lexicon {
             return true;
         }
         let split = candidate.contains(' ');
+        if self.common.is_some() && OPENERS.contains(&candidate) && edits::is_swap(lower, candidate) {
+            return true; // Teh cat
+        }
         let likely = self.common.map_or(weight <= edits::SLIGHT, |common| {
             split || common.commonness(candidate) == Commonness::Everyday
         });

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::{Language, syllables, words};
 
 /// The figures of a text. Every figure is finite, and 0 for a text without words.
@@ -26,8 +28,10 @@ pub struct Measures {
     pub flesch: Option<f64>,
 }
 
-/// Measures `text`. Needs no dictionary and does not fail.
+/// Measures `text`. Needs no dictionary and does not fail. The figures are those of the text in Unicode's form NFC, so a text has
+/// the same ones whether its keyboard composes letters with their accents or not.
 pub fn measure(text: &str, language: Language) -> Measures {
+    let text: &str = &text.nfc().collect::<String>();
     let mut words = 0;
     let mut long_words = 0;
     let mut syllables = 0;
@@ -100,6 +104,19 @@ mod tests {
         assert!(!is_long("åäöåäö"));
         assert!(is_long("läraren"));
         assert!(!is_long("can't've"), "six letters and two apostrophes");
+    }
+
+    #[test]
+    fn composed_and_decomposed_letters_measure_the_same() {
+        for text in
+            ["Café naïve.", "Läraren läser uppsatsen. Über allé!", "Zoë, Łukasz and Nguyễn realised it."]
+        {
+            let decomposed: String = text.nfd().collect();
+            assert_ne!(text, decomposed);
+            for language in [Language::English, Language::Swedish] {
+                assert_eq!(measure(text, language), measure(&decomposed, language), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Corrects a text: which words are checked, and that nothing else changes.
 
-use std::{collections::HashMap, ops::Range};
+use std::{borrow::Cow, collections::HashMap, ops::Range};
+
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
     lexicon::{Lexicon, Place},
-    words::{self, Word},
+    words,
 };
 
 /// Different unknown words of one text that are looked up, at most. An essay has some dozens; a text with
@@ -74,7 +76,8 @@ fn applied(text: &str, corrections: &[Correction]) -> String {
 struct Reader<'a> {
     text: &'a str,
     lexicon: &'a Lexicon,
-    meant: HashMap<(&'a str, Place), Option<String>>,
+    /// By the word in NFC, which is how dictionaries are written.
+    meant: HashMap<(Cow<'a, str>, Place), Option<String>>,
     curly: bool,
 }
 
@@ -92,26 +95,29 @@ impl<'a> Reader<'a> {
             word_count += 1;
             while starts.next_if(|start| *start < word.start).is_some() {}
             let opens = starts.next_if_eq(&word.start).is_some();
-            if let Some(replacement) = place(word, opens).and_then(|place| self.correction(word.text, place))
-            {
+            let written = composed(word.text);
+            let place = place(&written, opens);
+            if let Some(replacement) = place.and_then(|place| self.correction(written, place)) {
                 corrections.push(Correction { from: word.start..word.start + word.text.len(), replacement });
             }
         }
         (corrections, word_count)
     }
 
-    fn correction(&mut self, word: &'a str, place: Place) -> Option<String> {
-        if self.lexicon.knows(word) {
+    fn correction(&mut self, word: Cow<'a, str>, place: Place) -> Option<String> {
+        if self.lexicon.knows(&word) {
             return None;
         }
-        if let Some(known) = self.meant.get(&(word, place)) {
+        let key = (word, place);
+        if let Some(known) = self.meant.get(&key) {
             return known.clone();
         }
         if self.meant.len() >= MAX_LOOKUPS {
             return None;
         }
+        let word = key.0.as_ref();
         let meant = self.lexicon.meant(word, place).map(|meant| self.in_the_text_s_apostrophes(word, &meant));
-        self.meant.insert((word, place), meant.clone());
+        self.meant.insert(key, meant.clone());
         meant
     }
 
@@ -120,13 +126,22 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A word in NFC. Words of ASCII are.
+fn composed(word: &str) -> Cow<'_, str> {
+    if word.is_ascii() || word.len() > MAX_WORD_BYTES {
+        word.into()
+    } else {
+        word.nfc().collect::<String>().into()
+    }
+}
+
 /// How `word` may be changed; `None` if it is a name, an abbreviation, a number, an address or too long.
-fn place(word: Word<'_>, opens_sentence: bool) -> Option<Place> {
-    let plain = word.text.chars().all(|letter| letter.is_alphabetic() || matches!(letter, '\'' | '’'));
-    if !plain || word.text.len() > MAX_WORD_BYTES {
+fn place(word: &str, opens_sentence: bool) -> Option<Place> {
+    let plain = word.chars().all(|letter| letter.is_alphabetic() || matches!(letter, '\'' | '’'));
+    if !plain || word.len() > MAX_WORD_BYTES {
         return None;
     }
-    let mut letters = word.text.chars();
+    let mut letters = word.chars();
     let capital = letters.next().is_some_and(char::is_uppercase);
     if letters.any(char::is_uppercase) {
         return None;

@@ -5,21 +5,48 @@ use std::fmt;
 use domain::{BatchId, Slot};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
-use store::{Answer, ClaimOutcome, KeyClaim, Lane, Owner, Store, Tx};
+use store::{Answer, ClaimOutcome, KeyClaim, Lane, Owner, Store, StoredAnswer, Tx};
 
 use super::Engine;
 use crate::error::Error;
+
+/// Marks the id of a secret in a row whose fingerprint is of the content of a request. Rows without it hold a fingerprint of the
+/// bytes, which the former version wrote; it takes a row with the mark for one under another secret, which it does not compare.
+const OF_CONTENT: i64 = 1 << 32;
 
 /// An Idempotency-Key with its scope (caller and route) and the fingerprint of its request.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey {
     claim: KeyClaim,
+    /// The fingerprint of the request's bytes, to compare with rows of the former version.
+    former: Option<Vec<u8>>,
 }
 
 impl IdempotencyKey {
     /// The slot that the key hashes to. A batch made under the key has the same slot, so that one transaction touches one slot.
     pub fn slot(&self) -> Slot {
         Slot::new(u16::try_from(self.claim.slot).unwrap_or_default())
+    }
+
+    /// Adds what the former version took the fingerprint of. Its rows are kept for `idempotency_retention`, so the version after the
+    /// next one needs this no longer.
+    #[must_use]
+    pub fn with_former(mut self, engine: &Engine, content_type: &str, body: &[u8]) -> Self {
+        let parts = [self.claim.route.as_bytes(), content_type.as_bytes(), body];
+        self.former = Some(engine.fingerprints.compute(&parts));
+        self
+    }
+
+    /// Whether the key's earlier request is the same. A fingerprint made with another secret cannot be compared: after a rotation
+    /// of the secret the key alone decides.
+    fn is_of(&self, stored: &StoredAnswer) -> bool {
+        if stored.key_id == self.claim.key_id {
+            stored.fingerprint == self.claim.fingerprint
+        } else if stored.key_id | OF_CONTENT == self.claim.key_id {
+            self.former.as_ref().is_none_or(|former| stored.fingerprint == *former)
+        } else {
+            true
+        }
     }
 }
 
@@ -55,15 +82,15 @@ impl Fingerprints {
 }
 
 impl Engine {
-    /// Makes the Idempotency-Key of a request. Its scope is the caller and the route; its fingerprint covers the route, the
-    /// content type and the body.
+    /// Makes the Idempotency-Key of a request. Its scope is the caller and the route; its fingerprint covers the route and the
+    /// content. `format` names the way in which the content is written, so that contents of two formats are never equal.
     pub fn idempotency_key(
         &self,
         owner: &Owner,
         route: &str,
         key: &str,
-        content_type: &str,
-        body: &[u8],
+        format: &str,
+        content: &[u8],
     ) -> IdempotencyKey {
         let principal = principal(owner);
         let mut hash = Sha256::new();
@@ -76,10 +103,10 @@ impl Engine {
             principal,
             route: route.to_owned(),
             key: key.to_owned(),
-            key_id: self.fingerprints.key_id,
-            fingerprint: self.fingerprints.compute(&[route.as_bytes(), content_type.as_bytes(), body]),
+            key_id: self.fingerprints.key_id | OF_CONTENT,
+            fingerprint: self.fingerprints.compute(&[route.as_bytes(), format.as_bytes(), content]),
         };
-        IdempotencyKey { claim }
+        IdempotencyKey { claim, former: None }
     }
 }
 
@@ -110,12 +137,7 @@ pub(super) async fn claim(
     };
     match claimed {
         ClaimOutcome::New => Ok(None),
-        // Fingerprints made with different secrets cannot be compared: after a rotation of the secret the key alone decides.
-        ClaimOutcome::Existing(stored)
-            if stored.key_id == key.claim.key_id && stored.fingerprint != key.claim.fingerprint =>
-        {
-            Err(Error::KeyReused)
-        }
+        ClaimOutcome::Existing(stored) if !key.is_of(&stored) => Err(Error::KeyReused),
         // Key and answer are written in one transaction, so a key without an answer does not occur.
         ClaimOutcome::Existing(stored) => Ok(stored.answer),
     }

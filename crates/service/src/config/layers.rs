@@ -1,14 +1,13 @@
 //! The layers of the configuration: reads each source, and keeps the value with the highest rank.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use super::error::Fault;
+use super::origin::{Origin, Variable};
 use super::setting::Setting;
-use super::{DEFAULTS, KEYS, Key, RedactedSetting, file};
+use super::{DEFAULTS, KEYS, Key, RedactedSetting, dotenv, file};
 use api::suggest::suggest;
 
 /// The prefix of this service's environment variables.
@@ -68,38 +67,6 @@ impl Sources {
     }
 }
 
-/// The place where a value was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// [`DEFAULTS`].
-    Default,
-    /// A line of the `--config` file, counted from 1.
-    File {
-        /// The file as the user named it.
-        path: PathBuf,
-        /// The line.
-        line: usize,
-    },
-    /// The name of a variable in the `.env` file.
-    Dotenv(String),
-    /// The name of a variable of the environment.
-    Environment(String),
-    /// A flag as the user typed it.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Dotenv(variable) => write!(f, ".env {variable}"),
-            Self::Environment(variable) => write!(f, "environment {variable}"),
-            Self::Flag(flag) => write!(f, "flag {flag}"),
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Found {
     text: String,
@@ -134,10 +101,16 @@ impl Values {
             }
         }
         if let Some(path) = &sources.dotenv {
-            let variables = values.dotenv_variables(path);
-            values.add_variables(&variables, Origin::Dotenv);
+            match dotenv::read(path, &sources.environment) {
+                Ok(variables) => values.add_variables(&variables),
+                Err(fault) => values.faults.push(fault),
+            }
         }
-        values.add_variables(&sources.environment, Origin::Environment);
+        let environment = sources.environment.iter().cloned().map(|(name, value)| {
+            let origin = Origin::Environment(name.clone());
+            Variable { name, value: Ok(value), origin }
+        });
+        values.add_variables(&environment.collect::<Vec<_>>());
         for flag in &sources.flags {
             values.add(&flag.key, flag.value.clone(), Origin::Flag(flag.flag.clone()));
         }
@@ -229,7 +202,8 @@ impl Values {
             self.faults.push(Fault::new(subject, "is not valid UTF-8", "write it in UTF-8"));
             return;
         }
-        if key.secret && !in_file && matches!(origin, Origin::Flag(_)) {
+        // `--set` gives any setting, so its user may not know that this one is a secret. A flag of its own says so in its help.
+        if key.secret && !in_file && matches!(&origin, Origin::Flag(flag) if flag.starts_with("--set")) {
             let next_step =
                 format!("set {}_file, or the variable {PREFIX}{}", key.name, key.name.to_ascii_uppercase());
             self.faults.push(Fault::new(
@@ -242,7 +216,7 @@ impl Values {
         let rank = |origin: &Origin| match origin {
             Origin::Default => 0,
             Origin::File { .. } => 1,
-            Origin::Dotenv(name) => 2 + u8::from(name.starts_with(PREFIX)),
+            Origin::Dotenv { variable, .. } => 2 + u8::from(variable.starts_with(PREFIX)),
             Origin::Environment(name) => 4 + u8::from(name.starts_with(PREFIX)),
             Origin::Flag(_) => 6,
         };
@@ -260,67 +234,46 @@ impl Values {
         self.found.insert(key.name, Found { text, origin, in_file });
     }
 
-    /// Adds a layer of variables: the shared names first, so that the prefixed names win.
-    fn add_variables(&mut self, variables: &[(String, String)], origin: fn(String) -> Origin) {
-        for (variable, value) in variables {
-            let shared = variable.strip_suffix("_FILE").unwrap_or(variable);
+    /// Adds a layer of variables: the shared names first, so that the prefixed names win. All other variables belong to other
+    /// programs, whatever is wrong with them.
+    fn add_variables(&mut self, variables: &[Variable]) {
+        for variable in variables {
+            let shared = variable.name.strip_suffix("_FILE").unwrap_or(&variable.name);
+            let key = variable.name.to_ascii_lowercase();
             if SHARED_NAMES.contains(&shared)
-                && find_key(&variable.to_ascii_lowercase())
-                    .is_some_and(|(_, in_file)| in_file == (shared != variable))
+                && find_key(&key).is_some_and(|(_, in_file)| in_file == (shared != variable.name))
             {
-                self.add(&variable.to_ascii_lowercase(), value.clone(), origin(variable.clone()));
+                self.add_variable(&key, variable);
             }
         }
-        for (variable, value) in variables {
-            let Some(name) = variable.strip_prefix(PREFIX) else { continue };
+        for variable in variables {
+            let Some(name) = variable.name.strip_prefix(PREFIX) else { continue };
             if FLAG_TWINS.contains(&name) {
                 continue;
             }
-            if is_injected_by_kubernetes(name, value) {
-                self.ignored.push(variable.clone());
+            if is_injected_by_kubernetes(name, variable.value.as_deref().unwrap_or_default()) {
+                self.ignored.push(variable.name.clone());
                 continue;
             }
             let key = name.to_ascii_lowercase();
             if name.chars().any(|c| c.is_ascii_lowercase()) || find_key(&key).is_none() {
                 let known = KEYS.iter().map(|key| key.name);
                 let nearest = suggest(&key, known).map(|key| format!("{PREFIX}{}", key.to_ascii_uppercase()));
-                self.faults.push(unknown(origin(variable.clone()).to_string(), nearest));
+                self.faults.push(unknown(variable.origin.to_string(), nearest));
                 continue;
             }
-            self.add(&key, value.clone(), origin(variable.clone()));
+            self.add_variable(&key, variable);
         }
     }
 
-    fn dotenv_variables(&mut self, path: &Path) -> Vec<(String, String)> {
-        let text = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
-            Err(error) => {
-                let problem = format!("cannot be read ({})", error.kind());
-                self.faults.push(Fault::new(path.display(), problem, "make it readable or remove it"));
-                return Vec::new();
-            }
-        };
-        let mut variables = Vec::new();
-        for entry in dotenvy::Iter::new(Cursor::new(&text)) {
-            match entry {
-                Ok(variable) => variables.push(variable),
-                // The library's own message repeats the line, which may be a secret.
-                Err(dotenvy::Error::LineParse(bad, _)) => {
-                    let line = text.lines().position(|line| line == bad).map_or(0, |index| index + 1);
-                    let subject = format!("{}:{line}", path.display());
-                    self.faults.push(Fault::new(
-                        subject,
-                        "is not NAME=value",
-                        "put values with spaces in quotes",
-                    ));
-                }
-                Err(_) => {
-                    self.faults.push(Fault::new(path.display(), "cannot be read", "correct or remove it"));
-                }
+    fn add_variable(&mut self, key: &str, variable: &Variable) {
+        match &variable.value {
+            Ok(value) => self.add(key, value.clone(), variable.origin.clone()),
+            Err(problem) => {
+                let next_step = "write NAME=value, and quotation marks in pairs";
+                self.faults.push(Fault::new(&variable.origin, *problem, next_step));
             }
         }
-        variables
     }
 }
 
@@ -338,7 +291,7 @@ pub(super) fn subject(key: &str, origin: &Origin) -> String {
     match origin {
         Origin::Default => key.to_owned(),
         Origin::File { .. } => format!("{origin} {key}"),
-        Origin::Dotenv(_) | Origin::Environment(_) | Origin::Flag(_) => origin.to_string(),
+        Origin::Dotenv { .. } | Origin::Environment(_) | Origin::Flag(_) => origin.to_string(),
     }
 }
 
@@ -368,7 +321,7 @@ fn is_injected_by_kubernetes(name: &str, value: &str) -> bool {
         || name.contains("SERVICE_PORT_")
 }
 
-/// Reads a secret from a file, without the line ends at its end.
+/// Reads a secret from a file, without the byte order mark at its beginning and the line ends at its end, which are the editor's.
 ///
 /// # Errors
 /// The file cannot be read, is empty, or users other than its owner and group can access it. The text is a predicate that
@@ -389,7 +342,7 @@ pub fn read_secret(path: &Path) -> Result<String, String> {
         }
     }
     let text = fs::read_to_string(path).map_err(cannot)?;
-    let text = text.trim_end_matches(['\r', '\n']);
+    let text = text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
     if text.is_empty() {
         Err(format!("names {}, which is empty", path.display()))
     } else {

@@ -69,14 +69,15 @@ fn each_layer_overrides_the_layers_below() {
     let environment =
         vec![(format!("{PREFIX}PORT"), "3".to_owned()), ("HOST".to_owned(), "127.0.0.3".to_owned())];
     let flags = vec![Flag { flag: "--port".to_owned(), key: "port".to_owned(), value: "4".to_owned() }];
-    let sources = Sources { file: Some(file.clone()), dotenv: Some(dotenv), environment, flags };
+    let sources = Sources { file: Some(file.clone()), dotenv: Some(dotenv.clone()), environment, flags };
     let loaded = Config::load(&sources).unwrap();
 
     assert_eq!((loaded.config.port, loaded.config.retry_limit, loaded.config.max_labels), (4, 2, 1));
     assert_eq!(loaded.config.host.to_string(), "127.0.0.3");
     assert_eq!(*origin(&loaded, "port"), Origin::Flag("--port".to_owned()));
     assert_eq!(*origin(&loaded, "host"), Origin::Environment("HOST".to_owned()));
-    assert_eq!(*origin(&loaded, "retry_limit"), Origin::Dotenv(format!("{PREFIX}RETRY_LIMIT")));
+    let variable = format!("{PREFIX}RETRY_LIMIT");
+    assert_eq!(*origin(&loaded, "retry_limit"), Origin::Dotenv { path: dotenv, line: 2, variable });
     assert_eq!(*origin(&loaded, "data_dir"), Origin::File { path: file, line: 4 });
     assert_eq!(*origin(&loaded, "log_level"), Origin::Default);
 }
@@ -162,10 +163,70 @@ fn a_fault_in_a_file_names_the_line_and_never_quotes_it() {
     let said = faults(&Sources { file: Some(broken.path().to_owned()), ..Sources::default() });
     assert!(said.contains(":2 is not TOML") && !said.contains("hunter2"), "{said}");
 
-    let mut dotenv = tempfile::NamedTempFile::new().unwrap();
-    write!(dotenv, "A=1\nGATEWAY TOKEN hunter2\n").unwrap();
-    let said = faults(&Sources { dotenv: Some(dotenv.path().to_owned()), ..Sources::default() });
-    assert!(said.contains(":2 is not NAME=value") && !said.contains("hunter2"), "{said}");
+    let lines = [
+        "A='tis".to_owned(),
+        format!("{PREFIX}GATEWAY_TOKEN hunter2"),
+        "export LOG_LEVEL='hunter2".to_owned(),
+        "DATABASE_URL=${hunter2}".to_owned(),
+        format!("{PREFIX}HOTS=hunter2"),
+        "PORT=hunter2".to_owned(),
+    ];
+    let said = faults(&dotenv(lines.join("\n")).1);
+    for told in [
+        ":2 BATCH_ORCHESTRATOR_SERVICE_GATEWAY_TOKEN is not NAME=value",
+        ":3 LOG_LEVEL has a quotation mark that is not closed",
+        ":4 DATABASE_URL refers to a variable",
+        ":5 BATCH_ORCHESTRATOR_SERVICE_HOTS is not a setting; did you mean",
+        ":6 PORT is not",
+    ] {
+        assert!(said.contains(told), "{told} in: {said}");
+    }
+    assert!(said.contains("5 faults") && !said.contains("hunter2"), "{said}");
+}
+
+/// Sources whose `.env` holds this.
+fn dotenv(content: impl AsRef<[u8]>) -> (tempfile::NamedTempFile, Sources) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(content.as_ref()).unwrap();
+    let sources = Sources { dotenv: Some(file.path().to_owned()), ..Sources::default() };
+    (file, sources)
+}
+
+/// A `.env` belongs to the folder, and the folder may be another program's.
+#[test]
+fn lines_of_a_dotenv_that_are_not_settings_are_ignored_whatever_they_hold() {
+    let others: [&[u8]; 8] = [
+        b"GREETING=it's\n",
+        b"MOTD=hello world\n",
+        b"X={\"a\": 1}\n",
+        b"NAME=caf\xe9\n",
+        b"TOKEN 'abc\nport = 1\nlog_level=x\n",
+        b"\xef\xbb\xbf# written by an editor\n",
+        b"KEY=\"first\nPORT=1\nlast\"\n",
+        b"\0\0\n",
+    ];
+    for other in others {
+        let (_file, sources) = dotenv([other, b"LOG_LEVEL=warning\n"].concat());
+        let loaded = Config::load(&sources).unwrap_or_else(|error| panic!("{other:?}: {error}"));
+        assert_eq!(loaded.config.log_level, service::config::words::LogLevel::Warning, "{other:?}");
+        assert_eq!(loaded.config.port, 5000);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let sources = Sources { dotenv: Some(folder.path().to_owned()), ..Sources::default() };
+    assert!(Config::load(&sources).is_ok(), "a folder named .env is no file of settings");
+}
+
+#[test]
+fn a_byte_order_mark_before_the_first_setting_is_not_part_of_its_name() {
+    let marked = "\u{feff}LOG_LEVEL=loud\n";
+    let utf16: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for content in [marked.as_bytes().to_vec(), utf16] {
+        assert!(faults(&dotenv(content).1).contains(":1 LOG_LEVEL is none of"));
+    }
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "\u{feff}port = 5001").unwrap();
+    let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
+    assert_eq!(Config::load(&sources).unwrap().config.port, 5001);
 }
 
 #[test]
@@ -266,7 +327,7 @@ fn development_warns_about_an_open_bind_and_starts() {
 fn a_secret_is_read_from_a_file_that_other_users_cannot_read() {
     use std::os::unix::fs::PermissionsExt as _;
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    writeln!(file, "hunter2").unwrap();
+    writeln!(file, "\u{feff}hunter2").unwrap();
     let path = file.path().to_str().unwrap();
     let sources = ours("GATEWAY_TOKEN_FILE", path);
     let loaded = Config::load(&sources).unwrap();

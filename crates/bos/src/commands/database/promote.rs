@@ -5,7 +5,7 @@ use clap::Args;
 use crate::commands::Exit;
 use crate::commands::output::Output;
 use crate::commands::settings::SettingsArgs;
-use service::config::{Config, Error};
+use service::config::{Config, Error, Flag};
 use service::promote::{self, Progress, Report, Row, StepLimit};
 
 /// Move a stopped embedded installation to PostgreSQL and Kafka.
@@ -67,12 +67,14 @@ impl PromoteCommand {
     fn config(&self) -> Result<Config, Error> {
         let mut settings = self.settings.clone();
         let named = [
-            ("database_url", &self.to),
-            ("kafka_bootstrap_servers", &self.kafka),
-            ("content_service_url", &self.content),
+            ("--to", "database_url", &self.to),
+            ("--kafka", "kafka_bootstrap_servers", &self.kafka),
+            ("--content", "content_service_url", &self.content),
         ];
-        for (key, value) in named {
-            settings.set.extend(value.iter().map(|value| (key.to_owned(), value.clone())));
+        for (flag, key, value) in named {
+            let flag =
+                |value: &String| Flag { flag: flag.to_owned(), key: key.to_owned(), value: value.clone() };
+            settings.named.extend(value.iter().map(flag));
         }
         Ok(settings.load_for_maintenance()?.config)
     }

@@ -19,7 +19,7 @@ fn id_in(text: &str) -> String {
 #[test]
 fn a_class_is_submitted_and_its_results_are_shown() {
     let server = Server::start();
-    let essays = server.essays("good", &[("anna.txt", GOOD), ("bert.md", FINE), ("notes.pdf", "no essay")]);
+    let essays = server.essays("good", &[("anna.txt", GOOD), ("bert.md", FINE)]);
     let ran = server.run(&["batch", "submit", &essays, "--course", "ENG5", "--wait", "--timeout", "1m"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     insta::assert_snapshot!("submitted", steady(&ran.stdout));
@@ -44,6 +44,42 @@ fn a_class_is_submitted_and_its_results_are_shown() {
     assert_eq!(rows[1]["corrections"], 0);
     let failed = server.run(&["batch", "results", &batch, "--outcome", "failed", "-o", "json"]);
     assert_eq!(failed.stdout.trim(), "[]");
+}
+
+#[test]
+fn what_a_folder_holds_besides_essays_is_named_before_anything_is_sent_and_the_exit_code_says_so() {
+    let server = Server::start();
+    let others =
+        [("._anna.txt", "x"), (".hidden.txt", GOOD), ("carl.pdf", "not really a pdf"), ("BO.TXT", FINE)];
+    let essays = server.essays("mixed", &[others.as_slice(), &[("anna.txt", GOOD)]].concat());
+    std::fs::create_dir(std::path::Path::new(&essays).join("dora")).unwrap();
+    let named = [
+        "._anna.txt: is a file in which macOS",
+        ".hidden.txt: is hidden",
+        "carl.pdf: is not a",
+        "dora: is a folder",
+    ];
+    for wait in [&["--wait", "--quiet"][..], &["-o", "json"]] {
+        let ran = server.run(&[&["batch", "submit", &essays], wait].concat());
+        assert_eq!(ran.code, 4, "{}", ran.stderr);
+        for told in named {
+            assert!(ran.stderr.contains(told), "{told} in: {}", ran.stderr);
+        }
+    }
+    let batches = server.run(&["batch", "list", "-o", "json"]).stdout;
+    let batches: Value = serde_json::from_str(&batches).unwrap();
+    assert!(batches.as_array().unwrap().iter().all(|batch| batch["essays"]["total"] == 2), "{batches}");
+
+    let pdf = format!("{essays}/carl.pdf");
+    for arguments in [["batch", "submit", &pdf], ["essay", "trigger", &pdf]] {
+        let ran = server.run(&arguments);
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("nothing was sent\n") && ran.stderr.contains("carl.pdf: is not a"),
+            "{}",
+            ran.stderr
+        );
+    }
 }
 
 #[test]

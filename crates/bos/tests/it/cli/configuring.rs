@@ -46,6 +46,24 @@ fn all_faults_of_a_configuration_are_reported_together() {
 }
 
 #[test]
+fn a_dotenv_of_another_program_in_the_folder_prevents_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for content in
+        ["GREETING=it's\n", "A=1\nMOTD=hello world\n", "X={\"a\": 1}\n", "\u{feff}LOG_LEVEL=warning\n"]
+    {
+        std::fs::write(folder.path().join(".env"), content).unwrap();
+        let checked = bos(&["config", "check"]).current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert_eq!(checked.status.code(), Some(0), "{content}: {said}");
+    }
+    std::fs::write(folder.path().join(".env"), "A='1\n\nLOG_LEVEL='warning\n").unwrap();
+    let checked = bos(&["config", "check"]).current_dir(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert_eq!(checked.status.code(), Some(2), "{said}");
+    assert!(said.contains("\n  .env:3 LOG_LEVEL has a quotation mark that is not closed"), "{said}");
+}
+
+#[test]
 fn a_content_service_over_https_is_refused_at_the_start_with_the_next_step() {
     let folder = tempfile::tempdir().unwrap();
     let served = bos(&["serve", "--port", "0", "--data-dir", folder.path().to_str().unwrap()])

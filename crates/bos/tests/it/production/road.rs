@@ -24,7 +24,7 @@ use crate::neighbour::service::{Service, configured};
 use crate::program::PATIENCE;
 
 /// Serializes the tests, because they share one consumer group and would read each other's records.
-pub(super) static ONE_AT_A_TIME: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
+pub(crate) static ONE_AT_A_TIME: LazyLock<Mutex<()>> = LazyLock::new(Mutex::default);
 
 /// The companions on the other side of Kafka.
 pub(super) struct Companions {

@@ -55,6 +55,7 @@ fn what_is_no_misspelling_stays() {
         "Then Åsa, Zoë, Łukasz and Siobhán met Nguyễn.",
         "The headmaster of Norrby and his wife Birgitta.",
         "Filip, Elsa and Signe play.\nFolke does not.",
+        "Ture left. Enar too. Noe and Mian stay. Lief? Dian! Leif.",
         "NATO, IKEA and the EPA",
         "TikTok, iPhone, YouTube, McDonalds",
         "It cost 2,400 kronor, 4pm, b2b, 1800s.",
@@ -75,6 +76,36 @@ fn the_case_pattern_of_a_word_is_kept() {
 }
 
 #[test]
+fn a_sentence_may_open_with_a_short_word_whose_letters_are_swapped() {
+    for (written, meant) in [
+        ("Teh cat", "The cat"),
+        ("Yes. Thsi is it.", "Yes. This is it."),
+        ("“Waht?” Tehy ask. Thier dog", "“What?” They ask. Their dog"),
+        ("Adn then", "And then"),
+    ] {
+        assert_eq!(english(written), meant);
+    }
+}
+
+#[test]
+fn decomposed_letters_are_checked_like_composed_ones() {
+    use unicode_normalization::UnicodeNormalization as _;
+    let decomposed = |text: &str| text.nfd().collect::<String>();
+    let text = decomposed("Zoë and Siobhán are naïve, but thier café is fine.");
+    assert_eq!(english(&text), text.replace("thier", "their"));
+
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("sv_SE.aff"), "SET UTF-8\nTRY esianrtolcdugmphbyfvkwåäö\n").unwrap();
+    std::fs::write(dir.path().join("sv_SE.dic"), "2\nläraren\nläser\n").unwrap();
+    let dictionaries = Dictionaries::with_dir(dir.path());
+    for text in ["läraren läserr".to_owned(), decomposed("läraren läserr")] {
+        let corrected = dictionaries.correct(&text, Language::Swedish).unwrap();
+        let replacements: Vec<_> = corrected.corrections.iter().map(|c| c.replacement.as_str()).collect();
+        assert_eq!(replacements, ["läser"], "{text}");
+    }
+}
+
+#[test]
 fn a_text_with_curly_apostrophes_gets_curly_apostrophes() {
     assert_eq!(english("It’s true, I dont know"), "It’s true, I don’t know");
     assert_eq!(english("It's true, I dont know, she does’nt"), "It's true, I don't know, she doesn’t");
@@ -83,7 +114,7 @@ fn a_text_with_curly_apostrophes_gets_curly_apostrophes() {
 #[test]
 fn marks_line_ends_and_blanks_are_kept() {
     let text = "\u{feff}Teh dog\r\n\r\n\t“teh\u{a0}cat”\rteh  end \n";
-    assert_eq!(english(text), "\u{feff}Teh dog\r\n\r\n\t“the\u{a0}cat”\rthe  end \n");
+    assert_eq!(english(text), "\u{feff}The dog\r\n\r\n\t“the\u{a0}cat”\rthe  end \n");
     assert_eq!(english(" \r\n\t\r "), " \r\n\t\r ");
 }
 

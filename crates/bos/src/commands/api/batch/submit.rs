@@ -8,7 +8,7 @@ use domain::Phase;
 use serde_json::Value;
 
 use crate::commands::Exit;
-use crate::commands::api::files;
+use crate::commands::api::files::{self, Files};
 use crate::commands::api::follow::{Followed, exit_of, follow, out_of_time};
 use crate::commands::api::progress::Bars;
 use crate::commands::api::rows::{self, plural};
@@ -24,7 +24,8 @@ use client::{Client, read};
     bos batch submit essays/ --course ENG5 --label class=9B --wait\n  \
     bos batch submit a.txt b.md --language sv --phases spellcheck")]
 pub(super) struct Submit {
-    /// Text files, folders with .txt and .md files, or - for one essay on standard input
+    /// Text files, folders with .txt and .md files, or - for one essay on standard input. Other files of a folder are named and
+    /// left out (exit code 4)
     #[arg(required = true, value_name = "FILE|DIR|-")]
     paths: Vec<PathBuf>,
     /// Phases to run, separated by commas, or none
@@ -86,6 +87,11 @@ fn label(text: &str) -> Result<(String, String), &'static str> {
 impl Submit {
     pub(super) async fn run(self, client: &Client, output: &Output) -> anyhow::Result<Exit> {
         let began = Instant::now();
+        let Files { essays, left_out } = files::read(&self.paths);
+        let left_out = left_out.message();
+        if let Some(message) = &left_out {
+            Output::warn(message);
+        }
         let submission = Submission {
             name: self.name,
             course_code: self.course,
@@ -96,12 +102,13 @@ impl Submit {
                 OnInvalid::Reject => "reject_batch",
                 OnInvalid::Skip => "skip",
             },
-            essays: files::read(&self.paths)?,
+            essays: essays?,
         };
         let answer = submission.send(client).await?;
         let accepted: Accepted = read(answer.clone())?;
         if !self.wait {
-            return announce(&accepted, &answer, output);
+            let exit = announce(&accepted, &answer, output)?;
+            return Ok(unless_left_out(exit, left_out.is_some()));
         }
         output.note(&acceptance(&accepted));
         let mut bars = Bars::new(output, accepted.rejected);
@@ -119,8 +126,13 @@ impl Submit {
         } else {
             output.say(&format!("{summary}      {}", clean(&status.sentence)))?;
         }
-        Ok(exit_of(&status, accepted.rejected))
+        Ok(unless_left_out(exit_of(&status, accepted.rejected), left_out.is_some()))
     }
+}
+
+/// The exit code of a submission, which is not a plain success if files of a folder were left out.
+fn unless_left_out(exit: Exit, left_out: bool) -> Exit {
+    if exit == Exit::Ok && left_out { Exit::SomeFailed } else { exit }
 }
 
 fn acceptance(accepted: &Accepted) -> String {
