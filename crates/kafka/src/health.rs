@@ -134,6 +134,15 @@ impl ClientHealth {
     }
 }
 
+/// Records of a partition that are not read yet. Offsets alone do not tell: transaction markers and aborted records have offsets
+/// and are never delivered. What librdkafka has fetched without keeping anything of it is such.
+fn lag(partition: &statistics::Partition) -> i64 {
+    let statistics::Partition { next_offset, ls_offset, eof_offset, fetchq_cnt, consumer_lag, .. } =
+        partition;
+    let is_at_the_end = *ls_offset >= 0 && next_offset >= ls_offset && eof_offset >= ls_offset;
+    if is_at_the_end && *fetchq_cnt == 0 { 0 } else { (*consumer_lag).max(0) }
+}
+
 impl ConsumerContext for ClientHealth {}
 
 impl ClientContext for ClientHealth {
@@ -175,7 +184,7 @@ impl ClientContext for ClientHealth {
         }
         if figures.client_type == "consumer" {
             for (name, topic) in &figures.topics {
-                let lag = topic.partitions.values().map(|partition| partition.consumer_lag.max(0)).sum();
+                let lag = topic.partitions.values().map(lag).sum();
                 engine::metrics::lag(name, lag);
             }
         }

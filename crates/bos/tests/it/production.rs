@@ -8,6 +8,7 @@ mod documents;
 mod encrypted;
 mod full_broker;
 mod full_log;
+mod lag;
 mod large;
 mod migrating;
 mod operators;
