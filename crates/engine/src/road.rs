@@ -133,8 +133,13 @@ impl Engine {
         self.signals.subscribe(batch)
     }
 
-    /// Whether the database has this batch.
+    /// Whether the database has this batch. A row that cannot be read is there too: its error would be the same at each repetition.
     pub(crate) async fn has_batch(&self, batch: BatchId) -> Result<bool, Error> {
-        self.store.read(move |tx| Box::pin(async move { Ok(tx.batch(batch).await?.is_some()) })).await
+        let found: Result<_, Error> =
+            self.store.read(move |tx| Box::pin(async move { Ok(tx.batch(batch).await?.is_some()) })).await;
+        match found {
+            Err(error) if !error.is_transient() => Ok(true),
+            found => found,
+        }
     }
 }

@@ -8,7 +8,8 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{self, Statistics};
+use secret::Secret;
 
 use super::denial::Denial;
 use super::settings::SettingNames;
@@ -19,6 +20,7 @@ pub(crate) struct Health {
     clients: Arc<Mutex<Vec<Arc<AtomicU8>>>>,
     forbidden: Forbidden,
     names: SettingNames,
+    password: Option<Secret>,
 }
 
 /// When Kafka last reported a missing right. No event says that the right was granted since; but what lacks a right is tried again, by a
@@ -57,16 +59,21 @@ const DENIED: u8 = 3;
 const UNTRUSTED: u8 = 4;
 
 impl Health {
-    /// No clients yet. Messages name the settings as `names` does.
-    pub(crate) fn new(names: SettingNames) -> Self {
-        Self { clients: Arc::default(), forbidden: Forbidden::default(), names }
+    /// No clients yet. Messages name the settings as `names` does. `password` is read again when Kafka refuses it.
+    pub(crate) fn new(names: SettingNames, password: Option<Secret>) -> Self {
+        Self { clients: Arc::default(), forbidden: Forbidden::default(), names, password }
     }
 
     /// The health of one more client.
     pub(crate) fn client(&self) -> ClientHealth {
         let state = Arc::new(AtomicU8::new(UNKNOWN));
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&state));
-        ClientHealth { state, forbidden: self.forbidden.clone(), names: self.names }
+        ClientHealth {
+            state,
+            forbidden: self.forbidden.clone(),
+            names: self.names,
+            password: self.password.clone(),
+        }
     }
 
     /// Notes that Kafka reported a missing right.
@@ -101,6 +108,7 @@ pub(crate) struct ClientHealth {
     state: Arc<AtomicU8>,
     forbidden: Forbidden,
     names: SettingNames,
+    password: Option<Secret>,
 }
 
 impl ClientHealth {
@@ -123,6 +131,10 @@ impl ClientHealth {
         };
         if self.state.swap(state, Ordering::Relaxed) != state {
             log_denial(denial, reason, &self.names);
+        }
+        if let (Denial::Password, Some(password)) = (denial, &self.password) {
+            // The producer and the consumers replace their clients when the password has changed.
+            password.read_again_after_refusal("kafka_sasl_password");
         }
     }
 
