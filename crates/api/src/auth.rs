@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use secrecy::ExposeSecret as _;
+use secret::Secret;
 use store::Owner;
 
 use super::app::App;
@@ -104,10 +105,18 @@ async fn admit(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Principal
         Auth::Gateway => {
             let bearer = bearer(headers)?;
             let of_gateway = app.settings().gateway_token.as_ref();
-            if of_gateway.is_some_and(|token| is_same_secret(token.expose_secret(), bearer)) {
+            let is_gateways = |token: &&Secret| is_same_secret(token.get().expose_secret(), bearer);
+            if of_gateway.is_some_and(|token| is_gateways(&token)) {
                 principal_from_gateway(headers)?
             } else {
-                principal_from_token(app, bearer).await?
+                match principal_from_token(app, bearer).await {
+                    // The gateway's token may have been rotated.
+                    Err(problem) if problem.code() == Code::InvalidToken => of_gateway
+                        .filter(|token| token.read_again_after_refusal("gateway_token"))
+                        .filter(is_gateways)
+                        .map_or(Err(problem), |_| principal_from_gateway(headers))?,
+                    found => found?,
+                }
             }
         }
     };

@@ -52,13 +52,19 @@ pub(crate) struct Refused {
     error: &'static str,
 }
 
+/// Seconds after which a request is sent again while the companions' database cannot be used; chosen.
+const RETRY_AFTER: &str = "2";
+
 fn refused(status: StatusCode, error: &'static str) -> Response {
     (status, axum::Json(Refused { error })).into_response()
 }
 
+/// The answer when the companions' database cannot be used, such as on a full or failing disk. Nothing was stored or erased.
 fn failed(error: &companions::Error) -> Response {
     tracing::error!(error = error as &dyn std::error::Error, "the embedded Content Service failed a request");
-    refused(StatusCode::INTERNAL_SERVER_ERROR, "the Content Service failed; see the service's log")
+    let answer =
+        refused(StatusCode::SERVICE_UNAVAILABLE, "the Content Service is unavailable; see the service's log");
+    ([(header::RETRY_AFTER, RETRY_AFTER)], answer).into_response()
 }
 
 fn is_storage_id(text: &str) -> bool {
@@ -77,7 +83,7 @@ fn is_storage_id(text: &str) -> bool {
             (Refused = "application/json"), (Problem = "application/problem+json"),
         )),
         (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
-        (status = 500, description = "The text was not stored.", body = Refused),
+        (status = 503, description = "The text was not stored; see `Retry-After`.", body = Refused),
     ),
 )]
 pub(crate) async fn store(
@@ -106,7 +112,7 @@ pub(crate) async fn store(
         (status = 200, description = "The bytes as they were stored.", body = String, content_type = "application/octet-stream"),
         (status = 400, description = "Not a storage id.", body = Refused),
         (status = 404, description = "Nothing is stored under this id.", body = Refused),
-        (status = 500, description = "The texts cannot be read or changed now.", body = Refused),
+        (status = 503, description = "The texts cannot be read or changed now; see `Retry-After`.", body = Refused),
     ),
 )]
 pub(crate) async fn fetch(State(state): State<ContentState>, Word(storage_id): Word) -> Response {
@@ -128,7 +134,7 @@ pub(crate) async fn fetch(State(state): State<ContentState>, Word(storage_id): W
         (status = 204, description = "Erased."),
         (status = 400, description = "Not a storage id.", body = Refused),
         (status = 404, description = "Nothing is stored under this id.", body = Refused),
-        (status = 500, description = "The texts cannot be read or changed now.", body = Refused),
+        (status = 503, description = "The texts cannot be read or changed now; see `Retry-After`.", body = Refused),
     ),
 )]
 pub(crate) async fn erase(State(state): State<ContentState>, Word(storage_id): Word) -> Response {

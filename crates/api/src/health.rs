@@ -14,11 +14,12 @@ use super::reply;
 use crate::serve::CONNECTION;
 
 /// The readiness of the service.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Readiness {
     /// `ready` or `not_ready`.
     status: &'static str,
-    /// `ok`, `unavailable`, or `unfit` if the schema of the database does not fit this program.
+    /// `ok`, `unavailable`, `unwritable` if the disk is full, read-only or failing, or `unfit` if the schema of the database does
+    /// not fit this program.
     store: &'static str,
     /// The background tasks, with the number of each that run; 0 means that the task has died.
     tasks: Vec<Alive>,
@@ -27,9 +28,9 @@ pub(crate) struct Readiness {
 }
 
 /// A dependency that cannot be used now.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct Degraded {
-    /// The dependency: `content` or `bus`.
+    /// The dependency: `database`, `content` or `bus`.
     name: &'static str,
     /// The reason, as a stable code.
     code: &'static str,
@@ -38,10 +39,19 @@ struct Degraded {
 }
 
 /// A background task.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct Alive {
     name: &'static str,
     alive: usize,
+}
+
+impl Readiness {
+    /// The readiness of a process that has not started its parts yet, with what it waits for.
+    pub(crate) fn starting(waits: Option<(&'static str, DateTime<Utc>)>) -> Self {
+        let degraded = waits.map(|(code, since)| Degraded { name: "database", code, since: Some(since) });
+        let (tasks, degraded) = (Vec::new(), degraded.into_iter().collect());
+        Self { status: "not_ready", store: "unavailable", tasks, degraded }
+    }
 }
 
 /// Check liveness
@@ -55,7 +65,8 @@ pub(crate) async fn alive() -> Response {
 
 /// Check readiness
 ///
-/// Checks the database and every background task. A dependency that is unavailable is named and does not change the status.
+/// Checks the database and every background task. A dependency that is unavailable, and a part of the database that cannot be
+/// used, such as a table without rights, is named and does not change the status.
 #[utoipa::path(
     get, path = "/readyz", tag = "operation", operation_id = "readiness",
     responses(
@@ -76,14 +87,23 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
         .filter(|(name, _)| *name != CONNECTION)
         .map(|(name, alive)| Alive { name, alive })
         .collect();
+    let troubles = app.engine().store().troubles();
+    let is_unwritable = store == "ok" && troubles.iter().any(store::Trouble::prevents_writes);
+    let store = if is_unwritable { "unwritable" } else { store };
     let ready = store == "ok" && tasks.iter().all(|task| task.alive > 0) && !app.ending().is_cancelled();
     let status = if ready { "ready" } else { "not_ready" };
     let content = app.engine().content_outage().map(|outage| (outage.code, Some(outage.since)));
     let dependencies = [("content", content), ("bus", app.bus_outage())];
-    let degraded = dependencies
+    let now = app.engine().clock().now();
+    let of_database = troubles.iter().map(|trouble| Degraded {
+        name: "database",
+        code: trouble.code,
+        since: Some(now - trouble.age),
+    });
+    let of_others = dependencies
         .into_iter()
-        .filter_map(|(name, outage)| outage.map(|(code, since)| Degraded { name, code, since }))
-        .collect();
+        .filter_map(|(name, outage)| outage.map(|(code, since)| Degraded { name, code, since }));
+    let degraded = of_others.chain(of_database).collect();
     let mut response = reply::document(&Readiness { status, store, tasks, degraded })?;
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

@@ -34,6 +34,7 @@ mod schemas;
 pub mod serve;
 pub mod settings;
 mod shape;
+pub mod starting;
 mod status;
 mod submission;
 pub mod suggest;

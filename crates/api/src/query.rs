@@ -31,6 +31,28 @@ where
 /// # Errors
 /// A problem that names the parameter. It contains no value.
 pub fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if value.is_empty() {
+            refuse_empty::<T>(&name)?;
+        }
+    }
+    read(query)
+}
+
+/// Refuses an empty value of a number or a boolean, which the deserializer takes for an absent one: a filter that was meant and
+/// has no value would be ignored. Such a parameter refuses any other text too.
+fn refuse_empty<T: DeserializeOwned>(name: &str) -> Result<(), Problem> {
+    let with_text = form_urlencoded::Serializer::new(String::new()).append_pair(name, "\0").finish();
+    match read::<T>(&with_text) {
+        // Another parameter is missing in this probe.
+        Err(problem) if problem.errors().iter().all(|item| item.parameter.as_deref() == Some(name)) => {
+            Err(problem)
+        }
+        Err(_) | Ok(_) => Ok(()),
+    }
+}
+
+fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let pairs = form_urlencoded::parse(query.as_bytes());
     serde_path_to_error::deserialize(Deserializer::new(pairs)).map_err(|error| {
         let fault = shape::read(&error.inner().to_string());

@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -65,13 +65,24 @@ pub async fn serve(
     shutdown: CancellationToken,
     tasks: Tasks,
 ) {
+    serve_latest(listener, watch::channel(router).1, limits, shutdown, tasks).await;
+}
+
+/// As [`serve`], with a router that may be replaced. A connection keeps the router that it began with.
+pub async fn serve_latest(
+    listener: TcpListener,
+    routers: watch::Receiver<Router>,
+    limits: Limits,
+    shutdown: CancellationToken,
+    tasks: Tasks,
+) {
     let http = Arc::new(http1(limits));
     let slots = Arc::new(Semaphore::new(permits(limits.max_connections.get())));
     let give_up = CancellationToken::new();
     while let Some((stream, slot)) = shutdown.run_until_cancelled(next(&listener, &slots)).await {
         let connection = Connection {
             http: Arc::clone(&http),
-            router: router.clone(),
+            router: routers.borrow().clone(),
             shutdown: shutdown.clone(),
             give_up: give_up.clone(),
         };

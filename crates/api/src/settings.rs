@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use secrecy::SecretString;
+use secret::Secret;
 use telemetry::sampling::Sampling;
 
 use crate::body::BodyLimits;
@@ -26,7 +26,7 @@ pub struct ApiSettings {
     /// How callers authenticate.
     pub auth: Auth,
     /// The token of the gateway, for [`Auth::Gateway`].
-    pub gateway_token: Option<SecretString>,
+    pub gateway_token: Option<Secret>,
     /// The limits on request bodies.
     pub bodies: BodyLimits,
     /// Most essays in a batch; more: 422 `too_many_essays`.

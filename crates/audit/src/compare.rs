@@ -12,6 +12,7 @@ use store::{CommittedRow, Store};
 use uuid::Uuid;
 
 use super::{Audit, AuditWindow, Figures};
+use kafka::admin::Admin;
 use kafka::settings::KafkaSettings;
 use kafka::{KafkaError, scan};
 
@@ -24,12 +25,17 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// How long a message may wait in the outbox of a healthy service; chosen.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long Kafka may take for its first answer. Later answers may take longer, because much is read; chosen.
+const REACH: Duration = Duration::from_secs(5);
 /// How much the clocks of the writers may differ; chosen, for machines that synchronise their clocks.
 const SKEW_MS: i64 = 1_000;
 
 /// An error that prevents a comparison.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Kafka does not answer, or refuses this user.
+    #[error("cannot reach Kafka within {} s; check that it runs, and its address", REACH.as_secs())]
+    Unreachable(#[from] kafka::admin::Error),
     /// The topics cannot be read.
     #[error("cannot read from Kafka")]
     Kafka(#[from] KafkaError),
@@ -51,6 +57,7 @@ pub async fn compare(
     since: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<(Vec<Evaluation>, Figures), Error> {
+    Admin::new(&kafka)?.patient_for(REACH).inspect(&[]).await?;
     let reading = tokio::task::spawn_blocking(move || {
         let positions = scan::positions(&kafka, CONSUMER, Topic::READ)?;
         let window =

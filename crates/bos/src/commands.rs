@@ -25,7 +25,7 @@ use tokio::runtime::Builder;
 
 use client::{Client, Failure};
 use output::{Color, Format, Output};
-use service::config::layers::read_secret;
+use service::config::secret_file::read_secret;
 
 /// The exit code of a command. Scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,7 @@ pub enum Error {
         what: &'static str,
     },
     /// The database failed.
-    #[error("the database operation failed")]
+    #[error(transparent)]
     Store(#[from] store::Error),
     /// A message or a timeline entry could not be serialized: a defect of this program.
     #[error("cannot serialize a message")]

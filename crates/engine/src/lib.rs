@@ -18,6 +18,7 @@ pub mod metrics;
 mod news;
 pub mod ports;
 pub mod promotion;
+mod retention_clock;
 mod road;
 mod settings;
 mod signals;

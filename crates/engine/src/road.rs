@@ -25,6 +25,7 @@ use crate::crash::Crash;
 use crate::dependency_health::{DependencyHealth, Outage};
 use crate::error::Error;
 use crate::ports::{Clock, LocalBroker};
+use crate::retention_clock::RetentionClock;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use admission::AdmissionControl;
@@ -48,6 +49,7 @@ pub struct Engine {
     bus: Option<LocalBroker>,
     content_health: DependencyHealth,
     bus_health: DependencyHealth,
+    pub(crate) retention_clock: RetentionClock,
 }
 
 impl Engine {
@@ -68,6 +70,7 @@ impl Engine {
         let fingerprints = Fingerprints::load(&store).await?;
         let shards = store.read(|tx| Box::pin(async move { tx.shards().await })).await?;
         let settings = Arc::new(settings);
+        let retention_clock = RetentionClock::new(clock.as_ref());
         let admission = AdmissionControl::new(
             settings.staged_bytes_cap,
             settings.outbox_rows_cap,
@@ -86,6 +89,7 @@ impl Engine {
             bus,
             content_health: DependencyHealth::default(),
             bus_health: DependencyHealth::default(),
+            retention_clock,
         }))
     }
 
@@ -129,8 +133,13 @@ impl Engine {
         self.signals.subscribe(batch)
     }
 
-    /// Whether the database has this batch.
+    /// Whether the database has this batch. A row that cannot be read is there too: its error would be the same at each repetition.
     pub(crate) async fn has_batch(&self, batch: BatchId) -> Result<bool, Error> {
-        self.store.read(move |tx| Box::pin(async move { Ok(tx.batch(batch).await?.is_some()) })).await
+        let found: Result<_, Error> =
+            self.store.read(move |tx| Box::pin(async move { Ok(tx.batch(batch).await?.is_some()) })).await;
+        match found {
+            Err(error) if !error.is_transient() => Ok(true),
+            found => found,
+        }
     }
 }

@@ -85,8 +85,8 @@ impl Admin {
         let mut client = settings.client();
         client.remove("statistics.interval.ms");
         Ok(Self {
-            client: Arc::new(client.create_with_context(Health::new(settings.names).client())?),
-            witness: Arc::new(client.create_with_context(Health::new(settings.names).client())?),
+            client: Arc::new(client.create_with_context(Health::new(settings.names, None).client())?),
+            witness: Arc::new(client.create_with_context(Health::new(settings.names, None).client())?),
             patience: PATIENCE,
             names: settings.names,
         })

@@ -55,7 +55,7 @@ pub(crate) fn subscribe(
     let (sender, received) = mpsc::channel(AHEAD);
     let stop = Arc::new(AtomicBool::new(false));
     let client = Arc::new(client);
-    let pump = Pump::new(Arc::clone(&client), monitor.clone(), sender, Arc::clone(&stop));
+    let pump = Pump::new(Arc::clone(&client), settings.clone(), monitor.clone(), sender, Arc::clone(&stop));
     let thread = thread::Builder::new()
         .name(format!("kafka {group}"))
         .spawn(move || pump.run())

@@ -1,7 +1,10 @@
 //! The state of a consumer group, read without joining it: members and lag.
+//!
+//! Offsets alone do not tell the lag: transaction markers and aborted records have offsets and are never delivered. So a small
+//! difference of offsets is read, and what comes is counted.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contract::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -11,6 +14,11 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::settings::KafkaSettings;
 use super::topics::TopicState;
 
+/// The largest difference of offsets in one topic that is read to count its records; chosen. A larger one is an upper bound.
+const COUNTED: i64 = 1_000;
+/// The longest wait of one poll.
+const POLL: Duration = Duration::from_millis(100);
+
 /// The state of a consumer group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
@@ -18,7 +26,7 @@ pub struct Group {
     pub state: String,
     /// Members.
     pub members: usize,
-    /// Lag: records not read yet.
+    /// Lag: records not read yet. Counted where there are few, else an upper bound.
     pub lag: i64,
     /// The topic with the largest lag.
     pub furthest_behind: Option<Topic>,
@@ -37,9 +45,10 @@ impl Group {
         topics: &BTreeMap<Topic, TopicState>,
         patience: Duration,
     ) -> Result<Self, KafkaError> {
+        let begun = Instant::now();
         let mut client = settings.consumer(group);
         client.remove("statistics.interval.ms");
-        let client: BaseConsumer = client.create()?;
+        let client: BaseConsumer = client.set("enable.partition.eof", "true").create()?;
         let groups = client.fetch_group_list(Some(group), patience)?;
         let known = groups.groups().iter().find(|known| known.name() == group);
         let (state, members) = known.map_or(("Dead", 0), |known| (known.state(), known.members().len()));
@@ -58,21 +67,29 @@ impl Group {
         let ends = client.offsets_for_times(partitions.clone(), patience)?;
         let positions = client.committed_offsets(partitions, patience)?.to_topic_map();
 
-        let mut behind: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut behind: BTreeMap<&str, Behind> = BTreeMap::new();
         let mut unread = 0;
         let ends = ends.elements();
         for end in &ends {
             let Offset::Offset(next) = end.offset() else { continue };
             let key = (end.topic().to_owned(), end.partition());
-            let left = if let Some(Offset::Offset(position)) = positions.get(&key) {
-                next - position
+            let topic = behind.entry(end.topic()).or_default();
+            if let Some(Offset::Offset(position)) = positions.get(&key) {
+                topic.offsets += (next - position).max(0);
+                topic.partitions.extend((next > *position).then_some((end.partition(), *position)));
             } else {
                 unread += usize::from(next > 0);
                 // An upper bound: retention may have removed some of them.
-                next
-            };
-            *behind.entry(end.topic()).or_default() += left.max(0);
+                topic.without_position += next;
+            }
         }
+        let behind: BTreeMap<&str, i64> = behind
+            .into_iter()
+            .map(|(topic, behind)| {
+                let counted = behind.count(&client, topic, patience.saturating_sub(begun.elapsed()));
+                (topic, counted.unwrap_or(behind.offsets) + behind.without_position)
+            })
+            .collect();
         Ok(Self {
             state: state.to_owned(),
             members,
@@ -84,5 +101,43 @@ impl Group {
                 .and_then(|(topic, _)| topic.parse().ok()),
             unread,
         })
+    }
+}
+
+/// How far a group is behind in one topic, by offsets.
+#[derive(Debug, Default)]
+struct Behind {
+    /// The sum over the partitions with a committed offset.
+    offsets: i64,
+    /// Of the other partitions.
+    without_position: i64,
+    /// Partitions with offsets after the committed one, each with that.
+    partitions: BTreeMap<i32, i64>,
+}
+
+impl Behind {
+    /// Reads and counts the records after the committed offsets, if there can be only a few; `None` if they are not counted in
+    /// time.
+    fn count(&self, client: &BaseConsumer, topic: &str, patience: Duration) -> Option<i64> {
+        if self.partitions.is_empty() || self.offsets > COUNTED {
+            return None;
+        }
+        let mut list = TopicPartitionList::new();
+        for (partition, position) in &self.partitions {
+            list.add_partition_offset(topic, *partition, Offset::Offset(*position)).ok()?;
+        }
+        client.assign(&list).ok()?;
+        let (begun, mut records, mut open) = (Instant::now(), 0, self.partitions.len());
+        while open > 0 {
+            match client.poll(POLL) {
+                Some(Ok(_)) => records += 1,
+                Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+                Some(Err(_)) | None => {}
+            }
+            if begun.elapsed() > patience {
+                return None;
+            }
+        }
+        Some(records)
     }
 }

@@ -8,7 +8,8 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{self, Statistics};
+use secret::Secret;
 
 use super::denial::Denial;
 use super::settings::SettingNames;
@@ -19,6 +20,7 @@ pub(crate) struct Health {
     clients: Arc<Mutex<Vec<Arc<AtomicU8>>>>,
     forbidden: Forbidden,
     names: SettingNames,
+    password: Option<Secret>,
 }
 
 /// When Kafka last reported a missing right. No event says that the right was granted since; but what lacks a right is tried again, by a
@@ -57,16 +59,21 @@ const DENIED: u8 = 3;
 const UNTRUSTED: u8 = 4;
 
 impl Health {
-    /// No clients yet. Messages name the settings as `names` does.
-    pub(crate) fn new(names: SettingNames) -> Self {
-        Self { clients: Arc::default(), forbidden: Forbidden::default(), names }
+    /// No clients yet. Messages name the settings as `names` does. `password` is read again when Kafka refuses it.
+    pub(crate) fn new(names: SettingNames, password: Option<Secret>) -> Self {
+        Self { clients: Arc::default(), forbidden: Forbidden::default(), names, password }
     }
 
     /// The health of one more client.
     pub(crate) fn client(&self) -> ClientHealth {
         let state = Arc::new(AtomicU8::new(UNKNOWN));
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&state));
-        ClientHealth { state, forbidden: self.forbidden.clone(), names: self.names }
+        ClientHealth {
+            state,
+            forbidden: self.forbidden.clone(),
+            names: self.names,
+            password: self.password.clone(),
+        }
     }
 
     /// Notes that Kafka reported a missing right.
@@ -101,6 +108,7 @@ pub(crate) struct ClientHealth {
     state: Arc<AtomicU8>,
     forbidden: Forbidden,
     names: SettingNames,
+    password: Option<Secret>,
 }
 
 impl ClientHealth {
@@ -124,6 +132,10 @@ impl ClientHealth {
         if self.state.swap(state, Ordering::Relaxed) != state {
             log_denial(denial, reason, &self.names);
         }
+        if let (Denial::Password, Some(password)) = (denial, &self.password) {
+            // The producer and the consumers replace their clients when the password has changed.
+            password.read_again_after_refusal("kafka_sasl_password");
+        }
     }
 
     /// Notes that no broker can be reached, unless a denial is known as the cause.
@@ -132,6 +144,15 @@ impl ClientHealth {
             self.state.store(DOWN, Ordering::Relaxed);
         }
     }
+}
+
+/// Records of a partition that are not read yet. Offsets alone do not tell: transaction markers and aborted records have offsets
+/// and are never delivered. What librdkafka has fetched without keeping anything of it is such.
+fn lag(partition: &statistics::Partition) -> i64 {
+    let statistics::Partition { next_offset, ls_offset, eof_offset, fetchq_cnt, consumer_lag, .. } =
+        partition;
+    let is_at_the_end = *ls_offset >= 0 && next_offset >= ls_offset && eof_offset >= ls_offset;
+    if is_at_the_end && *fetchq_cnt == 0 { 0 } else { (*consumer_lag).max(0) }
 }
 
 impl ConsumerContext for ClientHealth {}
@@ -175,7 +196,7 @@ impl ClientContext for ClientHealth {
         }
         if figures.client_type == "consumer" {
             for (name, topic) in &figures.topics {
-                let lag = topic.partitions.values().map(|partition| partition.consumer_lag.max(0)).sum();
+                let lag = topic.partitions.values().map(lag).sum();
                 engine::metrics::lag(name, lag);
             }
         }

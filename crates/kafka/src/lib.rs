@@ -59,7 +59,8 @@ impl KafkaBroker {
     /// # Errors
     /// When librdkafka does not take the settings, such as a certificate that cannot be read.
     pub fn new(settings: KafkaSettings) -> Result<Self, KafkaError> {
-        let health = Health::new(settings.names);
+        let password = settings.sasl.as_ref().map(|sasl| sasl.password.clone());
+        let health = Health::new(settings.names, password);
         let producer = Producer::new(settings.clone(), health.clone())?;
         let (topics, readers) = (TopicMonitor::default(), Mutex::default());
         Ok(Self { settings, producer, health, topics, readers })

@@ -1,5 +1,6 @@
 //! The producer.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::ports::{Record, RecordPosition, SendError};
@@ -28,6 +29,8 @@ struct Shared {
     settings: KafkaSettings,
     health: Health,
     client: Mutex<Arc<Client>>,
+    /// The version of the password that the client was made with.
+    password: AtomicU64,
 }
 
 impl std::fmt::Debug for Producer {
@@ -38,13 +41,14 @@ impl std::fmt::Debug for Producer {
 
 impl Producer {
     pub(crate) fn new(settings: KafkaSettings, health: Health) -> Result<Self, KafkaError> {
+        let password = AtomicU64::new(settings.password_version());
         let client = Mutex::new(Arc::new(client(&settings, &health)?));
-        Ok(Self { shared: Arc::new(Shared { settings, health, client }) })
+        Ok(Self { shared: Arc::new(Shared { settings, health, client, password }) })
     }
 
     /// Sends a record. The order of the calls is the order within a partition.
     pub(crate) fn send(&self, record: &Record) -> BoxFuture<'static, Result<RecordPosition, SendError>> {
-        let client = self.client();
+        let client = self.with_present_password();
         let headers = record
             .headers
             .iter()
@@ -82,11 +86,24 @@ impl Producer {
         Arc::clone(&self.shared.client.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The client; a new one if the password has changed since it was made.
+    fn with_present_password(&self) -> Arc<Client> {
+        let client = self.client();
+        let present = self.shared.settings.password_version();
+        if self.shared.password.swap(present, Ordering::Relaxed) == present {
+            return client;
+        }
+        tracing::info!("the password of Kafka has changed; the producer is replaced");
+        self.replace(&client);
+        self.client()
+    }
+
     fn failed(&self, client: &Arc<Client>, error: &KafkaError) -> SendError {
         // A producer without the right to get a producer id fails with a fatal error that hides the cause.
         let mut code = error.rdkafka_error_code();
         if failure::is_fatal(error) {
             code = client.client().fatal_error().map(|(code, _)| code).or(code);
+            tracing::warn!("the Kafka producer has met a fatal error and is replaced; nothing is lost");
             self.replace(client);
         }
         if let Some(Denial::Right) = code.and_then(Denial::from_code) {
@@ -104,7 +121,6 @@ impl Producer {
         }
         match client(&self.shared.settings, &self.shared.health) {
             Ok(another) => {
-                tracing::warn!("the Kafka producer has met a fatal error and was replaced; nothing is lost");
                 engine::metrics::producer_replaced();
                 drop_in_background(std::mem::replace(&mut place, Arc::new(another)));
             }
@@ -152,7 +168,7 @@ mod tests {
         let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
         cluster.request_errors(RDKafkaApiKey::Produce, &[refusal]);
         let settings = KafkaSettings::plaintext(cluster.bootstrap_servers());
-        let producer = Producer::new(settings, Health::new(SettingNames::LIBRDKAFKA)).unwrap();
+        let producer = Producer::new(settings, Health::new(SettingNames::LIBRDKAFKA, None)).unwrap();
         let records = (0..2).map(|number| Record {
             topic: TOPIC,
             key: "key".to_owned(),

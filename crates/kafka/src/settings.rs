@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
+use secret::Secret;
 
 /// How to reach a Kafka cluster.
 #[derive(Debug, Clone)]
@@ -38,8 +39,8 @@ pub struct Sasl {
     pub mechanism: String,
     /// The user name.
     pub username: String,
-    /// The password.
-    pub password: SecretString,
+    /// The password. Clients that are made after it changed use the new one.
+    pub password: Secret,
 }
 
 /// The names under which a user of this process sets what is in [`KafkaSettings`], such as environment variables.
@@ -83,6 +84,11 @@ impl KafkaSettings {
         }
     }
 
+    /// The number of changes of the password so far. A client that was made before the last change has to be replaced.
+    pub fn password_version(&self) -> u64 {
+        self.sasl.as_ref().map_or(0, |sasl| sasl.password.version())
+    }
+
     /// librdkafka's `security.protocol`.
     const fn protocol(&self) -> &'static str {
         match (&self.tls, &self.sasl) {
@@ -111,7 +117,7 @@ impl KafkaSettings {
         if let Some(sasl) = &self.sasl {
             client.set("sasl.mechanism", &sasl.mechanism);
             client.set("sasl.username", &sasl.username);
-            client.set("sasl.password", sasl.password.expose_secret());
+            client.set("sasl.password", sasl.password.get().expose_secret());
         }
         if let Some(tls) = &self.tls {
             // The defaults, stated because they keep out a server in the middle.
@@ -192,7 +198,7 @@ mod tests {
         let sasl = Sasl {
             mechanism: "SCRAM-SHA-512".to_owned(),
             username: "bos".to_owned(),
-            password: SecretString::from("correct horse"),
+            password: Secret::from("correct horse"),
         };
         KafkaSettings { tls: Some(Tls::default()), sasl: Some(sasl), ..settings() }
     }

@@ -46,22 +46,33 @@ impl TopicMonitor {
 
     /// Checks the topics until `end`, and logs each fault once when it appears.
     pub(crate) async fn watch(self, settings: KafkaSettings, end: CancellationToken) {
-        match Admin::new(&settings) {
-            Ok(admin) => {
-                self.check_until(&admin, &end).await;
-                // Closing waits for librdkafka's threads, so it happens off the runtime.
-                tokio::task::spawn_blocking(|| drop(admin));
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the topics cannot be checked: no Kafka client could be made");
-                end.cancelled().await;
+        let mut told = BTreeSet::new();
+        while !end.is_cancelled() {
+            let password = settings.password_version();
+            match Admin::new(&settings) {
+                Ok(admin) => {
+                    let is_present = || settings.password_version() == password;
+                    self.check_until(&admin, &end, is_present, &mut told).await;
+                    // Closing waits for librdkafka's threads, so it happens off the runtime.
+                    tokio::task::spawn_blocking(|| drop(admin));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the topics cannot be checked: no Kafka client could be made");
+                    end.cancelled().await;
+                }
             }
         }
     }
 
-    async fn check_until(&self, admin: &Admin, end: &CancellationToken) {
-        let mut told = BTreeSet::new();
-        loop {
+    /// Checks until `end`, or until the password of the client is no longer the present one.
+    async fn check_until(
+        &self,
+        admin: &Admin,
+        end: &CancellationToken,
+        is_present: impl Fn() -> bool,
+        told: &mut BTreeSet<Fault>,
+    ) {
+        while is_present() {
             // Authorization and connection errors are reported by the producer and the consumer.
             let checked = end.run_until_cancelled(admin.inspect(Topic::ALL)).await;
             let Some(checked) = checked else { return };
@@ -69,7 +80,7 @@ impl TopicMonitor {
                 Ok(cluster) => {
                     let faults = faults(&cluster);
                     // Log before readiness shows the code, so that the log already explains it.
-                    log_new(&faults, &mut told);
+                    log_new(&faults, told);
                     self.note(&faults);
                     faults.is_empty()
                 }

@@ -8,7 +8,6 @@ use engine::ports::{Broker, Clock, ContentStore};
 use engine::{Engine, LocalBroker, Shards, relay};
 #[cfg(feature = "kafka")]
 use kafka::KafkaBroker;
-use secrecy::ExposeSecret as _;
 use store::Store;
 use telemetry::Tasks;
 
@@ -43,7 +42,7 @@ pub async fn postgres(config: &Config) -> Result<Store, Error> {
         let problem = "no PostgreSQL is configured: set DATABASE_URL".to_owned();
         return Err(store::Error::Unfit { problem }.into());
     };
-    Ok(Store::connect_postgres(url.0.expose_secret(), config.database_max_connections.get()).await?)
+    Ok(Store::connect_postgres(url.0.clone(), config.database_max_connections.get()).await?)
 }
 
 /// Checks that the tables exist, that this program supports their schema, and that no promotion is unfinished.

@@ -14,6 +14,7 @@ pub mod error;
 mod file;
 pub mod layers;
 mod origin;
+pub mod secret_file;
 pub mod setting;
 pub mod traces;
 pub mod words;
@@ -24,7 +25,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use secrecy::SecretString;
+use secret::Secret;
 
 pub use error::{Error, Fault};
 pub use layers::{Flag, PREFIX, Sources};
@@ -67,7 +68,7 @@ settings! {
     /// SASL user name.
     kafka_sasl_username: Option<String>,
     /// SASL password.
-    kafka_sasl_password: Option<SecretString>,
+    kafka_sasl_password: Option<Secret>,
     /// PEM file of the certificate authorities that may sign the brokers' certificates; unset: those of the system.
     kafka_ssl_ca_location: Option<PathBuf>,
     /// Time in which Kafka must acknowledge a message; shorter than the lease.
@@ -103,7 +104,7 @@ settings! {
     /// How callers authenticate.
     auth: Auth,
     /// Token with which a gateway authenticates, for `auth = "gateway"`.
-    gateway_token: Option<SecretString>,
+    gateway_token: Option<Secret>,
     /// In production, allow a host other than loopback without authentication.
     allow_open_bind: bool,
     /// In production, allow SQLite.
@@ -247,6 +248,39 @@ impl Config {
     /// All faults of the configuration together.
     pub fn load_for_maintenance(sources: &Sources) -> Result<Loaded, Error> {
         Self::load_with(sources, checks::check_for_maintenance)
+    }
+
+    /// The secrets of this configuration that can be read again, with the names of their settings.
+    pub fn secrets(&self) -> Vec<(&'static str, Secret)> {
+        let database_url = self.database_url.as_ref().map(|url| &url.0);
+        let all = [
+            ("database_url", database_url),
+            ("kafka_sasl_password", self.kafka_sasl_password.as_ref()),
+            ("gateway_token", self.gateway_token.as_ref()),
+        ];
+        all.into_iter().filter_map(|(name, secret)| Some((name, secret?.clone()))).collect()
+    }
+
+    /// Reads every secret that comes from a file again, and logs what became of each.
+    pub fn read_secrets_again(&self) {
+        for (setting, secret) in self.secrets() {
+            match secret.read_again() {
+                Ok(true) => {
+                    tracing::info!(
+                        setting,
+                        "the file of a secret has a new value, which is used from now on"
+                    );
+                }
+                Ok(false) => tracing::debug!(setting, "a secret has not changed"),
+                Err(problem) => {
+                    tracing::error!(
+                        setting,
+                        problem,
+                        "the file of a secret cannot be used; its last value stays"
+                    );
+                }
+            }
+        }
     }
 
     fn load_with(

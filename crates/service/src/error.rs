@@ -52,6 +52,15 @@ impl From<kafka::KafkaError> for Error {
 }
 
 impl Error {
+    /// The database's error, if it is or wraps one.
+    pub fn store_error(&self) -> Option<&store::Error> {
+        if let Self::Store(error) | Self::Engine(engine::Error::Store(error)) = self {
+            Some(error)
+        } else {
+            None
+        }
+    }
+
     /// Whether other settings can solve it, such as another data folder.
     pub const fn is_configuration_error(&self) -> bool {
         matches!(self, Self::DataFolder { .. } | Self::Store(store::Error::Unfit { .. }))

@@ -6,7 +6,7 @@ use api::serve::Limits;
 #[cfg(feature = "kafka")]
 use kafka::settings::{KafkaSettings, Sasl, SettingNames, Tls};
 #[cfg(feature = "kafka")]
-use secrecy::SecretString;
+use secret::Secret;
 use telemetry::sampling::Sampling;
 #[cfg(feature = "otlp")]
 use telemetry::traces::Collector;
@@ -65,7 +65,7 @@ pub fn kafka_settings(config: &Config) -> Option<KafkaSettings> {
         sasl: security.uses_sasl().then(|| Sasl {
             mechanism: config.kafka_sasl_mechanism.to_librdkafka().to_owned(),
             username: config.kafka_sasl_username.clone().unwrap_or_default(),
-            password: config.kafka_sasl_password.clone().unwrap_or_else(|| SecretString::from("")),
+            password: config.kafka_sasl_password.clone().unwrap_or_else(|| Secret::from("")),
         }),
         message_timeout: config.kafka_message_timeout,
         session_timeout: config.kafka_session_timeout,

@@ -56,6 +56,6 @@ impl Faults {
     }
 
     pub(crate) const fn error(doing: &'static str) -> Error {
-        Error::Unavailable { doing, source: None }
+        Error::Unavailable { doing, cause: None }
     }
 }

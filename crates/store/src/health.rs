@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+/// PostgreSQL's name of UTF-8.
+pub(crate) const UTF8: &str = "UTF8";
+
 /// The health of a database. Problems that prevent a start are errors of connecting instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     /// Product and version.
     pub server: String,
+    /// The encoding of its texts; PostgreSQL calls UTF-8 `UTF8`.
+    pub encoding: String,
     /// Settings with which the server may lose acknowledged commits.
     pub unsafe_settings: Vec<&'static str>,
     /// Whether it refuses writes: a standby, or one with `default_transaction_read_only`.
@@ -24,4 +29,11 @@ pub struct Health {
     pub oldest_transaction: Option<Duration>,
     /// Days after today that have a partition of `outbox_sent`; `None` on SQLite.
     pub days_ahead: Option<i64>,
+}
+
+impl Health {
+    /// Whether the database can store every text. Another encoding than UTF-8 has no form for some characters.
+    pub fn has_all_characters(&self) -> bool {
+        self.encoding == UTF8
+    }
 }

@@ -32,6 +32,7 @@ mod schema;
 mod sql;
 mod sqlx;
 mod tables;
+mod trouble;
 mod tx;
 
 use std::path::Path;
@@ -41,6 +42,7 @@ use futures::future::BoxFuture;
 
 use crate::driver::postgres::PostgresDriver;
 use crate::driver::sqlite::SqliteDriver;
+use crate::trouble::Troubles;
 
 pub use audit::{CommittedRow, DeadLetterPosition};
 pub use clock::Now;
@@ -71,12 +73,14 @@ pub use tables::timeline::TimelineRow;
 pub use tables::timers::{DueTimer, SetTimer};
 pub use tables::tokens::TokenRow;
 pub use tables::{LowWaterMark, QueueDepth};
+pub use trouble::Trouble;
 pub use tx::Tx;
 
 /// A database of the service. Clones share its connections.
 #[derive(Debug, Clone)]
 pub struct Store {
     backend: Arc<Backend>,
+    troubles: Arc<Troubles>,
     faults: Faults,
 }
 
@@ -88,14 +92,14 @@ enum Backend {
 
 impl Store {
     fn new(backend: Backend) -> Self {
-        Self { backend: Arc::new(backend), faults: Faults::default() }
+        Self { backend: Arc::new(backend), troubles: Arc::default(), faults: Faults::default() }
     }
 
     /// The same database, whose units and reads meet these faults.
     #[cfg(feature = "faults")]
     #[must_use]
     pub fn with_faults(&self, faults: Faults) -> Self {
-        Self { backend: Arc::clone(&self.backend), faults }
+        Self { backend: Arc::clone(&self.backend), troubles: Arc::default(), faults }
     }
 
     /// Opens or creates an SQLite file, migrates it and holds its process lock until the store is dropped.
@@ -116,21 +120,22 @@ impl Store {
     }
 
     /// Connects to a PostgreSQL server with at most `connections` connections (three pools of at least one each) and checks its
-    /// durability settings. Does not migrate.
+    /// durability settings. Does not migrate. A URL that has a source is read again when PostgreSQL refuses the login.
     ///
     /// # Errors
-    /// [`Error::Unfit`] if the URL is not one of PostgreSQL, or `fsync` or `synchronous_commit` is off;
+    /// [`Error::Unfit`] if the URL is not one of PostgreSQL, the database's encoding is not UTF-8, or `fsync` or
+    /// `synchronous_commit` is off;
     /// [`Error::Unavailable`] if no connection can be made within 2 s.
-    pub async fn connect_postgres(url: &str, connections: u32) -> Result<Self, Error> {
-        Ok(Self::new(Backend::Postgres(PostgresDriver::connect(url, connections).await?)))
+    pub async fn connect_postgres(url: impl Into<secret::Secret>, connections: u32) -> Result<Self, Error> {
+        Ok(Self::new(Backend::Postgres(PostgresDriver::connect(url.into(), connections).await?)))
     }
 
     /// As [`Store::connect_postgres`], but accepts standby servers and unsafe settings, which [`Store::health`] reports.
     ///
     /// # Errors
     /// [`Error::Unfit`] if the URL is not one of PostgreSQL; [`Error::Unavailable`] if no connection can be made within 2 s.
-    pub async fn inspect_postgres(url: &str) -> Result<Self, Error> {
-        Ok(Self::new(Backend::Postgres(PostgresDriver::connect_unchecked(url, 2).await?)))
+    pub async fn inspect_postgres(url: impl Into<secret::Secret>) -> Result<Self, Error> {
+        Ok(Self::new(Backend::Postgres(PostgresDriver::connect_unchecked(url.into(), 2).await?)))
     }
 
     /// Version, settings, rights and load of the database, for operators.
@@ -207,10 +212,26 @@ impl Store {
         T: Send + 'static,
         E: UnitError,
     {
-        match &*self.backend {
+        let outcome = match &*self.backend {
             Backend::Sqlite(driver) => driver.unit(lane, work).await,
             Backend::Postgres(driver) => driver.unit(lane, work).await,
+        };
+        self.observed(outcome)
+    }
+
+    /// Records the outcome of a use of the database.
+    fn observed<T, E: UnitError>(&self, outcome: Result<T, E>) -> Result<T, E> {
+        let error = outcome.as_ref().err().and_then(UnitError::store_error);
+        self.troubles.observe(error);
+        if let (Backend::Sqlite(driver), Some(error)) = (&*self.backend, error) {
+            driver.observe(error);
         }
+        outcome
+    }
+
+    /// The trouble that the latest uses of the database have met: errors that blame no data. Work waits for their end.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.troubles.now()
     }
 
     /// Runs `work` in a read-only snapshot; on SQLite on a blocking thread.
@@ -224,10 +245,11 @@ impl Store {
         E: UnitError,
     {
         self.check_read_fault()?;
-        match &*self.backend {
+        let outcome = match &*self.backend {
             Backend::Sqlite(driver) => driver.read(work).await,
             Backend::Postgres(driver) => driver.read(work).await,
-        }
+        };
+        self.observed(outcome)
     }
 
     /// As [`Store::read`], for a single look-up by key: on SQLite it runs on the calling thread, because handing a look-up of
@@ -240,10 +262,11 @@ impl Store {
         E: UnitError,
     {
         self.check_read_fault()?;
-        match &*self.backend {
+        let outcome = match &*self.backend {
             Backend::Sqlite(driver) => driver.peek(work),
             Backend::Postgres(driver) => driver.read(work).await,
-        }
+        };
+        self.observed(outcome)
     }
 
     fn check_read_fault(&self) -> Result<(), Error> {

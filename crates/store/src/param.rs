@@ -114,7 +114,7 @@ pub(crate) fn pg_arguments<'a>(
                 Some(Err(error)) => Err(error.into()),
             },
         }
-        .map_err(|source| Error::Refused { doing, source: std::sync::Arc::from(source) })?;
+        .map_err(|source| Error::Rejected { doing, source: std::sync::Arc::from(source) })?;
     }
     Ok(())
 }
@@ -145,7 +145,7 @@ pub(crate) fn pg_columns<const N: usize>(
             Some(Param::Uuid(_)) => arguments.add(array!(column, Uuid)),
             Some(Param::Time(_)) => arguments.add(array!(column, Time)),
         }
-        .map_err(|source| Error::Refused { doing, source: std::sync::Arc::from(source) })?;
+        .map_err(|source| Error::Rejected { doing, source: std::sync::Arc::from(source) })?;
     }
     Ok(())
 }

@@ -93,7 +93,19 @@ const LOG: Sql = Sql::both(
        AND id < (SELECT COALESCE(min(next_id), 0) FROM local_log_positions) ORDER BY id LIMIT $2)",
 );
 
+/// Batch ids begin with their creation time.
+const NEWEST: Sql = Sql::both(
+    "batches",
+    "find the newest batch",
+    "SELECT created_at FROM batches ORDER BY batch_id DESC LIMIT 1",
+);
+
 impl Tx {
+    /// When the newest batch was created; `None` without batches.
+    pub async fn newest_batch(&mut self) -> Result<Option<DateTime<Utc>>, Error> {
+        self.one(NEWEST, &[], |row| row.get(0)).await
+    }
+
     /// Deletes at most `limit` batches that ended before `before`, with their rows in all tables but `outbox_sent`,
     /// `dead_letters` and `idempotency`, which are pruned by age. Returns the number of batches.
     pub async fn prune_batches(&mut self, before: DateTime<Utc>, limit: u32) -> Result<u64, Error> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::clock::Now;
 use crate::error::Error;
 use crate::promotion::{PROMOTED, Promoted};
-use crate::sqlx::{self, PgPool};
+use crate::sqlx::{self, PgConnection, PgPool};
 use rusqlite::{Connection, OptionalExtension as _};
 
 struct Migration {
@@ -192,15 +192,11 @@ pub(crate) async fn migrate_postgres(pool: &PgPool) -> Result<(), Error> {
 }
 
 /// The schema version and the minimum reader version; `None` before the first migration.
-pub(crate) async fn postgres_version(pool: &PgPool) -> Result<Option<(i64, i64)>, Error> {
-    let refused = |e| Error::postgres("read its schema version", e);
-    let mut tx = pool.begin().await.map_err(refused)?;
-    let found = version(&mut tx).await.map_err(refused)?;
-    tx.rollback().await.map_err(refused)?;
-    Ok(found)
+pub(crate) async fn postgres_version(connection: &mut PgConnection) -> Result<Option<(i64, i64)>, Error> {
+    version(connection).await.map_err(|e| Error::postgres("read its schema version", e))
 }
 
-async fn version(tx: &mut sqlx::PgConnection) -> sqlx::Result<Option<(i64, i64)>> {
+async fn version(tx: &mut PgConnection) -> sqlx::Result<Option<(i64, i64)>> {
     let known: bool =
         sqlx::query_scalar("SELECT to_regclass('meta') IS NOT NULL").fetch_one(&mut *tx).await?;
     if !known {

@@ -5,6 +5,8 @@
 
 pub(crate) use sqlx_core::arguments::Arguments;
 pub(crate) use sqlx_core::connection::Connection;
+#[cfg(test)]
+pub(crate) use sqlx_core::error::ErrorKind;
 pub(crate) use sqlx_core::error::{DatabaseError, Error, Result};
 pub(crate) use sqlx_core::pool::PoolConnection;
 pub(crate) use sqlx_core::query::{query, query_with};

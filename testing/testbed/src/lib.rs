@@ -20,6 +20,7 @@ mod account;
 pub mod bos;
 #[cfg(feature = "databases")]
 pub mod databases;
+pub mod failing_disk;
 pub mod http;
 pub mod kafka;
 mod left_out;

@@ -26,7 +26,8 @@ const RECHECK_PERIOD: Duration = Duration::from_secs(1);
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
-    /// Waits at most this long for a change before the answer.
+    /// Waits at most this long for a change before the answer: a duration such as `5s`, or a number of seconds. A time above
+    /// `status_wait_seconds` of `/v1/limits` is shortened to it.
     #[param(example = "5s")]
     wait: Option<String>,
 }
@@ -153,12 +154,40 @@ fn answer(rendered: &Rendered, has: &Has) -> Response {
 }
 
 fn parse_wait(text: &str, longest: Duration) -> Result<Duration, Problem> {
-    let refused =
-        |detail: String| Problem::of_item(Item::new(Code::InvalidParameter, detail).of_parameter("wait"));
-    let wait = humantime::parse_duration(text)
-        .map_err(|_| refused("expected a duration with its unit, such as 20s or 500ms".to_owned()))?;
-    if wait > longest {
-        return Err(refused(format!("expected at most {}", humantime::format_duration(longest))));
+    // A number without a unit is seconds, as in `Prefer: wait=3` (RFC 7240).
+    let seconds = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let wait = match seconds {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => humantime::parse_duration(text).map_err(|_| {
+            let detail = "expected a duration such as 20s or 500ms, or a number of seconds";
+            Problem::of_item(Item::new(Code::InvalidParameter, detail).of_parameter("wait"))
+        })?,
+    };
+    Ok(wait.min(longest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_has_a_unit_or_is_seconds_and_is_shortened_to_the_longest() {
+        const LONGEST: Duration = Duration::from_secs(20);
+        let cases = [
+            ("3", 3_000),
+            ("0", 0),
+            ("3s", 3_000),
+            ("500ms", 500),
+            ("20s", 20_000),
+            ("60s", 20_000),
+            ("60", 20_000),
+        ];
+        for (text, milliseconds) in cases {
+            let wait = parse_wait(text, LONGEST).unwrap();
+            assert_eq!(wait, Duration::from_millis(milliseconds), "{text}");
+        }
+        for text in ["", "soon", "-1s", "-1", "+3", "3.5", "1e3", "99999999999999999999999"] {
+            assert_eq!(parse_wait(text, LONGEST).unwrap_err().code(), Code::InvalidParameter, "{text}");
+        }
     }
-    Ok(wait)
 }

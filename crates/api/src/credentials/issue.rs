@@ -164,7 +164,7 @@ pub async fn issue(store: &Store, request: Acceptable) -> Result<IssuedDocument,
 fn digits<const BYTES: usize>() -> Result<String, store::Error> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes)
-        .map_err(|_| store::Error::Unavailable { doing: "draw a random token", source: None })?;
+        .map_err(|_| store::Error::Unavailable { doing: "draw a random token", cause: None })?;
     Ok(bytes.iter().fold(String::with_capacity(2 * BYTES), |mut text, byte| {
         // Writing to a string never fails.
         let _ = write!(text, "{byte:02x}");

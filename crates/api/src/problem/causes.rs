@@ -20,19 +20,23 @@ impl From<Refusal> for Problem {
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
-        let cause = error.source().map(ToString::to_string);
         match &error {
             store::Error::Conflict { .. } => {
                 tracing::info!(%error, "a request conflicted with another change");
                 let detail = "Another change blocked this one for too long; send the same request again.";
                 Self::new(Code::IdempotencyInProgress, detail)
             }
-            store::Error::Unavailable { .. } | store::Error::Full { .. } => {
-                tracing::warn!(%error, cause, "the store cannot serve a request");
+            store::Error::Unavailable { .. }
+            | store::Error::Full { .. }
+            | store::Error::Refused { .. }
+            | store::Error::Damaged { .. }
+            | store::Error::Unfit { .. } => {
+                tracing::warn!(%error, code = error.code(), "the store cannot serve a request");
                 let detail = "The database is unavailable; nothing was stored. Send the same request again.";
                 Self::new(Code::Unavailable, detail).with_retry_after(Duration::from_secs(2))
             }
-            store::Error::Corrupt { .. } | store::Error::Refused { .. } | store::Error::Unfit { .. } => {
+            store::Error::Corrupt { .. } | store::Error::Rejected { .. } | store::Error::Defect { .. } => {
+                let cause = error.source().map(ToString::to_string);
                 tracing::error!(%error, cause, "the store failed a request");
                 Self::new(Code::Internal, "Internal error; the service's log has the details.")
             }

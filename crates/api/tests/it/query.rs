@@ -37,6 +37,16 @@ fn an_unknown_parameter_is_refused_with_a_suggestion() {
 }
 
 #[test]
+fn an_empty_value_is_refused_unless_the_parameter_is_text() {
+    let problem = parse::<List>("label=a&limit=").unwrap_err();
+    assert_eq!(problem.code(), Code::InvalidParameter, "{problem:?}");
+    assert_eq!(problem.errors()[0].parameter.as_deref(), Some("limit"), "{problem:?}");
+    assert_eq!(parse::<List>("order=").unwrap_err().code(), Code::InvalidParameter);
+    assert_eq!(parse::<List>("other=").unwrap_err().code(), Code::UnknownParameter);
+    assert_eq!(parse::<List>("label=").unwrap().label, [""]);
+}
+
+#[test]
 fn an_invalid_value_names_its_parameter_and_is_not_repeated() {
     for query in ["limit=SECRET", "limit=-1", "limit=1&limit=2"] {
         let problem = parse::<List>(query).unwrap_err();

@@ -2,6 +2,8 @@
 
 mod connections;
 mod disk;
+#[cfg(target_os = "linux")]
+mod failing_disk;
 mod folder;
 mod log;
 mod overload;

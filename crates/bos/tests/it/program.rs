@@ -183,3 +183,13 @@ pub(crate) fn plain_batch(name: &str, essays: usize) -> Value {
         .collect();
     json!({"name": name, "essays": essays})
 }
+
+/// Writes a secret into a file that no other user can read.
+pub(crate) fn write_secret(file: &Path, secret: &str) {
+    std::fs::write(file, format!("{secret}\n")).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+}

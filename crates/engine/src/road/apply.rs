@@ -59,11 +59,11 @@ impl Engine {
     }
 
     /// Applies news as [`Engine::apply_many`] does. On failure, items are retried one at a time so that one bad item does not
-    /// block the rest. An attempt without an outcome marks an item that still fails: its batch's row cannot be read, or it meets
-    /// a defect.
+    /// block the rest. An attempt without an outcome marks an item that still fails: its batch's row cannot be read, the database
+    /// rejects one of its values, or it meets a defect.
     ///
     /// # Errors
-    /// Transient errors only.
+    /// Transient errors only: everything that does not blame the item, such as a missing right.
     pub(crate) async fn apply_each(&self, news: Vec<BatchNews>) -> Result<Vec<Attempt>, Error> {
         match self.apply_many(news.clone()).await {
             Ok(outcomes) => {

@@ -121,7 +121,7 @@ impl Engine {
     /// # Errors
     /// When the operating system gives no random numbers.
     pub fn new_batch_id(&self, key: Option<&IdempotencyKey>) -> Result<BatchId, Error> {
-        let no_randomness = |_| store::Error::Unavailable { doing: "draw a random id", source: None };
+        let no_randomness = |_| store::Error::Unavailable { doing: "draw a random id", cause: None };
         let random = getrandom::u64().map_err(no_randomness)?;
         let slot = match key {
             Some(key) => key.slot(),

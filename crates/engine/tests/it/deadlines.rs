@@ -12,7 +12,7 @@ use store::LowWaterMark;
 use tokio_util::sync::CancellationToken;
 
 use crate::installation::{crash_at, owner, submission};
-use crate::manual_engine::{ManualEngine, correlation, outcome, spellchecked};
+use crate::manual_engine::{ManualEngine, correlation, outcome, spellchecked, start_time};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -217,6 +217,41 @@ async fn an_ended_batch_is_pruned_after_its_time_and_a_live_one_never() {
     prune::sweep(&manual.engine).await.unwrap();
     assert!(manual.find(live).await.is_some(), "age alone prunes nothing");
     assert_eq!(manual.status(live).await.counts.in_progress, 1);
+}
+
+/// A restart with a clock that is three months ahead, as after a wrong time of the machine.
+#[tokio::test]
+async fn a_clock_that_jumped_forward_deletes_no_ended_batch_until_it_has_been_so_for_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut manual = ManualEngine::open(folder.path()).await;
+    let ended = manual.running_batch(1, &[Phase::Spellcheck]).await;
+    let essays = [EssayId::new(ended, 0)];
+    manual.deliver(vec![outcome(ended, PhaseName::Spellcheck, &essays, &[], correlation(ended))]).await;
+    prune::sweep(&manual.engine).await.unwrap();
+    manual.close().await;
+
+    let manual =
+        ManualEngine::open_at(folder.path(), start_time() + 91 * DAY, engine::Crash::default()).await;
+    for _ in 0..23 {
+        prune::sweep(&manual.engine).await.unwrap();
+        assert!(manual.find(ended).await.is_some(), "it may be a jump");
+        manual.clock.advance(DAY / 24);
+    }
+    manual.close().await;
+    // A corrected clock has lost nothing.
+    let corrected = start_time() + DAY;
+    let manual = ManualEngine::open_at(folder.path(), corrected, engine::Crash::default()).await;
+    prune::sweep(&manual.engine).await.unwrap();
+    assert!(manual.find(ended).await.is_some());
+    manual.close().await;
+
+    let manual =
+        ManualEngine::open_at(folder.path(), start_time() + 91 * DAY, engine::Crash::default()).await;
+    prune::sweep(&manual.engine).await.unwrap();
+    assert!(manual.find(ended).await.is_some(), "the day begins anew");
+    manual.clock.advance(DAY);
+    prune::sweep(&manual.engine).await.unwrap();
+    assert!(manual.find(ended).await.is_none(), "a clock that stays is right");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::{AHEAD, Client, Read, lock, partition};
 use crate::denial::Denial;
 use crate::record::delivery;
+use crate::settings::KafkaSettings;
 use crate::topic_monitor::TopicMonitor;
 
 /// How long one poll waits for a record, and so the longest until a stop is noticed.
@@ -35,6 +36,9 @@ const RESUME_AGAIN: Duration = Duration::from_secs(1);
 /// The polling thread.
 pub(super) struct Pump {
     client: Arc<Client>,
+    settings: KafkaSettings,
+    /// The version of the password that the client was made with.
+    password: u64,
     monitor: TopicMonitor,
     sender: mpsc::Sender<Read>,
     stop: Arc<AtomicBool>,
@@ -46,11 +50,13 @@ pub(super) struct Pump {
 impl Pump {
     pub(super) fn new(
         client: Arc<Client>,
+        settings: KafkaSettings,
         monitor: TopicMonitor,
         sender: mpsc::Sender<Read>,
         stop: Arc<AtomicBool>,
     ) -> Self {
-        Self { client, monitor, sender, stop, waiting: VecDeque::new(), resumed_at: Instant::now() }
+        let (password, waiting) = (settings.password_version(), VecDeque::new());
+        Self { client, settings, password, monitor, sender, stop, waiting, resumed_at: Instant::now() }
     }
 
     pub(super) fn run(mut self) {
@@ -77,6 +83,10 @@ impl Pump {
                 None => {}
             }
             self.hand_over();
+            if self.settings.password_version() != self.password {
+                tracing::info!("the password of Kafka has changed; the consumer is replaced");
+                return;
+            }
             if self.resumed_at.elapsed() >= RESUME_AGAIN {
                 self.resume();
             }
@@ -169,7 +179,7 @@ mod tests {
     use super::*;
     use crate::KafkaBroker;
     use crate::health::Health;
-    use crate::settings::{KafkaSettings, SettingNames};
+    use crate::settings::SettingNames;
 
     const TOPIC: Topic = Topic::BatchPhaseOutcome;
     const PARTITIONS: i32 = 6;
@@ -203,7 +213,7 @@ mod tests {
     fn read(settings: &KafkaSettings) -> (Reader, JoinHandle<()>) {
         subscribe(
             settings,
-            &Health::new(SettingNames::LIBRDKAFKA),
+            &Health::new(SettingNames::LIBRDKAFKA, None),
             &TopicMonitor::default(),
             "test",
             &[TOPIC],

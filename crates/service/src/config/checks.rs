@@ -129,7 +129,7 @@ impl Checks<'_> {
             );
         }
         let token = config.gateway_token.as_ref().filter(|_| config.auth == Auth::Gateway);
-        if token.is_some_and(|token| !is_strong_token(token.expose_secret())) {
+        if token.is_some_and(|token| !is_strong_token(token.get().expose_secret())) {
             self.refuse(
                 "gateway_token",
                 "is too short, or has characters that a header cannot carry",

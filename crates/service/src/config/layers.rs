@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Fault;
 use super::origin::{Origin, Variable};
+use super::secret_file::read_secret;
 use super::setting::Setting;
 use super::{DEFAULTS, KEYS, Key, RedactedSetting, dotenv, file};
 use api::suggest::suggest;
@@ -127,6 +128,7 @@ impl Values {
             return unset;
         };
         let subject = subject(key, &found.origin);
+        let path = found.in_file.then(|| found.text.clone());
         let text = if found.in_file {
             read_secret(Path::new(&found.text)).map_err(|problem| {
                 Fault::new(&subject, problem, "name a file that this process can read and other users cannot")
@@ -139,7 +141,9 @@ impl Values {
                 Some(default) => format!("correct it, or remove it to use the default, {default}"),
                 None => "correct it or remove it".to_owned(),
             };
-            T::parse(text.trim()).map_err(|problem| Fault::new(&subject, problem, next_step))
+            let parsed = path
+                .map_or_else(|| T::parse(text.trim()), |path| T::parse_file(text.trim(), Path::new(&path)));
+            parsed.map_err(|problem| Fault::new(&subject, problem, next_step))
         });
         value.map_err(|fault| self.faults.push(fault)).ok()
     }
@@ -319,33 +323,4 @@ fn is_injected_by_kubernetes(name: &str, value: &str) -> bool {
         || name.ends_with("SERVICE_HOST")
         || name.ends_with("SERVICE_PORT")
         || name.contains("SERVICE_PORT_")
-}
-
-/// Reads a secret from a file, without the byte order mark at its beginning and the line ends at its end, which are the editor's.
-///
-/// # Errors
-/// The file cannot be read, is empty, or users other than its owner and group can access it. The text is a predicate that
-/// names the file and never contains its content.
-pub fn read_secret(path: &Path) -> Result<String, String> {
-    let cannot =
-        |error: std::io::Error| format!("names {}, which cannot be read ({})", path.display(), error.kind());
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(path).map_err(cannot)?.permissions().mode();
-        if mode & 0o007 != 0 {
-            return Err(format!(
-                "names {}, which every user can read (mode {:o})",
-                path.display(),
-                mode & 0o777
-            ));
-        }
-    }
-    let text = fs::read_to_string(path).map_err(cannot)?;
-    let text = text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
-    if text.is_empty() {
-        Err(format!("names {}, which is empty", path.display()))
-    } else {
-        Ok(text.to_owned())
-    }
 }

@@ -5,12 +5,15 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use secrecy::SecretString;
+use secret::Secret;
 use url::{Host, Url};
+
+use super::secret_file::read_secret;
 
 /// A type that a setting can have.
 pub trait Setting: Sized {
@@ -27,6 +30,25 @@ pub trait Setting: Sized {
     /// # Errors
     /// What is wrong with the value, as a predicate that does not repeat it.
     fn parse(text: &str) -> Result<Self, String>;
+
+    /// As [`Setting::parse`], for the content of a file. A secret keeps the path, so that it can be read again.
+    ///
+    /// # Errors
+    /// As those of [`Setting::parse`].
+    fn parse_file(text: &str, path: &Path) -> Result<Self, String> {
+        let _ = path;
+        Self::parse(text)
+    }
+}
+
+/// A secret from a file. When it is read again, `check` decides whether the new value is valid.
+fn secret_of_file(text: &str, path: &Path, check: fn(&str) -> Result<(), String>) -> Secret {
+    let path = path.to_owned();
+    Secret::with_source(SecretString::from(text), move || {
+        let text = read_secret(&path)?;
+        check(text.trim())?;
+        Ok(SecretString::from(text.trim()))
+    })
 }
 
 impl<T: Setting> Setting for Option<T> {
@@ -38,6 +60,10 @@ impl<T: Setting> Setting for Option<T> {
 
     fn parse(text: &str) -> Result<Self, String> {
         T::parse(text).map(Some)
+    }
+
+    fn parse_file(text: &str, path: &Path) -> Result<Self, String> {
+        T::parse_file(text, path).map(Some)
     }
 }
 
@@ -53,11 +79,15 @@ impl Setting for PathBuf {
     }
 }
 
-impl Setting for SecretString {
+impl Setting for Secret {
     const SECRET: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
         Ok(Self::from(text))
+    }
+
+    fn parse_file(text: &str, path: &Path) -> Result<Self, String> {
+        Ok(secret_of_file(text, path, |_| Ok(())))
     }
 }
 
@@ -120,19 +150,29 @@ impl Setting for ByteSize {
 
 /// The URL of a PostgreSQL database, with its password.
 #[derive(Debug, Clone)]
-pub struct DatabaseUrl(pub SecretString);
+pub struct DatabaseUrl(pub Secret);
+
+impl DatabaseUrl {
+    fn check(text: &str) -> Result<(), String> {
+        let url =
+            Url::parse(text).map_err(|_| "is not a URL, such as postgres://user@host/bos".to_owned())?;
+        match url.scheme() {
+            "postgres" | "postgresql" => Ok(()),
+            "sqlite" => Err("is for SQLite, which needs no URL: its file is in data_dir".to_owned()),
+            _ => Err("is not a postgres:// URL".to_owned()),
+        }
+    }
+}
 
 impl Setting for DatabaseUrl {
     const SECRET: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
-        let url =
-            Url::parse(text).map_err(|_| "is not a URL, such as postgres://user@host/bos".to_owned())?;
-        match url.scheme() {
-            "postgres" | "postgresql" => Ok(Self(SecretString::from(text))),
-            "sqlite" => Err("is for SQLite, which needs no URL: its file is in data_dir".to_owned()),
-            _ => Err("is not a postgres:// URL".to_owned()),
-        }
+        Self::check(text).map(|()| Self(Secret::from(text)))
+    }
+
+    fn parse_file(text: &str, path: &Path) -> Result<Self, String> {
+        Self::check(text).map(|()| Self(secret_of_file(text, path, Self::check)))
     }
 }
 

@@ -216,7 +216,7 @@ async fn facts(store: &Store) -> Result<Option<(Uuid, String)>, Error> {
 async fn begin(store: &Store, of: String) -> Result<Uuid, Error> {
     let mut random = [0; 16];
     getrandom::fill(&mut random)
-        .map_err(|_| failed(store::Error::Unavailable { doing: "draw a random number", source: None }))?;
+        .map_err(|_| failed(store::Error::Unavailable { doing: "draw a random number", cause: None }))?;
     let id = uuid::Builder::from_random_bytes(random).into_uuid();
     let unit = store.unit(Lane::Task, move |tx| {
         let (id, of) = (id.to_string(), of.clone());

@@ -42,10 +42,11 @@ impl Target {
     /// Connects, and changes nothing.
     pub(super) async fn reach(config: &Config) -> Result<Self, Error> {
         let Some(url) = &config.database_url else { return Err(Refusal::NoTarget.into()) };
-        let url = url.0.expose_secret();
-        let store =
-            Store::connect_postgres(url, config.database_max_connections.get()).await.map_err(failed)?;
-        Ok(Self { to: place(url), store, lease: config.lease_ttl })
+        let text = url.0.get();
+        let store = Store::connect_postgres(url.0.clone(), config.database_max_connections.get())
+            .await
+            .map_err(failed)?;
+        Ok(Self { to: place(text.expose_secret()), store, lease: config.lease_ttl })
     }
 
     async fn is_made(&self) -> Result<bool, Error> {

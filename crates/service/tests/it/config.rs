@@ -331,7 +331,7 @@ fn a_secret_is_read_from_a_file_that_other_users_cannot_read() {
     let path = file.path().to_str().unwrap();
     let sources = ours("GATEWAY_TOKEN_FILE", path);
     let loaded = Config::load(&sources).unwrap();
-    assert_eq!(loaded.config.gateway_token.as_ref().unwrap().expose_secret(), "hunter2");
+    assert_eq!(loaded.config.gateway_token.as_ref().unwrap().get().expose_secret(), "hunter2");
     assert!(!format!("{loaded:?}").contains("hunter2"));
 
     let both = variables(&[

@@ -7,6 +7,7 @@
 mod health;
 pub(crate) mod partitions;
 mod primary;
+mod server;
 
 use std::time::Duration;
 
@@ -14,16 +15,18 @@ use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
+use secret::Secret;
+
 use crate::driver::postgres::partitions::PartitionMaintenance;
 use crate::driver::postgres::primary::PrimaryGuard;
+use crate::driver::postgres::server::Server;
 use crate::error::{Error, UnitError};
-use crate::health::Health;
+use crate::health::{Health, UTF8};
 use crate::lane::Lane;
 use crate::schema;
 use crate::sqlx;
-use crate::sqlx::Connection as _;
 use crate::sqlx::Row as _;
-use crate::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use crate::sqlx::postgres::{PgPool, PgPoolOptions};
 use crate::tx::deferred::DeferredWrites;
 use crate::tx::transaction::OpenTransaction;
 use crate::tx::{Tx, TxInner};
@@ -42,6 +45,7 @@ const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELEC
 /// The PostgreSQL side of a [`crate::Store`].
 #[derive(Debug)]
 pub(crate) struct PostgresDriver {
+    server: Server,
     /// Apart from `tasks`, so that waiting requests take no connection from the relay, the leases and the timers.
     callers: PgPool,
     tasks: PgPool,
@@ -52,34 +56,20 @@ pub(crate) struct PostgresDriver {
 }
 
 impl PostgresDriver {
-    pub(crate) async fn connect(url: &str, connections: u32) -> Result<Self, Error> {
+    pub(crate) async fn connect(url: Secret, connections: u32) -> Result<Self, Error> {
         let pg = Self::pooled(url, connections, Some(PrimaryGuard::default())).await?;
+        pg.check_encoding().await?;
         pg.check_durability().await?;
         Ok(pg)
     }
 
     /// Connects without checking the server's role and settings.
-    pub(crate) async fn connect_unchecked(url: &str, connections: u32) -> Result<Self, Error> {
+    pub(crate) async fn connect_unchecked(url: Secret, connections: u32) -> Result<Self, Error> {
         Self::pooled(url, connections, None).await
     }
 
-    async fn pooled(url: &str, connections: u32, primary: Option<PrimaryGuard>) -> Result<Self, Error> {
-        let options: PgConnectOptions = url
-            .parse()
-            .map_err(|_| Error::Unfit { problem: "the database URL is not a PostgreSQL URL".to_owned() })?;
-        let options = options.application_name("bos").options([
-            ("statement_timeout", "5s"),
-            ("lock_timeout", "2s"),
-            ("idle_in_transaction_session_timeout", "10s"),
-            ("synchronous_commit", "on"),
-            ("timezone", "UTC"),
-            // Just-in-time compilation takes longer than any statement of this crate, which the cost estimate does not reflect.
-            ("jit", "off"),
-            // Every statement has an index for its look-ups. With statistics from when a queue was empty, PostgreSQL would scan
-            // the whole queue for each row of another table: 700 ms for 500 messages (measured), until the next ANALYZE.
-            ("enable_seqscan", "off"),
-            ("enable_bitmapscan", "off"),
-        ]);
+    async fn pooled(url: Secret, connections: u32, primary: Option<PrimaryGuard>) -> Result<Self, Error> {
+        let (server, options) = Server::new(url, primary.is_some())?;
         let pool = |connections| {
             let pool = PgPoolOptions::new()
                 .max_connections(connections)
@@ -93,28 +83,34 @@ impl PostgresDriver {
         let reads = (connections / 4).max(1);
         let tasks = (connections * 3 / 8).max(1);
         let callers = connections.saturating_sub(reads + tasks).max(1);
-        let pg = Self {
-            callers: pool(callers),
-            tasks: pool(tasks),
-            reads: pool(reads),
-            units: TaskTracker::new(),
-            primary,
-        };
-        if let Err(error) = pg.reads.acquire().await {
-            // A pool's time-out gives no reason; a single connection does.
-            let probe = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options)).await;
-            let why = match probe {
-                Ok(Err(why)) => why,
-                Ok(Ok(_)) | Err(_) => error,
-            };
-            return Err(Error::postgres("be reached", why));
-        }
+        let (callers, tasks, reads) = (pool(callers), pool(tasks), pool(reads));
+        server.set_pools(vec![callers.clone(), tasks.clone(), reads.clone()]);
+        let pg = Self { server, callers, tasks, reads, units: TaskTracker::new(), primary };
+        drop(pg.server.acquire(&pg.reads).await?);
         Ok(pg)
     }
 
     pub(crate) async fn health(&self) -> Result<Health, Error> {
         // Over a pool that writes, to report its rights and settings.
-        health::read(&self.tasks).await
+        let mut connection = self.server.acquire(&self.tasks).await?;
+        health::read(&mut connection).await
+    }
+
+    /// Rejects a database that cannot store every text.
+    async fn check_encoding(&self) -> Result<(), Error> {
+        let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
+            .fetch_one(&self.reads)
+            .await
+            .map_err(|e| Error::postgres("read its encoding", e))?;
+        if encoding == UTF8 {
+            return Ok(());
+        }
+        Err(Error::Unfit {
+            problem: format!(
+                "the database has the encoding {encoding}, which cannot store every text; BOS needs UTF8: create another with \
+                 CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
+            ),
+        })
     }
 
     /// Rejects a server that may lose acknowledged commits.
@@ -150,7 +146,13 @@ impl PostgresDriver {
     }
 
     pub(crate) async fn schema(&self) -> Result<Option<(i64, i64)>, Error> {
-        schema::postgres_version(&self.reads).await
+        let mut tx = begin(&self.server, &self.reads, BEGIN_READ).await?;
+        let found = match &mut tx.inner {
+            TxInner::Postgres(open, _) => schema::postgres_version(open.connection()?).await?,
+            TxInner::Sqlite(_) => None,
+        };
+        finish(tx, false).await?;
+        Ok(found)
     }
 
     pub(crate) async fn unit<T, E, F>(&self, lane: Lane, work: F) -> Result<T, E>
@@ -163,9 +165,9 @@ impl PostgresDriver {
             Lane::Caller | Lane::Bulk => self.callers.clone(),
             Lane::Task => self.tasks.clone(),
         };
-        let primary = self.primary.clone();
+        let (server, primary) = (self.server.clone(), self.primary.clone());
         let work = async move {
-            let outcome = run(pool, work).await;
+            let outcome = run(server, pool, work).await;
             if let (Some(primary), Err(error)) = (primary, &outcome)
                 && let Some(error) = error.store_error()
             {
@@ -182,10 +184,10 @@ impl PostgresDriver {
         T: Send + 'static,
         E: UnitError,
     {
-        let pool = self.reads.clone();
+        let (server, pool) = (self.server.clone(), self.reads.clone());
         let (reply, outcome) = oneshot::channel();
         self.units.spawn(async move {
-            let mut tx = match begin(&pool, BEGIN_READ).await {
+            let mut tx = match begin(&server, &pool, BEGIN_READ).await {
                 Ok(tx) => tx,
                 Err(error) => return drop(reply.send(Err(E::from(error)))),
             };
@@ -207,21 +209,18 @@ impl PostgresDriver {
     }
 }
 
-fn panicked() -> Error {
-    Error::Refused {
-        doing: "run a unit",
-        source: std::sync::Arc::from(Box::<dyn std::error::Error + Send + Sync>::from("a unit panicked")),
-    }
+const fn panicked() -> Error {
+    Error::Defect { what: "a unit panicked" }
 }
 
-async fn run<T, E, F>(pool: PgPool, mut work: F) -> Result<T, E>
+async fn run<T, E, F>(server: Server, pool: PgPool, mut work: F) -> Result<T, E>
 where
     F: for<'t> FnMut(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send,
     E: UnitError,
 {
     let mut retries = MAX_RETRIES;
     loop {
-        let mut tx = begin(&pool, BEGIN_UNIT).await?;
+        let mut tx = begin(&server, &pool, BEGIN_UNIT).await?;
         let outcome = work(&mut tx).await;
         let committed = finish(tx, outcome.is_ok()).await;
         let again = |e: Option<&Error>| e.is_some_and(Error::is_retryable);
@@ -237,11 +236,11 @@ where
 
 /// Begins a transaction and reads the clock in one round trip. The pool does not test connections, so a dead one is replaced
 /// here.
-async fn begin(pool: &PgPool, text: &'static str) -> Result<Tx, Error> {
+async fn begin(server: &Server, pool: &PgPool, text: &'static str) -> Result<Tx, Error> {
     // After a restart of the server every idle connection is dead. Retrying is safe, as nothing was sent on them yet.
     let mut dead = pool.options().get_max_connections();
     loop {
-        let connection = pool.acquire().await.map_err(|e| Error::postgres("begin", e))?;
+        let connection = server.acquire(pool).await?;
         let mut open = OpenTransaction::new(connection);
         match sqlx::raw_sql(text).fetch_one(open.connection()?).await.and_then(|row| row.try_get(0)) {
             Ok(now) => return Ok(Tx { inner: TxInner::Postgres(open, DeferredWrites::default()), now }),

@@ -5,6 +5,7 @@
 //! waits for SQLite. A future that waits for anything else would block the whole group, so futures are polled once and
 //! `Pending` is an error. See `docs/decisions/0001-sqlite-on-a-writer-thread.md`.
 
+mod damage;
 mod file;
 mod queue;
 #[cfg(test)]
@@ -22,10 +23,11 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::clock::Now;
+use crate::driver::sqlite::damage::DamageCheck;
 use crate::driver::sqlite::file::{Identity, ProcessLock, connect};
 use crate::driver::sqlite::queue::Queue;
 use crate::error::{Error, UnitError};
-use crate::health::Health;
+use crate::health::{Health, UTF8};
 use crate::lane::Lane;
 use crate::schema;
 use crate::tx::{Tx, TxInner};
@@ -45,6 +47,7 @@ pub(crate) struct SqliteDriver {
     readers: Arc<Readers>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
     identity: Identity,
+    damage: DamageCheck,
     _lock: ProcessLock,
 }
 
@@ -98,11 +101,8 @@ where
     }
 }
 
-fn defect(what: &'static str) -> Error {
-    Error::Refused {
-        doing: "run a unit",
-        source: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(what)),
-    }
+const fn defect(what: &'static str) -> Error {
+    Error::Defect { what }
 }
 
 fn poll_once<T>(mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>) -> Poll<T> {
@@ -131,8 +131,8 @@ impl SqliteDriver {
         // Stored times have microseconds, so the clock must not be finer than what it is compared with.
         let now: Now = Arc::new(move || now().trunc_subsecs(6));
         let lock = ProcessLock::acquire(path)?;
-        let writer = connect(path, true)?;
-        prepare_schema(&writer, path, &now)?;
+        let writer = connect(path, true).map_err(|error| damage::confirm(error, path))?;
+        prepare_schema(&writer, path, &now).map_err(|error| damage::confirm(error, path))?;
         let identity = Identity::from_path(path);
         let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::default(), now: now.clone() });
         let queue = Arc::new(Queue::default());
@@ -142,8 +142,14 @@ impl SqliteDriver {
                 let queue = Arc::clone(&queue);
                 move || write(writer, &queue, &now)
             })
-            .map_err(|e| Error::Unavailable { doing: "start its writer", source: Some(Arc::new(e)) })?;
-        Ok(Self { queue, readers, writer: Mutex::new(Some(thread)), identity, _lock: lock })
+            .map_err(|e| Error::Unavailable { doing: "start its writer", cause: Some(Arc::new(e)) })?;
+        let damage = DamageCheck::new(path);
+        Ok(Self { queue, readers, writer: Mutex::new(Some(thread)), identity, damage, _lock: lock })
+    }
+
+    /// Notes the error of a unit or a read.
+    pub(crate) fn observe(&self, error: &Error) {
+        self.damage.observe(error);
     }
 
     /// The health of an embedded database, which is only ever opened with safe settings.
@@ -151,6 +157,7 @@ impl SqliteDriver {
         let now: DateTime<Utc> = (self.readers.now)();
         Health {
             server: format!("SQLite {}", rusqlite::version()),
+            encoding: UTF8.to_owned(),
             unsafe_settings: Vec::new(),
             read_only: false,
             denied: Vec::new(),
@@ -170,7 +177,7 @@ impl SqliteDriver {
         let (reply, outcome) = oneshot::channel();
         let member = Box::new(Unit { work, outcome: None, reply });
         let closed =
-            || E::from(Error::Unavailable { doing: "run a unit because it is closing", source: None });
+            || E::from(Error::Unavailable { doing: "run a unit because it is closing", cause: None });
         if !self.queue.push(lane, member) {
             return Err(closed());
         }
@@ -272,12 +279,14 @@ fn run_group(
     })
 }
 
-/// Runs one member in its savepoint. An error fails the whole group: the disk is full, or the file is gone.
+/// Runs one member in its savepoint. An error fails the whole group: the disk is full or fails, or the file is damaged or gone.
 fn run_member(tx: &mut Tx, member: &mut dyn Member, now: &Now) -> Result<(), Error> {
     tx.now = now();
     statement(tx, "SAVEPOINT unit", "begin a unit")?;
     let kept = member.run(tx);
-    if let Some(error @ (Error::Full { .. } | Error::Unavailable { .. })) = member.failure() {
+    if let Some(error @ (Error::Full { .. } | Error::Unavailable { .. } | Error::Damaged { .. })) =
+        member.failure()
+    {
         return Err(error.clone());
     }
     if !kept {

@@ -63,7 +63,7 @@ impl Tx {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(|e| Error::Unavailable {
             doing: "generate a secret",
-            source: Some(std::sync::Arc::new(e)),
+            cause: Some(std::sync::Arc::new(e)),
         })?;
         let text = key.iter().fold(String::from("1:"), |text, byte| text + &format!("{byte:02x}"));
         self.exec(WRITE_ONCE, params![IDEMPOTENCY_KEY, &text]).await?;

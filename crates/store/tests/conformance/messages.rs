@@ -56,7 +56,7 @@ async fn two_messages_at_one_position_of_a_key_are_an_error() {
         let twice = store.unit(Lane::Caller, |tx| {
             Box::pin(async move { tx.enqueue(&[message(1, "a", 0), message(2, "a", 0)]).await })
         });
-        assert!(matches!(twice.await, Err(Error::Refused { .. })));
+        assert!(matches!(twice.await, Err(Error::Rejected { .. })));
         unit!(store, |tx| { assert_eq!(tx.outbox_depth().await?, OutboxDepth::default()) });
     })
     .await;

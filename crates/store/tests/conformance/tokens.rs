@@ -40,7 +40,7 @@ async fn a_token_is_found_by_its_public_part_as_it_was_stored() {
             Box::pin(async move { tx.insert_token(&token("a", "eve")).await })
         });
         assert!(
-            matches!(twice.await, Err(store::Error::Refused { .. })),
+            matches!(twice.await, Err(store::Error::Rejected { .. })),
             "a public part identifies one token"
         );
     })

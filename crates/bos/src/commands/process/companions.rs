@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commands::Exit;
 use crate::commands::output::Output;
-use crate::commands::process::serve::{bind, obey_signals};
+use crate::commands::process::serve::{bind, obey_signals, read_secrets_again_on_hangup};
 use crate::commands::settings::SettingsArgs;
 use service::companions::{CompanionBehaviour, run};
 use service::config::{Error, Fault, Loaded};
@@ -104,10 +104,12 @@ impl CompanionsCommand {
             }
         };
         let shutdown = CancellationToken::new();
+        let secrets = config.clone();
         let work = Box::pin(run(config, kafka, listener, behaviour, shutdown.clone(), banner));
         tokio::select! {
             ended = work => ended?,
             never = obey_signals(shutdown, output) => match never {},
+            never = read_secrets_again_on_hangup(&secrets) => match never {},
         }
         Ok(Exit::Ok)
     }

@@ -67,6 +67,7 @@ impl ServeCommand {
         files::raise_limit();
         let listener = bind(config.host, config.port).await?;
         let shutdown = CancellationToken::new();
+        let secrets = config.clone();
         let banner = {
             let (config, output) = (config.clone(), output.clone());
             move |ready: Ready| {
@@ -87,6 +88,7 @@ impl ServeCommand {
         tokio::select! {
             ended = service => ended?,
             never = obey_signals(shutdown.clone(), output) => match never {},
+            never = read_secrets_again_on_hangup(&secrets) => match never {},
         }
         Ok(Exit::Ok)
     }
@@ -133,6 +135,20 @@ pub(crate) async fn obey_signals(shutdown: CancellationToken, output: &Output) -
     signals.next().await;
     telemetry::flush_log();
     process::exit(Exit::Failed as i32)
+}
+
+/// Reads the secrets that come from files again at each SIGHUP.
+pub(crate) async fn read_secrets_again_on_hangup(config: &Config) -> Infallible {
+    #[cfg(unix)]
+    if let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
+        while hangup.recv().await.is_some() {
+            tracing::info!("SIGHUP: the files of secrets are read again");
+            config.read_secrets_again();
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = config;
+    std::future::pending().await
 }
 
 /// The signals that stop the process. The listeners are created once, so that no signal is lost between two waits.

@@ -2,18 +2,15 @@
 
 use serde_json::json;
 
+use crate::program::{PATIENCE, write_secret};
+
 use super::{Answer, GATEWAY, Guarded, Method, RequestBuilder, make};
 
 #[tokio::test]
 async fn only_the_gateway_names_callers() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("gateway-token");
-    std::fs::write(&file, format!("{GATEWAY}\n")).unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    }
+    write_secret(&file, GATEWAY);
     let admin = make(&folder, &["--user", "root", "--scope", "admin"]);
     let file = format!("gateway_token_file={}", file.to_str().unwrap());
     let guarded = Guarded::on(folder, &["auth=gateway", &file]);
@@ -50,4 +47,33 @@ async fn only_the_gateway_names_callers() {
     ask(Some(GATEWAY), &[ann], "/v1/tokens").await.refuses(403, "insufficient_scope");
     let list = ask(Some(&admin), &[ann], "/v1/tokens").await;
     assert_eq!((list.status, &list.json()["data"][0]["user_id"]), (200, &json!("root")));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_token_is_used_without_a_restart_after_a_refusal_and_after_sighup() {
+    const ROTATED: &str = "another-token-of-thirty-two-letters-or-more";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway-token");
+    write_secret(&file, GATEWAY);
+    let setting = format!("gateway_token_file={}", file.to_str().unwrap());
+    let guarded = Guarded::on(folder, &["auth=gateway", &setting]);
+    let ask = async |token: &str| {
+        let request = guarded.request(Method::GET, "/v1/batch").bearer_auth(token).header("x-user-id", "ann");
+        Answer::of(request).await
+    };
+    assert_eq!(ask(GATEWAY).await.status, 200);
+
+    write_secret(&file, ROTATED);
+    assert_eq!(ask(ROTATED).await.status, 200, "the refusal has the file read again");
+    ask(GATEWAY).await.refuses(401, "invalid_token");
+
+    // The present token is never refused, so that only the signal has the file read again.
+    write_secret(&file, GATEWAY);
+    let hung_up =
+        std::process::Command::new("kill").args(["-HUP", &guarded.server.process_id().to_string()]).status();
+    assert!(hung_up.unwrap().success());
+    let refused = async { while ask(ROTATED).await.status != 401 {} };
+    tokio::time::timeout(PATIENCE, refused).await.expect("SIGHUP has the file read again");
+    assert_eq!(ask(GATEWAY).await.status, 200);
 }

@@ -9,7 +9,7 @@ use super::road::{Companions, ONE_AT_A_TIME, class, ended};
 use crate::databases::on_postgres;
 use crate::host::Client;
 use crate::neighbour::service::Service;
-use crate::program::{Server, bos, eventually};
+use crate::program::{Server, bos, eventually, write_secret};
 
 /// The encrypted listeners of this test run's Kafka.
 pub(super) struct Doors {
@@ -172,4 +172,23 @@ async fn a_service_that_kafka_refuses_keeps_running_and_reports_why_in_readyz_an
     let clients = 3;
     assert!(said.matches(advice).count() <= clients, "once for each client: {said}");
     assert!(!said.contains(WRONG), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_is_rotated_in_its_file_is_used_without_a_restart_once_kafka_refuses_the_old_one() {
+    let Some(doors) = Doors::find() else { return };
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    write_secret(&file, WRONG);
+    let mut variables = doors.variables("kafka_sasl_password", "");
+    let of_file = "BATCH_ORCHESTRATOR_SERVICE_KAFKA_SASL_PASSWORD_FILE".to_owned();
+    variables.push((of_file, file.to_str().unwrap().to_owned()));
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(key, value)| (&**key, &**value)).collect();
+    let server = Server::told(&folder.path().join("data"), &[], &variables);
+    let client = Client::of(&server);
+    client.accepted("while Kafka denies us").await;
+    client.until_degraded_by(Some("broker_denies")).await;
+    write_secret(&file, PASSWORD);
+    client.until_degraded_by(None).await;
 }

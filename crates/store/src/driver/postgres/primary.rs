@@ -6,10 +6,15 @@ use std::time::Instant;
 
 use crate::error::Error;
 use crate::sqlx;
-use crate::sqlx::postgres::PgPoolOptions;
+use crate::sqlx::postgres::{PgConnection, PgPoolOptions};
 
 /// Whether the session refuses writes, as every session of a standby does.
 const READ_ONLY: &str = "SELECT current_setting('transaction_read_only') = 'on'";
+
+/// Whether the session refuses writes.
+pub(super) async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar(READ_ONLY).fetch_one(connection).await
+}
 
 /// Detects servers that refuse writes. Clones share what they know.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +29,7 @@ impl PrimaryGuard {
         let known = self.clone();
         pool.after_connect(|connection, _| {
             Box::pin(async move {
-                let read_only: bool = sqlx::query_scalar(READ_ONLY).fetch_one(connection).await?;
-                if read_only {
+                if is_read_only(connection).await? {
                     Err(sqlx::Error::Protocol("the server accepts no writes".to_owned()))
                 } else {
                     Ok(())

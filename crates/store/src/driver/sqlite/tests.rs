@@ -94,8 +94,8 @@ async fn an_error_a_panic_or_a_foreign_await_rolls_back_its_own_unit_and_no_othe
     before.unwrap();
     after.unwrap();
     assert!(matches!(failed, Err(Error::Corrupt { .. })));
-    assert!(matches!(panicked, Err(Error::Refused { .. })));
-    assert!(matches!(waited, Err(Error::Refused { .. })));
+    assert!(matches!(panicked, Err(Error::Defect { .. })));
+    assert!(matches!(waited, Err(Error::Defect { .. })));
     for (key, value) in [
         ("before", Some("set")),
         ("failed", None),

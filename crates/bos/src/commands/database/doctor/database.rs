@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use engine::backlog::Queues;
 use engine::ports::{Clock as _, SystemClock};
-use secrecy::ExposeSecret as _;
 use store::{Health, ShardDistribution, Store};
 
 use super::NEIGHBOUR_PATIENCE;
@@ -14,6 +13,7 @@ use super::finding::{Finding, ago, causes, in_time};
 use super::machine::{Server, server};
 use crate::commands::database::backend::has_server;
 use service::config::Config;
+use service::config::setting::DatabaseUrl;
 
 /// Largest difference of two clocks that is not reported (chosen). Deadlines and leases follow the database's clock only, but
 /// timestamps in answers, logs and tokens are compared with other clocks.
@@ -24,13 +24,25 @@ const OLD_TRANSACTION: Duration = Duration::from_mins(10);
 const STUCK: TimeDelta = TimeDelta::minutes(5);
 
 pub(super) async fn check(config: &Config) -> Vec<Finding> {
-    in_time("database", connect(config)).await
+    in_time("database", Box::pin(connect(config))).await
 }
 
 async fn connect(config: &Config) -> Vec<Finding> {
     let Some(url) = &config.database_url else { return embedded(config).await };
-    match Store::inspect_postgres(url.0.expose_secret()).await {
+    // A replica on this machine knows which statements the database refuses at present.
+    let (mut findings, server) = futures::join!(connected(config, url), running(config));
+    findings.extend(server.map(|server| server.finding));
+    findings
+}
+
+async fn connected(config: &Config, url: &DatabaseUrl) -> Vec<Finding> {
+    match Store::inspect_postgres(url.0.clone()).await {
         Ok(store) => about(config, &store).await,
+        Err(error) if error.is_refused_login() => {
+            let mend = "correct the role, its password and the database in DATABASE_URL or its file, or on the server; a running \
+                `bos serve` reads DATABASE_URL_FILE again by itself";
+            vec![Finding::failure("database", causes(error), mend)]
+        }
         Err(error) => {
             let mend = "check that it runs, that DATABASE_URL names it, and that its role may log in";
             vec![Finding::failure("database", causes(error), mend)]
@@ -103,6 +115,12 @@ fn judged(config: &Config, health: &Health, now: DateTime<Utc>, took: Duration) 
     } else {
         Finding::ok("database", found)
     }];
+    if !health.has_all_characters() {
+        let found =
+            format!("the database has the encoding {}, which cannot store every text", health.encoding);
+        let mend = "create a database WITH ENCODING 'UTF8' TEMPLATE template0, and name it in DATABASE_URL";
+        findings.push(Finding::failure("encoding", found, mend));
+    }
     findings.push(if health.unsafe_settings.is_empty() {
         Finding::ok("durability", "commits are on the disk before they are acknowledged")
     } else {

@@ -107,8 +107,18 @@ fn judged(readiness: &Readiness) -> Finding {
     let degraded: Vec<String> =
         readiness.degraded.iter().map(|one| format!("{} ({})", one.name, one.code)).collect();
     if readiness.status != "ready" {
-        let found = format!("not ready: the store is {}, dead tasks: [{}]", readiness.store, dead.join(", "));
-        return Finding::failure("server", found, "see its log, and restart it");
+        let found = format!(
+            "not ready: the store is {}, dead tasks: [{}], degraded: [{}]",
+            readiness.store,
+            dead.join(", "),
+            degraded.join(", ")
+        );
+        let mend = if dead.is_empty() {
+            "correct the cause; the log says more"
+        } else {
+            "see its log, and restart it"
+        };
+        return Finding::failure("server", found, mend);
     }
     if degraded.is_empty() {
         return Finding::ok("server", format!("ready; {} tasks run", readiness.tasks.len()));
@@ -116,6 +126,6 @@ fn judged(readiness: &Readiness) -> Finding {
     Finding::warning(
         "server",
         format!("ready, degraded: {}", degraded.join(", ")),
-        "check that these dependencies run",
+        "check that these dependencies run, and see docs/operations.md for the codes",
     )
 }
