@@ -162,12 +162,12 @@ struct Opened {
 async fn open(
     config: &Config,
     clock: &Arc<dyn Clock>,
-    extras: &Extras,
+    options: &RunOptions,
     starting: &Starting,
 ) -> Result<Opened, Error> {
     let mut pause = FIRST_PAUSE;
     loop {
-        let error = match open_once(config, clock, extras).await {
+        let error = match open_once(config, clock, options).await {
             Err(error) if config.database_url.is_some() => error,
             outcome => return outcome,
         };
@@ -196,15 +196,15 @@ const fn can_pass(error: &store::Error) -> bool {
     }
 }
 
-async fn open_once(config: &Config, clock: &Arc<dyn Clock>, extras: &Extras) -> Result<Opened, Error> {
+async fn open_once(config: &Config, clock: &Arc<dyn Clock>, options: &RunOptions) -> Result<Opened, Error> {
     let store = backends::store(config, clock).await?;
     let bus = Bus::open(config, &store).await?;
     let engine = Engine::open(
         store.clone(),
         engine_settings(config),
         Arc::clone(clock),
-        bus.in_database().filter(|_| !extras.by_relay),
-        extras.crash.clone(),
+        bus.in_database().filter(|_| !options.by_relay),
+        options.crash.clone(),
     )
     .await?;
     let has_tokens = config.auth != Auth::Token || credentials::any_exist(&store).await?;

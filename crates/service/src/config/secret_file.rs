@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-/// Reads a secret from a file, without the line ends at its end.
+/// Reads a secret from a file, without the byte order mark at its beginning and the line ends at its end.
 ///
 /// # Errors
 /// The file cannot be read, is empty, or users other than its owner and group can access it. The text is a predicate that
