@@ -2,6 +2,7 @@
 //!
 //! Tests, the demo and production start in the same way. [`run`] uses no global state, so a process can run several services.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,22 +18,27 @@ use tokio_util::sync::CancellationToken;
 use crate::backends::{self, Bus, Content};
 use crate::config::Config;
 use crate::error::Error;
-use crate::settings::{accept_limits, api_settings, engine_settings};
+use crate::settings::{accept_limits, api_settings, engine_settings, probe_limits};
 
 /// The period at which the service checks that its database file was not moved; chosen.
 const FILE_CHECK_PERIOD: Duration = Duration::from_millis(500);
+
+/// The longest wait for the listener for probes, which ends within a second.
+const PROBES_END: Duration = Duration::from_secs(2);
 
 /// A service that has become ready.
 #[derive(Debug, Clone)]
 pub struct Ready {
     /// The address on which the API listens.
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
+    /// The address on which probes are answered, if they have a listener of their own.
+    pub probes: Option<SocketAddr>,
     /// The time from the start of [`run`] to readiness.
     pub took: Duration,
 }
 
 /// Optional parts of a service, for tests, the demo and measurements. The default has none of them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Extras {
     /// Whether the companions answer at once, without language work.
     pub instant_companions: bool,
@@ -42,6 +48,8 @@ pub struct Extras {
     pub by_relay: bool,
     /// The metrics that `/metrics` serves; a process has one set of them.
     pub metrics: Option<Metrics>,
+    /// The listener for probes alone.
+    pub probes: Option<TcpListener>,
 }
 
 /// Runs the service until `shutdown`, then stops it within `drain_timeout`. `ready` is called when all parts have started.
@@ -103,16 +111,25 @@ pub async fn run(
     if let Some(metrics) = extras.metrics {
         app = app.with_metrics(metrics);
     }
+    let limits = accept_limits(&config);
+    let probes = Tasks::new();
+    let probe_address = extras.probes.as_ref().and_then(|listener| listener.local_addr().ok());
+    if let Some(listener) = extras.probes {
+        let router = api::probe_router(app.clone());
+        let (limits, end) = (probe_limits(limits), probes.stop_signal());
+        probes.spawn("probes", serve::serve(listener, router, limits, end, probes.clone()));
+    }
     let router = api::router(app);
-    if config.auth == Auth::Token && !credentials::any_exist(&store).await? {
+    if config.auth == Auth::Token && !credentials::any_trusted(&store).await? {
         tracing::warn!(
-            "every request will be refused, because there is no API token yet; stop the server, and create one with \
+            "every request will be refused, because there is no API token that was created with authentication or at the \
+             database; stop the server, and create one with \
              `bos token create --user NAME`"
         );
     }
     tasks.spawn("data folder", stop_without_file(store.clone(), shutdown.clone(), end));
-    ready(Ready { address, took: started.elapsed() });
-    serve::serve(listener, router, accept_limits(&config), shutdown, tasks.clone()).await;
+    ready(Ready { address, probes: probe_address, took: started.elapsed() });
+    serve::serve(listener, router, limits, shutdown, tasks.clone()).await;
 
     let missing = store.missing_file().map(Path::to_owned);
     let stuck = tasks.shutdown(config.drain_timeout).await;
@@ -122,6 +139,8 @@ pub async fn run(
             "drain_timeout passed before these tasks had ended; they were stopped, and the next start continues their work"
         );
     }
+    // Until here probes see that the process is alive and no longer ready.
+    probes.shutdown(PROBES_END).await;
     drop(engine);
     drop(content);
     bus.leave().await;
