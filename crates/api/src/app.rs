@@ -12,10 +12,12 @@ use telemetry::{Metrics, Tasks};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Bodies;
+use super::callers::Counted;
 use super::status::{BusAvailability, Cache};
 use super::submission::{Bounds, Fixed};
 use crate::metrics;
 use crate::settings::ApiSettings;
+use crate::shares::Shares;
 
 /// The state of the handlers. Clones share it.
 #[derive(Clone)]
@@ -39,6 +41,7 @@ struct Shared {
     content: Option<Arc<ContentService>>,
     tasks: Tasks,
     bodies: Bodies,
+    callers: Shares<Counted>,
     statuses: Cache,
     /// Rendered at the first request for it.
     description: OnceLock<Bytes>,
@@ -59,12 +62,14 @@ impl App {
         tasks: Tasks,
     ) -> Self {
         let bodies = Bodies::new(settings.bodies);
+        let callers = Shares::new(settings.max_requests_per_caller);
         let shared = Shared {
             settings,
             engine,
             content,
             tasks,
             bodies,
+            callers,
             statuses: Cache::default(),
             description: OnceLock::new(),
         };
@@ -139,6 +144,11 @@ impl App {
 
     pub(crate) fn bodies(&self) -> &Bodies {
         &self.shared.bodies
+    }
+
+    /// The requests in progress of each caller.
+    pub(crate) fn callers(&self) -> &Shares<Counted> {
+        &self.shared.callers
     }
 
     pub(crate) fn statuses(&self) -> &Cache {

@@ -4,10 +4,9 @@
 //! requires a caller. It reads no body. Nothing is cached: each request looks its token up, so a revocation takes effect with
 //! the next request, and unknown tokens take no memory.
 
-use axum::body::HttpBody as _;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use secrecy::ExposeSecret as _;
@@ -15,10 +14,13 @@ use secret::Secret;
 use store::Owner;
 
 use super::app::App;
+use super::callers::Counted;
 use super::problem::{Code, Problem};
+use super::reply::close_unread;
 use crate::credentials::{Presented, Scope, Scopes, TokenStatus, is_same_secret};
 use crate::metrics::CALLERS_REFUSED;
 use crate::settings::Auth;
+use crate::shares::Share;
 
 /// The user for whom a gateway makes the request.
 pub(crate) const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
@@ -27,6 +29,10 @@ pub(crate) const ORG_ID: HeaderName = HeaderName::from_static("x-org-id");
 
 /// Most bytes in the name of a user or an organisation.
 const LONGEST: usize = 255;
+
+/// Why a token is refused that any client could have created.
+const UNTRUSTED: &str = "The token was created over HTTP while no caller was authenticated, when any program and any web page could \
+                         create one. Have a new one created by an administrator, or with `bos token create` while no server runs.";
 
 /// Open routes: monitoring, and the pages that explain problems.
 const OPEN: [&str; 6] = ["/healthz", "/v1/healthz", "/readyz", "/metrics", "/problems", "/problems/{code}"];
@@ -58,6 +64,9 @@ struct Principal {
     user_id: String,
     org_id: Option<String>,
     scopes: Scopes,
+    /// `None` without authentication: all requests are of one caller then, so a limit would let one client lock out the others. The
+    /// limit on connections of one peer holds there too.
+    counted_as: Option<Counted>,
 }
 
 /// The caller of a request. Its [`Owner`] is in the WHERE of every statement that the request runs.
@@ -80,27 +89,36 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 pub(crate) async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let Some(scope) = need(request.method(), route) else { return next.run(request).await };
-    match admit(&app, request.headers(), scope).await {
-        Ok(principal) => {
+    let admitted = admit(&app, request.headers(), scope).await;
+    match admitted.and_then(|principal| Ok((count(&app, &principal)?, principal))) {
+        Ok((share, principal)) => {
             request.extensions_mut().insert(principal);
-            next.run(request).await
+            let response = next.run(request).await;
+            drop(share);
+            response
         }
-        Err(problem) => unread(&request, problem.into_response()),
+        Err(problem) => close_unread(&request, problem.into_response()),
     }
 }
 
-/// An answer to a request whose body was not read. The unread body ends the connection, so the answer says
-/// `Connection: close`.
-fn unread(request: &Request, mut response: Response) -> Response {
-    if !request.body().is_end_stream() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
+/// Counts the request as in progress until the share is dropped. Requests that wait for a change (`?wait=`) count as well.
+fn count(app: &App, principal: &Principal) -> Result<Option<Share<Counted>>, Problem> {
+    let Some(key) = principal.counted_as.clone() else { return Ok(None) };
+    let callers = app.callers();
+    callers.take(key).map(Some).ok_or_else(|| {
+        let detail = format!(
+            "The caller has {} requests in progress, as many as one caller may have.",
+            callers.limit()
+        );
+        refused("limit", Code::TooManyRequests, detail)
+    })
 }
 
 async fn admit(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Principal, Problem> {
     let principal = match app.settings().auth {
-        Auth::Off => Principal { user_id: "local".to_owned(), org_id: None, scopes: Scopes::ALL },
+        Auth::Off => {
+            Principal { user_id: "local".to_owned(), org_id: None, scopes: Scopes::ALL, counted_as: None }
+        }
         Auth::Token => principal_from_token(app, bearer(headers)?).await?,
         Auth::Gateway => {
             let bearer = bearer(headers)?;
@@ -158,9 +176,11 @@ async fn principal_from_token(app: &App, bearer: &str) -> Result<Principal, Prob
             user_id: row.owner.user_id,
             org_id: row.owner.org_id,
             scopes: Scopes::parse(&row.scopes),
+            counted_as: Some(Counted::Token(row.token_id)),
         }),
         TokenStatus::Expired => Err(invalid("expired", "The token has expired.")),
         TokenStatus::Revoked => Err(invalid("revoked", "The token was revoked.")),
+        TokenStatus::Untrusted => Err(invalid("untrusted", UNTRUSTED)),
     }
 }
 
@@ -178,7 +198,8 @@ fn principal_from_gateway(headers: &HeaderMap) -> Result<Principal, Problem> {
         return Err(unusable());
     }
     let org_id = Some(org_id).filter(|org_id| !org_id.is_empty()).map(str::to_owned);
-    Ok(Principal { user_id: user_id.to_owned(), org_id, scopes: Scopes::USUAL })
+    let counted_as = Some(Counted::OfGateway(user_id.to_owned(), org_id.clone()));
+    Ok(Principal { user_id: user_id.to_owned(), org_id, scopes: Scopes::USUAL, counted_as })
 }
 
 fn invalid(reason: &'static str, detail: &str) -> Problem {

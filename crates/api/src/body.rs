@@ -26,6 +26,8 @@ pub struct BodyLimits {
     pub chunk_timeout: Duration,
     /// Lowest average rate, in bytes per second, once the first `chunk_timeout` has passed; slower: 408.
     pub min_rate: ByteSize,
+    /// Longest time for a whole body, however steadily it arrives; longer: 408.
+    pub total_timeout: Duration,
 }
 
 /// Reads the bodies of one server. Clones share the limit on bytes in flight. Part of the handlers' state (`FromRef`).
@@ -139,12 +141,12 @@ impl BodyReader {
         self.permit
     }
 
-    /// When the next bytes must have arrived, by the limits on the pause and on the average rate.
+    /// When the next bytes must have arrived, by the limits on the pause, on the average rate and on the total time.
     fn deadline(&self) -> Instant {
         let limits = &self.bodies.limits;
         let earned = Duration::from_secs(self.received / limits.min_rate.as_u64().max(1));
         let pause = Instant::now() + limits.chunk_timeout;
-        pause.min(self.began + limits.chunk_timeout + earned)
+        pause.min(self.began + limits.chunk_timeout + earned).min(self.began + limits.total_timeout)
     }
 
     fn hold(&mut self, bytes: usize) -> Result<(), Problem> {

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use store::{Lane, Store};
 
 pub use document::{IssuedDocument, TokenDocument, TokenStatus};
-pub use issue::{Fault, FaultKind, TokenRequest, issue};
+pub use issue::{Fault, FaultKind, Issuer, TokenRequest, issue};
 pub use scopes::{Scope, Scopes};
 
 /// The prefix of every token.
@@ -56,12 +56,12 @@ pub fn is_same_secret(one: &str, other: &str) -> bool {
     constant_time_eq_32(&sha256(one), &sha256(other))
 }
 
-/// Whether the database has any token, active or not.
+/// Whether the database has any token of a trusted issuer, active or not.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn any_exist(store: &Store) -> Result<bool, store::Error> {
-    store.read(|tx| Box::pin(async move { Ok(!tx.tokens(None, "", 1).await?.is_empty()) })).await
+pub async fn any_trusted(store: &Store) -> Result<bool, store::Error> {
+    store.read(|tx| Box::pin(async move { tx.has_token_issued_with_auth().await })).await
 }
 
 /// Revokes a token, in force with the next request. Returns false when there is none of this id.

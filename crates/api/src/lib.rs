@@ -1,8 +1,8 @@
 //! The HTTP API of the service: routes, problems, callers, the accept loop and the OpenAPI description.
 //!
 //! [`router`] builds the API from an [`App`], and [`serve::serve`] accepts the connections. A request passes, from the outside in:
-//! `correlation` (correlation id, log line, metrics), `framing`, the default response headers, panics as problems, `auth` (the
-//! caller and its scope), and its handler. Handlers are filed by resource, one file per verb (`batch/`, `essay/`, `tokens/`).
+//! `correlation` (correlation id, log line, metrics), the default response headers, `framing`, `origin` (foreign hosts and web pages),
+//! panics as problems, `auth` (the caller, its scope and its limit), and its handler. Handlers are filed by resource, one file per verb (`batch/`, `essay/`, `tokens/`).
 //! Every error is a [`problem::Problem`].
 
 pub mod admin;
@@ -10,6 +10,7 @@ mod app;
 mod auth;
 mod batch;
 pub mod body;
+mod callers;
 mod content;
 pub mod correlation;
 pub mod credentials;
@@ -18,11 +19,13 @@ mod essay;
 pub mod essay_file;
 mod framing;
 mod health;
+mod host;
 mod idempotency;
 pub mod json;
 mod limits;
 mod metrics;
 pub mod openapi;
+mod origin;
 mod paging;
 mod path;
 pub mod problem;
@@ -34,6 +37,7 @@ mod schemas;
 pub mod serve;
 pub mod settings;
 mod shape;
+mod shares;
 pub mod starting;
 mod status;
 mod submission;
@@ -57,6 +61,8 @@ pub use app::App;
 use body::Bodies;
 pub use body::BodyLimits;
 use companions::ContentService;
+pub use host::Host;
+pub use origin::Origins;
 use problem::{Code, Problem};
 pub use settings::{ApiSettings, Auth};
 
@@ -103,19 +109,34 @@ pub fn router(app: App) -> Router {
         routes = routes.merge(content::routes(state).with_state(()));
     }
     let guarded = routes.route_layer(middleware::from_fn_with_state(app.clone(), auth::guard));
-    let sampling = app.settings().sampling;
-    frame(guarded, sampling).with_state(app)
+    let (origins, sampling) = (app.settings().origins.clone(), app.settings().sampling);
+    frame(guarded, origins, sampling).with_state(app)
+}
+
+/// Monitoring alone, for a listener of its own: when clients hold every connection of the API, probes are still answered.
+pub fn probe_router(app: App) -> Router {
+    let routes = Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::figures));
+    let (origins, sampling) = (app.settings().origins.clone(), app.settings().sampling);
+    frame(routes, origins, sampling).with_state(app)
 }
 
 /// The Content Service alone, for `bos companions`. It authenticates no caller, like the platform's own.
-pub fn content_router(service: Arc<ContentService>, limits: BodyLimits) -> Router {
+pub fn content_router(service: Arc<ContentService>, limits: BodyLimits, origins: Origins) -> Router {
     let state = content::ContentState { service, bodies: Bodies::new(limits) };
-    frame(content::routes(state).route("/healthz", get(health::alive)), Sampling::default())
+    frame(content::routes(state).route("/healthz", get(health::alive)), origins, Sampling::default())
 }
 
-/// Adds the layers that every request passes: problem pages, problems for unknown paths and methods and for panics, security
-/// headers, and, outermost, the correlation id with the request's spans, log line and metrics.
-pub fn frame<S: Clone + Send + Sync + 'static>(handlers: Router<S>, sampling: Sampling) -> Router<S> {
+/// Adds the layers that every request passes: problem pages, problems for unknown paths and methods and for panics, the checks of
+/// the host, the origin and the framing, security headers, and, outermost, the correlation id with the request's spans, log line and
+/// metrics.
+pub fn frame<S: Clone + Send + Sync + 'static>(
+    handlers: Router<S>,
+    origins: Origins,
+    sampling: Sampling,
+) -> Router<S> {
     handlers
         .merge(problem_pages::routes())
         .fallback(async |uri: Uri| {
@@ -129,10 +150,11 @@ pub fn frame<S: Clone + Send + Sync + 'static>(handlers: Router<S>, sampling: Sa
         .layer(CatchPanicLayer::custom(|_| -> Response {
             Problem::new(Code::Internal, "Internal error; the service's log has the details.").into_response()
         }))
+        .layer(middleware::from_fn_with_state(origins, origin::refuse_foreign))
+        .layer(middleware::from_fn(framing::check))
         .layer(if_absent(header::CACHE_CONTROL, "no-store"))
         .layer(if_absent(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(if_absent(header::REFERRER_POLICY, "no-referrer"))
-        .layer(middleware::from_fn(framing::close_after_chunks))
         .layer(middleware::from_fn_with_state(sampling, correlation::correlate))
 }
 

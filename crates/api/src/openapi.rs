@@ -84,7 +84,11 @@ impl Modify for Callers {
         components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme.build()));
         for (name, text) in [
             ("Unauthenticated", "The token is missing or invalid."),
-            ("InsufficientScope", "The caller lacks the required scope."),
+            (
+                "InsufficientScope",
+                "The caller lacks the required scope, or the host or the web page of the request is foreign.",
+            ),
+            ("Foreign", "The host or the web page of the request is foreign."),
         ] {
             components.responses.insert(name.to_owned(), problem_response(text).into());
         }
@@ -118,7 +122,12 @@ const REFUSALS: [Refusal; 8] = [
         "The Idempotency-Key was used for another request, or the body is invalid.",
         is_repeatable,
     ),
-    ("429", "Busy", "Too many bytes of other requests are in flight; see `Retry-After`.", has_body),
+    (
+        "429",
+        "Busy",
+        "The caller has too many requests in progress, or too many bytes of all requests are in flight; see `Retry-After`.",
+        |_, _| true,
+    ),
     ("503", "Unavailable", "The database is unavailable; see `Retry-After`.", |_, _| true),
 ];
 
@@ -184,12 +193,13 @@ fn each_operation(description: &mut utoipa::openapi::OpenApi, tell: impl Fn(&Met
 }
 
 fn tell_callers(method: &Method, path: &str, operation: &mut Operation) {
-    let Some(scope) = need(method, path) else {
-        operation.security = Some(Vec::new());
-        return;
-    };
-    operation.security = Some(vec![SecurityRequirement::new(SCHEME, [scope.as_str()])]);
-    for (status, name) in [("401", "Unauthenticated"), ("403", "InsufficientScope")] {
+    let mut refusals = vec![("403", "Foreign")];
+    operation.security = Some(Vec::new());
+    if let Some(scope) = need(method, path) {
+        refusals = vec![("401", "Unauthenticated"), ("403", "InsufficientScope")];
+        operation.security = Some(vec![SecurityRequirement::new(SCHEME, [scope.as_str()])]);
+    }
+    for (status, name) in refusals {
         let response = RefOr::Ref(Ref::from_response_name(name));
         operation.responses.responses.insert(status.to_owned(), response);
     }

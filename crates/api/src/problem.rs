@@ -180,6 +180,29 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// The whole answer as bytes, for a connection that is closed before a request was read from it.
+    pub(crate) fn on_the_wire(&self) -> Vec<u8> {
+        let body = self.body(None, None);
+        let status = self.code.status();
+        let retry_after = self.retry_after.map(|pause| format!("Retry-After: {}\r\n", whole_seconds(pause)));
+        let mut answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n{}\
+             Cache-Control: no-store\r\nConnection: close\r\n\r\n",
+            body.len(),
+            retry_after.unwrap_or_default(),
+        )
+        .into_bytes();
+        answer.extend_from_slice(&body);
+        answer
+    }
+}
+
+/// Rounded up, at least 1.
+fn whole_seconds(pause: Duration) -> u64 {
+    (pause.as_secs() + u64::from(pause.subsec_nanos() > 0)).max(1)
+}
+
 /// Makes a remark a sentence: first letter in upper case, full stop at the end.
 pub(crate) fn sentence(remark: &str) -> String {
     let mut sentence = remark.to_owned();
@@ -198,8 +221,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(pause) = self.retry_after {
-            let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(pause)));
         }
         if let Some(challenge) = self.code.challenge() {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

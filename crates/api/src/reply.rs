@@ -1,6 +1,7 @@
 //! Successful HTTP responses: documents, and the answers of commands.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -51,4 +52,12 @@ pub(crate) fn receipt(receipt: Receipt) -> Response {
         headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
     }
     response
+}
+
+/// A refusal of a request whose body was not read. The unread body ends the connection, so the answer says `Connection: close`.
+pub(crate) fn close_unread(request: &Request, mut refusal: Response) -> Response {
+    if !request.body().is_end_stream() {
+        refusal.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    refusal
 }

@@ -1,10 +1,14 @@
-//! The accept loop: HTTP/1.1 connections with limits in time, size and number.
+//! The accept loop: HTTP/1.1 connections with limits in time, size, pace and number.
 //!
-//! `axum::serve` has no header timeout, no limit on connections and no deadline for a graceful shutdown, so this is a loop of its
-//! own, on hyper.
+//! `axum::serve` has no header timeout, no limit on connections, no minimum pace for answers and no deadline for a graceful
+//! shutdown, so this is a loop of its own, on hyper.
+
+mod paced;
+mod peer;
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +20,7 @@ use bytesize::ByteSize;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -24,6 +29,12 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use telemetry::Tasks;
+
+use self::paced::{Pace, Paced};
+use self::peer::{Refusals, peer_of};
+use crate::framing::FromSocket;
+use crate::metrics::CONNECTIONS_CLOSED;
+use crate::shares::Shares;
 
 /// The name of a connection's task. These tasks end all the time, so readiness does not count them.
 pub(crate) const CONNECTION: &str = "http connection";
@@ -40,12 +51,18 @@ const LINGER_BYTES: u64 = 1024 * 1024;
 pub struct Limits {
     /// Most open connections; further ones wait in the system's accept queue.
     pub max_connections: NonZeroU32,
+    /// Most open connections of one peer, an IPv4 address or a /64 of IPv6; further ones are answered with 503 and closed.
+    pub max_connections_per_peer: NonZeroU32,
     /// How long the header of a request may take; an idle connection is closed after the same time.
     pub header_timeout: Duration,
     /// Most bytes in a request line with its header fields; more: 431.
     pub max_header_size: ByteSize,
     /// Most header fields in a request; more: 431.
     pub max_header_fields: NonZeroU32,
+    /// How long a client may be late with reading its answers; later: its connection is closed.
+    pub write_timeout: Duration,
+    /// The bytes per second that a client must take while it is late.
+    pub write_min_rate: ByteSize,
     /// How long requests in flight may take to finish at a shutdown.
     pub drain_timeout: Duration,
 }
@@ -53,6 +70,11 @@ pub struct Limits {
 /// Read buffer of a connection, at least twice the largest header. With hyper's default of about 400 kB, connections whose
 /// bodies are not read yet could fill the memory outside the limit on bodies in flight.
 const READ_BYTES: usize = 64 << 10;
+
+/// Send buffer of a connection, which the system doubles for its own use. The system reports a full buffer as writable again
+/// after a third of it was taken. A third must be less than a client takes at the minimum rate within `write_timeout`, and by
+/// default a buffer grows to 4 MB. A fixed buffer also limits what unread answers cost in memory.
+const SEND_BYTES: usize = 128 << 10;
 
 /// Serves `router` on `listener` until `shutdown`; returns when all connections are closed.
 ///
@@ -77,18 +99,26 @@ pub async fn serve_latest(
     tasks: Tasks,
 ) {
     let http = Arc::new(http1(limits));
+    let pace = Pace { patience: limits.write_timeout, min_rate: limits.write_min_rate };
     let slots = Arc::new(Semaphore::new(permits(limits.max_connections.get())));
+    let peers = Shares::new(limits.max_connections_per_peer);
+    let refusals = Refusals::new(limits.max_connections);
     let give_up = CancellationToken::new();
-    while let Some((stream, slot)) = shutdown.run_until_cancelled(next(&listener, &slots)).await {
+    while let Some((stream, peer, slot)) = shutdown.run_until_cancelled(next(&listener, &slots)).await {
+        let Some(share) = peers.take(peer_of(peer)) else {
+            refusals.refuse(stream, &tasks);
+            continue;
+        };
         let connection = Connection {
             http: Arc::clone(&http),
+            pace,
             router: routers.borrow().clone(),
             shutdown: shutdown.clone(),
             give_up: give_up.clone(),
         };
         tasks.spawn(CONNECTION, async move {
             connection.run(stream).await;
-            drop(slot);
+            drop((slot, share));
         });
     }
     drop(listener);
@@ -117,7 +147,7 @@ fn http1(limits: Limits) -> http1::Builder {
 }
 
 /// Waits for a free slot and then for a connection, so that connections over the limit stay in the system's queue.
-async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, IpAddr, OwnedSemaphorePermit) {
     let slot = loop {
         // The semaphore is never closed, so this cannot fail.
         if let Ok(slot) = Arc::clone(slots).acquire_owned().await {
@@ -126,7 +156,7 @@ async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Own
     };
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, slot),
+            Ok((stream, peer)) => return (stream, peer.ip(), slot),
             Err(error) if is_peer_error(&error) => {}
             Err(error) => {
                 tracing::warn!(error.kind = %error.kind(), "cannot accept connections; retrying in 200 ms");
@@ -146,6 +176,7 @@ fn is_peer_error(error: &io::Error) -> bool {
 
 struct Connection {
     http: Arc<http1::Builder>,
+    pace: Pace,
     router: Router,
     shutdown: CancellationToken,
     give_up: CancellationToken,
@@ -154,11 +185,14 @@ struct Connection {
 impl Connection {
     async fn run(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
+        let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BYTES);
         let router = self.router;
-        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(FromSocket);
             Box::pin(router.clone().oneshot(request.map(Body::new)))
         });
-        let mut connection = self.http.serve_connection(TokioIo::new(stream), service);
+        let io = TokioIo::new(Paced::new(stream, self.pace));
+        let mut connection = self.http.serve_connection(io, service);
         let ended = self
             .shutdown
             .run_until_cancelled(poll_fn(|context| connection.poll_without_shutdown(context)))
@@ -174,8 +208,19 @@ impl Connection {
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended with an error");
         }
-        linger(connection.into_parts().io.into_inner()).await;
+        let paced = connection.into_parts().io.into_inner();
+        if paced.gave_up() {
+            metrics::counter!(CONNECTIONS_CLOSED, "reason" => "slow_reader").increment(1);
+            reset(&paced.into_inner());
+        } else {
+            linger(paced.into_inner()).await;
+        }
     }
+}
+
+/// Has the system discard what the client has not taken, instead of offering it for minutes after the socket is closed.
+fn reset(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// Shuts down the writing side and reads what the client still sends.

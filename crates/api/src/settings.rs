@@ -8,6 +8,7 @@ use secret::Secret;
 use telemetry::sampling::Sampling;
 
 use crate::body::BodyLimits;
+use crate::origin::Origins;
 
 /// How callers authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub struct ApiSettings {
     pub auth: Auth,
     /// The token of the gateway, for [`Auth::Gateway`].
     pub gateway_token: Option<Secret>,
+    /// Which hosts and web pages requests may name.
+    pub origins: Origins,
+    /// Most requests of one caller in progress; more: 429.
+    pub max_requests_per_caller: NonZeroU32,
     /// The limits on request bodies.
     pub bodies: BodyLimits,
     /// Most essays in a batch; more: 422 `too_many_essays`.

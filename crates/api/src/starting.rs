@@ -11,17 +11,18 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 use chrono::{DateTime, Utc};
-use telemetry::sampling::Sampling;
 use tokio::sync::watch;
 
 use crate::health::{self, Readiness};
 use crate::problem::{Code, Problem};
+use crate::settings::ApiSettings;
 use crate::{frame, reply};
 
 /// The router of a process, from its start on.
 #[derive(Debug)]
 pub struct Starting {
     routers: watch::Sender<Router>,
+    probes: watch::Sender<Router>,
     waits: Arc<Waits>,
 }
 
@@ -31,7 +32,7 @@ struct Waits(Mutex<Option<(&'static str, DateTime<Utc>)>>);
 
 impl Starting {
     /// A process that begins to start.
-    pub fn new(sampling: Sampling) -> Self {
+    pub fn new(settings: &ApiSettings) -> Self {
         let waits = Arc::<Waits>::default();
         let handlers = Router::new()
             .route("/healthz", get(health::alive))
@@ -39,13 +40,19 @@ impl Starting {
             .route("/readyz", get(ready))
             .route("/", any(refuse))
             .route("/{*path}", any(refuse));
-        let router = frame(handlers, sampling).with_state(Arc::clone(&waits));
-        Self { routers: watch::Sender::new(router), waits }
+        let framed = frame(handlers, settings.origins.clone(), settings.sampling);
+        let router = framed.with_state(Arc::clone(&waits));
+        Self { routers: watch::Sender::new(router.clone()), probes: watch::Sender::new(router), waits }
     }
 
     /// The latest router, for [`crate::serve::serve_latest`].
     pub fn routers(&self) -> watch::Receiver<Router> {
         self.routers.subscribe()
+    }
+
+    /// The latest router of the listener for probes.
+    pub fn probes(&self) -> watch::Receiver<Router> {
+        self.probes.subscribe()
     }
 
     /// Sets the code of the error that the database answers, for `/readyz`.
@@ -55,9 +62,10 @@ impl Starting {
         *waits = Some((code, since));
     }
 
-    /// Has new connections served by the whole API.
-    pub fn finish(&self, router: Router) {
+    /// Has new connections served by the whole API, and those of probes by its probes.
+    pub fn finish(&self, router: Router, probes: Router) {
         drop(self.routers.send_replace(router));
+        drop(self.probes.send_replace(probes));
     }
 }
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::settings::{accept_limits, body_limits};
+use crate::settings::{accept_limits, body_limits, origins};
 
 /// How the companions behave.
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,7 +68,7 @@ pub async fn run(
             tasks.spawn(name, work);
         }
     }
-    let router = api::content_router(companions.content(), body_limits(&config))
+    let router = api::content_router(companions.content(), body_limits(&config), origins(&config, true))
         .layer(middleware::from_fn_with_state(FaultInjector::new(behaviour.misbehaviour), inject_faults));
     ready();
     serve::serve(listener, router, accept_limits(&config), shutdown, tasks.clone()).await;

@@ -30,7 +30,7 @@ use secret::Secret;
 pub use error::{Error, Fault};
 pub use layers::{Flag, PREFIX, Sources};
 pub use origin::Origin;
-use setting::{Brokers, ContentServiceUrl, DatabaseUrl, settings};
+use setting::{AllowedHosts, Brokers, ContentServiceUrl, DatabaseUrl, settings};
 use traces::{CollectorHeaders, CollectorUrl, Part};
 use words::{
     Auth, Companions, Environment, KafkaSecurity, Language, LogFormat, LogLevel, SaslMechanism, TracesSampler,
@@ -53,6 +53,10 @@ settings! {
     host: IpAddr,
     /// Port that the HTTP server listens on; 0 takes a free one.
     port: u16,
+    /// Port of a listener for probes alone; unset: none.
+    probe_port: Option<u16>,
+    /// Further hosts for which requests may be, and whose web pages may make them.
+    allowed_hosts: AllowedHosts,
     /// Directory of `bos.db` and `companions.db`.
     data_dir: PathBuf,
     /// PostgreSQL; unset: SQLite in `data_dir`.
@@ -133,6 +137,10 @@ settings! {
     nlp_command_version: u16,
     /// HTTP connections open at the same time; further ones wait to be accepted.
     max_connections: NonZeroU32,
+    /// HTTP connections of one peer at the same time; unset: half of `max_connections`.
+    max_connections_per_peer: Option<NonZeroU32>,
+    /// Requests of one caller in progress at the same time; more: 429.
+    max_requests_per_caller: NonZeroU32,
     /// Time in which a request's header must arrive, and after which an idle connection is closed.
     header_timeout: Duration,
     /// Bytes of a request's line and header fields; more: 431.
@@ -143,6 +151,12 @@ settings! {
     body_chunk_timeout: Duration,
     /// Average bytes per second that a body must reach; fewer: 408.
     body_min_rate: ByteSize,
+    /// Longest time for a whole body; longer: 408.
+    body_timeout: Duration,
+    /// Time that a client may be late with reading its answers; after that its connection is closed.
+    write_timeout: Duration,
+    /// Bytes per second that a client must read while it is late.
+    write_min_rate: ByteSize,
     /// Bytes of one request's body; more: 413.
     max_body_size: ByteSize,
     /// Bytes of all bodies in memory at the same time; more: 429.

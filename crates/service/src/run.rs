@@ -2,42 +2,48 @@
 //!
 //! Tests, the demo and production start in the same way. [`run`] uses no global state, so a process can run several services.
 
+mod opening;
+
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use api::starting::Starting;
-use api::{App, Auth, credentials, serve};
+use api::{App, serve};
 use engine::ports::{Clock, SystemClock};
-use engine::{Crash, Engine, Shards};
+use engine::{Crash, Shards};
 use store::Store;
 use telemetry::{Metrics, Tasks};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::backends::{self, Bus, Content};
+use crate::backends::Content;
 use crate::config::Config;
 use crate::error::Error;
-use crate::settings::{accept_limits, api_settings, engine_settings};
+use crate::settings::{accept_limits, api_settings, probe_limits};
+use opening::{Opened, open};
 
-/// The first and the longest pause between two attempts to reach a PostgreSQL at the start; chosen.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The period at which the service checks that its database file was not moved; chosen.
 const FILE_CHECK_PERIOD: Duration = Duration::from_millis(500);
+
+/// The longest wait for the listener for probes, which ends within a second.
+const PROBES_END: Duration = Duration::from_secs(2);
 
 /// A service that has become ready.
 #[derive(Debug, Clone)]
 pub struct Ready {
     /// The address on which the API listens.
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
+    /// The address on which probes are answered, if they have a listener of their own.
+    pub probes: Option<SocketAddr>,
     /// The time from the start of [`run`] to readiness.
     pub took: Duration,
 }
 
 /// Optional parts of a service, for tests, the demo and measurements. The default has none of them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct RunOptions {
     /// Whether the companions answer at once, without language work.
     pub instant_companions: bool,
@@ -47,6 +53,8 @@ pub struct RunOptions {
     pub by_relay: bool,
     /// The metrics that `/metrics` serves; a process has one set of them.
     pub metrics: Option<Metrics>,
+    /// The listener for probes alone.
+    pub probes: Option<TcpListener>,
 }
 
 /// Runs the service until `shutdown`, then stops it within `drain_timeout`. `ready` is called when all parts have started.
@@ -59,21 +67,24 @@ pub struct RunOptions {
 pub async fn run(
     config: Config,
     listener: TcpListener,
-    options: RunOptions,
+    mut options: RunOptions,
     shutdown: CancellationToken,
     ready: Box<dyn FnOnce(Ready) + Send>,
 ) -> Result<(), Error> {
     let started = Instant::now();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let address = listener.local_addr().unwrap_or_else(|_| (config.host, config.port).into());
-    let (tasks, starting) = (Tasks::new(), Starting::new(api_settings(&config).sampling));
-    let mut serving = pin!(serve::serve_latest(
-        listener,
-        starting.routers(),
-        accept_limits(&config),
-        shutdown.clone(),
-        tasks.clone()
-    ));
+    let limits = accept_limits(&config);
+    let (tasks, probes) = (Tasks::new(), Tasks::new());
+    let starting = Starting::new(&api_settings(&config));
+    let probe_address = options.probes.as_ref().and_then(|listener| listener.local_addr().ok());
+    if let Some(listener) = options.probes.take() {
+        let (limits, end) = (probe_limits(limits), probes.stop_signal());
+        let serving = serve::serve_latest(listener, starting.probes(), limits, end, probes.clone());
+        probes.spawn("probes", serving);
+    }
+    let mut serving =
+        pin!(serve::serve_latest(listener, starting.routers(), limits, shutdown.clone(), tasks.clone()));
     let opening = open(&config, &clock, &options, &starting);
     let opened = if config.database_url.is_none() {
         // An embedded database opens in milliseconds: connections wait in the system's queue instead of being refused.
@@ -121,13 +132,14 @@ pub async fn run(
     }
     if !has_tokens {
         tracing::warn!(
-            "every request will be refused, because there is no API token yet; stop the server, and create one with \
+            "every request will be refused, because there is no API token that was created with authentication or at the \
+             database; stop the server, and create one with \
              `bos token create --user NAME`"
         );
     }
     tasks.spawn("data folder", stop_without_file(store.clone(), shutdown.clone(), end));
-    starting.finish(api::router(app));
-    ready(Ready { address, took: started.elapsed() });
+    starting.finish(api::router(app.clone()), api::probe_router(app));
+    ready(Ready { address, probes: probe_address, took: started.elapsed() });
     serving.await;
 
     let missing = store.missing_file().map(Path::to_owned);
@@ -138,6 +150,8 @@ pub async fn run(
             "drain_timeout passed before these tasks had ended; they were stopped, and the next start continues their work"
         );
     }
+    // Until here probes see that the process is alive and no longer ready.
+    probes.shutdown(PROBES_END).await;
     drop(engine);
     drop(content);
     bus.leave().await;
@@ -146,69 +160,6 @@ pub async fn run(
         Some(file) => Err(Error::FileMissing { file }),
         None => Ok(()),
     }
-}
-
-/// What needs the database to open.
-struct Opened {
-    store: Store,
-    bus: Bus,
-    engine: Arc<Engine>,
-    /// Whether a caller can authenticate.
-    has_tokens: bool,
-}
-
-/// Opens the database and what is in it. Waits for a PostgreSQL that cannot be used, however long that takes: a process that
-/// ended instead would be started again and again.
-async fn open(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-    options: &RunOptions,
-    starting: &Starting,
-) -> Result<Opened, Error> {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let error = match open_once(config, clock, options).await {
-            Err(error) if config.database_url.is_some() => error,
-            outcome => return outcome,
-        };
-        let Some(code) = error.store_error().filter(|error| can_pass(error)).map(store::Error::code) else {
-            return Err(error);
-        };
-        starting.waits_for_database(code, clock.now());
-        tracing::warn!(%error, code, pause_ms = pause.as_millis(), "waiting for the database; /readyz says so");
-        clock.sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-}
-
-/// Whether this error of the database can pass without another configuration and without a migration.
-const fn can_pass(error: &store::Error) -> bool {
-    match error {
-        store::Error::Unavailable { .. }
-        | store::Error::Full { .. }
-        | store::Error::Conflict { .. }
-        | store::Error::Refused { .. } => true,
-        store::Error::Unfit { .. }
-        | store::Error::Damaged { .. }
-        | store::Error::Corrupt { .. }
-        | store::Error::Rejected { .. }
-        | store::Error::Defect { .. } => false,
-    }
-}
-
-async fn open_once(config: &Config, clock: &Arc<dyn Clock>, options: &RunOptions) -> Result<Opened, Error> {
-    let store = backends::store(config, clock).await?;
-    let bus = Bus::open(config, &store).await?;
-    let engine = Engine::open(
-        store.clone(),
-        engine_settings(config),
-        Arc::clone(clock),
-        bus.in_database().filter(|_| !options.by_relay),
-        options.crash.clone(),
-    )
-    .await?;
-    let has_tokens = config.auth != Auth::Token || credentials::any_exist(&store).await?;
-    Ok(Opened { store, bus, engine, has_tokens })
 }
 
 /// A name of this process that no other process has, now or later.

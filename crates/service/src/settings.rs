@@ -1,8 +1,11 @@
 //! Turns the configuration into the settings of the other crates, which do not know [`Config`].
 
-use api::ApiSettings;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use api::body::BodyLimits;
 use api::serve::Limits;
+use api::{ApiSettings, Auth, Origins};
 #[cfg(feature = "kafka")]
 use kafka::settings::{KafkaSettings, Sasl, SettingNames, Tls};
 #[cfg(feature = "kafka")]
@@ -15,11 +18,18 @@ use crate::config::Config;
 use crate::config::words::{Companion, Language};
 use crate::files;
 
+/// Most connections of the listener for probes; chosen, for a few monitors that keep some each.
+const PROBE_CONNECTIONS: u32 = 32;
+/// How long a probe in progress may take to finish when everything else has ended.
+const PROBE_DRAIN: Duration = Duration::from_secs(1);
+
 /// The settings of the HTTP API.
 pub fn api_settings(config: &Config) -> ApiSettings {
     ApiSettings {
         auth: config.auth,
         gateway_token: config.gateway_token.clone(),
+        origins: origins(config, config.auth == Auth::Off),
+        max_requests_per_caller: config.max_requests_per_caller,
         bodies: body_limits(config),
         max_essays: config.max_essays,
         max_text_size: config.max_text_size,
@@ -41,18 +51,47 @@ pub fn body_limits(config: &Config) -> BodyLimits {
         max_in_flight: config.max_bodies_in_flight,
         chunk_timeout: config.body_chunk_timeout,
         min_rate: config.body_min_rate,
+        total_timeout: config.body_timeout,
     }
+}
+
+/// The hosts and web pages that requests may name; `is_open` if callers are not authenticated.
+pub fn origins(config: &Config, is_open: bool) -> Origins {
+    Origins::new(config.host, is_open, config.allowed_hosts.as_slice())
 }
 
 /// The settings of the accept loop, with the connections that the file limit allows ([`files::max_connections`]).
 pub fn accept_limits(config: &Config) -> Limits {
+    let max_connections = files::max_connections(config.max_connections);
     Limits {
-        max_connections: files::max_connections(config.max_connections),
+        max_connections,
+        max_connections_per_peer: config.max_connections_per_peer.unwrap_or_else(|| half(max_connections)),
         header_timeout: config.header_timeout,
         max_header_size: config.max_header_size,
         max_header_fields: config.max_header_fields,
+        write_timeout: config.write_timeout,
+        write_min_rate: config.write_min_rate,
         drain_timeout: config.drain_timeout,
     }
+}
+
+/// The settings of the accept loop for probes, beside those of the API: few connections, which no client of the API can take.
+pub fn probe_limits(api: Limits) -> Limits {
+    let max_connections = half(half(api.max_connections)).min(at_least_one(PROBE_CONNECTIONS));
+    Limits {
+        max_connections,
+        max_connections_per_peer: half(max_connections),
+        drain_timeout: PROBE_DRAIN,
+        ..api
+    }
+}
+
+fn half(count: NonZeroU32) -> NonZeroU32 {
+    at_least_one(count.get() / 2)
+}
+
+fn at_least_one(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
 }
 
 /// The settings of the Kafka client; none if Kafka is not configured.

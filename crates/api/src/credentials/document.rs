@@ -50,6 +50,8 @@ pub enum TokenStatus {
     Expired,
     /// It was revoked.
     Revoked,
+    /// It was created over HTTP while no caller was authenticated (`auth = "off"`), so it proves nothing, and is refused.
+    Untrusted,
 }
 
 impl TokenStatus {
@@ -59,6 +61,7 @@ impl TokenStatus {
             Self::Active => "active",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Untrusted => "untrusted",
         }
     }
 
@@ -68,6 +71,8 @@ impl TokenStatus {
             Self::Revoked
         } else if row.expires_at.is_some_and(|end| end <= now) {
             Self::Expired
+        } else if row.issued_without_auth {
+            Self::Untrusted
         } else {
             Self::Active
         }

@@ -126,11 +126,24 @@ fn parse_lifetime(text: &str) -> Option<TimeDelta> {
     (life > TimeDelta::zero() && life <= LONGEST_LIFETIME).then_some(life)
 }
 
+/// Who asks for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Issuer {
+    /// An authenticated administrator, or an operator who has the database open.
+    Trusted,
+    /// Any client of a server without authentication, perhaps a web page.
+    Anyone,
+}
+
 /// Creates a token and stores its hash. The returned document is the only copy of the token.
 ///
 /// # Errors
 /// When the system provides no random numbers, or the database cannot store the token.
-pub async fn issue(store: &Store, request: Acceptable) -> Result<IssuedDocument, store::Error> {
+pub async fn issue(
+    store: &Store,
+    request: Acceptable,
+    issuer: Issuer,
+) -> Result<IssuedDocument, store::Error> {
     let token = format!("{MARK}{}_{}", digits::<{ ID / 2 }>()?, digits::<{ SECRET / 2 }>()?);
     let token_id = token.chars().skip(MARK.len()).take(ID).collect();
     let mut row = TokenRow {
@@ -143,6 +156,7 @@ pub async fn issue(store: &Store, request: Acceptable) -> Result<IssuedDocument,
         created_at: chrono::DateTime::UNIX_EPOCH,
         expires_at: None,
         revoked_at: None,
+        issued_without_auth: issuer == Issuer::Anyone,
     };
     let life = request.life;
     let stored = store.unit(Lane::Caller, move |tx| {

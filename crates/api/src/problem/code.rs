@@ -134,6 +134,12 @@ codes! {
     InvalidToken = "invalid_token", 401, Final, "The token is invalid";
     /// The caller lacks the required scope.
     InsufficientScope = "insufficient_scope", 403, Final, "The caller lacks the required scope";
+    /// The host is not served here.
+    ForeignHost = "foreign_host", 403, Final, "The host is not served here";
+    /// The web page may not use this service.
+    ForeignOrigin = "foreign_origin", 403, Final, "The web page may not use this service";
+    /// The header Host is invalid.
+    InvalidHost = "invalid_host", 400, Final, "The header Host is invalid";
     /// The id is malformed.
     MalformedId = "malformed_id", 400, Final, "The id is malformed";
     /// Not found.
@@ -172,6 +178,8 @@ codes! {
     BacklogFull = "backlog_full", 503, Retryable, "The backlog is full";
     /// Too many requests.
     TooManyRequests = "too_many_requests", 429, Retryable, "Too many requests";
+    /// Too many connections.
+    TooManyConnections = "too_many_connections", 503, Retryable, "Too many connections";
     /// The service is unavailable.
     Unavailable = "unavailable", 503, Retryable, "The service is unavailable";
     /// Internal error.

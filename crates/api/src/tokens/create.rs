@@ -5,15 +5,17 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::app::App;
-use crate::credentials::{Fault, FaultKind, IssuedDocument, TokenRequest, issue};
+use crate::credentials::{Fault, FaultKind, IssuedDocument, Issuer, TokenRequest, issue};
 use crate::json::Json;
 use crate::problem::{Code, Item, Problem};
 use crate::reply;
+use crate::settings::Auth;
 
 /// Create a token
 ///
 /// Only this answer contains the token, because the database stores only its hash. For the same reason `Idempotency-Key` is ignored
-/// here: if the answer is lost, revoke the token and create another.
+/// here: if the answer is lost, revoke the token and create another. A token that is created while the server authenticates no caller
+/// has the status `untrusted`, and is refused once the server does.
 #[utoipa::path(
     post, path = "/v1/tokens", tag = "tokens", operation_id = "create_token",
     request_body = TokenRequest,
@@ -27,7 +29,11 @@ pub(crate) async fn create(
     Json(request, _held): Json<TokenRequest>,
 ) -> Result<Response, Problem> {
     let acceptable = request.check().map_err(unacceptable)?;
-    let issued = issue(app.engine().store(), acceptable).await?;
+    let requester = match app.settings().auth {
+        Auth::Off => Issuer::Anyone,
+        Auth::Token | Auth::Gateway => Issuer::Trusted,
+    };
+    let issued = issue(app.engine().store(), acceptable, requester).await?;
     let mut response = reply::document(&issued)?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)

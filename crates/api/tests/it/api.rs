@@ -3,6 +3,7 @@
 
 mod away;
 mod both_databases;
+mod callers;
 mod content;
 mod description;
 mod forms;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::api::body::BodyLimits;
-use ::api::{ApiSettings, App, Auth, router};
+use ::api::{ApiSettings, App, Auth, Origins, router};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -216,11 +217,14 @@ fn settings() -> ApiSettings {
     ApiSettings {
         auth: Auth::Off,
         gateway_token: None,
+        origins: Origins::default(),
+        max_requests_per_caller: number(256),
         bodies: BodyLimits {
             max_size: ByteSize::mib(32),
             max_in_flight: ByteSize::mib(256),
             chunk_timeout: Duration::from_secs(10),
             min_rate: ByteSize::kib(4),
+            total_timeout: Duration::from_mins(10),
         },
         max_essays: number(2_000),
         max_text_size: ByteSize::kb(200),

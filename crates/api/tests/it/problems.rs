@@ -1,5 +1,6 @@
 use std::collections::HashSet;
 
+use ::api::Origins;
 use ::api::correlation::CorrelationId;
 use ::api::problem::{Code, Problem};
 use axum::Router;
@@ -17,6 +18,7 @@ fn router() -> Router {
             .route("/v1/id", get(async |CorrelationId(id): CorrelationId| id.to_string()))
             .route("/v1/clumsy", get(async || -> &'static str { panic!("SECRET") }))
             .route("/v1/busy", get(async || Problem::new(Code::BacklogFull, "Later."))),
+        Origins::default(),
         Sampling::default(),
     )
 }

@@ -1,8 +1,12 @@
+mod foreign;
 mod framing;
+mod paced;
+mod peers;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use ::api::Origins;
 use ::api::body::{Bodies, BodyLimits};
 use ::api::json::Json;
 use ::api::problem::Problem;
@@ -21,6 +25,9 @@ use tokio::time::timeout;
 
 /// The longest time that a test waits for an event that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The size of an answer that no buffer on the way takes.
+const LARGE: usize = 32 << 20;
 
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -71,11 +78,23 @@ impl Server {
     }
 
     async fn with(change: impl FnOnce(&mut Limits, &mut BodyLimits)) -> Self {
+        Self::serving(Origins::default(), change).await
+    }
+
+    /// With a check of hosts and origins.
+    async fn checking(origins: Origins) -> Self {
+        Self::serving(origins, |_, _| {}).await
+    }
+
+    async fn serving(origins: Origins, change: impl FnOnce(&mut Limits, &mut BodyLimits)) -> Self {
         let mut limits = Limits {
             max_connections: NonZeroU32::new(64).unwrap(),
+            max_connections_per_peer: NonZeroU32::new(64).unwrap(),
             header_timeout: PATIENCE,
             max_header_size: ByteSize::kib(32),
             max_header_fields: NonZeroU32::new(100).unwrap(),
+            write_timeout: PATIENCE,
+            write_min_rate: ByteSize::kib(4),
             drain_timeout: PATIENCE,
         };
         let mut bodies = BodyLimits {
@@ -83,6 +102,7 @@ impl Server {
             max_in_flight: ByteSize::mib(4),
             chunk_timeout: PATIENCE,
             min_rate: ByteSize::kib(4),
+            total_timeout: PATIENCE,
         };
         change(&mut limits, &mut bodies);
         let app = App { bodies: Bodies::new(bodies), arrived: Arc::default(), go_on: Arc::default() };
@@ -90,8 +110,10 @@ impl Server {
             .route("/", get(async || "hello"))
             .route("/count", post(count))
             .route("/wait", get(wait))
+            .route("/large", get(async || vec![b'x'; LARGE]))
             .route("/keep", post(keep));
-        let framed = ::api::frame(routes, telemetry::sampling::Sampling::default()).with_state(app.clone());
+        let framed =
+            ::api::frame(routes, origins, telemetry::sampling::Sampling::default()).with_state(app.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let tasks = Tasks::new();
@@ -162,6 +184,10 @@ async fn an_idle_connection_is_closed() {
     let mut kept = server.connect().await;
     kept.send("GET / HTTP/1.1\r\nHost: bos\r\n\r\n").await;
     assert!(kept.read_to_close().await.starts_with("HTTP/1.1 200"));
+    let mut half = server.connect().await;
+    half.send("GET / HTTP/1.1\r\nHost: bos\r\n\r\nGET / HTTP/1.1\r\nHost: b").await;
+    let answers = half.read_to_close().await;
+    assert!(answers.starts_with("HTTP/1.1 200") && answers.matches("HTTP/1.1 200").count() == 1, "{answers}");
 }
 
 #[tokio::test]
@@ -203,6 +229,7 @@ async fn a_body_that_drips_is_408_although_it_never_pauses() {
         max_in_flight: ByteSize::mib(1),
         chunk_timeout: Duration::from_secs(10),
         min_rate: ByteSize::b(100),
+        total_timeout: Duration::from_mins(10),
     });
     let drip = futures::stream::unfold((), async |()| {
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -212,6 +239,28 @@ async fn a_body_that_drips_is_408_although_it_never_pauses() {
     let reader = bodies.open(&HeaderMap::new(), body, bodies.max_size()).unwrap();
     let problem = reader.all().await.expect_err("one byte a second is too slow");
     assert_eq!(problem.code().as_str(), "request_timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_keeps_the_pace_is_408_after_the_total_time() {
+    let bodies = Bodies::new(BodyLimits {
+        max_size: ByteSize::mib(1),
+        max_in_flight: ByteSize::mib(1),
+        chunk_timeout: Duration::from_secs(10),
+        min_rate: ByteSize::b(100),
+        total_timeout: Duration::from_mins(10),
+    });
+    let pace = futures::stream::unfold((), async |()| {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        Some((Ok::<_, std::io::Error>(bytes::Bytes::from_static(&[b'x'; 101])), ()))
+    });
+    let body = axum::body::Body::from_stream(Box::pin(pace));
+    let reader = bodies.open(&HeaderMap::new(), body, bodies.max_size()).unwrap();
+    let began = tokio::time::Instant::now();
+    let problem = reader.all().await.expect_err("ten minutes are the most");
+    assert_eq!(problem.code().as_str(), "request_timeout");
+    let took = began.elapsed().as_secs();
+    assert!((600..=602).contains(&took), "{took} s");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Authentication of callers: an installation with tokens, the program itself on a real socket.
 
 mod command_line;
+mod foreign;
 mod gateway;
 mod matrix;
 mod production;

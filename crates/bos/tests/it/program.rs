@@ -91,9 +91,9 @@ impl Server {
     }
 
     /// With at most this many files and sockets open.
-    pub(crate) fn with_few_files(data: &Path, files: u32) -> Self {
+    pub(crate) fn with_few_files(data: &Path, files: u32, settings: &[&str]) -> Self {
         let program = bos::command_with_few_files(Path::new(PROGRAM), &std::env::temp_dir(), files);
-        Self::launch(program, data, &[], &[], None)
+        Self::launch(program, data, settings, &[], None)
     }
 
     /// With these variables; what it logs goes to a file.
@@ -138,6 +138,13 @@ impl Server {
     /// The process id, to read what the system reports about it.
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Where its listener for probes is, as the banner says.
+    pub(crate) fn probes(&self) -> std::net::SocketAddr {
+        let line = self.banner.iter().find_map(|line| line.trim().strip_prefix("Probes"));
+        let url = line.expect("it has a listener for probes").trim();
+        url.trim_start_matches("http://").trim_end_matches("/readyz").parse().unwrap()
     }
 
     /// Where raw sockets connect.

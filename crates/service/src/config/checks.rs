@@ -35,6 +35,7 @@ pub fn check(config: &Config, shown: &[RedactedSetting]) -> Findings {
     checks.pairs();
     checks.dependencies();
     checks.numbers();
+    checks.listeners();
     checks.exposure();
     checks.production();
     checks.findings
@@ -175,6 +176,14 @@ impl Checks<'_> {
                 "is longer than retry_max_delay",
                 "make it at most retry_max_delay",
             );
+        }
+    }
+
+    /// Two listeners at one address.
+    fn listeners(&mut self) {
+        let config = self.config;
+        if config.probe_port == Some(config.port) && config.port != 0 {
+            self.refuse("probe_port", "is the same as port", "choose another port, or 0 for any free one");
         }
     }
 

@@ -280,6 +280,30 @@ impl Setting for Brokers {
     }
 }
 
+/// Hosts for which requests may be; the word `none` is the empty list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedHosts(Vec<api::Host>);
+
+impl AllowedHosts {
+    /// The hosts, in the order of the setting.
+    pub fn as_slice(&self) -> &[api::Host] {
+        &self.0
+    }
+}
+
+impl Setting for AllowedHosts {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.eq_ignore_ascii_case("none") {
+            return Ok(Self(Vec::new()));
+        }
+        let hosts = text.split(',').map(|host| api::Host::parse(host.trim()));
+        let hosts: Option<Vec<_>> = hosts.map(|host| host.filter(api::Host::is_of_a_machine)).collect();
+        let expected =
+            "is not a list of host names and addresses, without ports or patterns, separated by commas";
+        hosts.map(Self).ok_or_else(|| expected.to_owned())
+    }
+}
+
 /// Declares the settings once: generates the struct, the list of keys, and the parsing of each value.
 macro_rules! settings {
     ($($(#[$doc:meta])* $key:ident: $type:ty,)*) => {

@@ -118,6 +118,11 @@ fn invalid_values_are_refused_with_their_key_and_valid_ones_are_accepted() {
         ("KAFKA_BOOTSTRAP_SERVERS", "localhost:0"),
         ("DATABASE_URL", "mysql://localhost/bos"),
         ("AUTH", "gateway"),
+        ("ALLOWED_HOSTS", "bos:5000"),
+        ("ALLOWED_HOSTS", "https://bos"),
+        ("ALLOWED_HOSTS", "*.school.example"),
+        ("ALLOWED_HOSTS", "bos,,other"),
+        ("PROBE_PORT", "5000"),
     ];
     for (key, value) in refused {
         let said = faults(&ours(key, value));
@@ -131,11 +136,31 @@ fn invalid_values_are_refused_with_their_key_and_valid_ones_are_accepted() {
         ("HOST", "localhost"),
         ("COMPANIONS", "none"),
         ("PORT", "0"),
+        ("PROBE_PORT", "0"),
+        ("ALLOWED_HOSTS", "bos.school.example, 192.0.2.7,[2001:db8::1],2001:db8::2"),
+        ("ALLOWED_HOSTS", "none"),
         ("KAFKA_BOOTSTRAP_SERVERS", "a:9092, b:9092,a:9092,"),
     ];
     for (key, value) in accepted {
         Config::load(&ours(key, value)).unwrap_or_else(|error| panic!("{key}={value}: {error}"));
     }
+}
+
+#[test]
+fn without_a_limit_of_its_own_a_peer_may_have_half_of_the_connections() {
+    use service::settings::{accept_limits, probe_limits};
+    let limits = |settings: &[(&str, &str)]| {
+        let named: Vec<(String, &str)> =
+            settings.iter().map(|(name, value)| (format!("{PREFIX}{name}"), *value)).collect();
+        let pairs: Vec<(&str, &str)> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        accept_limits(&Config::load(&variables(&pairs)).unwrap().config)
+    };
+    let per_peer = |settings: &[(&str, &str)]| limits(settings).max_connections_per_peer.get();
+    assert_eq!(per_peer(&[("MAX_CONNECTIONS", "10")]), 5);
+    assert_eq!(per_peer(&[("MAX_CONNECTIONS", "1")]), 1);
+    assert_eq!(per_peer(&[("MAX_CONNECTIONS", "10"), ("MAX_CONNECTIONS_PER_PEER", "7")]), 7);
+    let probes = probe_limits(limits(&[("MAX_CONNECTIONS", "40")]));
+    assert_eq!((probes.max_connections.get(), probes.max_connections_per_peer.get()), (10, 5));
 }
 
 #[test]

@@ -71,6 +71,7 @@ pub const TABLES: &[Table] = &[
             column("created_at", Time),
             column("expires_at", Time),
             column("revoked_at", Time),
+            column("issued_without_auth", Int),
         ],
     },
     Table {

@@ -29,6 +29,8 @@ pub struct TokenRow {
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// Whether it was created over HTTP while no caller was authenticated.
+    pub issued_without_auth: bool,
 }
 
 impl std::fmt::Debug for TokenRow {
@@ -39,14 +41,15 @@ impl std::fmt::Debug for TokenRow {
 
 macro_rules! columns {
     () => {
-        "token_id, sha256, user_id, org_id, scopes, note, created_at, expires_at, revoked_at"
+        "token_id, sha256, user_id, org_id, scopes, note, created_at, expires_at, revoked_at, \
+         issued_without_auth"
     };
 }
 
 const INSERT: Sql = Sql::both(
     "tokens",
     "insert a token",
-    concat!("INSERT INTO tokens (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"),
+    concat!("INSERT INTO tokens (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"),
 );
 
 const READ: Sql = Sql::both(
@@ -63,6 +66,12 @@ const LIST: Sql = Sql::both(
         columns!(),
         " FROM tokens WHERE token_id > $1 AND (CAST($2 AS TEXT) IS NULL OR user_id = $2) ORDER BY token_id LIMIT $3"
     ),
+);
+
+const ANY_ISSUED_WITH_AUTH: Sql = Sql::both(
+    "tokens",
+    "look for a token of an authenticated issuer",
+    "SELECT token_id FROM tokens WHERE issued_without_auth = 0 LIMIT 1",
 );
 
 /// A second revocation keeps the time of the first.
@@ -84,6 +93,7 @@ impl TokenRow {
             created_at: row.get(6)?,
             expires_at: row.get(7)?,
             revoked_at: row.get(8)?,
+            issued_without_auth: row.get(9)?,
         })
     }
 }
@@ -101,6 +111,7 @@ impl Tx {
             token.created_at,
             token.expires_at,
             token.revoked_at,
+            token.issued_without_auth,
         ];
         self.exec(INSERT, values).await.map(drop)
     }
@@ -119,6 +130,11 @@ impl Tx {
         limit: u32,
     ) -> Result<Vec<TokenRow>, Error> {
         self.all(LIST, params![after, user_id, limit], TokenRow::read).await
+    }
+
+    /// Whether there is a token, in force or not, that was created with authentication or at the database.
+    pub async fn has_token_issued_with_auth(&mut self) -> Result<bool, Error> {
+        Ok(self.one(ANY_ISSUED_WITH_AUTH, params![], |row| row.get::<String>(0)).await?.is_some())
     }
 
     /// Revokes a token for good; returns false if there is no token with this public part.

@@ -17,6 +17,7 @@ fn token(id: &str, user: &str) -> TokenRow {
         created_at: noon(),
         expires_at: Some(noon() + Duration::from_secs(9)),
         revoked_at: None,
+        issued_without_auth: false,
     }
 }
 
@@ -28,10 +29,13 @@ async fn a_token_is_found_by_its_public_part_as_it_was_stored() {
                 owner: Owner { user_id: "bob".to_owned(), org_id: None },
                 note: None,
                 expires_at: None,
+                issued_without_auth: true,
                 ..token("b", "bob")
             };
-            tx.insert_token(&token("a", "ann")).await?;
             tx.insert_token(&bare).await?;
+            assert!(!tx.has_token_issued_with_auth().await?);
+            tx.insert_token(&token("a", "ann")).await?;
+            assert!(tx.has_token_issued_with_auth().await?);
             assert_eq!(tx.token("a").await?, Some(token("a", "ann")));
             assert_eq!(tx.token("b").await?, Some(bare));
             assert_eq!(tx.token("c").await?, None);

@@ -4,6 +4,12 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
 use super::Api;
+use ::api::{BodyLimits, Host, Origins, content_router};
+use bytesize::ByteSize;
+use companions::{CompanionSettings, Companions};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+use tower::ServiceExt as _;
 
 #[tokio::test]
 async fn a_text_is_stored_fetched_and_erased_by_the_contract_of_the_platform() {
@@ -35,4 +41,31 @@ async fn refusals_have_the_error_format_of_the_contract() {
     }
     let unknown = api.get(&format!("/v1/content/{}", "0".repeat(32))).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_content_service_alone_refuses_foreign_hosts_and_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let companions =
+        Companions::open(&folder.path().join("companions.db"), CompanionSettings::default()).unwrap();
+    let limits = BodyLimits {
+        max_size: ByteSize::mib(1),
+        max_in_flight: ByteSize::mib(1),
+        chunk_timeout: Duration::from_secs(10),
+        min_rate: ByteSize::kib(4),
+        total_timeout: Duration::from_mins(10),
+    };
+    let allowed = [Host::parse("content").unwrap()];
+    let origins = Origins::new(IpAddr::V4(Ipv4Addr::LOCALHOST), true, &allowed);
+    let router = content_router(companions.content(), limits, origins);
+    for (name, value, status) in [
+        ("host", "rebound.example", StatusCode::FORBIDDEN),
+        ("origin", "https://evil.example", StatusCode::FORBIDDEN),
+        ("sec-fetch-site", "cross-site", StatusCode::FORBIDDEN),
+        ("host", "content:8001", StatusCode::CREATED),
+        ("accept", "*/*", StatusCode::CREATED),
+    ] {
+        let request = Request::post("/v1/content").header(name, value).body(Body::from("A text.")).unwrap();
+        assert_eq!(router.clone().oneshot(request).await.unwrap().status(), status, "{name}: {value}");
+    }
 }

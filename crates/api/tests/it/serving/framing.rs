@@ -95,10 +95,43 @@ async fn a_client_that_has_closed_its_writing_side_is_answered() {
 }
 
 #[tokio::test]
+async fn a_request_of_http_1_1_has_exactly_one_valid_host() {
+    let server = Server::start().await;
+    for headers in [
+        "X: y",
+        "Host: bos\r\nHost: bos",
+        "Host: bos\r\nHost: other",
+        "Host: bos:port",
+        "Host: user@bos",
+        "Host: bos/path",
+        "Host: b os",
+    ] {
+        let mut client = server.connect().await;
+        client.send(format!("GET / HTTP/1.1\r\n{headers}\r\n\r\nGET / HTTP/1.1\r\nHost: bos\r\n\r\n")).await;
+        let answers = client.read_to_close().await;
+        assert!(
+            answers.starts_with("HTTP/1.1 400") && answers.contains("invalid_host"),
+            "{headers}: {answers}"
+        );
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "the connection is closed: {answers}");
+    }
+    let mut old = server.connect().await;
+    old.send("GET / HTTP/1.0\r\n\r\n").await;
+    let answer = old.read_to_close().await;
+    assert!(answer.starts_with("HTTP/1.0 200") && answer.ends_with("hello"), "{answer}");
+    for host in ["bos", "bos:80", "[::1]:5000", "127.0.0.1", ""] {
+        let mut client = server.connect().await;
+        client.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        assert!(client.read_until("hello").await.starts_with("HTTP/1.1 200"), "{host}");
+    }
+}
+
+#[tokio::test]
 async fn five_hundred_slow_headers_and_as_many_idle_connections_are_all_closed() {
     let server = Server::with(|limits, _| {
         limits.header_timeout = 5 * SHORT;
         limits.max_connections = NonZeroU32::new(1_100).unwrap();
+        limits.max_connections_per_peer = limits.max_connections;
     })
     .await;
     let clients = join_all((0..1_000).map(async |number| {

@@ -74,7 +74,7 @@ impl CompanionsCommand {
         };
         telemetry::init_log(config.log_level, config.log_format).context("cannot start logging")?;
         files::raise_limit();
-        let listener = bind(config.host, self.content_port).await?;
+        let listener = bind(config.host, self.content_port, "--content-port ").await?;
         let address = listener.local_addr().context("cannot read the address of the listener")?;
         let behaviour = CompanionBehaviour {
             instant: self.instant,

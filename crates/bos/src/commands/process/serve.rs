@@ -24,7 +24,8 @@ use service::settings::collector;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     bos serve                         everything embedded, data in ./bos-data\n  \
-    bos serve --port 8080 --data-dir /var/lib/bos\n\n\
+    bos serve --port 8080 --data-dir /var/lib/bos\n  \
+    bos serve --set probe_port=5001   /healthz, /readyz and /metrics also on a port of their own\n\n\
     Ctrl-C or SIGTERM stops it after the work in progress; a second one stops it immediately.")]
 pub(crate) struct ServeCommand {
     #[command(flatten)]
@@ -56,7 +57,7 @@ impl ServeCommand {
         for variable in ignored {
             tracing::debug!(variable, "variable ignored: Kubernetes sets it for a Service of this name");
         }
-        let options = RunOptions {
+        let mut options = RunOptions {
             metrics: telemetry::Metrics::install().ok(),
             #[cfg(feature = "crash-points")]
             crash: self.crash_at.map(crate::commands::process::crash_at::CrashAt::arm).unwrap_or_default(),
@@ -65,7 +66,10 @@ impl ServeCommand {
             ..RunOptions::default()
         };
         files::raise_limit();
-        let listener = bind(config.host, config.port).await?;
+        let listener = bind(config.host, config.port, "--port ").await?;
+        if let Some(port) = config.probe_port {
+            options.probes = Some(bind(config.host, port, "--set probe_port=").await?);
+        }
         let shutdown = CancellationToken::new();
         let secrets = config.clone();
         let banner = {
@@ -94,14 +98,14 @@ impl ServeCommand {
     }
 }
 
-/// Listens on the address.
+/// Listens on the address. `flag` is what chooses its port, up to the number.
 ///
 /// # Errors
 /// When the system refuses the address; the message says how to choose another.
-pub(crate) async fn bind(host: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+pub(crate) async fn bind(host: IpAddr, port: u16, flag: &str) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(host, port);
     TcpListener::bind(address).await.map_err(|error| {
-        let next_step = next_step(error.kind());
+        let next_step = next_step(error.kind(), flag);
         anyhow::anyhow!("cannot listen on {address}: {next_step}")
     })
 }
@@ -110,16 +114,18 @@ pub(crate) async fn bind(host: IpAddr, port: u16) -> anyhow::Result<TcpListener>
     clippy::wildcard_enum_match_arm,
     reason = "only three of the many kinds have a next step of their own"
 )]
-const fn next_step(kind: std::io::ErrorKind) -> &'static str {
+fn next_step(kind: std::io::ErrorKind, flag: &str) -> String {
     match kind {
         std::io::ErrorKind::AddrInUse => {
-            "the port is in use; choose another with --port, or --port 0 for any free one"
+            format!("the port is in use; choose another with {flag}PORT, or {flag}0 for any free one")
         }
-        std::io::ErrorKind::PermissionDenied => "permission denied; choose a port above 1023 with --port",
+        std::io::ErrorKind::PermissionDenied => {
+            format!("permission denied; choose a port above 1023 with {flag}PORT")
+        }
         std::io::ErrorKind::AddrNotAvailable => {
-            "this machine does not have that address; choose another with --host"
+            "this machine does not have that address; choose another with --host".to_owned()
         }
-        _ => "the system refused it; choose another address with --host and --port",
+        _ => format!("the system refused it; choose another address with --host and {flag}PORT"),
     }
 }
 
@@ -240,7 +246,8 @@ fn banner(config: &Config, ready: &Ready) -> String {
         ("Events", events(config)),
         ("Auth", auth.to_owned()),
     ];
-    for (name, value) in lines {
+    let probes = ready.probes.map(|address| ("Probes", format!("http://{address}/readyz")));
+    for (name, value) in lines.into_iter().chain(probes) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<11}{value}");
     }
@@ -258,7 +265,11 @@ mod tests {
     #[test]
     fn the_banner_is_at_most_eight_lines() {
         let config = Config::load(&Sources::default()).unwrap().config;
-        let ready = Ready { address: "127.0.0.1:5000".parse().unwrap(), took: Duration::from_millis(180) };
+        let ready = Ready {
+            address: "127.0.0.1:5000".parse().unwrap(),
+            probes: None,
+            took: Duration::from_millis(180),
+        };
         let banner = banner(&config, &ready);
         assert!(banner.lines().count() <= 8);
         insta::assert_snapshot!(banner, @r"

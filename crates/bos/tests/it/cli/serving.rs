@@ -26,6 +26,18 @@ fn a_busy_port_is_reported_with_the_next_step() {
 }
 
 #[test]
+fn a_busy_port_for_probes_is_reported_with_the_next_step() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let probes = format!("probe_port={}", taken.local_addr().unwrap().port());
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let ran = run(&["serve", "--port", "0", "--set", &probes, "--data-dir", data]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("--set probe_port=0"), "{}", ran.stderr);
+    assert!(ran.stdout.is_empty());
+}
+
+#[test]
 fn an_invalid_setting_gives_the_exit_code_for_configuration() {
     let ran = run(&["serve", "--set", "phase_timout=5m"]);
     assert_eq!(ran.code, 2, "{}", ran.stderr);

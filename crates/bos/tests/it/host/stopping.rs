@@ -18,7 +18,7 @@ impl Upload {
         let mut stream = TcpStream::connect(server.socket()).await.unwrap();
         let body = plain_batch(name, 2).to_string();
         let head = format!(
-            "POST /v1/batch HTTP/1.1\r\nHost: bos\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
+            "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n\
              Content-Length: {}\r\n\r\n",
             body.len()
         );
@@ -106,4 +106,21 @@ async fn a_kill_during_a_stop_loses_nothing() {
     for batch in &acknowledged {
         client.until(batch, "ready").await;
     }
+}
+
+#[tokio::test]
+async fn probes_are_answered_until_the_last_request_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = Server::on(&folder.path().join("data"), &["probe_port=0"]);
+    let probe = async |path: &str| {
+        let answer = reqwest::get(format!("http://{}{path}", server.probes())).await.unwrap();
+        answer.status().as_u16()
+    };
+    assert_eq!(probe("/readyz").await, 200);
+    let upload = Upload::begin(&server, "slow").await;
+    server.terminate();
+    closes_its_door(&server);
+    assert_eq!((probe("/healthz").await, probe("/readyz").await), (200, 503));
+    upload.finish().await;
+    assert_eq!(server.ended().code(), Some(0));
 }

@@ -27,7 +27,7 @@ const fn scatter(seed: u32) -> u32 {
 pub(crate) async fn visit(server: std::net::SocketAddr, number: u32) -> Option<String> {
     let body = plain_batch(&format!("visit {number}"), 1).to_string();
     let request = format!(
-        "POST /v1/batch HTTP/1.1\r\nHost: bos\r\nConnection: close\r\nContent-Type: application/json\r\n\
+        "POST /v1/batch HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );

@@ -7,7 +7,7 @@ use crate::commands::database::backend::Backend;
 use crate::commands::output::{Format, Output};
 use crate::commands::settings::SettingsArgs;
 use crate::commands::{Exit, Global};
-use api::credentials::{Fault, IssuedDocument, Scope, TokenRequest, issue};
+use api::credentials::{Fault, IssuedDocument, Issuer, Scope, TokenRequest, TokenStatus, issue};
 use client::{clean, read};
 use service::config::Error;
 
@@ -53,6 +53,12 @@ impl Create {
         };
         let issued = create(global, self.settings, request).await?;
         output.one(&issued, |issued| issued.token.clone())?;
+        if issued.about.status == TokenStatus::Untrusted {
+            output.note(
+                "This server authenticates no caller, so the token is marked as untrusted, and will be refused once auth is \
+                 token or gateway. For a token that stays valid, stop the server and run the command again.",
+            );
+        }
         if output.format() == Format::Table {
             let about = &issued.about;
             let end = about
@@ -80,7 +86,7 @@ async fn create(
         Backend::Server(client) => Ok(read(client.post_once("v1/tokens", &request).await?)?),
         Backend::Database(database) => {
             let store = database.open_or_create().await?;
-            let issued = issue(&store, acceptable).await;
+            let issued = issue(&store, acceptable, Issuer::Trusted).await;
             store.close().await;
             Ok(issued?)
         }
