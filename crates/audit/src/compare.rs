@@ -57,7 +57,7 @@ pub async fn compare(
     since: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<(Vec<Evaluation>, Figures), Error> {
-    Admin::new(&kafka)?.patient_for(REACH).inspect(&[]).await?;
+    Admin::new(&kafka)?.with_timeout(REACH).inspect(&[]).await?;
     let reading = tokio::task::spawn_blocking(move || {
         let positions = scan::positions(&kafka, CONSUMER, Topic::READ)?;
         let window =

@@ -55,7 +55,7 @@ pub enum LogFormat {
 pub type TraceLayer = Box<dyn Layer<Layered<Targets, Registry>> + Send + Sync>;
 
 /// The crates of this program; the libraries that they use log one level less.
-const OWN_CRATES: [&str; 14] = [
+const OWN_CRATES: [&str; 15] = [
     "api",
     "audit",
     "bos",
@@ -66,6 +66,7 @@ const OWN_CRATES: [&str; 14] = [
     "engine",
     "invariants",
     "kafka",
+    "secret",
     "service",
     "store",
     "string_enum",

@@ -40,7 +40,7 @@ impl Caller<'_> {
 async fn a_caller_has_a_limited_number_of_requests_in_progress_and_takes_none_of_others() {
     let one_at_a_time = |settings: &mut ::api::ApiSettings| {
         settings.auth = Auth::Gateway;
-        settings.gateway_token = Some(SecretString::from(GATEWAY));
+        settings.gateway_token = Some(SecretString::from(GATEWAY).into());
         settings.max_requests_per_caller = NonZeroU32::MIN;
     };
     let api = Api::with(one_at_a_time).await;

@@ -1,7 +1,7 @@
 //! A PostgreSQL that refuses statements for a while, for a reason that no message is to blame for.
 
 use serde_json::Value;
-use service::companions::How;
+use service::companions::CompanionBehaviour;
 use sqlx_core::connection::Connection as _;
 use sqlx_core::raw_sql::raw_sql;
 use sqlx_core::sql_str::AssertSqlSafe;
@@ -72,7 +72,9 @@ async fn while_a_right_is_missing_messages_wait_and_once_it_is_granted_all_class
     let _alone = ONE_AT_A_TIME.lock().await;
     on_postgres(async |store, url| {
         let mut role = Role::create(&url).await;
-        let companions = Companions::start(&kafka, How { instant: true, ..How::default() }).await;
+        let companions =
+            Companions::start(&kafka, CompanionBehaviour { instant: true, ..CompanionBehaviour::default() })
+                .await;
         let service = service(&kafka, &companions.content, &role.url).await;
         let shell = Shell { database: &role.url.clone(), kafka: &kafka, content: &companions.content };
         for table in ["inbox", "essay_phases"] {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use service::run::{self, Extras, Ready};
+use service::run::{self, Ready, RunOptions};
 use telemetry::Tasks;
 use testbed::postgres;
 use tokio::net::TcpListener;
@@ -59,7 +59,7 @@ impl Started {
         let (end, tasks) = (CancellationToken::new(), Tasks::new());
         let (tell, ready) = oneshot::channel();
         let told = move |ready: Ready| tell.send(ready).unwrap();
-        let service = run::run(config, listener, Extras::default(), end.clone(), told);
+        let service = run::run(config, listener, RunOptions::default(), end.clone(), Box::new(told));
         tasks.spawn("service", async { service.await.unwrap() });
         Self { client, ready, end, tasks, _folder: folder }
     }
