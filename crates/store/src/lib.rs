@@ -57,7 +57,7 @@ pub use schema::{MIN_READER, SCHEMA, supports_schema};
 pub use tables::QueueDepth;
 pub use tables::batches::{BatchRow, BatchSave, Details, Owner};
 pub use tables::dead_letters::DeadLetter;
-pub use tables::essay_phases::{Concluded, EssayPhaseRow, EssayReport};
+pub use tables::essay_phases::{Concluded, EssayPhaseRow, EssayReport, Precision};
 pub use tables::essays::{EssayCounts, EssayRow, EssayText, NewEssay, StoredEssay};
 pub use tables::idempotency::{Answer, ClaimOutcome, KeyClaim, StoredAnswer};
 pub use tables::inbox::InboxKey;
@@ -69,7 +69,7 @@ pub use tables::outbox::operator::{SentCount, WaitingRow};
 pub use tables::outbox::{LowWaterMark, OutboxDepth, OutboxRow, PendingRow, Sent};
 pub use tables::staged_texts::{StagedDepth, StagedRow, StagedText};
 pub use tables::timeline::TimelineRow;
-pub use tables::timers::{DueTimer, SetTimer};
+pub use tables::timers::{DueTimer, FiredBy, SetTimer};
 pub use tables::tokens::TokenRow;
 pub use tx::Tx;
 

@@ -39,10 +39,15 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0004_early_news.sql"),
         postgres: include_str!("../migrations/postgres/0004_early_news.sql"),
     },
+    Migration {
+        version: 5,
+        sqlite: include_str!("../migrations/sqlite/0005_named_essays.sql"),
+        postgres: include_str!("../migrations/postgres/0005_named_essays.sql"),
+    },
 ];
 
 /// The schema version that this program migrates to and needs.
-pub const SCHEMA: i64 = 4;
+pub const SCHEMA: i64 = 5;
 /// The oldest schema version whose programs can work on [`SCHEMA`]: a rolling restart is possible from there.
 pub const MIN_READER: i64 = 1;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use store::{DueTimer, FiredBy};
 use tokio_util::sync::CancellationToken;
 
 use super::shards::Shards;
@@ -30,30 +31,51 @@ pub async fn run(engine: Arc<Engine>, mut shards: Shards, end: CancellationToken
     }
 }
 
-/// Fires due timers of these shards, the longest overdue first, at most 200. Returns how many.
+/// Fires due timers of these shards, the longest overdue first, at most 200. Returns how many. Where the lifecycle service can be
+/// asked, [`super::inquiry`] fires those that it can say something about.
 ///
 /// # Errors
 /// When the store does not answer, or a batch's row cannot be read. Such a batch keeps its timer; the others are fired all the
 /// same.
 pub async fn fire(engine: &Engine, shards: &[i64]) -> Result<usize, Error> {
+    let by = if engine.settings.rules.asks_lifecycle { FiredBy::Timers } else { FiredBy::Any };
+    let due = due(engine, shards, by, TURN).await?;
+    fire_all(engine, due.into_iter().map(News::DeadlinePassed).collect()).await
+}
+
+/// The due timers of these shards that the task fires.
+pub(super) async fn due(
+    engine: &Engine,
+    shards: &[i64],
+    by: FiredBy,
+    limit: u32,
+) -> Result<Vec<DueTimer>, Error> {
     let shards = shards.to_vec();
     let due = engine
         .store
-        .read(move |tx| Box::pin(async move { tx.due_timers(&shards, tx.now(), TURN).await }))
+        .read(move |tx| Box::pin(async move { tx.due_timers(&shards, tx.now(), by, limit).await }))
         .await?;
-    if due.is_empty() {
+    Ok(due)
+}
+
+/// Applies the news of due timers. Returns how many.
+pub(super) async fn fire_all(engine: &Engine, news: Vec<News>) -> Result<usize, Error> {
+    if news.is_empty() {
         return Ok(0);
     }
     engine.crash.at(CrashPoint::TimerFired)?;
-    for row in &due {
-        metrics::count(metrics::DEADLINES, Some(("timer", row.timer.kind.as_str())), 1);
-    }
-    let fired = due.len();
+    let fired = news.len();
     // The unit deletes the timer whatever is decided, so that a timer of an older attempt does not fire for ever.
     let cause = || Cause { origin: Origin::Task("timers"), correlation: None, trace: None };
-    let news: Vec<_> = due
+    let news: Vec<_> = news
         .into_iter()
-        .map(|row| BatchNews { batch: row.batch, news: News::DeadlinePassed(row), cause: cause() })
+        .filter_map(|news| {
+            let (News::DeadlinePassed(due) | News::LifecycleAnswered { due, .. }) = &news else {
+                return None;
+            };
+            metrics::count(metrics::DEADLINES, Some(("timer", due.timer.kind.as_str())), 1);
+            Some(BatchNews { batch: due.batch, news, cause: cause() })
+        })
         .collect();
     match engine.apply_many(news.clone()).await {
         Ok(_) => return Ok(fired),
