@@ -72,8 +72,8 @@ pub struct Audit {
     said: HashMap<Uuid, Said>,
     /// The partition of each key, by topic and hash of the key.
     keys: HashMap<(Topic, u64), i64>,
-    /// The event that commands a phase of an essay, by essay, phase and attempt.
-    asked: HashMap<(Uuid, &'static str, i64), Uuid>,
+    /// The event that commands a phase of an essay, by essay, phase, attempt and resend.
+    asked: HashMap<(Uuid, &'static str, i64, i64), Uuid>,
     /// Records below the group's offset that must have left a row, by event id.
     heard: HashMap<Uuid, Vec<Heard>>,
     /// Records below the group's offset that name contradictory batches, which must have left a dead letter.

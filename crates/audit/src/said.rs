@@ -98,9 +98,10 @@ impl Audit {
     fn asks(&mut self, id: Uuid, record: &Record) {
         let attempt = record.header("attempt").and_then(|attempt| attempt.parse().ok());
         let Some((phase, attempt)) = phase(record.topic).zip(attempt) else { return };
+        let resend = record.header("resend").and_then(|resend| resend.parse().ok()).unwrap_or_default();
         for essay in essays(&serde_json::from_slice(&record.value).unwrap_or_default()) {
             self.once.checked += 1;
-            let first = *self.asked.entry((essay, phase, attempt)).or_insert(id);
+            let first = *self.asked.entry((essay, phase, attempt, resend)).or_insert(id);
             if first != id {
                 self.once.violated(|| {
                     (event(id), format!("event {first} also commands {phase} of {essay}, attempt {attempt}"))

@@ -140,6 +140,13 @@ fn i2_two_events_that_command_the_same_phase_of_an_essay_are_a_violation() {
         world.records.push(record);
     };
     assert_eq!(broken(again), ["I2"]);
+    let sent_again = |world: &mut World| {
+        let (row, mut record) = message(4, Topic::SpellcheckInitiate, 1);
+        record.headers.push(("resend".to_owned(), "1".to_owned()));
+        world.committed.push(row);
+        world.records.push(record);
+    };
+    assert_eq!(broken(sent_again), [""; 0], "a command that is sent again has a number of its own");
 }
 
 #[test]

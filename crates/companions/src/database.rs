@@ -42,7 +42,7 @@ impl Database {
     /// Opens the file, or creates it.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let conn = connect(path, true)
-            .and_then(|conn| conn.execute_batch(SCHEMA).map(|()| conn))
+            .and_then(|conn| conn.execute_batch(SCHEMA).and_then(|()| add_columns(&conn)).map(|()| conn))
             .map_err(|source| Error::Open { path: path.to_owned(), source: Arc::new(source) })?;
         let (writes, waiting) = channel();
         let thread = std::thread::Builder::new()
@@ -105,6 +105,15 @@ impl Drop for Database {
             let _ = writer.join();
         }
     }
+}
+
+/// Adds the columns that a file of an earlier program lacks.
+fn add_columns(conn: &Connection) -> rusqlite::Result<()> {
+    let has_column = "SELECT count(*) FROM pragma_table_info('els_essays') WHERE name = 'moved_by'";
+    if conn.query_row(has_column, [], |row| row.get::<_, i64>(0))? == 0 {
+        conn.execute_batch("ALTER TABLE els_essays ADD COLUMN moved_by BLOB")?;
+    }
+    Ok(())
 }
 
 fn write_group(conn: &Connection, first: Write, waiting: &Receiver<Write>) {

@@ -38,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use content_service::ContentService;
 pub use error::Error;
+pub use lifecycle::LifecycleService;
 pub use misbehaviour::Misbehaviour;
 
 use database::Database;
@@ -58,6 +59,9 @@ pub struct CompanionSettings {
     pub hunspell_dir: Option<PathBuf>,
     /// Injected faults. Default: none.
     pub misbehaviour: Misbehaviour,
+    /// Whether the lifecycle service lets an essay be commanded again into a phase that it has been through.
+    /// The platform's does not. Default: off.
+    pub retries: bool,
 }
 
 /// The companions and their database.
@@ -84,6 +88,11 @@ impl Companions {
         Arc::clone(&self.content)
     }
 
+    /// What the lifecycle service of this process says about the essays of a batch.
+    pub fn lifecycle(&self) -> LifecycleService {
+        LifecycleService::new(Arc::clone(&self.database))
+    }
+
     /// The tasks of the companions that read the bus, by name: `lifecycle`, `spellcheck`, `nlp`. The caller
     /// spawns them; each runs until `stop`. The workers fetch texts from `content` and store texts there; it
     /// may be [`Companions::content`] or another Content Service.
@@ -99,7 +108,8 @@ impl Companions {
         let instant = self.settings.instant;
         let dictionaries =
             self.settings.hunspell_dir.as_ref().map_or_else(Dictionaries::system, Dictionaries::with_dir);
-        let lifecycle = Lifecycle::new(Arc::clone(&self.database), bus.clone());
+        let lifecycle =
+            Lifecycle::new(Arc::clone(&self.database), bus.clone(), self.settings.retries, misbehaviour);
         let spellcheck = Spellcheck {
             bus: bus.clone(),
             content: Arc::clone(&content),

@@ -1,10 +1,12 @@
 //! The Essay Lifecycle Service: knows the status of every essay of every batch, sends essays to the workers
 //! on command, and reports the end of each phase.
 //!
-//! It is as strict as the platform's service: it moves only essays that were registered, have their text and
-//! are ready for the phase, and ignores everything else silently. A text that arrives before its registration
-//! is kept for it; a command that arrives before the text is not kept. It differs in one point: an essay may
-//! be commanded again into a phase that it has been through (a retry), under another correlation id.
+//! It is as strict as the platform's service: a command moves only essays that were registered, have their
+//! text and are in the entry status of the phase, and skips everything else silently. A text that arrives
+//! before its registration is kept for it; a command that arrives too early is not kept. An outcome is a
+//! snapshot of all essays whose status belongs to the phase, whichever command moved them, and there is none
+//! while one of them is unfinished. Where `retries` is set, and only there, an essay may be commanded again into
+//! a phase that it has been through, under another correlation id.
 //!
 //! **A turn** loads the batches that its records are about, lets [`batch`] decide, publishes the resulting
 //! events, saves the changes in one write, and then commits the offset. A crash is harmless
@@ -14,22 +16,49 @@
 //!   events with the same ids and bytes, because ids and times are derived from the causing records;
 //!   receivers drop the duplicates;
 //! - after saving: the records are delivered again and meet a state that they have already changed, where
-//!   each is a repetition (already registered, text already known, command already known, essay no longer
-//!   waiting). Their events were published before the state was saved.
+//!   each is a repetition (already registered, text already known, essay not in the entry status any more,
+//!   essay no longer waiting). Their events were published before the state was saved.
 
 mod announce;
 mod batch;
 mod table;
 
+/// What the lifecycle service answers about a batch over HTTP, where it runs in the process.
+#[derive(Debug, Clone)]
+pub struct LifecycleService {
+    database: Arc<Database>,
+}
+
+impl LifecycleService {
+    pub(crate) const fn new(database: Arc<Database>) -> Self {
+        Self { database }
+    }
+}
+
+#[async_trait]
+impl LifecycleStatus for LifecycleService {
+    async fn statuses(&self, batch: Uuid) -> Result<EssayStatuses, LifecycleError> {
+        let count = move |conn: &rusqlite::Connection| table::count_statuses(conn, batch);
+        let statuses = self.database.read("count the statuses of a batch", count).await;
+        let statuses = statuses.map_err(|_| LifecycleError::Unavailable { code: "lifecycle_unreachable" })?;
+        if statuses.is_empty() {
+            Err(LifecycleError::UnknownBatch)
+        } else {
+            Ok(statuses.into_iter().collect())
+        }
+    }
+}
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use contract::{Incoming, IncomingBody, NeighbourBody, ReadError, Topic, Verdict};
-use engine::ports::{Delivery, Record};
+use contract::{EssayStatuses, Incoming, IncomingBody, NeighbourBody, ReadError, Topic, Verdict};
+use engine::ports::{Delivery, LifecycleError, LifecycleStatus, Record};
 use uuid::Uuid;
 
 use crate::database::Database;
+use crate::misbehaviour::Misbehaviour;
 use crate::wire::{Cause, log_skipped};
 use crate::worker::{Bus, Reader, TurnError, Work};
 use batch::{Batch, Registration, Reply};
@@ -61,6 +90,10 @@ pub(crate) struct Lifecycle {
     database: Arc<Database>,
     bus: Bus,
     batches: HashMap<Uuid, Batch>,
+    /// Whether an essay may be commanded again into a phase that it has been through.
+    retries: bool,
+    /// Injected faults.
+    misbehaviour: Misbehaviour,
 }
 
 /// A record that was parsed.
@@ -77,8 +110,8 @@ enum Event {
 }
 
 impl Lifecycle {
-    pub(crate) fn new(database: Arc<Database>, bus: Bus) -> Self {
-        Self { database, bus, batches: HashMap::new() }
+    pub(crate) fn new(database: Arc<Database>, bus: Bus, retries: bool, misbehaviour: Misbehaviour) -> Self {
+        Self { database, bus, batches: HashMap::new(), retries, misbehaviour }
     }
 
     /// Loads the batches of a turn that are not cached.
@@ -121,7 +154,13 @@ impl Work for Lifecycle {
         let mut outgoing = Vec::new();
         for Received { batch_id, cause, event } in received {
             let Some(batch) = self.batches.get_mut(&batch_id) else { continue };
-            announce::append_records(batch_id, reply(batch, event, &cause), &cause, &mut outgoing);
+            if matches!(event, Event::Incoming(NeighbourBody::InitiatePhase { .. }))
+                && self.misbehaviour.forgets(cause.event_id)
+            {
+                continue;
+            }
+            let reply = reply(batch, event, &cause, self.retries);
+            announce::append_records(batch_id, reply, &cause, &mut outgoing);
             if outgoing.len() >= PUBLISH_RECORDS {
                 self.flush(std::mem::take(&mut outgoing)).await?;
             }
@@ -181,7 +220,9 @@ fn batch_of(body: &NeighbourBody) -> Option<Uuid> {
     }
 }
 
-fn reply(batch: &mut Batch, event: Event, cause: &Cause) -> Reply {
+fn reply(batch: &mut Batch, event: Event, cause: &Cause, retries: bool) -> Reply {
+    // Without retries a result is of the only command that has moved its essay into the phase.
+    let command = retries.then_some(cause.correlation_id);
     match event {
         Event::Incoming(NeighbourBody::EssaysRegistered {
             expected_essay_count: expected,
@@ -203,11 +244,13 @@ fn reply(batch: &mut Batch, event: Event, cause: &Cause) -> Reply {
             Err(_) => Reply::None,
         },
         Event::Incoming(NeighbourBody::InitiatePhase { phase, essays, language, .. }) => {
-            batch.command(phase, essays, language, cause)
+            batch.command(phase, essays, language, cause, retries)
         }
-        Event::Incoming(NeighbourBody::NlpAnalysed { succeeded, .. }) => batch.analysed(&succeeded, cause),
+        Event::Incoming(NeighbourBody::NlpAnalysed { succeeded, failed, .. }) => {
+            batch.analysed(&succeeded, &failed, command)
+        }
         Event::Spellchecked { essay_id, verdict, corrected_text_storage_id } => {
-            batch.spellchecked(essay_id, verdict, corrected_text_storage_id, cause)
+            batch.spellchecked(essay_id, verdict, corrected_text_storage_id, command)
         }
         // Requests for the workers.
         Event::Incoming(NeighbourBody::SpellcheckRequested { .. } | NeighbourBody::NlpRequested { .. }) => {

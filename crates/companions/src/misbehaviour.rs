@@ -19,8 +19,11 @@ pub struct Misbehaviour {
     pub content_fail_rate: f64,
     /// The delay before a worker or the lifecycle service publishes.
     pub delay: Duration,
-    /// The share of events for BOS that are not published.
+    /// The share of events that BOS alone reads that are not published.
     pub silent_rate: f64,
+    /// The share of phase commands that the lifecycle service skips for good, as if it had been killed while it
+    /// handled them. Under another event id the same command is drawn again.
+    pub forget_rate: f64,
     /// The share of events for BOS that are published twice.
     pub duplicate_rate: f64,
     /// Shuffles the events that are published together.
@@ -40,6 +43,16 @@ impl Misbehaviour {
         let mix = |state: u64, word: u64| (state ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
         let seed = [request.0, request.1, essay.0, essay.1].into_iter().fold(self.seed, mix);
         fastrand::Rng::with_seed(seed).f64() < self.fail_rate
+    }
+
+    /// Whether the lifecycle service skips the command with this event id, each time that it is delivered.
+    pub(crate) fn forgets(&self, event_id: Uuid) -> bool {
+        if self.forget_rate <= 0.0 {
+            return false;
+        }
+        let (high, low) = event_id.as_u64_pair();
+        let seed = (self.seed ^ high).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) ^ low;
+        fastrand::Rng::with_seed(seed).f64() < self.forget_rate
     }
 
     fn affects_bus(&self) -> bool {
@@ -77,7 +90,9 @@ impl FaultyBroker {
                 outgoing.push(record);
                 continue;
             }
-            if random.f64() < self.how.silent_rate {
+            // The lifecycle service reads this one, too: it would wait for the essay for ever.
+            let is_shared = record.topic == Topic::SpellcheckPhaseCompleted;
+            if !is_shared && random.f64() < self.how.silent_rate {
                 continue;
             }
             if random.f64() < self.how.duplicate_rate {
@@ -161,6 +176,21 @@ mod tests {
         let published = through(mixed, outcomes(100)).await;
         assert!(!published.is_sorted());
         assert_eq!(published.len(), 100);
+    }
+
+    #[tokio::test]
+    async fn a_result_that_the_lifecycle_service_reads_is_never_lost() {
+        let how = Misbehaviour { silent_rate: 1.0, ..Misbehaviour::default() };
+        assert_eq!(through(how, vec![event(Topic::SpellcheckPhaseCompleted, 7)]).await, [7]);
+    }
+
+    #[test]
+    fn a_command_is_forgotten_under_its_event_id_and_not_under_another() {
+        let how = Misbehaviour { forget_rate: 0.25, ..Misbehaviour::default() };
+        let forgotten = (0..1_000).filter(|number| how.forgets(id(*number))).count();
+        assert!((200..300).contains(&forgotten), "{forgotten}");
+        assert!((0..1_000).all(|number| how.forgets(id(number)) == how.forgets(id(number))));
+        assert!(!Misbehaviour::default().forgets(id(1)));
     }
 
     #[tokio::test]

@@ -1,11 +1,9 @@
 //! The spell checker: fetches a text, corrects it, stores the corrected text and publishes the result. It is
 //! stateless.
 //!
-//! An essay of a batch gets two results, as on the platform: the rich one for consumers of figures, and the
-//! thin one for the lifecycle service. An essay without a batch gets the result of the platform's 2025
-//! generation, the only one that allows such essays.
-
-mod single_essay;
+//! An essay gets two results, as on the platform: the rich one for consumers of figures, and the thin one for
+//! the lifecycle service. Both require a batch: a text that was requested without one is corrected and stored,
+//! and nothing is published.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -160,7 +158,10 @@ fn unchanged(requests: &[Request]) -> Vec<Result<Checked, FailureCode>> {
 }
 
 fn answers(request: &Request, checked: &Result<Checked, FailureCode>, now: DateTime<Utc>) -> Vec<Record> {
-    let Some(batch_id) = request.batch_id else { return vec![single_essay::answer(request, checked, now)] };
+    let Some(batch_id) = request.batch_id else {
+        tracing::warn!(essay.id = %request.essay_id, "a request names no batch; its result cannot be published");
+        return Vec::new();
+    };
     let done = checked.as_ref().ok();
     let report = SpellcheckReport {
         essay_id: request.essay_id,

@@ -44,7 +44,7 @@ impl Cause {
 pub(crate) struct Address {
     pub(crate) topic: Topic,
     pub(crate) source: Source,
-    /// The batch, or the essay of a request without a batch.
+    /// The batch.
     pub(crate) key: Uuid,
 }
 
@@ -59,11 +59,6 @@ pub(crate) fn record<T: Payload>(
 ) -> Record {
     let event_id = cause.event_id(to.topic, part);
     let envelope = Envelope::new(to.topic, event_id, cause.correlation_id, at, to.source, payload, None);
-    addressed(to, &envelope, envelope.to_bytes(), cause)
-}
-
-/// Builds the record of a complete envelope with `cause`.
-pub(crate) fn addressed<T>(to: Address, envelope: &Envelope<T>, value: Vec<u8>, cause: &Cause) -> Record {
     let header = |name: &str, value: String| (name.to_owned(), value);
     let trace = cause.trace.map(|place| header(Header::TRACEPARENT, place.to_string()));
     Record {
@@ -77,7 +72,7 @@ pub(crate) fn addressed<T>(to: Address, envelope: &Envelope<T>, value: Vec<u8>, 
         .into_iter()
         .chain(trace)
         .collect(),
-        value,
+        value: envelope.to_bytes(),
         at: None,
     }
 }

@@ -28,6 +28,8 @@ impl Header {
     pub const KEY_SEQ: &'static str = "key_seq";
     /// The attempt at the phase that the record belongs to, from 1; left out where there is none.
     pub const ATTEMPT: &'static str = "attempt";
+    /// 1, 2, … for a command or a request that is sent again under another event id; left out on the first one.
+    pub const RESEND: &'static str = "resend";
     /// W3C trace context; left out where there is none.
     pub const TRACEPARENT: &'static str = "traceparent";
 }
@@ -39,6 +41,8 @@ pub struct Delivery<'a> {
     pub key_seq: i64,
     /// The attempt at the phase, from 1.
     pub attempt: Option<u32>,
+    /// How often the message was sent again under another event id.
+    pub resend: u32,
     /// W3C trace context.
     pub traceparent: Option<&'a str>,
 }
@@ -56,6 +60,7 @@ pub fn headers<T>(envelope: &Envelope<T>, delivery: Delivery<'_>) -> Vec<(&'stat
         (Header::KEY_SEQ, delivery.key_seq.to_string()),
     ];
     headers.extend(delivery.attempt.map(|attempt| (Header::ATTEMPT, attempt.to_string())));
+    headers.extend((delivery.resend > 0).then(|| (Header::RESEND, delivery.resend.to_string())));
     headers.extend(delivery.traceparent.map(|parent| (Header::TRACEPARENT, parent.to_owned())));
     headers
 }

@@ -40,7 +40,9 @@ pub use events::{
 pub use headers::{Delivery, Header, headers};
 pub use parts::{EssayRef, Private};
 pub use read::neighbour::{NeighbourBody, read_neighbour};
-pub use read::{Incoming, IncomingBody, ReadError, SpellcheckFigures, read};
+pub use read::{
+    EssayStatuses, FailureReason, Incoming, IncomingBody, PhaseProgress, ReadError, SpellcheckFigures, read,
+};
 pub use status::{ClassType, EssayStatus, FinalStatus, OutcomeStatus, PhaseName, ProcessingStage, Verdict};
 pub use string_enum::UnknownString;
 pub use time::Timestamp;

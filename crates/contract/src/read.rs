@@ -10,14 +10,18 @@
 mod envelope;
 mod error;
 pub(crate) mod fields;
+mod lifecycle;
 pub(crate) mod neighbour;
 mod news;
+mod reason;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use error::ReadError;
+pub use lifecycle::{EssayStatuses, PhaseProgress};
 pub use news::{IncomingBody, SpellcheckFigures, read};
+pub use reason::FailureReason;
 
 /// The largest accepted record: 2 MiB, twice Kafka's default `message.max.bytes`.
 pub const MAX_VALUE_BYTES: usize = 2 * 1024 * 1024;

@@ -17,7 +17,8 @@ string_enum! {
     pub enum Kind: "kind of batch" {
         /// One or more essays that go through a pipeline by way of the lifecycle service.
         Class = "class",
-        /// One essay that goes directly to the spell checker, without the lifecycle service.
+        /// One essay that is spellchecked and nothing else, by the road of [`SingleEssayRoad`](crate::SingleEssayRoad). For
+        /// other services it is a batch of one.
         Single = "single",
     }
 }
@@ -107,14 +108,26 @@ pub struct Running {
     pub phase: Phase,
     /// The attempt at the phase, counted from 1 across runs.
     pub attempt: u32,
-    /// Essays without a final result in this attempt.
+    /// Essays without a result in this attempt.
     pub open: u32,
     /// Whether any result of this attempt has arrived.
     pub seen_life: bool,
-    /// Whether the lifecycle service reports the outcome. If not, the result of the last essay ends the phase.
+    /// Whether the lifecycle service reports outcomes. Then the phase ends when outcomes have named every essay of the attempt;
+    /// if not, it ends with the result of its last essay.
     pub expects_outcome: bool,
     /// Whether the batch was cancelled and ends with this phase.
     pub cancelling: bool,
+    /// How often the command or the requests of this attempt were sent again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resends: u32,
+    /// When something was last sent or a result last arrived. `None`: when the phase started, as in rows of earlier programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_since: Option<DateTime<Utc>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
+pub(crate) const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The result of a run.
@@ -185,6 +198,17 @@ impl Batch {
         matches!(self.stage, Stage::Running(Running { cancelling: true, .. }))
     }
 
+    /// Whether a phase runs whose outcome the lifecycle service reports.
+    pub const fn expects_outcome(&self) -> bool {
+        matches!(self.stage, Stage::Running(Running { expects_outcome: true, .. }))
+    }
+
+    /// Whether the batch goes on only when the outcome of its phase arrives, on a resume request, or when the phase that follows is
+    /// requested.
+    pub fn is_outcome_overdue(&self) -> bool {
+        self.attention.is_some_and(|attention| attention.code == AttentionCode::OutcomeOverdue)
+    }
+
     /// The running phase and its attempt.
     pub const fn current(&self) -> Option<(Phase, u32)> {
         match &self.stage {
@@ -226,6 +250,12 @@ impl Batch {
             }
             Stage::Storing { open: false, .. } | Stage::Registering | Stage::Ready if is_class => {
                 vec![Verb::Start, pausing, Verb::Cancel]
+            }
+            Stage::Running(_) if self.is_outcome_overdue() && self.paused => {
+                vec![Verb::Start, Verb::Resume, Verb::Cancel]
+            }
+            Stage::Running(_) if self.is_outcome_overdue() => {
+                vec![Verb::Start, Verb::Resume, Verb::Pause, Verb::Cancel]
             }
             Stage::Storing { open: false, .. } | Stage::Registering | Stage::Ready | Stage::Running(_) => {
                 vec![pausing, Verb::Cancel]

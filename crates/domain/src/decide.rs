@@ -19,7 +19,7 @@ mod tests;
 use chrono::{DateTime, Utc};
 
 pub use self::effect::{Effect, Entry, Message, Revive};
-pub use self::input::{Accept, CancelMode, Input, OutcomeStatus, Timer, TimerKind};
+pub use self::input::{Accept, CancelMode, Input, LifecycleAnswer, OutcomeStatus, Timer, TimerKind};
 pub use self::reason::{EndedBy, Reason};
 use self::step::Step;
 use crate::batch::{Batch, Stage};
@@ -35,7 +35,8 @@ pub struct Decision {
     pub effects: Vec<Effect>,
     /// The reason, for the timeline.
     pub reason: Reason,
-    /// Whether the batch must be saved. If not, there are no effects, and `next` differs at most in `late_news`.
+    /// Whether the batch must be saved. If not, `next` differs at most in `late_news`, and the only effect can be a timer that is
+    /// set again because it fired too early.
     pub changed: bool,
 }
 

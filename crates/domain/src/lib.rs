@@ -43,15 +43,15 @@ mod text;
 
 pub use batch::{AttemptMatch, Attention, Batch, End, Kind, Running, Stage, WaitingOn};
 pub use decide::{
-    Accept, CancelMode, Decision, Effect, EndedBy, Entry, Input, Message, OutcomeStatus, Reason, Revive,
-    Timer, TimerKind, decide,
+    Accept, CancelMode, Decision, Effect, EndedBy, Entry, Input, LifecycleAnswer, Message, OutcomeStatus,
+    Reason, Revive, Timer, TimerKind, decide,
 };
 pub use ids::{BOS_NAMESPACE, BatchId, CorrelationId, EssayId, IdError, Slot, StorageId, event_id};
 pub use language::Language;
 pub use phase::{FailureCode, PerPhase, Phase, PhaseRecord, PhaseSet, PhaseStatus};
 pub use pipeline::Pipeline;
 pub use refusal::{CurrentState, Refusal};
-pub use settings::Settings;
+pub use settings::{Settings, SingleEssayRoad};
 pub use state::StateError;
 pub use status::{AttentionCode, BatchStatus, EssayState, Verb, WaitingCode};
 pub use string_enum::UnknownString;

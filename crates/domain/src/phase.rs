@@ -76,7 +76,8 @@ string_enum! {
     pub enum FailureCode: "failure code" {
         /// No final result arrived before the phase's deadline.
         PhaseTimeout = "phase_timeout",
-        /// The phase's outcome names the essay neither as processed nor as failed.
+        /// The phase's outcome names the essay neither as processed nor as failed. Only earlier programs set it: such an essay is
+        /// sent again now, and fails by the deadline of the phase.
         NotInOutcome = "not_in_outcome",
         /// The phase's outcome names the essay as failed, and no result of its own said why.
         PhaseFailed = "phase_failed",
@@ -108,7 +109,7 @@ pub struct PhaseRecord {
     pub completed_at: Option<DateTime<Utc>>,
     /// Why essays failed in the latest attempt, where BOS decided it.
     pub error_code: Option<FailureCode>,
-    /// Whether the phase ended by the results of its essays, because its outcome never arrived.
+    /// Whether the phase ended by the results of its essays, because its outcome had not arrived.
     pub outcome_missing: bool,
 }
 

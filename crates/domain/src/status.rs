@@ -106,6 +106,9 @@ string_enum! {
         RegistrationOverdue = "registration_overdue",
         /// The lifecycle service never confirmed the registration, and the batch failed.
         RegistrationTimeout = "registration_timeout",
+        /// Every essay has a result, and the outcome did not arrive within the time of the phase. The next phase waits for it, or
+        /// for a request to go on.
+        OutcomeOverdue = "outcome_overdue",
     }
 }
 

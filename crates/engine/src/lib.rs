@@ -7,7 +7,7 @@
 //! - `road`: one function per way in ([`Engine::apply`], [`Engine::submit`], [`Engine::command`]) and the steps that they share
 //! - `tasks`: what runs in the background; each task reads one table ([`ingest`], [`relay`], [`consumer`], [`timers`], …)
 //! - `wire`: translation between the platform's messages and the words of the domain
-//! - [`ports`]: the traits for the event bus, the Content Service and the clock, and the embedded bus
+//! - [`ports`]: the traits for the event bus, the Content Service, the lifecycle service and the clock, and the embedded bus
 //! - [`promotion`]: steps that move an embedded installation to external dependencies; run once, not a task
 
 mod backoff;
@@ -40,6 +40,6 @@ pub use settings::Settings;
 pub use store::{Answer, Owner};
 pub use tasks::disposition::{Disposition, Unusable};
 pub use tasks::shards::{Leases, Shards};
-pub use tasks::{backlog, consumer, ingest, prune, redrive, relay, timers};
+pub use tasks::{backlog, consumer, ingest, inquiry, prune, redrive, relay, timers};
 pub use traceparent::{InvalidTraceparent, Traceparent};
 pub use wire::{Expectation, courses, expected_evidence};

@@ -35,6 +35,8 @@ names! {
         "Seconds from the commit of a message to its acknowledgement by the bus.";
     describe_counter CONSUMED = "bos_messages_consumed_total": "Messages consumed, by outcome.";
     describe_counter DEADLINES = "bos_deadlines_total": "Timers fired, by kind.";
+    describe_counter INQUIRIES = "bos_lifecycle_inquiries_total":
+        "Questions to the lifecycle service about batches whose phase is silent, by outcome.";
     describe_gauge DEPTH = "bos_queue_depth": "Rows waiting in a queue, by queue.";
     describe_gauge DEPTH_BYTES = "bos_queue_bytes": "Bytes waiting in a queue, by queue.";
     describe_gauge AGE = "bos_queue_age_seconds": "Age of the oldest row of a queue in seconds, by queue.";

@@ -1,6 +1,9 @@
 //! News: what happened to a batch or is requested of it, and the cause of that.
 
-use domain::{BatchId, CancelMode, CorrelationId, EssayId, OutcomeStatus, Phase, StorageId, WaitingCode};
+use domain::{
+    BatchId, CancelMode, CorrelationId, EssayId, LifecycleAnswer, OutcomeStatus, Phase, StorageId,
+    WaitingCode,
+};
 use store::{DueTimer, EssayReport, Owner, StoredEssay};
 use uuid::Uuid;
 
@@ -44,9 +47,9 @@ pub enum News {
         /// The reports, one per essay.
         reports: Vec<EssayReport>,
     },
-    /// ELS has reported that a phase ended.
+    /// ELS has reported what it knows of all essays of a phase, while it worked on none of them.
     PhaseOutcome {
-        /// The phase that ended.
+        /// The phase.
         phase: Phase,
         /// The correlation id that ELS echoed.
         correlation: Option<CorrelationId>,
@@ -63,6 +66,13 @@ pub enum News {
     StartRequested {
         /// The requested phases.
         phases: Vec<Phase>,
+    },
+    /// A timer is due, and the lifecycle service was asked where the essays of the batch are.
+    LifecycleAnswered {
+        /// The timer's row, as in [`News::DeadlinePassed`].
+        due: DueTimer,
+        /// The answer.
+        answer: LifecycleAnswer,
     },
     /// A timer is due. The row identifies the timer also by its due time, because a timer of the same kind may have been set
     /// again since the row was read.
@@ -87,6 +97,7 @@ impl News {
             Self::EssaysReported { .. } => "essays_reported",
             Self::PhaseOutcome { .. } => "phase_outcome",
             Self::StartRequested { .. } => "start_requested",
+            Self::LifecycleAnswered { .. } => "lifecycle_answered",
             Self::DeadlinePassed(_) => "deadline_passed",
             Self::Pause => "pause",
             Self::Resume => "resume",
@@ -105,6 +116,7 @@ impl News {
             Self::StorageStalled { .. }
             | Self::Registered
             | Self::StartRequested { .. }
+            | Self::LifecycleAnswered { .. }
             | Self::DeadlinePassed(_)
             | Self::Pause
             | Self::Resume

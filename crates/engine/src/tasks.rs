@@ -7,15 +7,18 @@
 //! - [`relay`]: outbox → bus
 //! - [`consumer`]: bus → news
 //! - [`timers`]: due timers → [`News::DeadlinePassed`](crate::News::DeadlinePassed)
+//! - [`inquiry`]: due timers of silent phases → a question to the lifecycle service →
+//!   [`News::LifecycleAnswered`](crate::News::LifecycleAnswered); only where the lifecycle service can be asked
 //! - [`redrive`]: dead letters of messages that came too early → consumer
 //! - [`prune`]: rows past their retention → deleted
 //! - [`backlog`]: depths of the queues → admission control and metrics
-//! - [`shards`]: leases on shards, for ingest, relay and timers
+//! - [`shards`]: leases on shards, for ingest, relay, timers and inquiry
 
 pub mod backlog;
 pub mod consumer;
 pub(crate) mod disposition;
 pub mod ingest;
+pub mod inquiry;
 mod low_water_marks;
 pub mod prune;
 pub mod redrive;

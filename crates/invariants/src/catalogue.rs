@@ -72,8 +72,8 @@ invariants! {
         "Every id that was answered with 202 can be read from every replica, at once and after every restart.",
         from "HTTP", by [Simulation, ChaosEmbedded, Chaos];
     I2: "one event id per essay, phase and attempt",
-        "All events that ask for the same attempt at a phase of an essay have the same id. When everything has ended, each \
-         acknowledged essay has such an event.",
+        "All events that ask for the same attempt at a phase of an essay have the same id; one that is sent again because it may be \
+         lost has a number (`resend`) and an id of its own. When everything has ended, each acknowledged essay has such an event.",
         from "topics", by [Simulation, ChaosEmbedded, Chaos, Audit];
     I3: "a request leaves what its answer says",
         "A refused request (4xx except 408, 409 and 429) leaves no essay and no event. A request without a definite answer \

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use companions::{CompanionSettings, Companions, ContentService};
-use engine::ports::{Broker, Clock, ContentStore};
+use engine::ports::{Broker, Clock, ContentStore, LifecycleStatus};
 use engine::{Engine, LocalBroker, Shards, relay};
 #[cfg(feature = "kafka")]
 use kafka::KafkaBroker;
@@ -14,8 +14,10 @@ use telemetry::Tasks;
 use crate::config::Config;
 use crate::content_client::ContentClient;
 use crate::error::Error;
+use crate::lifecycle_client::LifecycleClient;
 #[cfg(feature = "kafka")]
 use crate::settings::kafka_settings;
+use crate::settings::{els_retries, embeds_lifecycle};
 
 /// Opens the embedded database, or connects to the configured PostgreSQL and checks its tables ([`check_schema`]).
 ///
@@ -212,6 +214,21 @@ impl Content {
     }
 }
 
+/// The lifecycle service that is asked about silent phases: the configured one, or the embedded one; none where there is neither.
+///
+/// # Errors
+/// The client cannot be made.
+pub fn lifecycle(
+    config: &Config,
+    companions: Option<&Companions>,
+) -> Result<Option<Arc<dyn LifecycleStatus>>, Error> {
+    if let Some(url) = &config.els_url {
+        return Ok(Some(Arc::new(LifecycleClient::new(url.as_url(), config.els_timeout)?)));
+    }
+    let embedded = companions.filter(|_| embeds_lifecycle(config));
+    Ok(embedded.map(|companions| Arc::new(companions.lifecycle()) as Arc<dyn LifecycleStatus>))
+}
+
 /// Opens the companions with their database, `companions.db`, in `folder`.
 ///
 /// # Errors
@@ -220,6 +237,7 @@ pub fn companions(config: &Config, folder: &Path, instant: bool) -> Result<Compa
     let settings = CompanionSettings {
         instant,
         hunspell_dir: config.hunspell_dir.clone(),
+        retries: els_retries(config),
         ..CompanionSettings::default()
     };
     Ok(Companions::open(&folder.join("companions.db"), settings)?)

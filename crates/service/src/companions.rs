@@ -2,17 +2,21 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ::companions::{CompanionSettings, Companions, Misbehaviour};
+use ::companions::{CompanionSettings, Companions, LifecycleService, Misbehaviour};
 use api::serve;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use engine::ports::{Clock, SystemClock};
+use axum::routing::get;
+use axum::{Json, Router};
+use engine::ports::{Clock, LifecycleError, LifecycleStatus as _, SystemClock};
 use kafka::{KafkaBroker, settings::KafkaSettings};
+use serde_json::json;
 use telemetry::Tasks;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::config::Config;
 use crate::error::Error;
@@ -54,6 +58,7 @@ pub async fn run(
         instant: behaviour.instant,
         hunspell_dir: config.hunspell_dir.clone(),
         misbehaviour: behaviour.misbehaviour,
+        retries: config.els_retries,
     };
     let companions = Companions::open(&folder.join("companions.db"), settings)?;
     let broker = Arc::new(KafkaBroker::new(kafka)?);
@@ -69,6 +74,7 @@ pub async fn run(
         }
     }
     let router = api::content_router(companions.content(), body_limits(&config), origins(&config, true))
+        .merge(lifecycle_router(companions.lifecycle()))
         .layer(middleware::from_fn_with_state(FaultInjector::new(behaviour.misbehaviour), inject_faults));
     ready();
     serve::serve(listener, router, accept_limits(&config), shutdown, tasks.clone()).await;
@@ -81,6 +87,24 @@ pub async fn run(
     }
     broker.leave().await;
     Ok(())
+}
+
+/// The question of the lifecycle service that BOS asks (`els_url`).
+fn lifecycle_router(lifecycle: LifecycleService) -> Router {
+    Router::new().route("/v1/batches/{batch_id}/status", get(batch_status)).with_state(lifecycle)
+}
+
+/// Answers as the platform's lifecycle service does, as far as BOS reads it.
+async fn batch_status(State(lifecycle): State<LifecycleService>, Path(batch): Path<Uuid>) -> Response {
+    match lifecycle.statuses(batch).await {
+        Ok(statuses) => {
+            Json(json!({ "batch_id": batch, "status_breakdown": statuses.counts() })).into_response()
+        }
+        Err(LifecycleError::UnknownBatch) => {
+            (StatusCode::NOT_FOUND, Json(json!({ "error": "Batch Not Found" }))).into_response()
+        }
+        Err(LifecycleError::Unavailable { .. }) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// Decides at random, from a seed, which requests to the Content Service fail.

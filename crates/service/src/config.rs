@@ -30,10 +30,11 @@ use secret::Secret;
 pub use error::{Error, Fault};
 pub use layers::{Flag, PREFIX, Sources};
 pub use origin::Origin;
-use setting::{AllowedHosts, Brokers, ContentServiceUrl, DatabaseUrl, settings};
+use setting::{AllowedHosts, Brokers, ContentServiceUrl, DatabaseUrl, ElsUrl, settings};
 use traces::{CollectorHeaders, CollectorUrl, Part};
 use words::{
-    Auth, Companions, Environment, KafkaSecurity, Language, LogFormat, LogLevel, SaslMechanism, TracesSampler,
+    Auth, Companions, Environment, KafkaSecurity, Language, LogFormat, LogLevel, SaslMechanism,
+    SingleEssayRoad, TracesSampler,
 };
 
 /// The lowest layer: every setting with its default and its explanation.
@@ -85,6 +86,10 @@ settings! {
     content_connect_timeout: Duration,
     /// Time-out of one call to the Content Service, from the first byte sent to the last byte read.
     content_timeout: Duration,
+    /// The Essay Lifecycle Service, which is asked about silent phases; unset: it is not asked, or the embedded one is.
+    els_url: Option<ElsUrl>,
+    /// Time-out of one question to the Essay Lifecycle Service, with connecting.
+    els_timeout: Duration,
     /// Companions that run in the process on the embedded bus.
     companions: Companions,
     /// Directory of Hunspell dictionaries, searched before those of the system.
@@ -131,6 +136,8 @@ settings! {
     els_registration: bool,
     /// Whether the Essay Lifecycle Service can process failed essays again.
     els_retries: bool,
+    /// How a single essay reaches the spell checker.
+    single_essay_road: SingleEssayRoad,
     /// Whether the class designation and the essay instructions are sent in events.
     events_include_class_context: bool,
     /// Version of the nlp command that is sent, 1 or 2.
@@ -191,8 +198,12 @@ settings! {
     phase_timeout_ai_feedback: Option<Duration>,
     /// `phase_timeout` of `cj_assessment`; unset: `phase_timeout`.
     phase_timeout_cj_assessment: Option<Duration>,
-    /// Time to wait for the outcome of a phase after the result of its last essay.
+    /// Time to wait for the outcome of a phase after the result of its last essay, before the lifecycle service is asked.
     outcome_grace: Duration,
+    /// Silence after which the command or the requests of a phase are sent again.
+    command_resend_after: Duration,
+    /// How often the command or the requests of a phase are sent again at most.
+    command_resends: u32,
     /// Retries of a call to the Content Service before the batch needs attention; retries continue after that.
     retry_limit: u32,
     /// Bound of the first pause between retries; it doubles.

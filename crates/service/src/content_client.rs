@@ -230,7 +230,7 @@ fn refusal(response: &Response) -> ContentError {
 }
 
 /// Reads an answer of at most `cap` bytes; a longer one is not from a Content Service.
-async fn capped(response: Response, cap: usize) -> Result<Bytes, ContentError> {
+pub(crate) async fn capped(response: Response, cap: usize) -> Result<Bytes, ContentError> {
     let mut body = BytesMut::new();
     let mut chunks = response.bytes_stream();
     while let Some(chunk) = chunks.next().await {

@@ -10,6 +10,7 @@ pub mod config;
 pub mod content_client;
 mod error;
 pub mod files;
+pub mod lifecycle_client;
 pub mod promote;
 pub mod run;
 pub mod settings;

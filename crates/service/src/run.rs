@@ -111,6 +111,10 @@ pub async fn run(
     bus.relay(&engine, &shards, &tasks);
     tasks.spawn("consumer", engine::consumer::run(Arc::clone(&engine), bus.broker(), end.clone()));
     tasks.spawn("redrive", engine::redrive::run(Arc::clone(&engine), bus.broker(), end.clone()));
+    if let Some(lifecycle) = backends::lifecycle(&config, content.companions.as_ref())? {
+        let inquiry = engine::inquiry::run(Arc::clone(&engine), lifecycle, shards.clone(), end.clone());
+        tasks.spawn("inquiry", inquiry);
+    }
     tasks.spawn("timers", engine::timers::run(Arc::clone(&engine), shards, end.clone()));
     tasks.spawn("prune", engine::prune::run(Arc::clone(&engine), end.clone()));
     tasks.spawn("backlog", engine::backlog::run(Arc::clone(&engine), end.clone()));

@@ -142,10 +142,13 @@ pub fn engine_settings(config: &Config) -> engine::Settings {
         },
         registration_timeout: config.start_timeout,
         outcome_grace: config.outcome_grace,
+        command_resend_after: config.command_resend_after,
+        command_resends: config.command_resends,
+        asks_lifecycle: asks_lifecycle(config),
+        single_essay_road: config.single_essay_road,
         served: served(config),
         registration: config.els_registration,
-        // The embedded lifecycle service can process failed essays again.
-        els_retries: config.els_retries || config.kafka_bootstrap_servers.is_none(),
+        els_retries: els_retries(config),
     };
     engine::Settings {
         default_language: match config.default_language {
@@ -173,6 +176,22 @@ pub fn engine_settings(config: &Config) -> engine::Settings {
         keep_answers: config.idempotency_retention,
         ..engine::Settings::with_rules(rules)
     }
+}
+
+/// Whether the lifecycle service can process a failed essay again. The embedded one can.
+pub fn els_retries(config: &Config) -> bool {
+    config.els_retries || config.kafka_bootstrap_servers.is_none()
+}
+
+/// Whether the lifecycle service can be asked: over HTTP, or because it runs in the process.
+pub fn asks_lifecycle(config: &Config) -> bool {
+    config.els_url.is_some() || embeds_lifecycle(config)
+}
+
+/// Whether the lifecycle service that is commanded runs in the process.
+pub fn embeds_lifecycle(config: &Config) -> bool {
+    config.kafka_bootstrap_servers.is_none()
+        && config.companions.iter().any(|companion| companion == Companion::Lifecycle)
 }
 
 /// The phases that a service processes: with Kafka all, because the services are unknown; on the embedded bus those of the

@@ -44,10 +44,15 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("../migrations/sqlite/0005_tokens_without_auth.sql"),
         postgres: include_str!("../migrations/postgres/0005_tokens_without_auth.sql"),
     },
+    Migration {
+        version: 6,
+        sqlite: include_str!("../migrations/sqlite/0006_named_essays.sql"),
+        postgres: include_str!("../migrations/postgres/0006_named_essays.sql"),
+    },
 ];
 
 /// The schema version that this program migrates to and needs.
-pub const SCHEMA: i64 = 5;
+pub const SCHEMA: i64 = 6;
 /// The oldest schema version whose programs can work on [`SCHEMA`]: a rolling restart is possible from there.
 pub const MIN_READER: i64 = 1;
 

@@ -84,6 +84,8 @@ pub(crate) struct Event {
     pub(crate) ours: bool,
     pub(crate) key_seq: Option<i64>,
     pub(crate) attempt: Option<i64>,
+    /// How often the command or request was sent again under another event id.
+    pub(crate) resend: i64,
     /// The essays that it requests a phase for.
     pub(crate) essays: Vec<Uuid>,
 }
@@ -205,6 +207,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         ours: header("source_service").is_some_and(|source| OUR_SOURCES.contains(&source)),
         key_seq: number("key_seq"),
         attempt: number("attempt"),
+        resend: number("resend").unwrap_or_default(),
         essays: essays_of(&payload),
         topic,
         value,

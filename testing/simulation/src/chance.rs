@@ -54,6 +54,9 @@ faults! {
     ResultReorder = "peers" "Reorder" "a result overtakes earlier ones",
     ResultRepeated = "peers" "Duplicate" "a result is published again with another event id",
     OutcomeSlow = "peers" "Delay" "an outcome is published long after the results",
+    Forgotten = "peers" "Skip" "a command or a request in hand at a kill is skipped for good",
+    LifecycleSlow = "peers" "Delay" "the lifecycle service deals with a result long after the engine has read it",
+    LifecycleAway = "peers" "Unavailable" "the lifecycle service does not answer a question",
     PeerRedelivery = "peers" "Duplicate" "a peer reads a record again",
     Poison = "peers" "Error" "an unreadable record",
     Foreign = "peers" "Error" "an event about a foreign batch",
@@ -88,7 +91,7 @@ impl Fault {
             0.03
         } else if is(&[F::PositionsLost, F::Poison, F::Foreign]) {
             0.08
-        } else if is(&[F::CrashTimerFired, F::CrashSetAside, F::OutcomeSlow]) {
+        } else if is(&[F::CrashTimerFired, F::CrashSetAside, F::OutcomeSlow, F::LifecycleSlow]) {
             1.0
         } else if is(&[
             F::StoreAway,

@@ -15,6 +15,8 @@ pub struct ObservedBatch {
     pub paused: bool,
     /// Its stage.
     pub stage: Stage,
+    /// Every essay has a result, and the next phase waits for the outcome or for a resume request.
+    pub is_outcome_overdue: bool,
     /// Some of its essays have succeeded in every phase while others are in progress.
     pub is_half_done: bool,
     /// The phases asked for, with the attempt at each.

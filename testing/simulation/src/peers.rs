@@ -1,11 +1,13 @@
-//! The simulated lifecycle service and the workers behind it. They are as strict as the platform's: they
-//! process only essays that are registered, have their text and were commanded, and ignore everything else
-//! silently.
+//! The simulated lifecycle service and the workers behind it. They are as strict as the platform's: a command
+//! moves only essays that are registered, have their text and are in the entry status of the phase, and
+//! skips everything else silently.
 //!
-//! They keep their state when the engine crashes, may read a record twice, and lose, repeat and reorder what
-//! they publish.
+//! They keep their state when the engine crashes, may read a record twice, forget a command or a request for
+//! good, and lose, repeat and reorder what they publish.
 
 mod events;
+mod lifecycle;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +21,8 @@ use crate::chance::{Chance, Fault};
 use crate::clock::SimulatedClock;
 use events::EventWriter;
 pub(crate) use events::WORKER_FAILED;
+pub use lifecycle::Statuses;
+use lifecycle::{Essay, Unheard};
 
 /// The topics that the peers read.
 const READ: [Topic; 8] = [
@@ -45,6 +49,17 @@ pub struct Peers {
     batches: BTreeMap<Uuid, Batch>,
     /// Events that are produced and not yet on the bus.
     outgoing: Vec<Outgoing>,
+    /// Results that the lifecycle service has not dealt with.
+    unheard: Vec<Unheard>,
+    /// What was forgotten once: a command by its correlation id, a request by its essay.
+    forgotten: BTreeSet<(PhaseName, Uuid, u32)>,
+    /// The event ids of what was forgotten.
+    forgotten_events: BTreeSet<Uuid>,
+    statuses: Statuses,
+    /// Nothing is lost and no time-out passes, so no command can rightly come too early.
+    calm: bool,
+    /// Whether an essay may be commanded again into a phase that it has been through.
+    retries: bool,
     verdicts: BTreeMap<Task, bool>,
     /// Wrong commands of the engine (S2).
     findings: Vec<Finding>,
@@ -63,7 +78,9 @@ struct Batch {
     registered: Option<(Uuid, Uuid, BTreeSet<Uuid>)>,
     texts: BTreeMap<Uuid, String>,
     complete: bool,
-    /// Executed commands, by their correlation ids.
+    /// The essays that are registered and have their text.
+    essays: BTreeMap<Uuid, Essay>,
+    /// Commands that moved essays, by their correlation ids; only to recognize a retry.
     executed: BTreeSet<(PhaseName, Uuid)>,
 }
 
@@ -79,7 +96,16 @@ struct Outgoing {
 
 impl Peers {
     /// Peers that know no batch yet.
-    pub fn new(chance: Chance, bus: Bus, clock: SimulatedClock) -> Self {
+    ///
+    /// `calm`: nothing is lost and no time-out passes. `retries`: an essay may be commanded again into a phase
+    /// that it has been through.
+    pub fn new(
+        chance: Chance,
+        bus: Bus,
+        clock: SimulatedClock,
+        statuses: Statuses,
+        (calm, retries): (bool, bool),
+    ) -> Self {
         let publish_percent = chance.pick(&[8, 30, 50]).unwrap_or_default();
         let success_percent = chance.pick(&[60, 90, 100]).unwrap_or_default();
         Self {
@@ -89,6 +115,12 @@ impl Peers {
             positions: BTreeMap::new(),
             batches: BTreeMap::new(),
             outgoing: Vec::new(),
+            unheard: Vec::new(),
+            forgotten: BTreeSet::new(),
+            forgotten_events: BTreeSet::new(),
+            statuses,
+            calm,
+            retries,
             verdicts: BTreeMap::new(),
             findings: Vec::new(),
             received: 0,
@@ -101,6 +133,12 @@ impl Peers {
     /// Whether a task that was done has succeeded.
     pub fn verdict(&self, task: Task) -> Option<bool> {
         self.verdicts.get(&task).copied()
+    }
+
+    /// Whether a task, or an earlier attempt at it, was done with this result: an outcome names essays, whichever
+    /// command moved them.
+    pub fn has_verdict(&self, (essay, phase, attempt): Task, succeeded: bool) -> bool {
+        (1..=attempt).any(|attempt| self.verdict((essay, phase, attempt)) == Some(succeeded))
     }
 
     /// The wrong commands of the engine since the last call.
@@ -120,13 +158,18 @@ impl Peers {
     /// Whether everything is read and published.
     pub fn is_quiet(&self) -> bool {
         self.outgoing.is_empty()
+            && self.unheard.is_empty()
             && self.bus.end_offsets(&READ).iter().all(|(place, end)| self.positions.get(place) == Some(end))
     }
 
-    /// Takes one turn: reads a record or publishes an event.
+    /// Takes one turn: reads a record, deals with a result or publishes an event.
     pub fn turn(&mut self) {
         if self.chance.percent(self.publish_percent) || !self.read() {
-            self.publish();
+            if self.outgoing.is_empty() || self.chance.percent(40) {
+                self.hear();
+            } else {
+                self.publish();
+            }
         }
         self.publish_noise();
     }
@@ -215,69 +258,27 @@ impl Peers {
                 self.complete(batch_id);
             }
             NeighbourBody::InitiatePhase { phase, batch_id, essays, .. } => {
+                if self.forgets(cause.0, (phase, correlation, 0)) {
+                    return;
+                }
                 let essays: Vec<_> =
                     essays.into_iter().map(|essay| (essay.essay_id, essay.text_storage_id)).collect();
                 self.command(cause, phase, batch_id, &essays, attempt(record));
             }
             NeighbourBody::SpellcheckRequested { essay_id, batch_id, text_storage_id, .. } => {
-                let succeeded = self.decide((essay_id, PhaseName::Spellcheck, attempt(record)));
-                let answer =
-                    self.writer.single_essay_result(cause, essay_id, batch_id, &text_storage_id, succeeded);
-                self.outgoing.push(Outgoing {
-                    record: answer,
-                    batch: events::batch_of(essay_id),
-                    is_result: true,
-                });
+                let attempt = attempt(record);
+                let Some(batch) = batch_id else {
+                    // The spell checker corrects such a text and publishes nothing.
+                    self.report_wrong(format!("essay {essay_id}"), "a request names no batch");
+                    return;
+                };
+                if self.forgets(cause.0, (PhaseName::Spellcheck, essay_id, attempt)) {
+                    return;
+                }
+                self.check(cause, batch, (essay_id, &text_storage_id), attempt);
             }
             NeighbourBody::NlpRequested { .. } | NeighbourBody::NlpAnalysed { .. } => {}
         }
-    }
-
-    /// Publishes, once, that all registered essays of a batch have their texts.
-    fn complete(&mut self, batch_id: Uuid) {
-        let Some(batch) = self.batches.get_mut(&batch_id) else { return };
-        let Some((event, correlation, essays)) = batch.registered.as_ref() else { return };
-        if batch.complete || !essays.iter().all(|essay| batch.texts.contains_key(essay)) {
-            return;
-        }
-        batch.complete = true;
-        let record = self.writer.complete((*event, *correlation), batch_id, &batch.texts);
-        self.outgoing.push(Outgoing { record, batch: batch_id, is_result: false });
-    }
-
-    fn command(
-        &mut self,
-        cause: (Uuid, Uuid),
-        phase: PhaseName,
-        batch_id: Uuid,
-        essays: &[(Uuid, String)],
-        attempt: u32,
-    ) {
-        let Some(batch) = self.batches.get_mut(&batch_id).filter(|batch| batch.complete) else {
-            let what = format!("{phase} was commanded before its registration");
-            self.report_wrong(format!("batch {batch_id}"), what);
-            return;
-        };
-        if !batch.executed.insert((phase, cause.1)) {
-            return;
-        }
-        let known: Vec<_> =
-            essays.iter().filter(|(essay, _)| batch.texts.contains_key(essay)).cloned().collect();
-        if known.len() != essays.len() {
-            let what = format!("{phase} was commanded for essays that are not registered");
-            self.report_wrong(format!("batch {batch_id}"), what);
-        }
-        let (mut good, mut bad) = (Vec::new(), Vec::new());
-        for (essay, text) in known {
-            let succeeded = self.decide((essay, phase, attempt));
-            let report = self.writer.report(cause, phase, batch_id, essay, &text, succeeded);
-            let results =
-                report.into_iter().map(|record| Outgoing { record, batch: batch_id, is_result: true });
-            self.outgoing.extend(results);
-            if succeeded { good.push((essay, events::text_after(phase, &text))) } else { bad.push(essay) }
-        }
-        let record = self.writer.outcome(cause, phase, batch_id, &good, &bad);
-        self.outgoing.push(Outgoing { record, batch: batch_id, is_result: true });
     }
 
     /// Draws whether a task succeeds; a task that is requested again ends as before.

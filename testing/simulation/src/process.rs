@@ -5,20 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use domain::PhaseSet;
 use engine::ports::{Broker, Clock, Subscription};
 use engine::relay::Relay;
-use engine::{Crash, CrashPoint, Engine, Leases, Settings, Shards, consumer, ingest, prune, timers};
+use engine::{Crash, CrashPoint, Engine, Leases, Settings, Shards, consumer, ingest, inquiry, prune, timers};
 use futures::FutureExt as _;
 use store::{Access, Faults, Store};
 
 use crate::Sabotage;
 use crate::bus::Bus;
 use crate::chance::{Chance, Fault};
-use crate::client::{Client, SERVED};
+use crate::client::Client;
 use crate::clock::SimulatedClock;
 use crate::content::Content;
 use crate::operator::Operator;
+use crate::peers::Statuses;
 
 /// What all processes share and what survives each of them.
 #[derive(Debug, Clone)]
@@ -31,6 +31,10 @@ pub struct Environment {
     pub bus: Bus,
     /// The Content Service.
     pub content: Content,
+    /// What the lifecycle service answers.
+    pub lifecycle: Statuses,
+    /// The rules of all processes.
+    pub rules: domain::Settings,
     /// The deliberate defect, if there is one.
     pub sabotage: Option<Sabotage>,
 }
@@ -73,6 +77,7 @@ pub struct Process {
     shards: Shards,
     ingest: ingest::IngestState,
     timers: timers::TimersState,
+    inquiries: timers::TimersState,
     ingest_after: Duration,
     reader: Option<Box<dyn Subscription>>,
     crashed: Arc<AtomicBool>,
@@ -89,12 +94,7 @@ impl Process {
         let crashed = Arc::new(AtomicBool::new(false));
         let crash = crashes(environment.chance.clone(), Arc::clone(&crashed));
         let clock: Arc<dyn Clock> = Arc::new(environment.clock.clone());
-        let rules = domain::Settings {
-            served: PhaseSet::from_iter(SERVED),
-            els_retries: true,
-            ..domain::Settings::default()
-        };
-        let settings = Settings::with_rules(rules);
+        let settings = Settings::with_rules(environment.rules.clone());
         let engine = Engine::open(of_engine.clone(), settings, Arc::clone(&clock), None, crash).await?;
         let (shards, leases) = Leases::new(of_engine, name, engine.settings(), clock);
         let relay = Relay::new(Arc::clone(&engine), Arc::new(environment.bus.clone()), shards.clone());
@@ -106,6 +106,7 @@ impl Process {
             shards,
             ingest: ingest::IngestState::new(&engine),
             timers: timers::TimersState::default(),
+            inquiries: timers::TimersState::default(),
             engine,
             ingest_after: Duration::ZERO,
             reader: None,
@@ -145,6 +146,10 @@ impl Process {
             Turn::Timers if self.environment.sabotage == Some(Sabotage::ForgetsTimers) => {}
             Turn::Timers => {
                 timers::fire(&self.engine, &self.shards.held(), &mut self.timers).await?;
+                if self.environment.rules.asks_lifecycle {
+                    let (lifecycle, held) = (&self.environment.lifecycle, self.shards.held());
+                    inquiry::turn(&self.engine, lifecycle, &held, &mut self.inquiries).await?;
+                }
             }
             Turn::Leases => self.leases.turn().await?,
             Turn::Prune => prune::sweep(&self.engine).await?,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use domain::{Phase, Stage};
+use domain::{Phase, PhaseSet, SingleEssayRoad, Stage};
 use engine::News;
 use invariants::Invariant;
 
@@ -12,11 +12,11 @@ use crate::Sabotage;
 use crate::bus::Bus;
 use crate::chance::{Chance, Fault, Tally};
 use crate::check::{Check, EndState, Findings};
-use crate::client::Client;
+use crate::client::{Client, SERVED};
 use crate::clock::SimulatedClock;
 use crate::content::Content;
 use crate::operator::Operator;
-use crate::peers::Peers;
+use crate::peers::{Peers, Statuses};
 use crate::process::{Environment, Turn};
 use crate::processes::Processes;
 use crate::watchdog;
@@ -82,10 +82,13 @@ pub async fn simulate(seed: u64, folder: &Path, sabotage: Option<Sabotage>, trac
     }
     let bus = Bus::new(chance.clone(), clock.clone(), sabotage);
     let content = Content::new(chance.clone(), clock.clone(), sabotage);
-    let peers = Peers::new(chance.clone(), bus.clone(), clock.clone());
+    let rules = draw_rules(&chance);
+    let lifecycle = Statuses::new(chance.clone());
+    let manner = (calm, rules.els_retries);
+    let peers = Peers::new(chance.clone(), bus.clone(), clock.clone(), lifecycle.clone(), manner);
     let client = Client::new(chance.clone(), calm);
     let operator = Operator::new(chance.clone(), calm);
-    let environment = Environment { chance, clock, bus, content, sabotage };
+    let environment = Environment { chance, clock, bus, content, lifecycle, rules, sabotage };
     let file = folder.join("bos.db");
     let is_shared = environment.chance.percent(SHARED_PERCENT);
     let processes = Processes::start(&file, &environment, if is_shared { 2 } else { 1 }).await?;
@@ -94,6 +97,18 @@ pub async fn simulate(seed: u64, folder: &Path, sabotage: Option<Sabotage>, trac
     run.with_faults().await?;
     run.without_faults().await?;
     run.end().await
+}
+
+/// The rules of a run. What differs among installations is drawn.
+fn draw_rules(chance: &Chance) -> domain::Settings {
+    let by_lifecycle = chance.percent(30);
+    domain::Settings {
+        served: PhaseSet::from_iter(SERVED),
+        els_retries: chance.percent(70),
+        asks_lifecycle: chance.percent(50),
+        single_essay_road: if by_lifecycle { SingleEssayRoad::Lifecycle } else { SingleEssayRoad::Request },
+        ..domain::Settings::default()
+    }
 }
 
 impl Run {
@@ -333,6 +348,8 @@ impl Run {
                 Stage::Ended { .. } => continue,
                 _ if seen.paused => News::Resume,
                 Stage::Storing { open: true, .. } => News::Close,
+                // The outcome is lost, and the next phase waits for it or for this.
+                Stage::Running(_) if seen.is_outcome_overdue => News::Resume,
                 Stage::Ready => News::StartRequested { phases: vec![Phase::Spellcheck] },
                 Stage::Storing { .. } | Stage::Registering | Stage::Running(_) => continue,
             };

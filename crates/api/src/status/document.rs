@@ -85,11 +85,20 @@ struct PhaseCounts {
 pub(crate) struct WaitingDocument {
     #[schema(schema_with = schemas::waiting_code)]
     code: WaitingCode,
-    /// The number of texts, essays or messages, such as "6 essays"; empty if there is none.
+    /// The number of texts, essays or messages, such as "6 essays", and how often what they wait for was sent again; empty if there
+    /// is neither.
     detail: String,
     since: DateTime<Utc>,
     /// When the service checks again; null if it only waits.
     next_check_at: Option<DateTime<Utc>>,
+    /// How often the command or the requests of the running phase were sent again, because they may be lost.
+    #[serde(skip_serializing_if = "is_zero")]
+    resends: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What needs the attention of a person.
@@ -169,6 +178,7 @@ impl WaitingDocument {
             detail: messages(held.messages),
             since: held.since.map_or(batch.updated_at, |since| since.max(batch.updated_at)),
             next_check_at: None,
+            resends: 0,
         }
     }
 }
@@ -188,13 +198,24 @@ fn counted(n: u32, code: WaitingCode) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
+fn detail(waiting: &WaitingOn) -> String {
+    let essays = waiting.essays.map(|essays| counted(essays, waiting.code));
+    let again = match waiting.resends {
+        0 => None,
+        1 => Some("sent again once".to_owned()),
+        times => Some(format!("sent again {times} times")),
+    };
+    essays.into_iter().chain(again).collect::<Vec<_>>().join(", ")
+}
+
 impl From<&WaitingOn> for WaitingDocument {
     fn from(waiting: &WaitingOn) -> Self {
         Self {
             code: waiting.code,
-            detail: waiting.essays.map(|essays| counted(essays, waiting.code)).unwrap_or_default(),
+            detail: detail(waiting),
             since: waiting.since,
             next_check_at: waiting.next_check_at,
+            resends: waiting.resends,
         }
     }
 }

@@ -101,6 +101,9 @@ const fn attention_of(code: AttentionCode) -> &'static str {
             "the lifecycle service has not confirmed the registration in time, check it"
         }
         AttentionCode::RegistrationTimeout => "the lifecycle service never confirmed the registration",
+        AttentionCode::OutcomeOverdue => {
+            "the lifecycle service has not reported the end of the phase in its time, check it; the batch waits for it"
+        }
     }
 }
 

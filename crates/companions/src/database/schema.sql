@@ -22,10 +22,11 @@ CREATE TABLE IF NOT EXISTS els_essays (
   position        INTEGER,
   text_storage_id TEXT,
   status          TEXT,
+  moved_by        BLOB,
   PRIMARY KEY (batch_id, essay_id)
 ) STRICT, WITHOUT ROWID;
 
--- The commands that moved any of them. `essays` holds their ids, 16 bytes each, while the command is in progress.
+-- The commands that moved any of them. `essays` is not used any more.
 CREATE TABLE IF NOT EXISTS els_phases (
   batch_id        BLOB NOT NULL,
   phase           TEXT NOT NULL,

@@ -36,6 +36,17 @@ async fn an_answered_write_survives_reopening() {
     assert_eq!(database.read("count", count).await.unwrap(), 1);
 }
 
+#[test]
+fn a_file_of_an_earlier_program_gets_the_column_that_it_lacks() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("companions.db");
+    drop(Database::open(&path).unwrap());
+    Connection::open(&path).unwrap().execute_batch("ALTER TABLE els_essays DROP COLUMN moved_by").unwrap();
+    drop(Database::open(&path).unwrap());
+    drop(Database::open(&path).unwrap());
+    Connection::open(&path).unwrap().prepare("SELECT moved_by FROM els_essays").unwrap();
+}
+
 #[tokio::test]
 async fn a_lost_transaction_fails_every_write_of_its_group() {
     let dir = tempfile::tempdir().unwrap();

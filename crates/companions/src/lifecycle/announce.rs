@@ -37,11 +37,10 @@ pub(super) fn append_records(batch_id: Uuid, reply: Reply, cause: &Cause, out: &
             let event = BatchNlpProcessingRequestedV2::new(batch_id, &essays, language, None, cause.at);
             out.push(record(to, cause, "", cause.at, event));
         }
-        Reply::Outcome { commanded_by, phase, processed, failed } => {
+        Reply::Outcome { phase, processed, failed } => {
             let to = address(Topic::BatchPhaseOutcome, batch_id);
-            let correlation_id = commanded_by.correlation_id;
-            let event = ElsBatchPhaseOutcome::new(batch_id, phase, &processed, &failed, correlation_id);
-            out.push(record(to, &commanded_by, "", commanded_by.at, event));
+            let event = ElsBatchPhaseOutcome::new(batch_id, phase, &processed, &failed, cause.correlation_id);
+            out.push(record(to, cause, "", cause.at, event));
         }
     }
 }

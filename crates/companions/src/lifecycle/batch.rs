@@ -1,6 +1,6 @@
 //! The state of one batch in the lifecycle service, and its transitions. Pure: no clock, no database, no bus.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use contract::{CourseCode, EssayRef, EssayStatus, Language, PhaseName, Verdict};
 use uuid::Uuid;
@@ -13,8 +13,9 @@ pub(super) struct Batch {
     pub(super) id: Uuid,
     pub(super) registration: Option<Registration>,
     pub(super) essays: HashMap<Uuid, Essay>,
-    /// Every command that moved an essay. At most the last one is in progress.
-    pub(super) commands: Vec<Command>,
+    /// The commands that moved essays, by phase and correlation id. The platform's service keeps no such record: it decides
+    /// only whether a command is a retry, where retries are possible.
+    pub(super) commands: BTreeSet<(PhaseName, Uuid)>,
     pub(super) changes: Changes,
 }
 
@@ -23,7 +24,8 @@ pub(super) struct Batch {
 pub(super) struct Changes {
     pub(super) registration: bool,
     pub(super) essays: HashSet<Uuid>,
-    pub(super) commands: HashSet<usize>,
+    /// New commands, each with its event id.
+    pub(super) commands: Vec<(PhaseName, Uuid, Uuid)>,
 }
 
 #[derive(Debug, Clone)]
@@ -44,22 +46,9 @@ pub(super) struct Essay {
     pub(super) text_storage_id: Option<String>,
     /// `None` until it is registered and has its text.
     pub(super) status: Option<EssayStatus>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Command {
-    pub(super) phase: PhaseName,
-    pub(super) event_id: Uuid,
-    pub(super) correlation_id: Uuid,
-    /// The essays that it moved, in its order, while it is in progress.
-    pub(super) in_progress: Option<InProgress>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct InProgress {
-    pub(super) essays: Vec<Uuid>,
-    /// The number of essays without a result.
-    pub(super) waiting: usize,
+    /// The correlation id of the command that moved it last. Only where retries are possible it decides whether a result is of
+    /// that command; otherwise a command moves an essay into a phase once.
+    pub(super) moved_by: Option<Uuid>,
 }
 
 /// The lifecycle service's reaction to a record.
@@ -77,14 +66,14 @@ pub(super) enum Reply {
     },
     /// These essays are requested from the worker of the phase.
     Requests { phase: PhaseName, language: Language, essays: Vec<EssayRef> },
-    /// The phase has ended for every essay that the command moved.
-    Outcome { commanded_by: Cause, phase: PhaseName, processed: Vec<EssayRef>, failed: Vec<Uuid> },
+    /// A snapshot of all essays whose status belongs to the phase, of which none is unfinished.
+    Outcome { phase: PhaseName, processed: Vec<EssayRef>, failed: Vec<Uuid> },
 }
 
 /// The statuses of an essay in a phase. The other phases have no worker in this process.
 #[derive(Debug, Clone, Copy)]
 struct PhaseStatuses {
-    /// The statuses in which the phase may begin for the first time.
+    /// The entry statuses of the phase: a command moves essays with one of these, and no others.
     ready: &'static [EssayStatus],
     waiting: EssayStatus,
     succeeded: EssayStatus,
@@ -98,7 +87,7 @@ const SPELLCHECK: PhaseStatuses = PhaseStatuses {
     failed: EssayStatus::SpellcheckFailed,
 };
 const NLP: PhaseStatuses = PhaseStatuses {
-    ready: &[EssayStatus::ReadyForProcessing, EssayStatus::SpellcheckedSuccess],
+    ready: &[EssayStatus::SpellcheckedSuccess, EssayStatus::AiFeedbackSuccess],
     waiting: EssayStatus::AwaitingNlp,
     succeeded: EssayStatus::NlpSuccess,
     failed: EssayStatus::NlpFailed,
@@ -113,10 +102,9 @@ impl PhaseStatuses {
         }
     }
 
-    /// Whether the phase accepts an essay with this status: one that is ready for it, or one that an earlier
-    /// command has moved into it (a retry).
-    fn accept(self, status: EssayStatus) -> bool {
-        self.ready.contains(&status) || [self.waiting, self.succeeded, self.failed].contains(&status)
+    /// Whether an essay with this status belongs to the phase.
+    fn include(self, status: EssayStatus) -> bool {
+        [self.waiting, self.succeeded, self.failed].contains(&status)
     }
 }
 
@@ -127,7 +115,7 @@ impl Batch {
             id,
             registration: None,
             essays: HashMap::new(),
-            commands: Vec::new(),
+            commands: BTreeSet::new(),
             changes: Changes::default(),
         }
     }
@@ -198,111 +186,84 @@ impl Batch {
         }
     }
 
-    /// Starts a phase. Of the named essays, those that belong to this batch and are ready move on; the others
-    /// are ignored. When none moves, or the command has moved essays before, nothing is published. One phase
-    /// is in progress at a time. Another command for the same phase replaces the one in progress, and essays
-    /// that it does not name have failed.
+    /// Starts a phase. Of the named essays, those that belong to this batch and are in the entry status of the phase move on. All
+    /// others are skipped silently, and when none moves, nothing is published, now or later.
+    ///
+    /// With `retries`, a command under a correlation id that is new for the phase also moves essays that are in the phase
+    /// already.
     pub(super) fn command(
         &mut self,
         phase: PhaseName,
         named: Vec<EssayRef>,
         language: Language,
         cause: &Cause,
+        retries: bool,
     ) -> Reply {
         let Some(statuses) = PhaseStatuses::from_phase(phase) else { return Reply::None };
-        let repeated =
-            |command: &Command| command.phase == phase && command.correlation_id == cause.correlation_id;
-        if self.commands.iter().any(repeated)
-            || self.in_progress().is_some_and(|(_, command)| command.phase != phase)
-        {
-            return Reply::None;
-        }
+        let is_retry = retries && !self.commands.contains(&(phase, cause.correlation_id));
         let mut seen = HashSet::with_capacity(named.len());
         let ready = |essay: &EssayRef| {
             let status = self.essays.get(&essay.essay_id).and_then(|known| known.status);
-            status.is_some_and(|status| statuses.accept(status))
+            status.is_some_and(|status| {
+                statuses.ready.contains(&status) || (is_retry && statuses.include(status))
+            })
         };
         let moving: Vec<EssayRef> =
             named.into_iter().filter(|essay| ready(essay) && seen.insert(essay.essay_id)).collect();
         if moving.is_empty() {
             return Reply::None;
         }
-        self.replace_command(statuses, &seen);
         for moved in &moving {
             self.change(moved.essay_id, |essay| {
                 essay.text_storage_id = Some(moved.text_storage_id.clone());
                 essay.status = Some(statuses.waiting);
+                essay.moved_by = Some(cause.correlation_id);
             });
         }
-        let essays: Vec<Uuid> = moving.iter().map(|essay| essay.essay_id).collect();
-        self.changes.commands.insert(self.commands.len());
-        self.commands.push(Command {
-            phase,
-            event_id: cause.event_id,
-            correlation_id: cause.correlation_id,
-            in_progress: Some(InProgress { waiting: essays.len(), essays }),
-        });
+        if self.commands.insert((phase, cause.correlation_id)) {
+            self.changes.commands.push((phase, cause.correlation_id, cause.event_id));
+        }
         Reply::Requests { phase, language, essays: moving }
     }
 
-    /// Ends the command in progress without an outcome, because another one replaces it for the essays
-    /// `taken`.
-    fn replace_command(&mut self, statuses: PhaseStatuses, taken: &HashSet<Uuid>) {
-        let Some((at, _)) = self.in_progress() else { return };
-        let left = self.commands.get_mut(at).and_then(|command| command.in_progress.take());
-        self.changes.commands.insert(at);
-        for essay_id in left.into_iter().flat_map(|left| left.essays).filter(|id| !taken.contains(id)) {
-            self.change(essay_id, |essay| {
-                if essay.status == Some(statuses.waiting) {
-                    essay.status = Some(statuses.failed);
-                }
-            });
-        }
-    }
-
-    /// Applies a result of the spell checker. A result for a command that is not in progress is stale and
-    /// ignored.
+    /// Applies a result of the spell checker. The result of an essay that does not wait for one is ignored: it was requested by
+    /// another service, or it is a repetition.
     pub(super) fn spellchecked(
         &mut self,
         essay_id: Uuid,
         verdict: Verdict,
         corrected_text_storage_id: Option<String>,
-        cause: &Cause,
+        command: Option<Uuid>,
     ) -> Reply {
-        let Some(at) = self.command_answered_by(PhaseName::Spellcheck, cause) else { return Reply::None };
-        self.set_result(at, SPELLCHECK, essay_id, verdict, corrected_text_storage_id);
-        self.end_if_complete(at, SPELLCHECK, cause)
+        let is_set = self.set_result(SPELLCHECK, essay_id, command, (verdict, corrected_text_storage_id));
+        self.outcome(PhaseName::Spellcheck, SPELLCHECK, is_set)
     }
 
-    /// Applies the result of the nlp worker for the batch. An essay that it does not name has failed.
-    pub(super) fn analysed(&mut self, succeeded: &[Uuid], cause: &Cause) -> Reply {
-        let Some(at) = self.command_answered_by(PhaseName::Nlp, cause) else { return Reply::None };
-        let succeeded: HashSet<&Uuid> = succeeded.iter().collect();
-        for essay_id in self.commands.get(at).map(Command::essays).unwrap_or_default() {
-            let verdict = if succeeded.contains(&essay_id) { Verdict::Succeeded } else { Verdict::Failed };
-            self.set_result(at, NLP, essay_id, verdict, None);
+    /// Applies the results of the nlp worker for some essays of the batch.
+    pub(super) fn analysed(&mut self, succeeded: &[Uuid], failed: &[Uuid], command: Option<Uuid>) -> Reply {
+        let mut is_set = false;
+        for (essays, verdict) in [(succeeded, Verdict::Succeeded), (failed, Verdict::Failed)] {
+            for essay_id in essays {
+                is_set |= self.set_result(NLP, *essay_id, command, (verdict, None));
+            }
         }
-        self.end_if_complete(at, NLP, cause)
+        self.outcome(PhaseName::Nlp, NLP, is_set)
     }
 
-    /// The index of the command in progress, if this record answers it.
-    fn command_answered_by(&self, phase: PhaseName, cause: &Cause) -> Option<usize> {
-        let (at, command) = self.in_progress()?;
-        (command.phase == phase && command.correlation_id == cause.correlation_id).then_some(at)
-    }
-
-    /// Sets the result of a waiting essay. A waiting essay always belongs to the command in progress, so its
-    /// status alone decides whether the result counts.
+    /// Sets the result of a waiting essay; returns whether it waited. With a `command`, a result of another one is ignored.
     fn set_result(
         &mut self,
-        at: usize,
         statuses: PhaseStatuses,
         essay_id: Uuid,
-        verdict: Verdict,
-        new_text: Option<String>,
-    ) {
-        if self.essays.get(&essay_id).is_none_or(|essay| essay.status != Some(statuses.waiting)) {
-            return;
+        command: Option<Uuid>,
+        (verdict, new_text): (Verdict, Option<String>),
+    ) -> bool {
+        let waits = |essay: &Essay| {
+            let is_of = |command: Uuid| essay.moved_by.is_none_or(|moved_by| moved_by == command);
+            essay.status == Some(statuses.waiting) && command.is_none_or(is_of)
+        };
+        if !self.essays.get(&essay_id).is_some_and(waits) {
+            return false;
         }
         self.change(essay_id, |essay| match verdict {
             Verdict::Succeeded => {
@@ -311,34 +272,26 @@ impl Batch {
             }
             Verdict::Failed => essay.status = Some(statuses.failed),
         });
-        if let Some(in_progress) = self.commands.get_mut(at).and_then(|command| command.in_progress.as_mut())
-        {
-            in_progress.waiting = in_progress.waiting.saturating_sub(1);
-        }
+        true
     }
 
-    /// Ends the command when no essay waits.
-    fn end_if_complete(&mut self, at: usize, statuses: PhaseStatuses, cause: &Cause) -> Reply {
-        let Some(command) = self.commands.get_mut(at) else { return Reply::None };
-        let Some(ended) = command.in_progress.take_if(|in_progress| in_progress.waiting == 0) else {
-            return Reply::None;
+    /// With each result, a snapshot of the essays whose status belongs to the phase; none while one of them is unfinished.
+    fn outcome(&self, phase: PhaseName, statuses: PhaseStatuses, has_result: bool) -> Reply {
+        let with_status = |wanted: EssayStatus| {
+            let mut essays: Vec<_> =
+                self.essays.iter().filter(|(_, essay)| essay.status == Some(wanted)).collect();
+            essays.sort_unstable_by_key(|(essay_id, essay)| (essay.position, **essay_id));
+            essays
         };
-        self.changes.commands.insert(at);
-        let (phase, event_id) = (command.phase, command.event_id);
-        let succeeded =
-            |id: &Uuid| self.essays.get(id).is_some_and(|essay| essay.status == Some(statuses.succeeded));
-        let (processed, failed): (Vec<Uuid>, Vec<Uuid>) = ended.essays.into_iter().partition(succeeded);
-        let with_text = |id: Uuid| self.essays.get(&id)?.with_text(id);
-        Reply::Outcome {
-            commanded_by: Cause { event_id, ..*cause },
-            phase,
-            processed: processed.into_iter().filter_map(with_text).collect(),
-            failed,
+        if !has_result || self.essays.values().any(|essay| essay.status == Some(statuses.waiting)) {
+            return Reply::None;
         }
-    }
-
-    fn in_progress(&self) -> Option<(usize, &Command)> {
-        self.commands.iter().enumerate().rfind(|(_, command)| command.in_progress.is_some())
+        let processed = with_status(statuses.succeeded);
+        Reply::Outcome {
+            phase,
+            processed: processed.into_iter().filter_map(|(id, essay)| essay.with_text(*id)).collect(),
+            failed: with_status(statuses.failed).into_iter().map(|(id, _)| *id).collect(),
+        }
     }
 
     fn change(&mut self, essay_id: Uuid, change: impl FnOnce(&mut Essay)) {
@@ -352,16 +305,5 @@ impl Batch {
 impl Essay {
     fn with_text(&self, essay_id: Uuid) -> Option<EssayRef> {
         Some(EssayRef { essay_id, text_storage_id: self.text_storage_id.clone()? })
-    }
-}
-
-impl Command {
-    fn essays(&self) -> Vec<Uuid> {
-        self.in_progress.as_ref().map(|in_progress| in_progress.essays.clone()).unwrap_or_default()
-    }
-
-    /// The status of an essay that waits in this phase; `None` when this process has no worker for it.
-    pub(super) fn waiting_status(&self) -> Option<EssayStatus> {
-        PhaseStatuses::from_phase(self.phase).map(|statuses| statuses.waiting)
     }
 }

@@ -2,11 +2,12 @@
 
 use std::str::FromStr;
 
+use contract::PhaseName;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 
-use super::batch::{Batch, Changes, Command, Essay, InProgress, Registration};
+use super::batch::{Batch, Changes, Essay, Registration};
 
 /// Reads a batch with its essays and commands; an unknown batch is empty.
 pub(super) fn load(conn: &Connection, id: Uuid) -> rusqlite::Result<Batch> {
@@ -20,15 +21,13 @@ pub(super) fn load(conn: &Connection, id: Uuid) -> rusqlite::Result<Batch> {
         .optional()?;
     batch.essays = conn
         .prepare_cached(
-            "SELECT essay_id, position, text_storage_id, status FROM els_essays WHERE batch_id = ?1",
+            "SELECT essay_id, position, text_storage_id, status, moved_by FROM els_essays WHERE batch_id = ?1",
         )?
         .query_map([id.as_bytes()], essay)?
         .collect::<rusqlite::Result<_>>()?;
     batch.commands = conn
-        .prepare_cached(
-            "SELECT phase, correlation_id, event_id, essays FROM els_phases WHERE batch_id = ?1 ORDER BY essays IS NOT NULL",
-        )?
-        .query_map([id.as_bytes()], |row| command(row, &batch))?
+        .prepare_cached("SELECT phase, correlation_id FROM els_phases WHERE batch_id = ?1")?
+        .query_map([id.as_bytes()], |row| Ok((parse_column(row, 0)?, uuid(row, 1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(batch)
 }
@@ -50,27 +49,9 @@ fn essay(row: &Row<'_>) -> rusqlite::Result<(Uuid, Essay)> {
         position: row.get(1)?,
         text_storage_id: row.get(2)?,
         status: status.map(|_| parse_column(row, 3)).transpose()?,
+        moved_by: row.get::<_, Option<[u8; 16]>>(4)?.map(Uuid::from_bytes),
     };
     Ok((uuid(row, 0)?, essay))
-}
-
-fn command(row: &Row<'_>, batch: &Batch) -> rusqlite::Result<Command> {
-    let mut command = Command {
-        phase: parse_column(row, 0)?,
-        correlation_id: uuid(row, 1)?,
-        event_id: uuid(row, 2)?,
-        in_progress: None,
-    };
-    let essays: Option<Vec<u8>> = row.get(3)?;
-    if let Some(bytes) = essays {
-        let (ids, _) = bytes.as_chunks();
-        let essays: Vec<Uuid> = ids.iter().map(|id| Uuid::from_bytes(*id)).collect();
-        let status = command.waiting_status();
-        let waits = |id: &&Uuid| batch.essays.get(*id).is_some_and(|essay| essay.status == status);
-        let waiting = essays.iter().filter(waits).count();
-        command.in_progress = Some(InProgress { essays, waiting });
-    }
-    Ok(command)
 }
 
 fn uuid(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
@@ -92,7 +73,7 @@ pub(super) struct Rows {
     batch_id: Uuid,
     registration: Option<Registration>,
     essays: Vec<(Uuid, Essay)>,
-    commands: Vec<Command>,
+    commands: Vec<(PhaseName, Uuid, Uuid)>,
 }
 
 impl Rows {
@@ -103,12 +84,11 @@ impl Rows {
             return None;
         }
         let essays = essays.into_iter().filter_map(|id| Some((id, batch.essays.get(&id)?.clone())));
-        let commands = commands.into_iter().filter_map(|at| batch.commands.get(at).cloned());
         Some(Self {
             batch_id: batch.id,
             registration: batch.registration.clone().filter(|_| registration),
             essays: essays.collect(),
-            commands: commands.collect(),
+            commands,
         })
     }
 
@@ -131,9 +111,9 @@ impl Rows {
             ])?;
         }
         let mut save_essay = conn.prepare_cached(
-            "INSERT INTO els_essays (batch_id, essay_id, position, text_storage_id, status) \
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET position = excluded.position, \
-             text_storage_id = excluded.text_storage_id, status = excluded.status",
+            "INSERT INTO els_essays (batch_id, essay_id, position, text_storage_id, status, moved_by) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET position = excluded.position, \
+             text_storage_id = excluded.text_storage_id, status = excluded.status, moved_by = excluded.moved_by",
         )?;
         for (essay_id, essay) in &self.essays {
             let status = essay.status.map(contract::EssayStatus::as_str);
@@ -142,26 +122,31 @@ impl Rows {
                 essay_id.as_bytes(),
                 essay.position,
                 essay.text_storage_id,
-                status
+                status,
+                essay.moved_by.as_ref().map(Uuid::as_bytes),
             ])?;
         }
         let mut save_command = conn.prepare_cached(
-            "INSERT INTO els_phases (batch_id, phase, correlation_id, event_id, essays) VALUES (?1, ?2, ?3, ?4, ?5) \
-             ON CONFLICT DO UPDATE SET essays = excluded.essays",
+            "INSERT INTO els_phases (batch_id, phase, correlation_id, event_id) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT DO NOTHING",
         )?;
-        for command in &self.commands {
-            let essays: Option<Vec<u8>> = command
-                .in_progress
-                .as_ref()
-                .map(|in_progress| in_progress.essays.iter().flat_map(|id| *id.as_bytes()).collect());
+        for (phase, correlation_id, event_id) in &self.commands {
             save_command.execute(params![
                 batch_id,
-                command.phase.as_str(),
-                command.correlation_id.as_bytes(),
-                command.event_id.as_bytes(),
-                essays,
+                phase.as_str(),
+                correlation_id.as_bytes(),
+                event_id.as_bytes()
             ])?;
         }
         Ok(())
     }
+}
+
+/// The number of essays of a batch in each status; empty for an unknown batch.
+pub(super) fn count_statuses(conn: &Connection, id: Uuid) -> rusqlite::Result<Vec<(String, u32)>> {
+    conn.prepare_cached(
+        "SELECT COALESCE(status, 'content_ingesting'), count(*) FROM els_essays WHERE batch_id = ?1 AND position IS NOT NULL GROUP BY 1",
+    )?
+    .query_map([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?
+    .collect()
 }

@@ -1,3 +1,5 @@
+mod rules;
+
 use std::path::Path;
 
 use contract::{BatchNlpAnalysisCompleted, Source, SpellcheckPhaseCompleted, SpellcheckReport};
@@ -29,14 +31,41 @@ impl Els {
         Self { dir, bus, service }
     }
 
+    fn that_retries() -> Self {
+        let mut els = Self::new();
+        els.service.retries = true;
+        els
+    }
+
     fn restart(&mut self) {
+        let retries = self.service.retries;
         self.service = open(self.dir.path(), &self.bus);
+        self.service.retries = retries;
+    }
+
+    /// The statuses of the batch's essays, as the service answers them.
+    async fn statuses(&self) -> Result<String, LifecycleError> {
+        let statuses = LifecycleService::new(Arc::clone(&self.service.database)).statuses(id(BATCH)).await?;
+        let counts = statuses.counts().iter().map(|(status, essays)| format!("{essays} {status}"));
+        Ok(counts.collect::<Vec<_>>().join(", "))
     }
 
     /// Processes these records in one turn and returns the published records.
     async fn process(&mut self, records: &[Record]) -> Vec<Record> {
         self.service.turn(deliveries(records)).await.unwrap();
         self.bus.drain()
+    }
+
+    /// A service with these essays spellchecked into the texts `c1`, `c2`, ….
+    async fn spellchecked(essays: &[u128]) -> Self {
+        let mut els = Self::with(essays).await;
+        let texts: Vec<_> = essays.iter().map(|number| (id(*number), format!("t{number}"))).collect();
+        let texts: Vec<_> = texts.iter().map(|(essay, text)| (*essay, text.as_str())).collect();
+        els.process(&[spellcheck(id(BATCH), id(FIRST), &texts)]).await;
+        let results: Vec<_> =
+            essays.iter().map(|number| checked(FIRST, *number, Verdict::Succeeded)).collect();
+        els.process(&results).await;
+        els
     }
 
     /// A service with these essays registered and provisioned with the texts `t1`, `t2`, ….
@@ -48,7 +77,12 @@ impl Els {
 }
 
 fn open(dir: &Path, bus: &MemoryBus) -> Lifecycle {
-    Lifecycle::new(Arc::new(Database::open(&dir.join("companions.db")).unwrap()), bus.bus())
+    Lifecycle::new(
+        Arc::new(Database::open(&dir.join("companions.db")).unwrap()),
+        bus.bus(),
+        false,
+        Misbehaviour::default(),
+    )
 }
 
 fn introduction(essays: &[u128]) -> Vec<Record> {
@@ -210,11 +244,12 @@ async fn a_failed_essay_does_not_go_on_to_the_next_phase() {
 }
 
 #[tokio::test]
-async fn an_essay_that_the_analysis_does_not_name_has_failed() {
-    let mut els = Els::with(&[1, 2, 3]).await;
-    els.process(&[nlp(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2"), (id(3), "t3")])]).await;
-    let outcome = els.process(&[analysed(FIRST, &[1], &[2])]).await;
-    assert_eq!(summary(&outcome), ["nlp completed_with_failures: processed 1:t1, failed 2 3"]);
+async fn an_essay_that_the_analysis_does_not_name_stays_unfinished_and_holds_the_outcome_back() {
+    let mut els = Els::spellchecked(&[1, 2, 3]).await;
+    els.process(&[nlp(id(BATCH), id(FIRST), &[(id(1), "c1"), (id(2), "c2"), (id(3), "c3")])]).await;
+    assert_eq!(summary(&els.process(&[analysed(FIRST, &[1], &[2])]).await), [""; 0]);
+    let outcome = els.process(&[analysed(FIRST, &[3], &[])]).await;
+    assert_eq!(summary(&outcome), ["nlp completed_with_failures: processed 1:c1 3:c3, failed 2"]);
 }
 
 #[tokio::test]
@@ -229,35 +264,31 @@ async fn a_text_that_arrives_before_the_registration_is_kept() {
 }
 
 #[tokio::test]
-async fn a_failed_essay_may_be_commanded_again() {
+async fn where_retries_are_possible_a_failed_essay_may_be_commanded_again() {
     let mut els = Els::with(&[1, 2]).await;
+    els.service.retries = true;
     els.process(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1"), (id(2), "t2")])]).await;
     els.process(&[checked(FIRST, 1, Verdict::Failed), checked(FIRST, 2, Verdict::Succeeded)]).await;
     els.restart();
+    // The first command again is not a retry.
+    assert_eq!(summary(&els.process(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1")])]).await), [""; 0]);
     let again = els.process(&[spellcheck(id(BATCH), id(SECOND), &[(id(1), "t1")])]).await;
     assert_eq!(summary(&again), ["check 1:t1"]);
-    // A late result of the first command is stale.
-    assert_eq!(summary(&els.process(&[checked(FIRST, 1, Verdict::Failed)]).await), [""; 0]);
     let outcome = els.process(&[checked(SECOND, 1, Verdict::Succeeded)]).await;
-    assert_eq!(summary(&outcome), ["spellcheck completed_successfully: processed 1:c1, failed "]);
+    assert_eq!(summary(&outcome), ["spellcheck completed_successfully: processed 1:c1 2:c2, failed "]);
     // The essay has recovered: it moves on.
     let all = [(id(1), "c1"), (id(2), "c2")];
     assert_eq!(summary(&els.process(&[nlp(id(BATCH), id(FIRST), &all)]).await), ["analyse 1:c1 2:c2"]);
 }
 
 #[tokio::test]
-async fn another_command_replaces_the_one_in_progress() {
-    let mut els = Els::with(&[1, 2, 3]).await;
-    let all = [(id(1), "t1"), (id(2), "t2"), (id(3), "t3")];
-    els.process(&[spellcheck(id(BATCH), id(FIRST), &all), checked(FIRST, 3, Verdict::Succeeded)]).await;
-    let again = els.process(&[spellcheck(id(BATCH), id(SECOND), &[(id(1), "t1"), (id(3), "t3")])]).await;
-    assert_eq!(summary(&again), ["check 1:t1", "check 3:t3"]);
-    let late = [checked(FIRST, 1, Verdict::Succeeded), checked(FIRST, 2, Verdict::Succeeded)];
-    assert_eq!(summary(&els.process(&late).await), [""; 0]);
-    els.restart();
-    let outcome =
-        els.process(&[checked(SECOND, 1, Verdict::Succeeded), checked(SECOND, 3, Verdict::Failed)]).await;
-    assert_eq!(summary(&outcome), ["spellcheck completed_with_failures: processed 1:c1, failed 3"]);
+async fn the_service_says_where_the_essays_of_a_batch_are() {
+    let mut els = Els::new();
+    assert_eq!(els.statuses().await, Err(LifecycleError::UnknownBatch));
+    els.process(&[registered(id(BATCH), &[id(1), id(2)]), provisioned(id(BATCH), id(1), "t1")]).await;
+    assert_eq!(els.statuses().await.unwrap(), "1 content_ingesting, 1 ready_for_processing");
+    els.process(&[spellcheck(id(BATCH), id(FIRST), &[(id(1), "t1")])]).await;
+    assert_eq!(els.statuses().await.unwrap(), "1 awaiting_spellcheck, 1 content_ingesting");
 }
 
 /// Both phases of three essays, one of which fails and is retried.
@@ -279,10 +310,10 @@ fn story() -> Vec<Record> {
 
 #[tokio::test]
 async fn the_events_do_not_depend_on_how_the_records_are_cut_into_turns() {
-    let whole = events(&Els::new().process(&story()).await);
+    let whole = events(&Els::that_retries().process(&story()).await);
     assert_eq!(whole.len(), 1 + 3 + 1 + 1 + 1 + 1 + 1);
     for size in 1..story().len() {
-        let mut els = Els::new();
+        let mut els = Els::that_retries();
         let mut parts = Vec::new();
         for turn in story().chunks(size) {
             parts.extend(els.process(turn).await);
@@ -295,7 +326,7 @@ async fn the_events_do_not_depend_on_how_the_records_are_cut_into_turns() {
 #[tokio::test]
 async fn a_crash_between_publishing_and_saving_repeats_the_same_events() {
     for size in 1..story().len() {
-        let mut els = Els::new();
+        let mut els = Els::that_retries();
         for turn in story().chunks(size) {
             els.bus.fail_publishes(1);
             let failed = els.service.turn(deliveries(turn)).await;
@@ -313,7 +344,7 @@ async fn a_crash_between_publishing_and_saving_repeats_the_same_events() {
 #[tokio::test]
 async fn a_redelivered_turn_publishes_nothing_new() {
     for size in 1..=story().len() {
-        let mut els = Els::new();
+        let mut els = Els::that_retries();
         for turn in story().chunks(size) {
             els.process(turn).await;
             els.restart();

@@ -119,51 +119,33 @@ async fn a_redelivered_request_is_answered_under_the_same_ids() {
     let text = checker.stored("I recieve mail.").await;
     let records = [
         request(id(1), Some(id(100)), &text, Language::English),
-        request(id(2), None, &text, Language::English),
+        request(id(2), Some(id(101)), &text, Language::English),
     ];
     let ids = |published: Vec<Record>| published.iter().map(|record| record.event_id).collect::<Vec<_>>();
     let first = ids(checker.process(&records).await);
-    assert_eq!(first.len(), 3);
+    assert_eq!(first.len(), 4);
     assert_eq!(ids(checker.process(&records).await), first);
 }
 
+/// As the platform's spell checker, which raises when it is to publish the result.
 #[tokio::test]
-async fn an_essay_without_a_batch_is_answered_under_its_own_id() {
+async fn an_essay_without_a_batch_is_corrected_and_stored_and_nothing_is_published() {
     let mut checker = checker(false);
-    let (text, blank) = (checker.stored("I recieve mail.").await, checker.stored(" ").await);
-    let published = checker
-        .process(&[
-            request(id(1), None, &text, Language::English),
-            request(id(2), None, &blank, Language::English),
-        ])
-        .await;
-    let read: Vec<_> = published
-        .iter()
-        .map(|record| {
-            assert_eq!(record.topic, Topic::EssaySpellcheckCompleted);
-            contract::read(record.topic, &record.value).unwrap()
-        })
-        .collect();
-    let contract::IncomingBody::EssaySpellchecked {
-        essay_id,
-        batch_id,
-        verdict,
-        corrected_text_storage_id,
-        figures,
-        ..
-    } = &read[0].body
-    else {
-        panic!("another body")
+    let text = checker.stored("I recieve mail.").await;
+    let with_batch = request(id(2), Some(id(100)), &text, Language::English);
+    let published = checker.process(&[request(id(1), None, &text, Language::English), with_batch]).await;
+    let essays: Vec<_> = published.iter().map(|record| data(record)["entity_id"].clone()).collect();
+    assert_eq!(essays, [json!(id(2)), json!(id(2))]);
+    let stored = Database::open(&checker.dir.path().join("companions.db")).unwrap();
+    let texts = |conn: &rusqlite::Connection| {
+        conn.query_row(
+            "SELECT count(*) FROM contents WHERE CAST(body AS TEXT) = 'I receive mail.'",
+            [],
+            |row| row.get(0),
+        )
     };
-    assert_eq!((*essay_id, *batch_id, *verdict), (id(1), None, Verdict::Succeeded));
-    assert_eq!(checker.text(&json!(corrected_text_storage_id)).await, "I receive mail.");
-    assert_eq!(figures.unwrap().corrections_made, Some(1));
-    assert_eq!(read[0].correlation_id, Some(id(900)));
-    let contract::IncomingBody::EssaySpellchecked { verdict, error_code, .. } = &read[1].body else {
-        panic!("another body")
-    };
-    assert_eq!((*verdict, error_code.as_deref()), (Verdict::Failed, Some("blank_text")));
-    assert_eq!(published[0].key, id(1).to_string());
+    let corrected: i64 = Arc::new(stored).read("count texts", texts).await.unwrap();
+    assert_eq!(corrected, 2, "it has corrected the text that nothing will ever name");
 }
 
 #[tokio::test]

@@ -110,27 +110,6 @@ pub(super) fn required<T>(field: Option<T>, path: &'static str) -> Result<T, Rea
     field.ok_or(ReadError::MissingField { path })
 }
 
-/// Another service's code for a failure: 1 to 64 of `0-9 A-Z a-z _ - . :`.
-///
-/// Any other string may be a sentence about a student's text, and is dropped.
-pub(super) struct ErrorCode(Option<String>);
-
-impl<'de> Deserialize<'de> for ErrorCode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read_str(deserializer, "a code", |text| {
-            let is_code = (1..=64).contains(&text.len())
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':'));
-            Some(Self(is_code.then(|| text.to_owned())))
-        })
-    }
-}
-
-impl ErrorCode {
-    pub(super) fn into_inner(self) -> Option<String> {
-        self.0
-    }
-}
-
 /// A list that keeps at most [`MAX_ESSAYS`] entries; further entries are skipped and noted.
 pub(super) struct Bounded<T> {
     items: Vec<T>,

@@ -4,7 +4,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::envelope::open;
-use super::fields::{Bounded, ErrorCode, Id, Open, Reference, Word, id, optional_id, required};
+use super::fields::{Bounded, Id, Open, Reference, Word, id, optional_id, required};
+use super::reason::{ErrorCode, ErrorInfo, FailureReason};
 use super::{Incoming, ReadError};
 use crate::events::{NlpFigures, SpellcheckMetrics};
 use crate::parts::EssayRef;
@@ -25,8 +26,8 @@ pub enum IncomingBody {
         verdict: Verdict,
         /// The storage id of the corrected text.
         corrected_text_storage_id: Option<String>,
-        /// The code of the failure.
-        error_code: Option<String>,
+        /// The reason of the failure.
+        reason: Option<FailureReason>,
         /// Counts; missing in the thin form.
         figures: Option<SpellcheckFigures>,
     },
@@ -141,20 +142,14 @@ struct RawReferences {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct RawSystem {
-    error_info: Option<RawErrorInfo>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct RawErrorInfo {
-    error_code: Option<Open<ErrorCode>>,
+    error_info: Option<ErrorInfo>,
 }
 
 impl RawSpellcheck {
     fn body(self) -> Result<IncomingBody, ReadError> {
         let (essay, parent) = RawEntity::ids(self.entity_ref);
         let referenced = || self.storage_metadata?.references?.corrected_text?.into_inner();
-        let in_metadata = || Open::value(self.system_metadata?.error_info?.error_code);
+        let stated = self.system_metadata.and_then(|system| system.error_info?.into_reason());
         let figures = self.corrections_made.is_some() || self.correction_metrics.is_some();
         Ok(IncomingBody::EssaySpellchecked {
             essay_id: id([essay, self.entity_id], "data.entity_id")?,
@@ -164,7 +159,7 @@ impl RawSpellcheck {
                 .corrected_text_storage_id
                 .map(StorageId::into_inner)
                 .or_else(referenced),
-            error_code: self.error_code.or_else(in_metadata).and_then(ErrorCode::into_inner),
+            reason: stated.or_else(|| self.error_code?.into_reason()),
             figures: figures.then_some(SpellcheckFigures {
                 corrections_made: self.corrections_made,
                 metrics: self.correction_metrics,

@@ -160,8 +160,8 @@ fn the_corrected_text_is_the_first_reference_under_any_key() {
 fn an_error_code_that_is_a_sentence_is_dropped() {
     for (given, expected) in [("dictionary_missing", Some("dictionary_missing")), ("Anna wrote: teh", None)] {
         let read = thin(|record| record["data"]["error_code"] = given.into()).unwrap();
-        let IncomingBody::EssaySpellchecked { error_code, .. } = read.body else { panic!() };
-        assert_eq!(error_code.as_deref(), expected);
+        let IncomingBody::EssaySpellchecked { reason, .. } = read.body else { panic!() };
+        assert_eq!(reason.map(|reason| reason.code).as_deref(), expected);
     }
 }
 
@@ -185,5 +185,5 @@ fn open_objects_may_hold_anything() {
     let read = thin(|record| {
         record["data"]["system_metadata"] = json!({ "error_info": { "error_code": { "a": 1 } } });
     });
-    assert!(matches!(read.unwrap().body, IncomingBody::EssaySpellchecked { error_code: None, .. }));
+    assert!(matches!(read.unwrap().body, IncomingBody::EssaySpellchecked { reason: None, .. }));
 }

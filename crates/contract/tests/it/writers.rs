@@ -35,7 +35,7 @@ fn headers_repeat_the_envelope() {
         payload,
         None,
     );
-    let delivery = Delivery { key_seq: 7, attempt: Some(2), traceparent: Some("00-ab-cd-01") };
+    let delivery = Delivery { key_seq: 7, attempt: Some(2), resend: 1, traceparent: Some("00-ab-cd-01") };
     insta::assert_debug_snapshot!(headers(&envelope, delivery), @r#"
     [
         (
@@ -73,6 +73,10 @@ fn headers_repeat_the_envelope() {
         (
             "attempt",
             "2",
+        ),
+        (
+            "resend",
+            "1",
         ),
         (
             "traceparent",

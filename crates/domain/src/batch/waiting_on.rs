@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::is_zero;
 use crate::status::WaitingCode;
 
 /// What a batch waits for.
@@ -17,6 +18,8 @@ pub struct WaitingOn {
     pub since: DateTime<Utc>,
     /// When a timer or a retry acts next, if that is known.
     pub next_check_at: Option<DateTime<Utc>>,
+    /// How often the command or the requests of the running attempt were sent again.
+    pub resends: u32,
 }
 
 /// [`WaitingOn`] in a state row, readable by this program and by the one before it.
@@ -32,20 +35,22 @@ struct Stored {
     detail: String,
     since: DateTime<Utc>,
     next_check_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    resends: u32,
 }
 
 impl From<Stored> for WaitingOn {
     fn from(stored: Stored) -> Self {
-        let Stored { code, essays, detail, since, next_check_at } = stored;
+        let Stored { code, essays, detail, since, next_check_at, resends } = stored;
         let in_detail = || detail.split(' ').next()?.parse().ok();
-        Self { code, essays: essays.or_else(in_detail), since, next_check_at }
+        Self { code, essays: essays.or_else(in_detail), since, next_check_at, resends }
     }
 }
 
 impl From<WaitingOn> for Stored {
     fn from(waiting_on: WaitingOn) -> Self {
-        let WaitingOn { code, essays, since, next_check_at } = waiting_on;
-        Self { code, essays, detail: String::new(), since, next_check_at }
+        let WaitingOn { code, essays, since, next_check_at, resends } = waiting_on;
+        Self { code, essays, detail: String::new(), since, next_check_at, resends }
     }
 }
 
@@ -76,6 +81,7 @@ mod tests {
             essays: Some(6),
             since: DateTime::UNIX_EPOCH,
             next_check_at: None,
+            resends: 0,
         };
         let json = serde_json::to_string(&waiting_on).unwrap();
         assert_eq!(

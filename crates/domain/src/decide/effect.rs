@@ -68,6 +68,8 @@ pub enum Message {
     SpellcheckRequests {
         /// The attempt at spellcheck.
         attempt: u32,
+        /// 0 for the first requests; 1, 2, … for those of the essays that are still open, sent again.
+        resend: u32,
     },
     /// The registration of the batch and one provisioned event per stored text, for the lifecycle service.
     Registration,
@@ -77,6 +79,8 @@ pub enum Message {
         phase: Phase,
         /// The attempt at the phase.
         attempt: u32,
+        /// 0 for the first command; 1, 2, … for a command for the essays that are still open, sent again.
+        resend: u32,
     },
     /// The run has ended, with its counts.
     PipelineCompleted {

@@ -4,7 +4,6 @@ use super::effect::{Effect, Revive};
 use super::input::Input;
 use super::reason::Reason;
 use super::step::{Step, Via, take_up_to};
-use crate::batch::Kind;
 use crate::phase::Phase;
 use crate::refusal::{CurrentState, Refusal};
 
@@ -18,13 +17,17 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
         Input::ServicesReplaced => Ok(step.forget_registration()),
         Input::Start { phases } => start(step, &phases),
         Input::Retry { phase, essays, downstream } => retry(step, phase, essays, downstream),
+        Input::Registered if step.batch.unregistered => Ok(step.confirm_registration()),
         // The batch may have been cancelled while these were in flight.
-        Input::Registered | Input::StorageStalled { .. } | Input::DeadlinePassed(_) => Ok(Reason::Stale),
+        Input::Registered
+        | Input::StorageStalled { .. }
+        | Input::DeadlinePassed(_)
+        | Input::LifecycleAnswered { .. } => Ok(Reason::Stale),
         Input::TextsStored { stored, refused } => Ok(step.count_late(stored.saturating_add(refused))),
         Input::EssaysReported { succeeded, failed, stale, .. } => {
             Ok(step.count_late(succeeded.saturating_add(failed).saturating_add(stale)))
         }
-        Input::PhaseConcluded { succeeded, failed, .. } => {
+        Input::OutcomeReported { succeeded, failed, .. } => {
             Ok(step.count_late(succeeded.saturating_add(failed)))
         }
     }
@@ -80,7 +83,7 @@ fn retry(step: &mut Step<'_>, phase: Phase, essays: u32, downstream: bool) -> Re
 /// A lifecycle service that cannot leave a failed status is bypassed for spellcheck, because the spell checker accepts requests
 /// from any service. The lifecycle service still counts such essays as failed, so no later phase can follow.
 fn via(step: &Step<'_>, phase: Phase, later: &[Phase]) -> Result<Via, Refusal> {
-    if step.batch.kind == Kind::Single {
+    if step.first_via() == Via::Requests {
         return Ok(Via::Requests);
     }
     if step.settings.els_retries {

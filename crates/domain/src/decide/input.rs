@@ -60,8 +60,8 @@ pub enum Input {
         /// Results that changed nothing: the essay has an earlier result, or the result is of an older attempt.
         stale: u32,
     },
-    /// The lifecycle service reported the outcome of a phase.
-    PhaseConcluded {
+    /// The lifecycle service reported an outcome of a phase: what it knows of all essays of the phase at that moment.
+    OutcomeReported {
         /// The phase.
         phase: Phase,
         /// The attempt at the phase.
@@ -70,8 +70,17 @@ pub enum Input {
         status: OutcomeStatus,
         /// Essays that succeeded by this news.
         succeeded: u32,
-        /// Essays that failed by this news. The essays that the outcome does not name are still open; the decision fails them.
+        /// Essays that failed by this news.
         failed: u32,
+        /// Essays of the attempt that neither this outcome nor an earlier one of the attempt has named.
+        unnamed: u32,
+    },
+    /// A timer is due, and the lifecycle service has said where the essays of the batch are.
+    LifecycleAnswered {
+        /// The timer.
+        timer: Timer,
+        /// The answer.
+        answer: LifecycleAnswer,
     },
     /// The neighbour services (lifecycle service and workers) were replaced by others that know nothing of earlier messages.
     /// All news of the replaced ones has been applied. Promotion causes this.
@@ -129,6 +138,25 @@ string_enum! {
     }
 }
 
+/// What the lifecycle service says about the essays of a batch and one phase, in numbers of essays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LifecycleAnswer {
+    /// Essays in a status from which a command would move them into the phase.
+    pub ready: u32,
+    /// Essays in the phase without a final status.
+    pub unfinished: u32,
+    /// Essays in the phase with a final status.
+    pub finished: u32,
+}
+
+impl LifecycleAnswer {
+    /// Whether every essay that can be in the phase has a final status, so that its outcome was written in the same
+    /// transaction, and the next command cannot come too early.
+    pub const fn is_finished(self) -> bool {
+        self.ready == 0 && self.unfinished == 0 && self.finished > 0
+    }
+}
+
 string_enum! {
     /// When a cancelled batch ends.
     pub enum CancelMode: "cancel mode" {
@@ -144,12 +172,22 @@ string_enum! {
     pub enum TimerKind: "kind of timer" {
         /// Confirmation of the registration. The timer of attempt 1 raises attention, that of attempt 2 fails the batch.
         Registration = "registration",
-        /// The first result of a phase.
+        /// A sign of life of a phase: its first result, and then the next one. What may be lost is sent again.
         Start = "start",
         /// The end of a phase.
         Phase = "phase",
-        /// The outcome after the result of the last essay.
+        /// The outcome after the result of the last essay. Set where the lifecycle service can be asked.
         OutcomeGrace = "outcome_grace",
+    }
+}
+
+impl TimerKind {
+    /// Whether the lifecycle service is asked before such a timer fires, where it can be asked.
+    pub const fn asks_lifecycle(self) -> bool {
+        match self {
+            Self::Start | Self::OutcomeGrace => true,
+            Self::Registration | Self::Phase => false,
+        }
     }
 }
 

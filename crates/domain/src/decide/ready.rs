@@ -33,11 +33,12 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
         Input::Registered
         | Input::TextsStored { .. }
         | Input::StorageStalled { .. }
-        | Input::DeadlinePassed(_) => Ok(Reason::Stale),
+        | Input::DeadlinePassed(_)
+        | Input::LifecycleAnswered { .. } => Ok(Reason::Stale),
         Input::EssaysReported { succeeded, failed, stale, .. } => {
             Ok(step.count_late(succeeded.saturating_add(failed).saturating_add(stale)))
         }
-        Input::PhaseConcluded { succeeded, failed, .. } => {
+        Input::OutcomeReported { succeeded, failed, .. } => {
             Ok(step.count_late(succeeded.saturating_add(failed)))
         }
     }

@@ -81,6 +81,34 @@ pub enum Reason {
         /// The phase.
         phase: Phase,
     },
+    /// An outcome arrived that leaves essays unnamed.
+    OutcomeIncomplete {
+        /// The phase.
+        phase: Phase,
+        /// Essays that no outcome has named.
+        unnamed: u32,
+    },
+    /// Every essay has a result, and the lifecycle service was asked about the outcome and has not finished, or did not answer.
+    OutcomeLate {
+        /// The phase.
+        phase: Phase,
+    },
+    /// Every essay has a result, and no outcome arrived within the time of the phase.
+    OutcomeOverdue {
+        /// The phase.
+        phase: Phase,
+    },
+    /// The command or the requests for the open essays were sent again.
+    Resent {
+        /// The phase.
+        phase: Phase,
+        /// Essays without a result.
+        essays: u32,
+        /// How often it was sent again by now.
+        resend: u32,
+        /// How often it may be sent again.
+        limit: u32,
+    },
     /// A phase ended.
     PhaseEnded {
         /// The phase.
@@ -130,8 +158,22 @@ pub enum EndedBy {
     Results,
     /// The outcome did not arrive in time, so the results of the essays decided.
     MissingOutcome,
+    /// The outcome did not arrive, and the lifecycle service said that it has finished every essay.
+    LifecycleStatus,
+    /// The outcome did not arrive, and a caller resumed the batch or requested the phase that follows.
+    Resumed,
     /// The deadline of the phase.
     Deadline,
+}
+
+impl EndedBy {
+    /// Whether the results of the essays ended a phase whose outcome had not arrived.
+    pub(super) const fn lacks_outcome(self) -> bool {
+        match self {
+            Self::MissingOutcome | Self::LifecycleStatus | Self::Resumed => true,
+            Self::Outcome(_) | Self::Results | Self::Deadline => false,
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -174,6 +216,22 @@ impl fmt::Display for Reason {
             Self::OutcomeAwaited { phase } => {
                 write!(f, "{phase}: every essay has a result, the outcome is awaited")
             }
+            Self::OutcomeIncomplete { phase, unnamed } => {
+                write!(f, "{phase}: the outcome leaves {} unnamed", counted(*unnamed, "essay"))
+            }
+            Self::OutcomeLate { phase } => {
+                write!(f, "{phase}: the lifecycle service was asked and has not reported the end yet")
+            }
+            Self::OutcomeOverdue { phase } => {
+                write!(
+                    f,
+                    "{phase}: no outcome arrived within the time of the phase; a request for the next phase goes on without it"
+                )
+            }
+            Self::Resent { phase, essays, resend, limit } => {
+                let essays = counted(*essays, "essay");
+                write!(f, "{phase}: sent again for {essays} without a result ({resend} of at most {limit})")
+            }
             Self::PhaseEnded { phase, status, by } => write!(f, "{phase} ended {status} {by}"),
             Self::NoSignOfLife { phase } => write!(f, "no result of {phase} arrived in time"),
             Self::Paused => f.write_str("paused: no further phase starts"),
@@ -196,6 +254,10 @@ impl fmt::Display for EndedBy {
             Self::Outcome(status) => write!(f, "with the outcome {status}"),
             Self::Results => f.write_str("by the results of its essays"),
             Self::MissingOutcome => f.write_str("by the results of its essays, because no outcome arrived"),
+            Self::LifecycleStatus => f.write_str(
+                "by the results of its essays, because the lifecycle service has finished them all",
+            ),
+            Self::Resumed => f.write_str("by the results of its essays, because a caller requested to go on"),
             Self::Deadline => f.write_str("at its deadline"),
         }
     }

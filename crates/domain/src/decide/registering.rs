@@ -33,11 +33,14 @@ pub(super) fn decide(step: &mut Step<'_>, input: Input) -> Result<Reason, Refusa
             Ok(Reason::ServicesReplaced)
         }
         // Every text was stored or refused before.
-        Input::TextsStored { .. } | Input::StorageStalled { .. } => Ok(Reason::Stale),
+        // This stage sets no timer for which the lifecycle service is asked.
+        Input::TextsStored { .. } | Input::StorageStalled { .. } | Input::LifecycleAnswered { .. } => {
+            Ok(Reason::Stale)
+        }
         Input::EssaysReported { succeeded, failed, stale, .. } => {
             Ok(step.count_late(succeeded.saturating_add(failed).saturating_add(stale)))
         }
-        Input::PhaseConcluded { succeeded, failed, .. } => {
+        Input::OutcomeReported { succeeded, failed, .. } => {
             Ok(step.count_late(succeeded.saturating_add(failed)))
         }
     }

@@ -1,9 +1,14 @@
 //! Stage `Running`: a phase runs.
+//!
+//! [`outcome`] says when the outcomes of the lifecycle service end the phase, [`silence`] what is sent again.
+
+mod outcome;
+mod silence;
 
 use chrono::{DateTime, Utc};
 
 use super::effect::Effect;
-use super::input::{CancelMode, Input, Timer, TimerKind};
+use super::input::{CancelMode, Input, LifecycleAnswer, Timer, TimerKind};
 use super::reason::{EndedBy, Reason};
 use super::step::{Step, Via, take_up_to};
 use crate::batch::{Running, Stage};
@@ -18,6 +23,13 @@ pub(super) fn decide(step: &mut Step<'_>, running: Running, input: Input) -> Res
         Input::Accept(_) => Err(Refusal::AlreadyExists),
         Input::Append { .. } => Err(Refusal::NotOpen { current: CurrentState::from(&step.batch) }),
         Input::Close => Ok(Reason::Unchanged),
+        Input::Start { phases }
+            if step.batch.is_outcome_overdue()
+                && !phases.is_empty()
+                && phases.iter().all(|phase| step.batch.plan.contains(phase)) =>
+        {
+            Ok(step.end_phase(running, EndedBy::Resumed))
+        }
         Input::Start { .. } => {
             Err(Refusal::AlreadyRunning { phase: running.phase, current: CurrentState::from(&step.batch) })
         }
@@ -29,20 +41,31 @@ pub(super) fn decide(step: &mut Step<'_>, running: Running, input: Input) -> Res
                 Ok(step.count_late(succeeded.saturating_add(failed).saturating_add(stale)))
             }
         }
-        Input::PhaseConcluded { phase, attempt, status, succeeded, failed } => {
-            if running.is_at(phase, attempt) {
-                Ok(concluded(step, running, EndedBy::Outcome(status), succeeded, failed))
+        Input::OutcomeReported { phase, attempt, status, succeeded, failed, unnamed } => {
+            // Where no outcome is expected, the lifecycle service does not know what was requested.
+            if running.is_at(phase, attempt) && running.expects_outcome {
+                let named = (succeeded, failed);
+                Ok(outcome::reported(step, running, status, named, unnamed))
             } else {
                 Ok(step.count_late(succeeded.saturating_add(failed)))
             }
         }
-        Input::DeadlinePassed(timer) => Ok(deadline_passed(step, running, timer)),
+        Input::DeadlinePassed(timer) => Ok(deadline_passed(step, running, timer, None)),
+        Input::LifecycleAnswered { timer, answer } => Ok(deadline_passed(step, running, timer, Some(answer))),
         Input::Pause => Ok(step.pause()),
+        Input::Resume if step.batch.is_outcome_overdue() => {
+            step.batch.paused = false;
+            Ok(step.end_phase(running, EndedBy::Resumed))
+        }
         Input::Resume => Ok(step.resume()),
         Input::Cancel { mode: CancelMode::Graceful } if running.cancelling => Ok(Reason::Unchanged),
         Input::Cancel { mode: CancelMode::Graceful } => {
             let phase = running.phase;
-            step.batch.stage = Stage::Running(Running { cancelling: true, ..running });
+            let running = Running { cancelling: true, ..running };
+            if step.batch.is_outcome_overdue() {
+                return Ok(step.end_phase(running, EndedBy::MissingOutcome));
+            }
+            step.batch.stage = Stage::Running(running);
             Ok(Reason::Cancelling { phase })
         }
         Input::Cancel { mode: CancelMode::Abandon } => {
@@ -61,6 +84,11 @@ pub(super) fn decide(step: &mut Step<'_>, running: Running, input: Input) -> Res
     }
 }
 
+/// How the running attempt was started.
+const fn via(running: &Running) -> Via {
+    if running.expects_outcome { Via::Command } else { Via::Requests }
+}
+
 impl Running {
     fn is_at(&self, phase: Phase, attempt: u32) -> bool {
         (self.phase, self.attempt) == (phase, attempt)
@@ -75,15 +103,13 @@ fn essays_reported(step: &mut Step<'_>, mut running: Running, succeeded: u32, fa
     if running.open == 0 && !running.expects_outcome {
         return step.end_phase(running, EndedBy::Results);
     }
-    let phase = running.phase;
-    let open = running.open;
+    let Running { phase, open, .. } = running;
     note_sign_of_life(step, &mut running);
     if open > 0 {
-        step.wait(WaitingCode::Results, Some(open), phase_deadline(step, phase));
+        let next = silence::next_check(step, &running);
+        step.wait(WaitingCode::Results, Some(open), next);
     } else {
-        let at = after(step.now, step.settings.outcome_grace);
-        step.set_timer(TimerKind::OutcomeGrace, Some(phase), running.attempt, at);
-        step.wait(WaitingCode::Outcome, None, Some(at));
+        outcome::wait(step, &running, None);
     }
     step.batch.stage = Stage::Running(running);
     match open {
@@ -93,47 +119,60 @@ fn essays_reported(step: &mut Step<'_>, mut running: Running, succeeded: u32, fa
 }
 
 /// The services that worked on the phase were replaced. Essays keep their results; open essays are dispatched again.
-fn services_replaced(step: &mut Step<'_>, running: Running) -> Reason {
+fn services_replaced(step: &mut Step<'_>, mut running: Running) -> Reason {
     step.forget_registration();
-    // Without an open essay only the outcome is missing, and its timer ends the phase.
     if running.open > 0 {
         step.emit(Effect::ClearTimers);
         dispatch(step, running);
+    } else {
+        // The lifecycle service that owed the outcome is gone.
+        running.expects_outcome = false;
+        let at = after(step.now, step.settings.outcome_grace);
+        step.set_timer(TimerKind::OutcomeGrace, Some(running.phase), running.attempt, at);
+        step.batch.attention = None;
+        step.batch.stage = Stage::Running(running);
+        step.wait(WaitingCode::Outcome, None, Some(at));
     }
     Reason::ServicesReplaced
 }
 
 /// The replaced lifecycle service has confirmed the registration, so the command can be sent.
 fn registered(step: &mut Step<'_>, running: Running) -> Reason {
-    step.batch.unregistered = false;
-    step.emit(Effect::ClearTimer(TimerKind::Registration));
+    let reason = step.confirm_registration();
     if running.expects_outcome && running.open > 0 {
         dispatch(step, running);
     }
-    Reason::Registered
+    reason
 }
 
 /// Dispatches the open essays again; the time-outs of the phase start anew.
 fn dispatch(step: &mut Step<'_>, mut running: Running) {
     let (phase, attempt, open, now) = (running.phase, running.attempt, running.open, step.now);
-    let via = if running.expects_outcome { Via::Command } else { Via::Requests };
+    let via = via(&running);
     step.batch.attention = None;
     step.batch.edit_record(phase, |record| record.started_at = Some(now));
     running.seen_life = false;
+    running.quiet_since = None;
     step.batch.stage = Stage::Running(running);
     step.dispatch(phase, attempt, open, via);
 }
 
-/// Ends the phase. Essays that are still open fail: with [`FailureCode::PhaseTimeout`] at the deadline, otherwise with
-/// [`FailureCode::NotInOutcome`].
-fn concluded(step: &mut Step<'_>, mut running: Running, by: EndedBy, succeeded: u32, failed: u32) -> Reason {
-    count(step, &mut running, succeeded, failed);
-    let code = if by == EndedBy::Deadline { FailureCode::PhaseTimeout } else { FailureCode::NotInOutcome };
-    fail_open(step, &mut running, code);
-    step.end_phase(running, by)
+/// Ends the phase at its deadline. Essays that are still open fail.
+fn timed_out(step: &mut Step<'_>, mut running: Running) -> Reason {
+    let open = running.open;
+    let code = FailureCode::PhaseTimeout;
+    step.emit(Effect::FailOpenEssays { phase: running.phase, attempt: running.attempt, code });
+    step.batch.edit_record(running.phase, |record| record.error_code = Some(code));
+    count(step, &mut running, 0, open);
+    step.end_phase(running, EndedBy::Deadline)
 }
 
-fn deadline_passed(step: &mut Step<'_>, running: Running, timer: Timer) -> Reason {
+fn deadline_passed(
+    step: &mut Step<'_>,
+    running: Running,
+    timer: Timer,
+    answer: Option<LifecycleAnswer>,
+) -> Reason {
     let is_ours =
         timer.run == step.batch.run && timer.phase == Some(running.phase) && timer.attempt == running.attempt;
     let waits_for_registration = step.batch.unregistered && timer.run == step.batch.run;
@@ -144,16 +183,10 @@ fn deadline_passed(step: &mut Step<'_>, running: Running, timer: Timer) -> Reaso
             step.wait(WaitingCode::Registration, None, due);
             Reason::RegistrationOverdue
         }
-        TimerKind::Start if is_ours && !running.seen_life && step.batch.attention.is_none() => {
-            step.raise_attention(AttentionCode::NoSignOfLife);
-            let due = phase_deadline(step, running.phase);
-            step.wait(WaitingCode::Results, Some(running.open), due);
-            Reason::NoSignOfLife { phase: running.phase }
-        }
-        TimerKind::Phase if is_ours && running.open > 0 => concluded(step, running, EndedBy::Deadline, 0, 0),
-        TimerKind::Phase | TimerKind::OutcomeGrace if is_ours && running.open == 0 => {
-            concluded(step, running, EndedBy::MissingOutcome, 0, 0)
-        }
+        TimerKind::Start if is_ours && running.open > 0 => silence::decide(step, running, answer),
+        TimerKind::OutcomeGrace if is_ours && running.open == 0 => outcome::late(step, running, answer),
+        TimerKind::Phase if is_ours && running.open > 0 => timed_out(step, running),
+        TimerKind::Phase if is_ours => outcome::timed_out(step, running),
         TimerKind::Start | TimerKind::Phase | TimerKind::OutcomeGrace | TimerKind::Registration => {
             Reason::Stale
         }
@@ -175,22 +208,12 @@ fn count(step: &mut Step<'_>, running: &mut Running, succeeded: u32, failed: u32
     (succeeded, failed)
 }
 
-fn fail_open(step: &mut Step<'_>, running: &mut Running, code: FailureCode) {
-    if running.open == 0 {
-        return;
-    }
-    let open = running.open;
-    step.emit(Effect::FailOpenEssays { phase: running.phase, attempt: running.attempt, code });
-    step.batch.edit_record(running.phase, |record| record.error_code = Some(code));
-    count(step, running, 0, open);
-}
-
-/// Records the first result of an attempt, which clears the start timer and the attention.
+/// Records that results arrived. The first of an attempt removes the attention.
 fn note_sign_of_life(step: &mut Step<'_>, running: &mut Running) {
+    running.quiet_since = Some(step.now);
     if std::mem::replace(&mut running.seen_life, true) {
         return;
     }
-    step.emit(Effect::ClearTimer(TimerKind::Start));
     step.batch.attention = None;
     step.batch.edit_record(running.phase, |record| record.status = PhaseStatus::InProgress);
 }

@@ -9,7 +9,7 @@ use crate::batch::{Attention, Batch, End, Kind, Running, Stage, WaitingOn};
 use crate::phase::{Phase, PhaseRecord, PhaseStatus};
 use crate::pipeline::Pipeline;
 use crate::refusal::Refusal;
-use crate::settings::{Settings, after};
+use crate::settings::{Settings, SingleEssayRoad, after};
 use crate::status::{AttentionCode, WaitingCode};
 
 /// A decision under construction: the next state and the effects so far.
@@ -27,6 +27,16 @@ pub(super) enum Via {
     Command,
     /// By one request per essay to the spell checker. There is no outcome.
     Requests,
+}
+
+impl Via {
+    /// The message that starts a phase, or the one that is sent again for its open essays.
+    pub(super) const fn message(self, phase: Phase, attempt: u32, resend: u32) -> Message {
+        match self {
+            Self::Command => Message::Command { phase, attempt, resend },
+            Self::Requests => Message::SpellcheckRequests { attempt, resend },
+        }
+    }
 }
 
 impl<'a> Step<'a> {
@@ -53,7 +63,8 @@ impl<'a> Step<'a> {
     ) {
         let since =
             self.batch.waiting_on.as_ref().filter(|old| old.code == code).map_or(self.now, |old| old.since);
-        self.batch.waiting_on = Some(WaitingOn { code, essays, since, next_check_at });
+        let resends = if let Stage::Running(running) = &self.batch.stage { running.resends } else { 0 };
+        self.batch.waiting_on = Some(WaitingOn { code, essays, since, next_check_at, resends });
     }
 
     pub(super) fn raise_attention(&mut self, code: AttentionCode) {
@@ -144,8 +155,15 @@ impl<'a> Step<'a> {
             self.wait(WaitingCode::Resume, None, None);
         } else {
             let phase = self.batch.plan.remove(0);
-            let via = if self.batch.kind == Kind::Single { Via::Requests } else { Via::Command };
-            self.begin(phase, via);
+            self.begin(phase, self.first_via());
+        }
+    }
+
+    /// How the first attempt at a phase starts.
+    pub(super) fn first_via(&self) -> Via {
+        match (self.batch.kind, self.settings.single_essay_road) {
+            (Kind::Single, SingleEssayRoad::Request) => Via::Requests,
+            (Kind::Single, SingleEssayRoad::Lifecycle) | (Kind::Class, _) => Via::Command,
         }
     }
 
@@ -165,7 +183,6 @@ impl<'a> Step<'a> {
         });
         let attempt = self.batch.record(phase).map_or(1, |record| record.attempt);
         self.emit(Effect::OpenEssays { phase, attempt });
-        self.dispatch(phase, attempt, open, via);
         self.batch.stage = Stage::Running(Running {
             phase,
             attempt,
@@ -173,7 +190,10 @@ impl<'a> Step<'a> {
             seen_life: false,
             expects_outcome: via == Via::Command,
             cancelling: false,
+            resends: 0,
+            quiet_since: None,
         });
+        self.dispatch(phase, attempt, open, via);
     }
 
     /// Sends the open essays of an attempt to processing, and sets the phase's timers.
@@ -185,11 +205,19 @@ impl<'a> Step<'a> {
         if via == Via::Command && self.batch.unregistered {
             self.register();
         } else {
-            let start_by = after(self.now, self.settings.start_timeout.get(phase));
-            self.emit(Effect::Send(match via {
-                Via::Command => Message::Command { phase, attempt },
-                Via::Requests => Message::SpellcheckRequests { attempt },
-            }));
+            if self.batch.unregistered {
+                // The spell checker accepts requests from any service, so they need not wait for the confirmation.
+                self.emit(Effect::Send(Message::Registration));
+            }
+            self.emit(Effect::Send(via.message(phase, attempt, 0)));
+            let start_timeout = self.settings.start_timeout.get(phase);
+            let start_by = after(
+                self.now,
+                match self.settings.command_resends {
+                    0 => start_timeout,
+                    _ => start_timeout.min(self.settings.command_resend_after),
+                },
+            );
             self.set_timer(TimerKind::Start, Some(phase), attempt, start_by);
             self.wait(WaitingCode::Results, Some(open), Some(start_by.min(end_by)));
         }
@@ -206,10 +234,17 @@ impl<'a> Step<'a> {
 
     /// Notes that the current lifecycle service does not know the batch. The registration is sent with the next command.
     pub(super) fn forget_registration(&mut self) -> Reason {
-        if self.batch.kind == Kind::Class && self.settings.registration {
+        if self.settings.registration {
             self.batch.unregistered = true;
         }
         Reason::ServicesReplaced
+    }
+
+    /// Notes that the current lifecycle service knows the batch.
+    pub(super) fn confirm_registration(&mut self) -> Reason {
+        self.batch.unregistered = false;
+        self.emit(Effect::ClearTimer(TimerKind::Registration));
+        Reason::Registered
     }
 
     /// Ends the running phase, which has no open essay, and begins the next phase or ends the run.
@@ -222,7 +257,7 @@ impl<'a> Step<'a> {
             status = PhaseStatus::from_counts(record.succeeded, record.failed);
             record.status = status;
             record.completed_at = Some(now);
-            record.outcome_missing = by == EndedBy::MissingOutcome;
+            record.outcome_missing = by.lacks_outcome();
         });
         self.batch.attention = None;
         if cancelling {

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
+use super::effect::{Effect, Message};
 use super::input::{Accept, Input};
 use super::reason::Reason;
-use super::step::{Step, take_up_to};
+use super::step::{Step, Via, take_up_to};
 use crate::batch::{Batch, Kind, Stage};
 use crate::phase::Phase;
 use crate::refusal::{CurrentState, Refusal};
@@ -91,15 +92,13 @@ pub(super) fn decide(step: &mut Step<'_>, open: bool, pending: u32, input: Input
         // Nothing has been sent to the lifecycle service yet.
         Input::ServicesReplaced => Ok(Reason::Unchanged),
         // The registration has not been sent yet.
-        Input::Registered if step.batch.kind == Kind::Class && step.settings.registration => {
-            Err(Refusal::too_early(&step.batch))
-        }
+        Input::Registered if step.settings.registration => Err(Refusal::too_early(&step.batch)),
         // This stage sets no timer; without registration there is nothing to confirm.
-        Input::Registered | Input::DeadlinePassed(_) => Ok(Reason::Stale),
+        Input::Registered | Input::DeadlinePassed(_) | Input::LifecycleAnswered { .. } => Ok(Reason::Stale),
         Input::EssaysReported { succeeded, failed, stale, .. } => {
             Ok(step.count_late(succeeded.saturating_add(failed).saturating_add(stale)))
         }
-        Input::PhaseConcluded { succeeded, failed, .. } => {
+        Input::OutcomeReported { succeeded, failed, .. } => {
             Ok(step.count_late(succeeded.saturating_add(failed)))
         }
     }
@@ -162,10 +161,14 @@ fn finish_storing(step: &mut Step<'_>) {
     step.batch.stage = Stage::Storing { open: false, pending: 0 };
     if step.batch.stored == 0 {
         step.end_run(step.end_by_counts());
-    } else if step.batch.kind == Kind::Class && step.settings.registration {
+    } else if !step.settings.registration {
+        step.advance();
+    } else if step.first_via() == Via::Requests {
+        // The request follows without waiting: the spell checker accepts it from any service.
+        step.emit(Effect::Send(Message::Registration));
+        step.advance();
+    } else {
         step.batch.stage = Stage::Registering;
         step.register();
-    } else {
-        step.advance();
     }
 }

@@ -2,6 +2,7 @@
 
 mod asked;
 mod life;
+mod outcomes;
 mod play;
 mod properties;
 mod refusals;

@@ -21,7 +21,7 @@ impl Change {
         settings: &Settings,
     ) -> Result<bool, Error> {
         // Earlier news in this unit has set or cleared the timer, so the deadline that was read no longer counts.
-        if let News::DeadlinePassed(due) = news
+        if let News::DeadlinePassed(due) | News::LifecycleAnswered { due, .. } = news
             && self.changes_timer(due.timer.kind)
         {
             return Ok(false);

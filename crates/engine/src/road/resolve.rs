@@ -1,7 +1,11 @@
 //! News → input: essay rows change by compare-and-set, and the rules get the number of rows that changed.
 
-use domain::{AttemptMatch, CorrelationId, EssayId, FailureCode, Input, Phase, Refusal, StorageId};
-use store::{BatchRow, EssayReport, Tx};
+use std::collections::HashSet;
+
+use domain::{
+    AttemptMatch, CorrelationId, EssayId, FailureCode, Input, OutcomeStatus, Phase, Refusal, StorageId,
+};
+use store::{BatchRow, EssayReport, Precision, Tx};
 use uuid::Uuid;
 
 use super::applied::Item;
@@ -61,41 +65,82 @@ pub(super) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
             Some(conclude(tx, row, *phase, *correlation, reports).await?)
         }
         News::PhaseOutcome { phase, correlation, word, processed, failed } => {
-            let attempt = match row.batch.attempt_of(*phase, *correlation) {
-                AttemptMatch::Ahead => return Err(Error::Refused(Refusal::too_early(&row.batch))),
-                AttemptMatch::Current(attempt) => attempt,
-                // The outcome of an attempt that has ended changes no row and no state.
-                AttemptMatch::Older(_) | AttemptMatch::NotRunning => return Ok(None),
-            };
-            let reports: Vec<EssayReport> = processed
-                .iter()
-                .map(|(essay, text)| report_of(*essay, Some(text.clone()), None))
-                .chain(
-                    failed
-                        .iter()
-                        .map(|essay| report_of(*essay, None, Some(FailureCode::PhaseFailed.as_str()))),
-                )
-                .collect();
-            let after = row.batch.essay_state_after_success();
-            let named = tx.conclude_essays(batch, *phase, attempt, after, &reports).await?;
-            Some(Input::PhaseConcluded {
-                phase: *phase,
-                attempt,
-                status: *word,
-                succeeded: named.succeeded,
-                failed: named.failed,
-            })
+            let outcome = Outcome { phase: *phase, status: *word, processed, failed };
+            merge_outcome(tx, row, *correlation, outcome).await?
         }
         News::ServicesReplaced => Some(Input::ServicesReplaced),
         News::StartRequested { phases } => Some(Input::Start { phases: phases.clone() }),
         // The row is deleted whatever is decided, and a decision may set the timer again. If the row that was read is gone,
         // another process that also worked the shard has fired it, or the timer was set again: then the new row is the deadline.
         News::DeadlinePassed(due) => tx.clear_fired(due).await?.then_some(Input::DeadlinePassed(due.timer)),
+        News::LifecycleAnswered { due, answer } => tx
+            .clear_fired(due)
+            .await?
+            .then_some(Input::LifecycleAnswered { timer: due.timer, answer: *answer }),
         News::Pause => Some(Input::Pause),
         News::Resume => Some(Input::Resume),
         News::Cancel(mode) => Some(Input::Cancel { mode: *mode }),
         News::Close => Some(Input::Close),
     })
+}
+
+/// An outcome: a snapshot of the essays whose status at ELS belongs to the phase.
+struct Outcome<'n> {
+    phase: Phase,
+    status: OutcomeStatus,
+    processed: &'n [(EssayId, StorageId)],
+    failed: &'n [EssayId],
+}
+
+/// Merges an outcome into the essays of the running attempt. `None` when it says nothing about that attempt.
+///
+/// ELS keeps no record of a command, so an outcome is not matched to one: it names essays, whichever command moved them. Only a
+/// failure in an outcome with the correlation id of an earlier attempt is dropped, because it can be the failure that the running
+/// attempt repeats.
+async fn merge_outcome(
+    tx: &mut Tx,
+    row: &BatchRow,
+    correlation: Option<CorrelationId>,
+    outcome: Outcome<'_>,
+) -> Result<Option<Input>, Error> {
+    let Outcome { phase, status, processed, mut failed } = outcome;
+    let batch = row.batch.id;
+    let matched = row.batch.attempt_of(phase, correlation);
+    if matched == AttemptMatch::Ahead {
+        return Err(Error::Refused(Refusal::too_early(&row.batch)));
+    }
+    if matches!(matched, AttemptMatch::Older(_)) {
+        failed = &[];
+    }
+    let Some((_, attempt)) = row.batch.current().filter(|(running, _)| *running == phase) else {
+        return Ok(None);
+    };
+    // A request that went to the spell checker directly is unknown to ELS.
+    if !row.batch.expects_outcome() {
+        return Ok(None);
+    }
+    let reports: Vec<EssayReport> = processed
+        .iter()
+        .map(|(essay, text)| report_of(*essay, Some(text.clone()), None))
+        .chain(failed.iter().map(|essay| report_of(*essay, None, Some(FailureCode::PhaseFailed.as_str()))))
+        .collect();
+    let after = row.batch.essay_state_after_success();
+    let concluded = tx.conclude_essays(batch, phase, attempt, after, &reports).await?;
+    // As a rule one outcome names all essays, and no row has to remember that it was named.
+    let named: HashSet<EssayId> = reports.iter().map(|report| report.essay_id).collect();
+    let before = tx.unnamed_essays(batch, phase, attempt).await?;
+    let (named, unnamed): (Vec<_>, Vec<_>) = before.into_iter().partition(|essay| named.contains(essay));
+    if !unnamed.is_empty() {
+        tx.mark_named(batch, &named).await?;
+    }
+    Ok(Some(Input::OutcomeReported {
+        phase,
+        attempt,
+        status,
+        succeeded: concluded.succeeded,
+        failed: concluded.failed,
+        unnamed: u32::try_from(unnamed.len()).unwrap_or(u32::MAX),
+    }))
 }
 
 /// The report about one essay that a phase outcome contains.
@@ -105,6 +150,7 @@ fn report_of(essay_id: EssayId, text_storage_id: Option<StorageId>, error_code: 
         succeeded: error_code.is_none(),
         text_storage_id,
         error_code: error_code.map(str::to_owned),
+        precision: Precision::Vague,
         figures: None,
     }
 }

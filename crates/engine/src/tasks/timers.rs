@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use store::LowWaterMark;
+use store::{DueTimer, FiredBy, LowWaterMark};
 use tokio_util::sync::CancellationToken;
 
 use super::low_water_marks::LowWaterMarks;
@@ -54,35 +54,57 @@ pub async fn run(engine: Arc<Engine>, mut shards: Shards, end: CancellationToken
     }
 }
 
-/// Fires due timers of these shards, the longest overdue first, at most 200. Returns how many.
+/// Fires due timers of these shards, the longest overdue first, at most 200. Returns how many. Where the lifecycle service can be
+/// asked, [`super::inquiry`] fires those that it can say something about.
 ///
 /// # Errors
 /// When the store does not answer, or a batch's row cannot be read. Such a batch keeps its timer; the others are fired all the
 /// same.
 pub async fn fire(engine: &Engine, shards: &[i64], state: &mut TimersState) -> Result<usize, Error> {
+    let by = if engine.settings.rules.asks_lifecycle { FiredBy::Timers } else { FiredBy::Any };
+    let due = due(engine, shards, by, TURN, state).await?;
+    fire_all(engine, due.into_iter().map(News::DeadlinePassed).collect()).await
+}
+
+/// The due timers of these shards that one task fires. Each task has a state of its own.
+pub(super) async fn due(
+    engine: &Engine,
+    shards: &[i64],
+    by: FiredBy,
+    limit: u32,
+    state: &mut TimersState,
+) -> Result<Vec<DueTimer>, Error> {
     state.marks.forget_if_due(engine.clock.monotonic());
     let marks = state.marks.of(shards.to_vec());
     let read = engine.store.read(move |tx| {
-        Box::pin(async move { Ok::<_, Error>((tx.due_timers(&marks, tx.now(), TURN).await?, tx.now())) })
+        Box::pin(async move { Ok::<_, Error>((tx.due_timers(&marks, tx.now(), by, limit).await?, tx.now())) })
     });
     let (due, now) = read.await?;
     // The first is the earliest of all these shards. It stays the mark until it has fired.
     let latest = now - COMMIT_MARGIN;
     let low = due.first().map_or(latest, |first| first.due_at.min(latest));
     state.marks.set(shards.iter().map(|&shard| LowWaterMark { shard, low }));
-    if due.is_empty() {
+    Ok(due)
+}
+
+/// Applies the news of due timers. Returns how many.
+pub(super) async fn fire_all(engine: &Engine, news: Vec<News>) -> Result<usize, Error> {
+    if news.is_empty() {
         return Ok(0);
     }
     engine.crash.at(CrashPoint::TimerFired)?;
-    for row in &due {
-        metrics::count(metrics::DEADLINES, Some(("timer", row.timer.kind.as_str())), 1);
-    }
-    let fired = due.len();
+    let fired = news.len();
     // The unit deletes the timer whatever is decided, so that a timer of an older attempt does not fire for ever.
     let cause = || Cause { origin: Origin::Task("timers"), correlation: None, trace: None };
-    let news: Vec<_> = due
+    let news: Vec<_> = news
         .into_iter()
-        .map(|row| BatchNews { batch: row.batch, news: News::DeadlinePassed(row), cause: cause() })
+        .filter_map(|news| {
+            let (News::DeadlinePassed(due) | News::LifecycleAnswered { due, .. }) = &news else {
+                return None;
+            };
+            metrics::count(metrics::DEADLINES, Some(("timer", due.timer.kind.as_str())), 1);
+            Some(BatchNews { batch: due.batch, news, cause: cause() })
+        })
         .collect();
     match engine.apply_many(news.clone()).await {
         Ok(_) => return Ok(fired),

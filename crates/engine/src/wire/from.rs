@@ -1,8 +1,11 @@
 //! The platform's messages → news. Besides [`super::to`], the only file that uses both `contract` and `domain`.
 
-use contract::{CourseCode, Incoming, IncomingBody, NlpFigures, PhaseName, SpellcheckFigures, Verdict};
-use domain::{BatchId, CorrelationId, EssayId, Language, OutcomeStatus, Phase, StorageId};
-use store::EssayReport;
+use contract::{
+    CourseCode, EssayStatuses, Incoming, IncomingBody, NlpFigures, PhaseName, PhaseProgress,
+    SpellcheckFigures, Verdict,
+};
+use domain::{BatchId, CorrelationId, EssayId, Language, LifecycleAnswer, OutcomeStatus, Phase, StorageId};
+use store::{EssayReport, Precision};
 use uuid::Uuid;
 
 use crate::news::{BatchNews, Cause, ConsumedMessage, News, Origin};
@@ -104,7 +107,7 @@ fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(Batch
             essay_id,
             verdict,
             corrected_text_storage_id,
-            error_code,
+            reason,
             figures,
             batch_id: _,
         } => {
@@ -113,8 +116,9 @@ fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(Batch
                 essay_id: essay,
                 succeeded: verdict == Verdict::Succeeded,
                 text_storage_id: corrected_text_storage_id.and_then(|id| StorageId::try_from(id).ok()),
+                precision: precision(reason.as_ref()),
                 error_code: (verdict == Verdict::Failed)
-                    .then(|| error_code.unwrap_or_else(|| "spellcheck_failed".to_owned())),
+                    .then(|| reason.map_or_else(|| "spellcheck_failed".to_owned(), |reason| reason.code)),
                 figures: figures.map(spellcheck_figures),
             };
             Some((
@@ -129,6 +133,7 @@ fn news(body: IncomingBody, correlation: Option<CorrelationId>) -> Option<(Batch
                 succeeded: true,
                 text_storage_id: None,
                 error_code: None,
+                precision: Precision::Vague,
                 figures: Some(nlp_figures(figures)),
             };
             Some((
@@ -181,6 +186,21 @@ fn known_phase(phase: PhaseName) -> Option<Phase> {
         PhaseName::AiFeedback => Some(Phase::AiFeedback),
         PhaseName::CjAssessment => Some(Phase::CjAssessment),
         PhaseName::StudentMatching => None,
+    }
+}
+
+/// What the lifecycle service says about the essays of a batch, seen from a phase.
+pub(crate) fn lifecycle_answer(statuses: &EssayStatuses, phase: Phase) -> LifecycleAnswer {
+    let PhaseProgress { ready, unfinished, finished } = statuses.progress(super::phase_name(phase));
+    LifecycleAnswer { ready, unfinished, finished }
+}
+
+/// How much the reason of a failure says.
+fn precision(reason: Option<&contract::FailureReason>) -> Precision {
+    match reason {
+        None => Precision::Vague,
+        Some(reason) if reason.is_stated => Precision::Stated,
+        Some(_) => Precision::Read,
     }
 }
 

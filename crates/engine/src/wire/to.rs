@@ -14,6 +14,7 @@ use domain::{CorrelationId, End, Kind, Language, Message, Phase, Stage, event_id
 use store::{BatchRow, OutboxRow, Tx};
 use uuid::Uuid;
 
+use super::phase_name;
 use crate::error::Error;
 use crate::settings::Settings;
 use crate::traceparent::Traceparent;
@@ -31,10 +32,10 @@ pub(crate) async fn messages(
 ) -> Result<Vec<OutboxRow>, Error> {
     let mut writer = Writer::new(row, tx.now(), trace);
     match message {
-        Message::SpellcheckRequests { attempt } => {
+        Message::SpellcheckRequests { attempt, resend } => {
             let essays = tx.essays_to_process(writer.batch(), Phase::Spellcheck, attempt).await?;
             for essay in essays {
-                writer.spellcheck_request(essay.essay_id, essay.storage_id.as_str(), attempt)?;
+                writer.spellcheck_request(essay.essay_id, essay.storage_id.as_str(), (attempt, resend))?;
             }
         }
         Message::Registration => {
@@ -46,7 +47,7 @@ pub(crate) async fn messages(
                 writer.provisioned(essay.essay_id, essay.storage_id.as_str(), bytes)?;
             }
         }
-        Message::Command { phase, attempt } => {
+        Message::Command { phase, attempt, resend } => {
             let essays = tx.essays_to_process(writer.batch(), phase, attempt).await?;
             let essays = essays
                 .into_iter()
@@ -55,7 +56,7 @@ pub(crate) async fn messages(
                     text_storage_id: essay.storage_id.into(),
                 })
                 .collect();
-            writer.command(phase, attempt, essays, settings)?;
+            writer.command(phase, (attempt, resend), essays, settings)?;
         }
         Message::PipelineCompleted { run } => writer.pipeline_completed(run)?,
     }
@@ -80,13 +81,10 @@ fn language(language: Language) -> contract::Language {
     }
 }
 
-fn phase_name(phase: Phase) -> PhaseName {
-    match phase {
-        Phase::Spellcheck => PhaseName::Spellcheck,
-        Phase::Nlp => PhaseName::Nlp,
-        Phase::AiFeedback => PhaseName::AiFeedback,
-        Phase::CjAssessment => PhaseName::CjAssessment,
-    }
+/// The part of an event id that tells a message that is sent again from the first one. Each resend has its own number, so its
+/// event id is the same on every publish attempt.
+fn resend_part(resend: u32) -> String {
+    if resend == 0 { String::new() } else { format!("resend {resend}") }
 }
 
 /// The destination of a message, and the parts that its event id is derived from.
@@ -96,6 +94,7 @@ struct Address<'a> {
     aggregate: &'a str,
     phase: Option<Phase>,
     attempt: Option<u32>,
+    resend: u32,
     part: &'a str,
     kafka_key: String,
     ordering_key: String,
@@ -130,6 +129,7 @@ impl<'r> Writer<'r> {
             aggregate: "",
             phase: None,
             attempt: None,
+            resend: 0,
             part: "",
             kafka_key: self.id.clone(),
             ordering_key: self.id.clone(),
@@ -145,13 +145,19 @@ impl<'r> Writer<'r> {
     fn write<T: Payload>(&mut self, to: Address<'_>, data: T) -> Result<(), Error> {
         let aggregate = if to.aggregate.is_empty() { &self.id } else { to.aggregate };
         let run = self.row.batch.run;
-        let event = event_id(to.topic.as_str(), aggregate, run, to.phase, to.attempt, to.part);
+        let resend = resend_part(to.resend);
+        let part = if to.resend == 0 { to.part } else { &resend };
+        let event = event_id(to.topic.as_str(), aggregate, run, to.phase, to.attempt, part);
         let envelope =
             Envelope::new(to.topic, event, to.correlation.as_uuid(), self.now, to.source, data, to.metadata);
         let key_seq = self.row.next_key_seq;
         self.row.next_key_seq += 1;
-        let delivery =
-            contract::Delivery { key_seq, attempt: to.attempt, traceparent: self.traceparent.as_deref() };
+        let delivery = contract::Delivery {
+            key_seq,
+            attempt: to.attempt,
+            resend: to.resend,
+            traceparent: self.traceparent.as_deref(),
+        };
         let headers: serde_json::Map<String, serde_json::Value> = contract::headers(&envelope, delivery)
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.into()))
@@ -169,17 +175,30 @@ impl<'r> Writer<'r> {
         Ok(())
     }
 
-    fn spellcheck_request(&mut self, essay: domain::EssayId, text: &str, attempt: u32) -> Result<(), Error> {
-        let parent = (self.row.batch.kind == Kind::Class).then(|| self.row.batch.id.as_uuid());
+    /// Adds a request to the spell checker. A single essay is a batch of one, and its request follows its registration; the
+    /// requests of a class need no order among each other.
+    fn spellcheck_request(
+        &mut self,
+        essay: domain::EssayId,
+        text: &str,
+        (attempt, resend): (u32, u32),
+    ) -> Result<(), Error> {
         let language = language(self.row.batch.language);
+        let parent = Some(self.row.batch.id.as_uuid());
         let data = SpellcheckRequested::new(essay.as_uuid(), parent, text, language, self.now);
         let id = essay.to_string();
+        let of_batch = self.id.clone();
+        let (kafka_key, ordering_key) = match self.row.batch.kind {
+            Kind::Class => (of_batch, id.clone()),
+            Kind::Single => (id.clone(), of_batch),
+        };
         let to = Address {
             aggregate: &id,
             phase: Some(Phase::Spellcheck),
             attempt: Some(attempt),
-            kafka_key: if parent.is_some() { self.id.clone() } else { id.clone() },
-            ordering_key: id.clone(),
+            resend,
+            kafka_key,
+            ordering_key,
             correlation: self.attempt_correlation(Phase::Spellcheck, attempt),
             ..self.address(Topic::EssaySpellcheckRequested, Source::BatchService)
         };
@@ -204,15 +223,20 @@ impl<'r> Writer<'r> {
         self.write(to, data)
     }
 
-    /// Adds a provisioned event. Each is ordered by its essay alone, because ELS buffers content and needs no order among essays.
+    /// Adds a provisioned event. In a class each is ordered by its essay alone, because ELS buffers content and needs no order among
+    /// essays.
     fn provisioned(&mut self, essay: domain::EssayId, text: &str, bytes: u64) -> Result<(), Error> {
         let batch = self.row.batch.id.as_uuid();
         let correlation = self.row.batch.correlation_id.as_uuid();
         let data = EssayContentProvisioned::new(batch, essay.as_uuid(), text, bytes, correlation, self.now);
         let id = essay.to_string();
+        let ordering_key = match self.row.batch.kind {
+            Kind::Class => id.clone(),
+            Kind::Single => self.id.clone(),
+        };
         let to = Address {
             part: &id,
-            ordering_key: id.clone(),
+            ordering_key,
             ..self.address(Topic::EssayContentProvisioned, Source::BatchOrchestratorService)
         };
         self.write(to, data)
@@ -221,7 +245,7 @@ impl<'r> Writer<'r> {
     fn command(
         &mut self,
         phase: Phase,
-        attempt: u32,
+        (attempt, resend): (u32, u32),
         essays: Vec<EssayRef>,
         settings: &Settings,
     ) -> Result<(), Error> {
@@ -254,6 +278,7 @@ impl<'r> Writer<'r> {
         let to = Address {
             phase: Some(phase),
             attempt: Some(attempt),
+            resend,
             correlation: self.attempt_correlation(phase, attempt),
             metadata: Some(Metadata { traceparent: self.traceparent.clone(), ..command.metadata() }),
             ..self.address(topic, Source::BatchOrchestratorService)

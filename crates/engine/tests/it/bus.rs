@@ -10,7 +10,7 @@ use engine::ports::{Delivery, Record};
 use engine::{Applied, CrashPoint, Disposition, News, prune};
 use tokio_util::sync::CancellationToken;
 
-use crate::installation::{crash_at, owner};
+use crate::installation::crash_at;
 use crate::manual_engine::{
     ManualEngine, correlation, outcome, raw, spellchecked, spellchecked_for, start_time, without_correlation,
 };
@@ -76,36 +76,31 @@ async fn the_first_report_on_an_essay_stands_against_a_contradiction() {
     assert_eq!(status.row.batch, first.row.batch);
 }
 
-/// The rules fail the essays that an outcome leaves out, and the phase shows why; the essays that it names as failed keep the
-/// code of that.
+/// An outcome is a snapshot: it can leave out essays that the lifecycle service had not moved, and name them later.
 #[tokio::test]
-async fn an_essay_that_the_outcome_does_not_name_fails_as_not_in_outcome() {
+async fn outcomes_are_merged_until_every_essay_was_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut manual = ManualEngine::open(folder.path()).await;
     let batch = manual.running_batch(3, &[Phase::Spellcheck, Phase::Nlp]).await;
     let essays = [0, 1, 2].map(|n| EssayId::new(batch, n));
-    let [named, failed, _] = essays;
-    manual
-        .deliver(vec![outcome(batch, PhaseName::Spellcheck, &[named], &[failed], correlation(batch))])
-        .await;
-
+    let [named, failed, left_out] = essays;
+    let own = correlation(batch);
+    // One of the essays has a result of its own already, which names it for us and not for the lifecycle service.
+    manual.deliver(vec![spellchecked(left_out, Verdict::Succeeded, own, "")]).await;
+    manual.deliver(vec![outcome(batch, PhaseName::Spellcheck, &[named], &[failed], own)]).await;
     let status = manual.status(batch).await;
     let record = status.row.batch.record(Phase::Spellcheck).unwrap();
-    assert_eq!((record.succeeded, record.failed), (1, 2));
-    assert_eq!(record.error_code, Some(FailureCode::NotInOutcome));
-    assert_eq!(status.row.batch.current(), Some((Phase::Nlp, 1)), "the essay that succeeded goes on");
-    let mut codes = Vec::new();
-    for essay in essays {
-        let detail = manual
-            .engine
-            .store()
-            .read(move |tx| Box::pin(async move { tx.essay_detail(&owner(), essay).await }))
-            .await
-            .unwrap()
-            .unwrap();
-        codes.push(detail.phases.iter().find_map(|phase| phase.error_code.clone()));
-    }
-    assert_eq!(codes, [None, Some("phase_failed".to_owned()), Some("not_in_outcome".to_owned())]);
+    assert_eq!((record.succeeded, record.failed), (2, 1));
+    assert_eq!(status.row.batch.current(), Some((Phase::Spellcheck, 1)), "one essay was not named");
+    assert_eq!(manual.published(Topic::NlpInitiateV2).await, 0);
+
+    // It names the others no more, as when they belong to another phase by now.
+    manual.deliver(vec![outcome(batch, PhaseName::Spellcheck, &[left_out], &[], own)]).await;
+    let status = manual.status(batch).await;
+    assert_eq!(status.row.batch.current(), Some((Phase::Nlp, 1)), "every essay was named by some outcome");
+    assert_eq!(status.counts.in_progress, 2);
+    let (_, codes) = manual.error_codes(failed).await;
+    assert_eq!(codes, [Some(FailureCode::PhaseFailed.as_str().to_owned())]);
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ impl Installation {
         let engine =
             Engine::open(store.clone(), settings, Arc::clone(&clock), unit_bus, crash).await.unwrap();
         let bus: Arc<dyn Broker> = Arc::new(broker.clone());
-        let settings = CompanionSettings { instant: true, ..CompanionSettings::default() };
+        let settings = CompanionSettings { instant: true, retries: true, ..CompanionSettings::default() };
         let companions = Companions::open(&folder.join("companions.db"), settings).unwrap();
         let content: Arc<dyn ContentStore> = companions.content();
         let (end, tasks) = (CancellationToken::new(), TaskTracker::new());

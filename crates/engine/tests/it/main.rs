@@ -6,6 +6,7 @@ mod bus;
 mod crashes;
 mod deadlines;
 mod installation;
+mod lifecycle;
 mod manual_engine;
 mod redrive;
 mod relay;

@@ -38,11 +38,20 @@ impl ManualEngine {
     }
 
     pub(crate) async fn open_at(folder: &Path, at: DateTime<Utc>, crash: Crash) -> Self {
+        Self::open_with(folder, at, crash, domain::Settings::default()).await
+    }
+
+    /// An engine with these rules.
+    pub(crate) async fn with_rules(folder: &Path, rules: domain::Settings) -> Self {
+        Self::open_with(folder, start_time(), Crash::default(), rules).await
+    }
+
+    async fn open_with(folder: &Path, at: DateTime<Utc>, crash: Crash, rules: domain::Settings) -> Self {
         let clock = Arc::new(ManualClock::new(at));
         let now = Arc::clone(&clock);
         let file = folder.join("bos.db");
         let store = Store::open_sqlite(&file, Arc::new(move || now.now())).unwrap();
-        let settings = Settings::with_rules(domain::Settings::default());
+        let settings = Settings::with_rules(rules);
         let engine = Engine::open(store.clone(), settings, clock.clone(), None, crash).await.unwrap();
         let broker = LocalBroker::open(store.clone()).await.unwrap();
         let reader = broker.subscribe(consumer::CONSUMER, Topic::READ.to_vec()).await.unwrap();
@@ -171,15 +180,33 @@ impl ManualEngine {
 
     /// How many messages of a topic are on the log, after the outbox was moved.
     pub(crate) async fn published(&self, topic: Topic) -> usize {
+        self.sent(&[topic]).await.len()
+    }
+
+    /// The messages of these topics on the log, in order, after the outbox was moved: topic, event id and envelope.
+    pub(crate) async fn sent(&self, topics: &[Topic]) -> Vec<(String, Uuid, serde_json::Value)> {
         self.broker.move_outbox().await.unwrap();
+        let topics: Vec<&'static str> = topics.iter().map(|topic| topic.as_str()).collect();
         let page = self
             .store
-            .read(move |tx| {
-                Box::pin(async move { tx.read_log(0, &[topic.as_str()], 100_000, usize::MAX).await })
-            })
+            .read(move |tx| Box::pin(async move { tx.read_log(0, &topics, 100_000, usize::MAX).await }))
             .await
             .unwrap();
-        page.records.len()
+        let envelope = |value: &[u8]| serde_json::from_slice(value).unwrap();
+        let records = page.records.into_iter();
+        records.map(|r| (r.row.topic, r.row.event_id, envelope(&r.row.value))).collect()
+    }
+
+    /// The error codes of an essay: its own, and those of its results.
+    pub(crate) async fn error_codes(&self, essay: EssayId) -> (Option<String>, Vec<Option<String>>) {
+        let detail = self
+            .store
+            .read(move |tx| Box::pin(async move { tx.essay_detail(&owner(), essay).await }))
+            .await
+            .unwrap()
+            .unwrap();
+        let of_phases = detail.phases.into_iter().map(|phase| phase.error_code).collect();
+        (detail.essay.error_code, of_phases)
     }
 }
 
@@ -258,7 +285,8 @@ pub(crate) fn outcome(
         .collect();
     let failed: Vec<_> = bad.iter().map(|essay| essay.as_uuid()).collect();
     let payload = ElsBatchPhaseOutcome::new(batch.as_uuid(), phase, &processed, &failed, correlation.0);
-    wrap(Topic::BatchPhaseOutcome, batch, phase.as_str(), correlation, "", payload)
+    // Another snapshot is another event.
+    wrap(Topic::BatchPhaseOutcome, batch, phase.as_str(), correlation, &format!("{good:?} {bad:?}"), payload)
 }
 
 /// The confirmation of the lifecycle service that it has every text of a batch.
@@ -280,7 +308,8 @@ pub(crate) fn provisioned(batch: BatchId, essays: &[EssayId]) -> Record {
     wrap(topic, batch, "provisioned", correlation, "", payload)
 }
 
-fn wrap<T: Payload>(
+/// Wraps a payload as a message of another service.
+pub(crate) fn wrap<T: Payload>(
     topic: Topic,
     batch: BatchId,
     about: &str,

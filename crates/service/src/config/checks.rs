@@ -12,6 +12,9 @@ use super::{Config, RedactedSetting};
 /// The highest `max_essays`: one command must list all essays of a batch within a broker's message size (1 MB by default).
 pub const ESSAYS_CEILING: u32 = 3_000;
 
+/// The most `command_resends`; chosen: each adds a command for the same essays to the bus.
+const MOST_RESENDS: u32 = 10;
+
 /// The fewest characters of a gateway's token; chosen, so that it cannot be guessed.
 const GATEWAY_TOKEN_LENGTH: usize = 32;
 
@@ -111,6 +114,15 @@ impl Checks<'_> {
                 format!("use another host, or set {PREFIX}ALLOW_LINK_LOCAL_CONTENT=true"),
             );
         }
+        if config.els_url.as_ref().is_some_and(super::setting::ElsUrl::is_link_local)
+            && !config.allow_link_local_content
+        {
+            self.refuse(
+                "els_url",
+                "is a link-local address, where clouds serve the credentials of the machine",
+                format!("use another host, or set {PREFIX}ALLOW_LINK_LOCAL_CONTENT=true"),
+            );
+        }
         if config.kafka_bootstrap_servers.is_some() && config.kafka_security_protocol.uses_sasl() {
             for (key, is_set) in [
                 ("kafka_sasl_username", config.kafka_sasl_username.is_some()),
@@ -169,6 +181,10 @@ impl Checks<'_> {
         if last_ack.saturating_add(Duration::from_secs(1)) > config.lease_ttl {
             let next_step = "make it at least kafka_message_timeout + lease_renewal + 1s";
             self.refuse("lease_ttl", "is too short for lease_renewal and kafka_message_timeout", next_step);
+        }
+        if config.command_resends > MOST_RESENDS {
+            let next_step = format!("choose 0 to {MOST_RESENDS}");
+            self.refuse("command_resends", "is out of range", next_step);
         }
         if config.retry_first_delay > config.retry_max_delay {
             self.refuse(

@@ -16,11 +16,12 @@ pub const PREFIX: &str = "BATCH_ORCHESTRATOR_SERVICE_";
 
 /// Variables that the platform's services and OpenTelemetry share: they are read without the prefix too, and the prefixed name
 /// wins.
-pub const SHARED_NAMES: [&str; 12] = [
+pub const SHARED_NAMES: [&str; 13] = [
     "HOST",
     "PORT",
     "KAFKA_BOOTSTRAP_SERVERS",
     "CONTENT_SERVICE_URL",
+    "ELS_URL",
     "LOG_LEVEL",
     "DATABASE_URL",
     "ENVIRONMENT",

@@ -196,14 +196,42 @@ impl ContentServiceUrl {
 
     /// Whether the host is a link-local address (169.254.0.0/16, `fe80::/10`), where clouds serve the machine's credentials.
     pub fn is_link_local(&self) -> bool {
-        match Url::parse(&self.0).as_ref().ok().and_then(Url::host) {
-            Some(Host::Ipv4(address)) => address.is_link_local(),
-            Some(Host::Ipv6(address)) => {
-                address.is_unicast_link_local()
-                    || address.to_ipv4_mapped().is_some_and(|v4| v4.is_link_local())
-            }
-            Some(Host::Domain(_)) | None => false,
+        is_link_local(&self.0)
+    }
+}
+
+fn is_link_local(url: &str) -> bool {
+    match Url::parse(url).as_ref().ok().and_then(Url::host) {
+        Some(Host::Ipv4(address)) => address.is_link_local(),
+        Some(Host::Ipv6(address)) => {
+            address.is_unicast_link_local() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_link_local())
         }
+        Some(Host::Domain(_)) | None => false,
+    }
+}
+
+/// The base URL of the Essay Lifecycle Service, without a trailing slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ElsUrl(String);
+
+impl ElsUrl {
+    /// The base URL (`http://essay_lifecycle:6000`).
+    ///
+    /// # Panics
+    /// Never: the text was parsed as a URL when the setting was read.
+    pub fn as_url(&self) -> Url {
+        Url::parse(&self.0).expect("the text was a URL when it was read")
+    }
+
+    /// Whether the host is a link-local address, as [`ContentServiceUrl::is_link_local`].
+    pub fn is_link_local(&self) -> bool {
+        is_link_local(&self.0)
+    }
+}
+
+impl Setting for ElsUrl {
+    fn parse(text: &str) -> Result<Self, String> {
+        http_base(text, "http://essay_lifecycle:6000", "proxy").map(Self)
     }
 }
 

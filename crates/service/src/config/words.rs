@@ -1,6 +1,7 @@
 //! The types of settings whose value is one of a fixed set of words.
 
 pub use api::Auth;
+pub use domain::SingleEssayRoad;
 pub use telemetry::sampling::TracesSampler;
 pub use telemetry::{LogFormat, LogLevel};
 
@@ -110,6 +111,10 @@ spellings! {
         Lifecycle = "lifecycle",
         Spellcheck = "spellcheck",
         Nlp = "nlp",
+    }
+    SingleEssayRoad {
+        Request = "request",
+        Lifecycle = "lifecycle",
     }
     Language {
         En = "en",

@@ -119,6 +119,7 @@ pub const TABLES: &[Table] = &[
             with_text_ids("text_storage_id", Text),
             with_text_ids("current_text_storage_id", Text),
             column("error_code", Text),
+            column("is_named", Int),
         ],
     },
     Table {

@@ -22,8 +22,22 @@ pub struct EssayReport {
     pub text_storage_id: Option<StorageId>,
     /// The code of the reason for a failure.
     pub error_code: Option<String>,
+    /// How much the code says, which decides whether it replaces the one that stands.
+    pub precision: Precision,
     /// Figures of the phase about it, as JSON.
     pub figures: Option<String>,
+}
+
+/// How much the error code of a report says about the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Precision {
+    /// That the essay failed, and not why.
+    #[default]
+    Vague,
+    /// A reason that was read out of a text.
+    Read,
+    /// The service's own code.
+    Stated,
 }
 
 /// What reports changed, in numbers of essays.
@@ -56,6 +70,21 @@ pub struct EssayPhaseRow {
     pub figures: Option<String>,
     /// When the result was recorded.
     pub ended_at: chrono::DateTime<chrono::Utc>,
+}
+
+/// Whether the code of a failed row can be replaced: by a stated code if a worker gave it, by a read one if it is vague.
+macro_rules! replaceable {
+    ($row:literal, $is_stated:literal) => {
+        concat!(
+            "(",
+            $row,
+            ".error_code IN ('spellcheck_failed', 'phase_failed') OR (",
+            $is_stated,
+            " = 1 AND ",
+            $row,
+            ".error_code NOT IN ('phase_timeout', 'not_in_outcome', 'registration_timeout')))"
+        )
+    };
 }
 
 /// PostgreSQL takes all reports as arrays and writes `essays` and `essay_phases` in one statement. SQLite has no statement that
@@ -100,6 +129,44 @@ const FILL_FIGURES: Sql = Sql::each(
      WHERE batch_id = ?1 AND phase = ?2 AND attempt = ?3 AND essay_id = ?4 AND figures IS NULL",
 );
 
+/// Looked up by key as in `essays.rs`. A code of the service itself replaces another reason, a read one only a vague one; what
+/// BOS has decided stands.
+const REFINE_RESULTS: Sql = Sql::each(
+    "essay_phases",
+    "refine reasons of failures",
+    concat!(
+        "UPDATE essay_phases p SET error_code = n.error_code \
+     FROM UNNEST($4::uuid[], $5::text[], $6::bigint[]) AS n (essay_id, error_code, is_stated) CROSS JOIN LATERAL ( \
+       SELECT f.ctid FROM essay_phases f WHERE f.batch_id = $1 AND f.phase = $2 AND f.attempt = $3 \
+       AND f.essay_id = n.essay_id AND f.state = 'failed' AND ",
+        replaceable!("f", "n.is_stated"),
+        " LIMIT 1) AS found (place) WHERE p.ctid = found.place"
+    ),
+    concat!(
+        "UPDATE essay_phases AS f SET error_code = ?5 \
+     WHERE batch_id = ?1 AND phase = ?2 AND attempt = ?3 AND essay_id = ?4 AND state = 'failed' AND ",
+        replaceable!("f", "?6")
+    ),
+);
+
+const REFINE_ESSAYS: Sql = Sql::each(
+    "essays",
+    "refine reasons of failures",
+    concat!(
+        "UPDATE essays e SET error_code = n.error_code \
+     FROM UNNEST($4::uuid[], $5::text[], $6::bigint[]) AS n (essay_id, error_code, is_stated) CROSS JOIN LATERAL ( \
+       SELECT f.ctid FROM essays f WHERE f.batch_id = $1 AND f.essay_id = n.essay_id AND f.phase = $2 AND f.attempt = $3 \
+       AND f.state = 'failed' AND ",
+        replaceable!("f", "n.is_stated"),
+        " LIMIT 1) AS found (place) WHERE e.ctid = found.place"
+    ),
+    concat!(
+        "UPDATE essays AS f SET error_code = ?5 \
+     WHERE batch_id = ?1 AND essay_id = ?4 AND phase = ?2 AND attempt = ?3 AND state = 'failed' AND ",
+        replaceable!("f", "?6")
+    ),
+);
+
 const CLOSE_OPEN: Sql = Sql::both(
     "essay_phases",
     "close the open essays of a phase",
@@ -125,8 +192,8 @@ impl Tx {
     /// Records reports about essays that are in progress in this attempt. Those that succeeded change to the state
     /// `after_success`.
     ///
-    /// All other reports are stale. Their figures are still added to a row that has none, because the detailed form of a result
-    /// may arrive after the short one.
+    /// All other reports are stale. Their figures are still added to a row that has none, and their reason replaces a less precise
+    /// one, because the detailed form of a result may arrive after the short one.
     pub async fn conclude_essays(
         &mut self,
         batch: BatchId,
@@ -155,6 +222,16 @@ impl Tx {
             .filter_map(|report| Some([report.essay_id.into(), Json(report.figures.as_deref()?).into()]))
             .collect();
         self.exec_many(FILL_FIGURES, params![batch, phase.as_str(), attempt], &figures).await?;
+        let mut precise: Vec<_> =
+            late.iter().chain(&again).filter(|report| report.precision > Precision::Vague).collect();
+        // Of several reasons for one essay the most precise counts.
+        precise.sort_by_key(|report| (report.essay_id, std::cmp::Reverse(report.precision)));
+        precise.dedup_by_key(|report| report.essay_id);
+        let reasons: Vec<_> = precise.into_iter().filter_map(|report| reason_values(report)).collect();
+        if !reasons.is_empty() {
+            self.exec_many(REFINE_RESULTS, params![batch, phase.as_str(), attempt], &reasons).await?;
+            self.exec_many(REFINE_ESSAYS, params![batch, phase.as_str(), attempt], &reasons).await?;
+        }
 
         let succeeded = count(new.iter().filter(|report| report.succeeded).count() as u64);
         let failed = count(new.len() as u64) - succeeded;
@@ -200,6 +277,12 @@ impl Tx {
         let values = params![state.as_str(), code, now, batch, phase.as_str(), attempt];
         self.exec(CLOSE_OPEN, values).await.map(drop)
     }
+}
+
+/// The reason of a late failure as the columns essay, error code, whether the service stated it.
+fn reason_values(report: &EssayReport) -> Option<[Param<'_>; 3]> {
+    let code = report.error_code.as_deref().filter(|_| !report.succeeded)?;
+    Some([report.essay_id.into(), code.into(), (report.precision == Precision::Stated).into()])
 }
 
 /// A report as the columns essay, succeeded, figures, text, error code. The error code of a success is dropped.

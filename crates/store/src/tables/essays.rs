@@ -163,7 +163,7 @@ const REFUSED: Sql = Sql::each(
 const OPEN: Sql = Sql::both(
     "essays",
     "open essays for a phase",
-    "UPDATE essays SET state = 'in_progress', phase = $1, attempt = $2 \
+    "UPDATE essays SET state = 'in_progress', phase = $1, attempt = $2, is_named = 0 \
      WHERE batch_id = $3 AND state = 'waiting' AND text_storage_id IS NOT NULL",
 );
 
@@ -192,6 +192,22 @@ const TO_PROCESS: Sql = Sql::both(
     "SELECT essay_id, current_text_storage_id FROM essays \
      WHERE batch_id = $1 AND state = 'in_progress' AND phase = $2 AND attempt = $3 \
      AND current_text_storage_id IS NOT NULL ORDER BY essay_id",
+);
+
+const UNNAMED: Sql = Sql::both(
+    "essays",
+    "list the unnamed essays of a phase",
+    "SELECT essay_id FROM essays WHERE batch_id = $1 AND phase = $2 AND attempt = $3 AND is_named = 0 ORDER BY essay_id",
+);
+
+/// Looked up by key as in [`STORED`].
+const NAMED: Sql = Sql::each(
+    "essays",
+    "mark named essays",
+    "UPDATE essays e SET is_named = 1 FROM UNNEST($2::uuid[]) AS n (essay_id) CROSS JOIN LATERAL ( \
+       SELECT f.ctid FROM essays f WHERE f.batch_id = $1 AND f.essay_id = n.essay_id LIMIT 1) AS found (place) \
+     WHERE e.ctid = found.place",
+    "UPDATE essays SET is_named = 1 WHERE batch_id = ?1 AND essay_id = ?2",
 );
 
 const ALL_STORED: Sql = Sql::both(
@@ -297,6 +313,22 @@ impl Tx {
             Ok(EssayText { essay_id: row.get(0)?, storage_id: row.get(1)? })
         })
         .await
+    }
+
+    /// The essays of this attempt that no outcome has named so far, whatever their state, by position.
+    pub async fn unnamed_essays(
+        &mut self,
+        batch: BatchId,
+        phase: Phase,
+        attempt: u32,
+    ) -> Result<Vec<EssayId>, Error> {
+        self.all(UNNAMED, params![batch, phase.as_str(), attempt], |row| row.get(0)).await
+    }
+
+    /// Marks essays that an outcome of their attempt has named.
+    pub async fn mark_named(&mut self, batch: BatchId, essays: &[EssayId]) -> Result<(), Error> {
+        let rows: Vec<_> = essays.iter().map(|essay| [Param::from(*essay)]).collect();
+        self.exec_many(NAMED, params![batch], &rows).await.map(drop)
     }
 
     /// The essays whose texts are stored, by position.

@@ -22,6 +22,17 @@ pub struct SetTimer {
     pub due_at: DateTime<Utc>,
 }
 
+/// The task that fires a timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FiredBy {
+    /// Any timer, where one task fires them all.
+    Any,
+    /// Timers of the other kinds.
+    Timers,
+    /// Timers before which the lifecycle service is asked ([`TimerKind::asks_lifecycle`]).
+    Inquiry,
+}
+
 /// A deadline that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueTimer {
@@ -69,12 +80,13 @@ const CLEAR_FIRED: Sql = Sql::each(
 const DUE: Sql = Sql::each(
     "timers",
     "list due timers",
-    "SELECT t.* FROM UNNEST($3::bigint[], $4::timestamptz[]) AS n (shard, low) CROSS JOIN LATERAL ( \
+    "SELECT t.* FROM UNNEST($4::bigint[], $5::timestamptz[]) AS n (shard, low) CROSS JOIN LATERAL ( \
        SELECT shard, batch_id, kind, run, phase, attempt, due_at FROM timers t \
-       WHERE t.shard = n.shard AND due_at >= n.low AND due_at <= $1 ORDER BY due_at, batch_id LIMIT $2) AS t \
+       WHERE t.shard = n.shard AND due_at >= n.low AND due_at <= $1 \
+       AND ($3::bigint = 0 OR ($3::bigint = 2) = (kind IN ('start', 'outcome_grace'))) ORDER BY due_at, batch_id LIMIT $2) AS t \
      ORDER BY due_at, batch_id LIMIT $2",
-    "SELECT shard, batch_id, kind, run, phase, attempt, due_at FROM timers WHERE shard = ?3 AND due_at >= ?4 AND due_at <= ?1 \
-     ORDER BY due_at, batch_id LIMIT ?2",
+    "SELECT shard, batch_id, kind, run, phase, attempt, due_at FROM timers WHERE shard = ?4 AND due_at >= ?5 AND due_at <= ?1 \
+     AND (?3 = 0 OR (?3 = 2) = (kind IN ('start', 'outcome_grace'))) ORDER BY due_at, batch_id LIMIT ?2",
 );
 
 const OVERDUE: Sql = Sql::both(
@@ -115,16 +127,22 @@ impl Tx {
         Ok(self.exec(CLEAR_FIRED, values).await? == 1)
     }
 
-    /// At most `limit` due timers of these shards, longest overdue first, from each shard's low-water mark on: the earliest time
-    /// at which one of its timers may be due. A mark saves the scan of deleted rows that a transaction elsewhere keeps from being
-    /// skipped.
+    /// At most `limit` due timers of these shards that `by` fires, longest overdue first, from each shard's low-water mark on: the
+    /// earliest time at which one of these timers may be due. A mark saves the scan of deleted rows that a transaction elsewhere
+    /// keeps from being skipped.
     pub async fn due_timers(
         &mut self,
         from: &[LowWaterMark<DateTime<Utc>>],
         now: DateTime<Utc>,
+        by: FiredBy,
         limit: u32,
     ) -> Result<Vec<DueTimer>, Error> {
-        self.all_many(DUE, params![now, limit], &LowWaterMark::rows(from), |row| {
+        let by = match by {
+            FiredBy::Any => 0_u32,
+            FiredBy::Timers => 1,
+            FiredBy::Inquiry => 2,
+        };
+        self.all_many(DUE, params![now, limit, by], &LowWaterMark::rows(from), |row| {
             Ok(DueTimer {
                 shard: row.get(0)?,
                 batch: row.get(1)?,
@@ -147,5 +165,21 @@ impl Tx {
             .one(OVERDUE, params![now], |row| Ok(QueueDepth { rows: row.get(0)?, oldest_at: row.get(1)? }))
             .await?;
         Ok(depth.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statement_names_the_kinds_before_which_the_lifecycle_service_is_asked() {
+        let named = |kind: &TimerKind| DUE.sqlite.contains(&format!("'{}'", kind.as_str()));
+        assert!(TimerKind::ALL.iter().all(|kind| named(kind) == kind.asks_lifecycle()));
+        assert!(
+            TimerKind::ALL.iter().all(|kind| {
+                DUE.postgres.contains(&format!("'{}'", kind.as_str())) == kind.asks_lifecycle()
+            })
+        );
     }
 }

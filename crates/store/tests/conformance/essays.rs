@@ -13,6 +13,7 @@ fn report(position: u16, succeeded: bool) -> EssayReport {
         succeeded,
         text_storage_id: succeeded.then(|| text("corrected")),
         error_code: Some("too_long".to_owned()),
+        precision: store::Precision::Vague,
         figures: None,
     }
 }

@@ -26,7 +26,10 @@ async fn set(
 
 /// When the next timer of the first shard is due.
 async fn next_timer(tx: &mut Tx) -> Option<DateTime<Utc>> {
-    let due = tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 1_000 * MINUTE, 10).await.unwrap();
+    let due = tx
+        .due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 1_000 * MINUTE, store::FiredBy::Any, 10)
+        .await
+        .unwrap();
     due.first().map(|timer| timer.due_at)
 }
 
@@ -41,16 +44,24 @@ async fn a_timer_is_replaced_by_one_of_its_kind_and_is_due_in_order() {
             set(tx, 0, id(2), &registration, noon() + 2 * MINUTE).await?;
             set(tx, 1, id(3), &registration, noon()).await?;
             assert_eq!(next_timer(tx).await, Some(noon() + 2 * MINUTE));
-            assert!(tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + MINUTE, 10).await?.is_empty());
-            let due = tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 3 * MINUTE, 10).await?;
+            assert!(
+                tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + MINUTE, store::FiredBy::Any, 10)
+                    .await?
+                    .is_empty()
+            );
+            let due = tx
+                .due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 3 * MINUTE, store::FiredBy::Any, 10)
+                .await?;
             let found: Vec<_> = due.iter().map(|row| (row.batch, row.timer)).collect();
             assert_eq!(found, [(id(2), registration), (id(1), start)]);
             assert_eq!(
-                tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 3 * MINUTE, 1).await?.len(),
+                tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 3 * MINUTE, store::FiredBy::Any, 1)
+                    .await?
+                    .len(),
                 1
             );
             let from_the_second = [mark(0, noon() + 3 * MINUTE)];
-            let due = tx.due_timers(&from_the_second, noon() + 3 * MINUTE, 10).await?;
+            let due = tx.due_timers(&from_the_second, noon() + 3 * MINUTE, store::FiredBy::Any, 10).await?;
             assert_eq!(due.iter().map(|row| row.batch).collect::<Vec<_>>(), [id(1)]);
             let long_ago = noon() - 10_000 * MINUTE * 60;
             set(tx, 1, id(4), &registration, long_ago).await?;
@@ -69,11 +80,17 @@ async fn a_fired_timer_is_cleared_unless_it_was_set_again() {
         unit!(store, |tx| {
             let timer = Timer { kind: TimerKind::Registration, run: 1, phase: None, attempt: 1 };
             set(tx, 0, id(1), &timer, noon()).await?;
-            let fired = tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon(), 1).await?.remove(0);
+            let fired = tx
+                .due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon(), store::FiredBy::Any, 1)
+                .await?
+                .remove(0);
             set(tx, 0, id(1), &timer, noon() + MINUTE).await?;
             assert!(!tx.clear_fired(&fired).await?);
             assert_eq!(next_timer(tx).await, Some(noon() + MINUTE));
-            let again = tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + MINUTE, 1).await?.remove(0);
+            let again = tx
+                .due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + MINUTE, store::FiredBy::Any, 1)
+                .await?
+                .remove(0);
             assert!(tx.clear_fired(&again).await?);
             assert!(!tx.clear_fired(&again).await?);
             set(tx, 0, id(1), &timer, noon() + MINUTE).await?;

@@ -38,6 +38,7 @@ async fn insert_running(tx: &mut Tx) {
             succeeded,
             text_storage_id: None,
             error_code: None,
+            precision: store::Precision::Vague,
             figures: Some(r#"{"corrections": 3}"#.to_owned()),
         })
         .to_vec();

@@ -112,9 +112,14 @@ async fn an_old_ended_batch_is_pruned_with_all_its_rows_and_a_live_one_is_kept()
             assert!(tx.timeline(&owner(), old, 0, 10).await?.is_empty());
             assert_eq!(tx.staged_depth().await?.rows, 0);
             assert!(
-                tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + Duration::from_hours(1), 10)
-                    .await?
-                    .is_empty()
+                tx.due_timers(
+                    &[mark(0, DateTime::UNIX_EPOCH)],
+                    noon() + Duration::from_hours(1),
+                    store::FiredBy::Any,
+                    10
+                )
+                .await?
+                .is_empty()
             );
             assert!(tx.batch(id(3)).await?.is_some());
             assert_eq!(tx.essay_counts(live).await?.total(), 2);

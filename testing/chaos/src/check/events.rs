@@ -12,11 +12,11 @@ const NLP: &str = "nlp";
 
 /// Evaluates I2.
 pub(super) fn ask_once(facts: &Facts<'_>) -> Judged {
-    let mut asked: BTreeMap<(Uuid, &str, i64), BTreeSet<Uuid>> = BTreeMap::new();
+    let mut asked: BTreeMap<(Uuid, &str, i64, i64), BTreeSet<Uuid>> = BTreeMap::new();
     for event in ours(facts) {
         let Some((phase, attempt)) = event.phase().zip(event.attempt) else { continue };
         for essay in &event.essays {
-            asked.entry((*essay, phase, attempt)).or_default().insert(event.id);
+            asked.entry((*essay, phase, attempt, event.resend)).or_default().insert(event.id);
         }
     }
     let spellchecked: BTreeSet<Uuid> = facts
@@ -41,12 +41,12 @@ pub(super) fn ask_once(facts: &Facts<'_>) -> Judged {
         })
         .filter(|(essay, phase)| *phase == SPELLCHECK || spellchecked.contains(essay))
         .collect();
-    let missing = wanted.iter().filter(|(essay, phase)| !asked.contains_key(&(*essay, phase, 1)));
+    let missing = wanted.iter().filter(|(essay, phase)| !asked.contains_key(&(*essay, phase, 1, 0)));
     let missing: Vec<_> = missing
         .map(|(essay, phase)| Violation::new(format!("essay {essay}"), format!("no event asks for {phase}")))
         .collect();
-    Judged::each("essays × phases", &asked, |((essay, phase, attempt), ids)| {
-        let what = || format!("{} events ask for {phase}, attempt {attempt}", ids.len());
+    Judged::each("essays × phases", &asked, |((essay, phase, attempt, resend), ids)| {
+        let what = || format!("{} events ask for {phase}, attempt {attempt}, resend {resend}", ids.len());
         (ids.len() != 1).then(|| Violation::new(format!("essay {essay}"), what()))
     })
     .and(missing)

@@ -142,6 +142,7 @@ fn event(id: u128, topic: &str, key: Uuid, key_seq: i64, essays: &[Uuid]) -> Eve
         ours: true,
         key_seq: Some(key_seq),
         attempt: Some(1),
+        resend: 0,
         essays: essays.to_vec(),
     }
 }

@@ -114,6 +114,7 @@ impl Bus {
             ours,
             key_seq: number("key_seq"),
             attempt: number("attempt"),
+            resend: number("resend").unwrap_or_default(),
             essays: essays_of(&serde_json::from_slice(&record.value).unwrap_or_default()),
             partition: record.partition,
             value: record.value,

@@ -34,7 +34,7 @@ pub(crate) const REPLICAS: usize = 3;
 
 /// Times are shortened by configuration only. Faults last longer than a lease, a session and a message
 /// time-out, and a phase whose results are lost times out within the run.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 13] = [
     "lease_ttl=3s",
     "lease_renewal=500ms",
     "kafka_message_timeout=1500ms",
@@ -45,15 +45,18 @@ const SETTINGS: [&str; 12] = [
     "start_timeout=2s",
     "phase_timeout=15s",
     "outcome_grace=3s",
+    // A command that the lifecycle service forgets is sent again well before the phase times out.
+    "command_resend_after=4s",
     // A flood reaches this limit at once, and its backlog is processed soon.
     "max_staged_size=1MiB",
     "log_level=debug",
 ];
 
 /// The injected faults of the companions while there are faults.
-const MISBEHAVIOUR: [&str; 9] = [
+const MISBEHAVIOUR: [&str; 10] = [
     "--fail-rate=0.03",
     "--silent-rate=0.02",
+    "--forget-rate=0.1",
     "--duplicate-rate=0.05",
     "--reorder",
     "--delay=10ms",
@@ -137,6 +140,7 @@ impl Cluster {
         command.env("DATABASE_URL", format!("postgres://postgres@127.0.0.1:{postgres}/postgres"));
         command.env("KAFKA_BOOTSTRAP_SERVERS", format!("127.0.0.1:{kafka}"));
         command.env("CONTENT_SERVICE_URL", format!("http://127.0.0.1:{content}/v1/content"));
+        command.env("ELS_URL", format!("http://127.0.0.1:{content}"));
         command
     }
 

@@ -132,11 +132,13 @@ impl Check {
     fn check_results(&mut self, end_state: EndState<'_>) -> Result<()> {
         for row in self.database.finished()? {
             let phase: PhaseName = row.phase.parse()?;
-            let verdict = end_state.peers.verdict((row.essay, phase, row.attempt));
+            let task = (row.essay, phase, row.attempt);
+            let verdict = end_state.peers.verdict(task);
+            let reported = |succeeded| end_state.peers.has_verdict(task, succeeded);
             let code = row.error_code.as_deref().unwrap_or_default();
             let holds = match row.state.as_str() {
-                "succeeded" => verdict == Some(true),
-                "failed" if REPORTED.contains(&code) => verdict == Some(false),
+                "succeeded" => reported(true),
+                "failed" if REPORTED.contains(&code) => reported(false),
                 "failed" => !end_state.calm && NOT_REPORTED.contains(&code),
                 _ => !end_state.calm,
             };

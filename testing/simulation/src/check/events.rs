@@ -103,7 +103,7 @@ impl Check {
         Ok(())
     }
 
-    /// Checks that each task which a command or a request asks for is asked for by one event.
+    /// Checks that each task which a command or a request asks for is asked for by one event, or by that event sent again.
     fn check_requests(&mut self, record: &Record) {
         let Ok(incoming) = contract::read_neighbour(record.topic, &record.value) else { return };
         let (phase, essays): (PhaseName, Vec<Uuid>) = match incoming.body {
@@ -117,6 +117,9 @@ impl Check {
             | NeighbourBody::NlpAnalysed { .. } => return,
         };
         let attempt = crate::peers::attempt(record);
+        if is_resend(record, &essays, phase, attempt) {
+            return;
+        }
         for essay in essays {
             let other = self.requests.insert((essay, phase, attempt), record.event_id);
             let other = other.filter(|other| *other != record.event_id);
@@ -147,4 +150,21 @@ impl Check {
         });
         Ok(())
     }
+}
+
+/// Whether the event id is the one that is derived for a command or a request that is sent again.
+fn is_resend(record: &Record, essays: &[Uuid], phase: PhaseName, attempt: u32) -> bool {
+    const RUNS: u32 = 20;
+    let limit = domain::Settings::default().command_resends;
+    let aggregate = if record.topic == contract::Topic::EssaySpellcheckRequested {
+        essays.first().copied().unwrap_or_default()
+    } else {
+        crate::peers::batch_of(&record.key)
+    };
+    let (topic, aggregate) = (record.topic.as_str(), aggregate.to_string());
+    let phase = phase.as_str().parse().ok();
+    let id = |run, resend| {
+        domain::event_id(topic, &aggregate, run, phase, Some(attempt), &format!("resend {resend}"))
+    };
+    (1..=RUNS).any(|run| (1..=limit).any(|resend| id(run, resend) == record.event_id))
 }

@@ -32,6 +32,7 @@ impl Check {
             status: state.status(),
             paused: state.paused,
             stage: state.stage.clone(),
+            is_outcome_overdue: state.is_outcome_overdue(),
             is_half_done: status.counts.succeeded > 0 && status.counts.in_progress > 0,
             phases: state.phases.iter().map(|record| (record.phase, record.attempt)).collect(),
         };

@@ -111,25 +111,25 @@ impl EventWriter {
         cause: Cause,
         phase: PhaseName,
         batch: Uuid,
-        good: &[(Uuid, String)],
-        bad: &[Uuid],
+        (good, bad): (&[(Uuid, String)], &[Uuid]),
+        part: &str,
     ) -> Record {
         let processed: Vec<_> = good.iter().map(|(essay, text)| reference(*essay, text)).collect();
         let payload = ElsBatchPhaseOutcome::new(batch, phase, &processed, bad, cause.1);
-        self.record(Topic::BatchPhaseOutcome, cause, batch, "", payload)
+        self.record(Topic::BatchPhaseOutcome, cause, batch, part, payload)
     }
 
-    /// The spell checker's result for a single essay, in the format of the platform's 2025 generation.
-    pub(super) fn single_essay_result(
+    /// The spell checker's result in the format of the platform's 2025 generation.
+    pub(super) fn result_of_2025(
         &self,
         cause: Cause,
         essay: Uuid,
-        batch: Option<Uuid>,
+        batch: Uuid,
         text: &str,
         succeeded: bool,
     ) -> Record {
         let topic = Topic::EssaySpellcheckCompleted;
-        let event_id = Uuid::new_v5(&cause.0, topic.as_str().as_bytes());
+        let event_id = Uuid::new_v5(&cause.0, format!("{topic}\n{essay}").as_bytes());
         let corrected = text_after(PhaseName::Spellcheck, text);
         let storage = succeeded
             .then(|| serde_json::json!({ "references": { "corrected_text": { "default": corrected } } }));
@@ -155,19 +155,12 @@ impl EventWriter {
             },
         });
         let value = envelope.to_string().into_bytes();
-        Record {
-            topic,
-            key: batch.unwrap_or(essay).to_string(),
-            event_id,
-            value,
-            headers: Vec::new(),
-            at: None,
-        }
+        Record { topic, key: batch.to_string(), event_id, value, headers: Vec::new(), at: None }
     }
 
     /// An event about a batch of another installation.
     pub(super) fn foreign(&self, stranger: Uuid) -> Record {
-        self.outcome((stranger, stranger), PhaseName::Spellcheck, stranger, &[], &[stranger])
+        self.outcome((stranger, stranger), PhaseName::Spellcheck, stranger, (&[], &[stranger]), "")
     }
 }
 

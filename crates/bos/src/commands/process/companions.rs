@@ -21,7 +21,8 @@ use service::settings::kafka_settings;
 /// For laptops, tests and measurements. They are as strict as the platform's services, and fail on request.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  KAFKA_BOOTSTRAP_SERVERS=localhost:9092 bos companions\n  \
-    Start `bos serve` with CONTENT_SERVICE_URL=http://127.0.0.1:8001/v1/content to use them.")]
+    Start `bos serve` with CONTENT_SERVICE_URL=http://127.0.0.1:8001/v1/content and\n  \
+    ELS_URL=http://127.0.0.1:8001 to use them.")]
 pub(crate) struct CompanionsCommand {
     #[command(flatten)]
     settings: SettingsArgs,
@@ -40,9 +41,12 @@ pub(crate) struct CompanionsCommand {
     /// Delay of every message, such as 200ms
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = crate::commands::duration)]
     delay: Duration,
-    /// Fraction of messages that are not sent, 0 to 1
+    /// Fraction of messages for BOS that are not sent, 0 to 1
     #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
     silent_rate: f64,
+    /// Fraction of phase commands that the lifecycle service skips for good, 0 to 1
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
+    forget_rate: f64,
     /// Fraction of messages that are sent twice, 0 to 1
     #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
     duplicate_rate: f64,
@@ -83,6 +87,7 @@ impl CompanionsCommand {
                 content_fail_rate: self.content_fail_rate,
                 delay: self.delay,
                 silent_rate: self.silent_rate,
+                forget_rate: self.forget_rate,
                 duplicate_rate: self.duplicate_rate,
                 reorder: self.reorder,
                 seed: self.seed,

@@ -49,7 +49,6 @@ fn a_graceful_cancel_lets_the_phase_finish() {
         cancel(CancelMode::Graceful),
     ]), @r"
     spellcheck: 1 succeeded, 0 failed, 2 open
-        clear timer start
       = processing, waits for results of 2 | 1 waiting, 2 open, 0 ok, 0 failed | spellcheck#1 in_progress 1+0/3 | nlp#0 pending_dependencies
     cancelled: the batch ends with spellcheck
       = processing, waits for results of 2 | 1 waiting, 2 open, 0 ok, 0 failed | spellcheck#1 in_progress 1+0/3 | nlp#0 pending_dependencies
@@ -72,7 +71,6 @@ fn an_abandoned_batch_ends_at_once_and_counts_late_results() {
         start(&[Nlp]),
     ]), @r"
     spellcheck: 1 succeeded, 0 failed, 2 open
-        clear timer start
       = processing, waits for results of 2 | 1 waiting, 2 open, 0 ok, 0 failed | spellcheck#1 in_progress 1+0/3 | nlp#0 pending_dependencies
     cancelled
         cancel essays
@@ -216,6 +214,7 @@ fn a_single_essay_that_failed_can_be_retried() {
     1 essay accepted
       = pending_content, waits for texts of 1 | 1 waiting, 0 open, 0 ok, 0 failed | spellcheck#0 requested_by_user
     no text is pending: 1 stored, 0 refused
+        send registration
         open essays spellcheck#1
         send spellcheck requests #1
         timer start spellcheck#1 in 300 s

@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::decide::{
-    Accept, CancelMode, Decision, Effect, Input, Message, OutcomeStatus, Revive, Timer, TimerKind,
+    Accept, CancelMode, Decision, Effect, Input, LifecycleAnswer, Message, OutcomeStatus, Revive, Timer,
+    TimerKind,
 };
 use crate::{Batch, BatchId, CorrelationId, Kind, Language, Phase, Settings, Slot, Stage, decide};
 
@@ -46,17 +47,38 @@ pub(super) fn news(phase: Phase, attempt: u32, succeeded: u32, failed: u32) -> I
     Input::EssaysReported { phase, attempt, succeeded, failed, stale: 0 }
 }
 
+/// An outcome that leaves no essay unnamed.
 pub(super) fn outcome(phase: Phase, attempt: u32, succeeded: u32, failed: u32) -> Input {
+    partial_outcome(phase, attempt, (succeeded, failed), 0)
+}
+
+/// An outcome that leaves essays unnamed.
+pub(super) fn partial_outcome(
+    phase: Phase,
+    attempt: u32,
+    (succeeded, failed): (u32, u32),
+    unnamed: u32,
+) -> Input {
     let status = match (succeeded, failed) {
         (_, 0) => OutcomeStatus::Succeeded,
         (0, _) => OutcomeStatus::FailedCritically,
         _ => OutcomeStatus::WithFailures,
     };
-    Input::PhaseConcluded { phase, attempt, status, succeeded, failed }
+    Input::OutcomeReported { phase, attempt, status, succeeded, failed, unnamed }
 }
 
 pub(super) fn timer(kind: TimerKind, run: u32, phase: Option<Phase>, attempt: u32) -> Input {
     Input::DeadlinePassed(Timer { kind, run, phase, attempt })
+}
+
+/// A due timer, before which the lifecycle service was asked.
+pub(super) fn answered(
+    kind: TimerKind,
+    phase: Phase,
+    (ready, unfinished, finished): (u32, u32, u32),
+) -> Input {
+    let timer = Timer { kind, run: 1, phase: Some(phase), attempt: 1 };
+    Input::LifecycleAnswered { timer, answer: LifecycleAnswer { ready, unfinished, finished } }
 }
 
 pub(super) fn cancel(mode: CancelMode) -> Input {
@@ -83,16 +105,31 @@ pub(super) fn play_on(before: Vec<Input>, inputs: impl IntoIterator<Item = Input
     play(before.into_iter().chain(inputs)).split_off(skipped.len())
 }
 
+/// As [`play_on`], with the seconds that pass before each input.
+pub(super) fn play_on_at(before: Vec<Input>, inputs: impl IntoIterator<Item = (i64, Input)>) -> String {
+    let before: Vec<_> = before.into_iter().map(|input| (1, input)).collect();
+    let skipped = play_at(&Settings::default(), before.clone()).1.len();
+    play_at(&Settings::default(), before.into_iter().chain(inputs)).1.split_off(skipped)
+}
+
 /// The batch after the inputs, one per second, and the transcript. A refused input is noted and changes nothing.
 pub(super) fn play_with(
     settings: &Settings,
     inputs: impl IntoIterator<Item = Input>,
 ) -> (Option<Batch>, String) {
+    play_at(settings, inputs.into_iter().map(|input| (1, input)))
+}
+
+/// As [`play_with`], with the seconds that pass before each input.
+pub(super) fn play_at(
+    settings: &Settings,
+    inputs: impl IntoIterator<Item = (i64, Input)>,
+) -> (Option<Batch>, String) {
     let mut batch: Option<Batch> = None;
     let mut transcript = String::new();
     let mut now = midnight();
-    for input in inputs {
-        now += TimeDelta::seconds(1);
+    for (seconds, input) in inputs {
+        now += TimeDelta::seconds(seconds);
         match decide(batch.clone(), input, now, settings) {
             Err(refusal) => writeln!(transcript, "refused: {refusal}").unwrap(),
             Ok(decision) => {
@@ -107,22 +144,24 @@ pub(super) fn play_with(
 fn render(transcript: &mut String, decision: &Decision, now: DateTime<Utc>) {
     let Decision { next, effects, reason, changed } = decision;
     writeln!(transcript, "{reason}").unwrap();
-    if !changed {
-        return;
-    }
     for line in effects.iter().filter_map(|effect| effect_line(effect, now)) {
         writeln!(transcript, "    {line}").unwrap();
+    }
+    if !changed {
+        return;
     }
     writeln!(transcript, "  = {}", describe(next)).unwrap();
 }
 
 fn effect_line(effect: &Effect, now: DateTime<Utc>) -> Option<String> {
     Some(match effect {
-        Effect::Send(Message::SpellcheckRequests { attempt }) => {
-            format!("send spellcheck requests #{attempt}")
+        Effect::Send(Message::SpellcheckRequests { attempt, resend }) => {
+            format!("send spellcheck requests #{attempt}{}", again(*resend))
         }
         Effect::Send(Message::Registration) => "send registration".to_owned(),
-        Effect::Send(Message::Command { phase, attempt }) => format!("send command {phase}#{attempt}"),
+        Effect::Send(Message::Command { phase, attempt, resend }) => {
+            format!("send command {phase}#{attempt}{}", again(*resend))
+        }
         Effect::Send(Message::PipelineCompleted { run }) => format!("send pipeline completed, run {run}"),
         Effect::SetTimer { timer, at } => {
             let about = timer.phase.map_or_else(String::new, |phase| format!(" {phase}"));
@@ -143,6 +182,10 @@ fn effect_line(effect: &Effect, now: DateTime<Utc>) -> Option<String> {
     })
 }
 
+fn again(resend: u32) -> String {
+    if resend == 0 { String::new() } else { format!(", resend {resend}") }
+}
+
 /// One line: status, waiting code, attention, counts, phases.
 pub(super) fn describe(batch: &Batch) -> String {
     let mut line = batch.status().to_string();
@@ -150,6 +193,9 @@ pub(super) fn describe(batch: &Batch) -> String {
         write!(line, ", waits for {}", waiting_on.code).unwrap();
         if let Some(essays) = waiting_on.essays {
             write!(line, " of {essays}").unwrap();
+        }
+        if waiting_on.resends > 0 {
+            write!(line, " after {} resends", waiting_on.resends).unwrap();
         }
     }
     if let Some(attention) = batch.attention {

@@ -4,16 +4,18 @@ use proptest::sample::{select, subsequence};
 
 use super::play::{midnight, submitted};
 use super::rows::Rows;
-use crate::decide::{CancelMode, Input, Timer, TimerKind};
-use crate::{Batch, EssayState, Kind, OutcomeStatus, Phase, Settings, Stage, WaitingCode, decide};
+use crate::decide::{CancelMode, Effect, Input, LifecycleAnswer, Timer, TimerKind};
+use crate::{
+    Batch, EssayState, Kind, OutcomeStatus, Phase, Settings, SingleEssayRoad, Stage, WaitingCode, decide,
+};
 
 /// A random input. Most news is about the running attempt; some is about another phase or attempt.
 #[derive(Debug, Clone)]
 enum RandomInput {
     Plain(Input),
     News { elsewhere: Option<(Phase, u32)>, succeeded: u32, failed: u32 },
-    Outcome { elsewhere: Option<(Phase, u32)>, succeeded: u32 },
-    Timer(TimerKind),
+    Outcome { elsewhere: Option<(Phase, u32)>, succeeded: u32, leaves_out: u32 },
+    Timer(TimerKind, Option<LifecycleAnswer>),
 }
 
 impl RandomInput {
@@ -25,17 +27,22 @@ impl RandomInput {
                 let (phase, attempt) = elsewhere.unwrap_or(current);
                 Input::EssaysReported { phase, attempt, succeeded, failed, stale: 0 }
             }
-            Self::Outcome { elsewhere, succeeded } => {
+            Self::Outcome { elsewhere, succeeded, leaves_out } => {
                 let (phase, attempt) = elsewhere.unwrap_or(current);
                 let status = OutcomeStatus::WithFailures;
-                Input::PhaseConcluded { phase, attempt, status, succeeded, failed: 0 }
+                let (failed, unnamed) = (0, leaves_out);
+                Input::OutcomeReported { phase, attempt, status, succeeded, failed, unnamed }
             }
-            Self::Timer(kind) => Input::DeadlinePassed(rows.timers.get(&kind).copied().unwrap_or(Timer {
-                kind,
-                run: batch.run,
-                phase: Some(Phase::Spellcheck),
-                attempt: 1,
-            })),
+            Self::Timer(kind, answer) => {
+                let timer = rows.timers.get(&kind).map_or(
+                    Timer { kind, run: batch.run, phase: Some(Phase::Spellcheck), attempt: 1 },
+                    |(timer, _)| *timer,
+                );
+                match answer.filter(|_| kind.asks_lifecycle()) {
+                    Some(answer) => Input::LifecycleAnswered { timer, answer },
+                    None => Input::DeadlinePassed(timer),
+                }
+            }
         }
     }
 }
@@ -69,13 +76,24 @@ fn plain() -> impl Strategy<Value = Input> {
     ]
 }
 
+fn answer() -> impl Strategy<Value = LifecycleAnswer> {
+    (0..2u32, 0..2u32, 0..3u32).prop_map(|(ready, unfinished, finished)| LifecycleAnswer {
+        ready,
+        unfinished,
+        finished,
+    })
+}
+
 fn random_input() -> impl Strategy<Value = RandomInput> {
     prop_oneof![
         5 => plain().prop_map(RandomInput::Plain),
         4 => (elsewhere(), 0..4u32, 0..3u32)
             .prop_map(|(elsewhere, succeeded, failed)| RandomInput::News { elsewhere, succeeded, failed }),
-        3 => (elsewhere(), 0..6u32).prop_map(|(elsewhere, succeeded)| RandomInput::Outcome { elsewhere, succeeded }),
-        2 => select(TimerKind::ALL).prop_map(RandomInput::Timer),
+        3 => (elsewhere(), 0..6u32, prop_oneof![3 => Just(0_u32), 1 => 1..3_u32]).prop_map(
+            |(elsewhere, succeeded, leaves_out)| RandomInput::Outcome { elsewhere, succeeded, leaves_out }
+        ),
+        3 => (select(TimerKind::ALL), proptest::option::of(answer()))
+            .prop_map(|(kind, answer)| RandomInput::Timer(kind, answer)),
     ]
 }
 
@@ -88,12 +106,21 @@ fn first() -> impl Strategy<Value = Input> {
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
-    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(registration, els_retries, all)| Settings {
-        registration,
-        els_retries,
-        served: if all { Phase::ALL } else { &[Phase::Spellcheck, Phase::Nlp] }.iter().copied().collect(),
-        ..Settings::default()
-    })
+    (any::<[bool; 5]>(), 0..3u32).prop_map(
+        |([registration, els_retries, all, asks, by_lifecycle], resends)| Settings {
+            registration,
+            els_retries,
+            asks_lifecycle: asks,
+            command_resends: resends,
+            single_essay_road: if by_lifecycle {
+                SingleEssayRoad::Lifecycle
+            } else {
+                SingleEssayRoad::Request
+            },
+            served: if all { Phase::ALL } else { &[Phase::Spellcheck, Phase::Nlp] }.iter().copied().collect(),
+            ..Settings::default()
+        },
+    )
 }
 
 /// A batch with its rows, and a clock that advances by one second per input.
@@ -113,18 +140,34 @@ impl World {
         Some(Self { settings, batch: decision.next, rows, now })
     }
 
-    /// Applies an input twice.
+    /// Applies an input twice. A timer fires when it is due.
     fn apply_twice(&mut self, input: RandomInput) {
         let input = input.resolve(&self.batch, &self.rows);
+        self.wait_for_timer(&input);
         self.apply(input.clone());
         self.apply_again(input);
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only two inputs are about a timer")]
+    fn timer_of(input: &Input) -> Option<Timer> {
+        match input {
+            Input::DeadlinePassed(timer) | Input::LifecycleAnswered { timer, .. } => Some(*timer),
+            _ => None,
+        }
+    }
+
+    fn wait_for_timer(&mut self, input: &Input) {
+        let timer = Self::timer_of(input);
+        if let Some((_, at)) = timer.and_then(|timer| self.rows.timers.get(&timer.kind)) {
+            self.now = self.now.max(*at);
+        }
     }
 
     /// Applies an input, checks every invariant of the step, and returns whether the batch changed.
     fn apply(&mut self, input: Input) -> bool {
         self.now += TimeDelta::seconds(1);
-        if let Input::DeadlinePassed(timer) = &input
-            && self.rows.timers.get(&timer.kind) == Some(timer)
+        if let Some(timer) = Self::timer_of(&input)
+            && self.rows.timers.get(&timer.kind).is_some_and(|(set, _)| *set == timer)
         {
             self.rows.timers.remove(&timer.kind);
         }
@@ -136,7 +179,8 @@ impl World {
         rows.perform(&input, &decision);
         check_step(&self.batch, &decision.next, &input);
         if !decision.changed {
-            assert!(decision.effects.is_empty(), "{input:?} changed nothing and had effects");
+            let only_timers = decision.effects.iter().all(|effect| matches!(effect, Effect::SetTimer { .. }));
+            assert!(only_timers, "{input:?} changed nothing and had effects");
             assert_eq!(Batch { late_news: self.batch.late_news, ..decision.next.clone() }, self.batch);
         }
         self.batch = decision.next;
@@ -145,13 +189,18 @@ impl World {
         decision.changed
     }
 
-    /// Whether the batch ends when only its timers fire, or waits for a start request.
+    /// Whether the batch ends when only its timers fire, or waits for a start request. A caller resumes it.
     fn ends_in_silence(&mut self) -> bool {
         self.apply(Input::Resume);
         self.apply(Input::Close);
         self.apply(Input::TextsStored { stored: u32::MAX, refused: 0 });
-        for _ in 0..20 {
-            let Some(timer) = self.rows.timers.values().next().copied() else { break };
+        for _ in 0..100 {
+            if self.batch.is_outcome_overdue() {
+                self.apply(Input::Resume);
+            }
+            let next = self.rows.timers.values().min_by_key(|(_, at)| *at).copied();
+            let Some((timer, at)) = next else { break };
+            self.now = self.now.max(at);
             self.apply(Input::DeadlinePassed(timer));
         }
         let waits_for_start = self.batch.waiting_on.as_ref().map(|on| on.code) == Some(WaitingCode::Command);
@@ -173,6 +222,16 @@ impl World {
             Input::EssaysReported { phase, attempt, succeeded, failed, stale } => {
                 let stale = stale + succeeded + failed;
                 Input::EssaysReported { phase, attempt, succeeded: 0, failed: 0, stale }
+            }
+            // A repeated snapshot names the same essays, which have results by then.
+            Input::OutcomeReported { phase, attempt, status, unnamed, .. } => {
+                Input::OutcomeReported { phase, attempt, status, succeeded: 0, failed: 0, unnamed }
+            }
+            // The engine drops a fired timer that was set again.
+            Input::DeadlinePassed(timer) | Input::LifecycleAnswered { timer, .. }
+                if self.rows.timers.contains_key(&timer.kind) =>
+            {
+                return;
             }
             other => other,
         };
@@ -202,8 +261,14 @@ impl World {
         }
         match &batch.stage {
             Stage::Running(running) => {
-                let timer = rows.timers.get(&TimerKind::Phase).expect("a running phase has a deadline");
-                assert_eq!((timer.phase, timer.attempt), (Some(running.phase), running.attempt));
+                let deadline = [TimerKind::Phase, TimerKind::OutcomeGrace];
+                let deadline = deadline.iter().find_map(|kind| rows.timers.get(kind));
+                assert!(deadline.is_some() || batch.is_outcome_overdue(), "a running phase has a deadline");
+                assert!(running.open == 0 || rows.timers.contains_key(&TimerKind::Phase));
+                if let Some((timer, _)) = deadline {
+                    assert_eq!((timer.phase, timer.attempt), (Some(running.phase), running.attempt));
+                }
+                assert!(running.resends <= self.settings.command_resends);
                 let record = batch.record(running.phase).expect("a running phase has a record");
                 assert_eq!(record.pending(), running.open, "{record:?}");
             }
@@ -303,8 +368,8 @@ proptest! {
                 0 => Input::Append { essays: a },
                 1 => Input::TextsStored { stored: a, refused: b },
                 2 => Input::EssaysReported { phase, attempt, succeeded: a, failed: b, stale: b },
-                3 => Input::PhaseConcluded {
-                    phase, attempt, status: OutcomeStatus::Succeeded, succeeded: a, failed: b,
+                3 => Input::OutcomeReported {
+                    phase, attempt, status: OutcomeStatus::Succeeded, succeeded: a, failed: b, unnamed: b % 2,
                 },
                 4 => Input::Retry { phase: Phase::Spellcheck, essays: a, downstream: false },
                 5 => Input::Registered,

@@ -91,6 +91,7 @@ fn a_single_essay_is_requested_again() {
     assert_snapshot!(play_on(vec![single(), stored(1)], [Input::ServicesReplaced]), @r"
     the lifecycle service and the workers were replaced
         clear timers
+        send registration
         send spellcheck requests #1
         timer start spellcheck#1 in 300 s
         timer phase spellcheck#1 in 1800 s
@@ -107,6 +108,7 @@ fn a_phase_that_only_lacks_its_outcome_ends_by_its_timer_and_the_next_one_regist
         timer(TimerKind::Registration, 1, None, 1),
     ]), @r"
     the lifecycle service and the workers were replaced
+        timer outcome_grace spellcheck#1 in 30 s
       = processing, waits for outcome | 1 waiting, 0 open, 0 ok, 0 failed | spellcheck#1 in_progress 1+0/1 | nlp#0 pending_dependencies
     spellcheck ended completed_successfully by the results of its essays, because no outcome arrived
         clear timers

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::decide::{Accept, Decision, Effect, Input, Message, Revive, Timer, TimerKind};
 use crate::{Batch, EssayState, Phase};
 
@@ -11,6 +13,10 @@ struct Row {
     state: EssayState,
     has_text: bool,
     failed_in: Option<Phase>,
+    /// The phase and attempt that it last took part in.
+    attempt: Option<(Phase, u32)>,
+    /// Whether an outcome of that attempt has named it.
+    is_named: bool,
 }
 
 /// The database as the effects of all decisions left it.
@@ -19,9 +25,11 @@ pub(super) struct Rows {
     essays: Vec<Row>,
     /// The failed essays that the latest retry named.
     named: u32,
-    pub(super) timers: BTreeMap<TimerKind, Timer>,
+    /// The timers, each with its due time.
+    pub(super) timers: BTreeMap<TimerKind, (Timer, DateTime<Utc>)>,
     pub(super) completed: Vec<u32>,
-    pub(super) commands: Vec<(Phase, u32)>,
+    /// Commands and requests: phase, attempt, resend.
+    pub(super) commands: Vec<(Phase, u32, u32)>,
 }
 
 impl Rows {
@@ -52,7 +60,13 @@ impl Rows {
     }
 
     fn add(&mut self, essays: u32) {
-        let row = Row { state: EssayState::Waiting, has_text: false, failed_in: None };
+        let row = Row {
+            state: EssayState::Waiting,
+            has_text: false,
+            failed_in: None,
+            attempt: None,
+            is_named: false,
+        };
         self.essays.extend(std::iter::repeat_n(row, essays as usize));
     }
 
@@ -71,9 +85,18 @@ impl Rows {
                 let stale = stale + (succeeded - ok) + (failed - bad);
                 Input::EssaysReported { phase, attempt, succeeded: ok, failed: bad, stale }
             }
-            Input::PhaseConcluded { phase, attempt, status, succeeded, failed } => {
-                let (succeeded, failed) = self.conclude(batch, phase, attempt, succeeded, failed);
-                Input::PhaseConcluded { phase, attempt, status, succeeded, failed }
+            // An outcome names the essays with a result. As many as the input says, it leaves out.
+            Input::OutcomeReported { phase, attempt, status, succeeded, failed, unnamed } => {
+                let (mut succeeded, mut failed) = (succeeded, failed);
+                if batch.expects_outcome() {
+                    (succeeded, failed) = self.conclude(batch, phase, attempt, succeeded, failed);
+                }
+                let of_attempt = |row: &Row| row.attempt == Some((phase, attempt)) && !row.is_named;
+                let has_result = |row: &Row| of_attempt(row) && row.state != EssayState::InProgress;
+                let names = self.count_where(has_result).saturating_sub(unnamed);
+                self.change(names, has_result, |row| row.is_named = true);
+                let unnamed = self.count_where(of_attempt);
+                Input::OutcomeReported { phase, attempt, status, succeeded, failed, unnamed }
             }
             Input::Retry { phase, essays, downstream } => {
                 let failed = |row: &Row| row.state == EssayState::Failed && row.failed_in == Some(phase);
@@ -113,20 +136,25 @@ impl Rows {
         use EssayState::{Cancelled, Failed, InProgress, Skipped, Succeeded, Waiting};
         match *effect {
             Effect::Send(Message::PipelineCompleted { run }) => self.completed.push(run),
-            Effect::Send(Message::Command { phase, attempt }) => self.commands.push((phase, attempt)),
-            Effect::Send(Message::SpellcheckRequests { attempt }) => {
-                self.commands.push((Phase::Spellcheck, attempt));
+            Effect::Send(Message::Command { phase, attempt, resend }) => {
+                self.commands.push((phase, attempt, resend));
+            }
+            Effect::Send(Message::SpellcheckRequests { attempt, resend }) => {
+                self.commands.push((Phase::Spellcheck, attempt, resend));
             }
             Effect::Send(Message::Registration) | Effect::Note(_) | Effect::DropStagedTexts => {}
-            Effect::SetTimer { timer, .. } => {
-                self.timers.insert(timer.kind, timer);
+            Effect::SetTimer { timer, at } => {
+                self.timers.insert(timer.kind, (timer, at));
             }
             Effect::ClearTimer(kind) => {
                 self.timers.remove(&kind);
             }
             Effect::ClearTimers => self.timers.clear(),
-            Effect::OpenEssays { .. } => {
-                self.effect(u32::MAX, |row| row.state == Waiting, |row| row.state = InProgress);
+            Effect::OpenEssays { phase, attempt } => {
+                let open = |row: &mut Row| {
+                    (row.state, row.attempt, row.is_named) = (InProgress, Some((phase, attempt)), false);
+                };
+                self.effect(u32::MAX, |row| row.state == Waiting, open);
             }
             Effect::FailOpenEssays { phase, .. } => {
                 let fail = |row: &mut Row| (row.state, row.failed_in) = (Failed, Some(phase));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{BatchId, Timer, TimerKind};
-use store::{DueTimer, Error, Lane, SetTimer, Store};
+use store::{DueTimer, Error, FiredBy, Lane, SetTimer, Store};
 
 use super::{
     Analyzed, BURST, PLANNED, SENT, TURN, alone_and_beside_another_database, assert_from_the_mark,
@@ -61,8 +61,9 @@ async fn a_transaction_elsewhere_makes_no_look_for_due_timers_from_the_mark_slow
         store.close().await;
 
         let look = async |store: &Store, from: DateTime<Utc>| {
-            let found = store
-                .read(move |tx| Box::pin(async move { tx.due_timers(&[mark(0, from)], last, TURN).await }));
+            let found = store.read(move |tx| {
+                Box::pin(async move { tx.due_timers(&[mark(0, from)], last, FiredBy::Any, TURN).await })
+            });
             let found: Result<_, Error> = found.await;
             assert_eq!(found.unwrap().len(), 1);
         };
@@ -83,14 +84,14 @@ async fn statistics_of_few_timers_make_no_firing_of_many_slower() {
         unit!(store, |tx| {
             let absent = DueTimer { shard: 0, batch: id(1), timer: TIMER, due_at: noon() };
             for _ in 0..PLANNED {
-                tx.due_timers(&[mark(0, noon())], noon(), TURN).await?;
+                tx.due_timers(&[mark(0, noon())], noon(), FiredBy::Any, TURN).await?;
                 tx.clear_fired(&absent).await?;
             }
             let set = timers(1..u64::from(BURST) + 1);
             tx.set_timers(&set).await?;
             let (mut from, end) = (noon(), set[0].due_at);
             for _ in 0..BURST / TURN {
-                let due = tx.due_timers(&[mark(0, from)], end, TURN).await?;
+                let due = tx.due_timers(&[mark(0, from)], end, FiredBy::Any, TURN).await?;
                 assert_eq!(due.len(), TURN as usize);
                 for due in &due {
                     assert!(tx.clear_fired(due).await?);

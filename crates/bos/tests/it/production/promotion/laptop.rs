@@ -175,6 +175,7 @@ async fn report_one_essay(engine: &Engine, companions: &Companions, id: &str) {
         succeeded: true,
         text_storage_id: Some(corrected.parse().unwrap()),
         error_code: None,
+        precision: store::Precision::Vague,
         figures: Some(r#"{"words": 42, "corrections": 1}"#.to_owned()),
     };
     let news = News::EssaysReported { phase: Phase::Spellcheck, correlation, reports: vec![report] };
