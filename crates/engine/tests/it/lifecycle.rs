@@ -10,7 +10,7 @@ use contract::{
 };
 use domain::{BatchId, BatchStatus, EssayId, Kind, Phase, Settings, SingleEssayRoad};
 use engine::ports::{LifecycleError, LifecycleStatus, Record};
-use engine::{News, Submission, inquiry};
+use engine::{News, Submission, inquiry, timers};
 use serde_json::json;
 use store::StoredEssay;
 use uuid::Uuid;
