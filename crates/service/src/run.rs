@@ -19,7 +19,7 @@ use telemetry::{Metrics, Tasks};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::backends::Content;
+use crate::backends::{self, Content};
 use crate::config::Config;
 use crate::error::Error;
 use crate::settings::{accept_limits, api_settings, probe_limits};
