@@ -4,45 +4,12 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
-use serde::Serialize;
-use utoipa::ToSchema;
+use client::documents::{Alive, Degraded, Readiness};
 
 use super::app::App;
 use super::problem::Problem;
 use super::reply;
 use crate::serve::CONNECTION;
-
-/// The readiness of the service.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Readiness {
-    /// `ready` or `not_ready`.
-    status: &'static str,
-    /// `ok`, `unavailable`, or `unfit` if the schema of the database does not fit this program.
-    store: &'static str,
-    /// The background tasks, with the number of each that run; 0 means that the task has died.
-    tasks: Vec<Alive>,
-    /// Dependencies that could not be used when they were last tried. Work waits for them; the service stays ready.
-    degraded: Vec<Degraded>,
-}
-
-/// A dependency that cannot be used now.
-#[derive(Debug, Serialize, ToSchema)]
-struct Degraded {
-    /// The dependency: `content` or `bus`.
-    name: &'static str,
-    /// The reason, as a stable code.
-    code: &'static str,
-    /// When this process first saw the outage; null if no request of its own has failed yet.
-    since: Option<DateTime<Utc>>,
-}
-
-/// A background task.
-#[derive(Debug, Serialize, ToSchema)]
-struct Alive {
-    name: &'static str,
-    alive: usize,
-}
 
 /// Check liveness
 #[utoipa::path(
@@ -74,7 +41,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
         .report()
         .into_iter()
         .filter(|(name, _)| *name != CONNECTION)
-        .map(|(name, alive)| Alive { name, alive })
+        .map(|(name, alive)| Alive { name: name.into(), alive })
         .collect();
     let ready = store == "ok" && tasks.iter().all(|task| task.alive > 0) && !app.ending().is_cancelled();
     let status = if ready { "ready" } else { "not_ready" };
@@ -82,9 +49,12 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
     let dependencies = [("content", content), ("bus", app.bus_outage())];
     let degraded = dependencies
         .into_iter()
-        .filter_map(|(name, outage)| outage.map(|(code, since)| Degraded { name, code, since }))
+        .filter_map(|(name, outage)| {
+            outage.map(|(code, since)| Degraded { name: name.into(), code: code.into(), since })
+        })
         .collect();
-    let mut response = reply::document(&Readiness { status, store, tasks, degraded })?;
+    let mut response =
+        reply::document(&Readiness { status: status.into(), store: store.into(), tasks, degraded })?;
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }

@@ -3,7 +3,7 @@
 //! [`router`] builds the API from an [`App`], and [`serve::serve`] accepts the connections. A request passes, from the outside in:
 //! `correlation` (correlation id, log line, metrics), `framing`, the default response headers, panics as problems, `auth` (the
 //! caller and its scope), and its handler. Handlers are filed by resource, one file per verb (`batch/`, `essay/`, `tokens/`).
-//! Every error is a [`problem::Problem`].
+//! The documents that they answer with are in [`client::documents`]. Every error is a [`problem::Problem`].
 
 pub mod admin;
 mod app;

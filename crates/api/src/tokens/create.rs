@@ -3,9 +3,10 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use client::documents::{IssuedDocument, TokenRequest};
 
 use crate::app::App;
-use crate::credentials::{Fault, FaultKind, IssuedDocument, TokenRequest, issue};
+use crate::credentials::{self, Fault, FaultKind};
 use crate::json::Json;
 use crate::problem::{Code, Item, Problem};
 use crate::reply;
@@ -26,8 +27,8 @@ pub(crate) async fn create(
     State(app): State<App>,
     Json(request, _held): Json<TokenRequest>,
 ) -> Result<Response, Problem> {
-    let acceptable = request.check().map_err(unacceptable)?;
-    let issued = issue(app.engine().store(), acceptable).await?;
+    let acceptable = credentials::check(request).map_err(unacceptable)?;
+    let issued = credentials::issue(app.engine().store(), acceptable).await?;
     let mut response = reply::document(&issued)?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)

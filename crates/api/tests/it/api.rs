@@ -5,6 +5,7 @@ mod away;
 mod both_databases;
 mod content;
 mod description;
+mod documents;
 mod listing;
 mod operating;
 mod polling;

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::commands::api::submission::Essay;
+use client::documents::EssayRequest;
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
@@ -32,7 +32,7 @@ fn lines(faults: &[(PathBuf, String)]) -> String {
 ///
 /// # Errors
 /// All files and folders that cannot be read, are not UTF-8, contain no essay or have the same name.
-pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Essay>, Error> {
+pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<EssayRequest>, Error> {
     let mut faults = Vec::new();
     let mut essays = Vec::new();
     let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
@@ -48,7 +48,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Essay>, Error> {
         if let Some(other) = names.insert(name.clone(), path.clone()) {
             faults.push((path, format!("has the same name as {}; rename one of them", other.display())));
         }
-        essays.push(Essay { client_ref: name, text });
+        essays.push(EssayRequest::with_text(name, text));
     }
     if faults.is_empty() { Ok(essays) } else { Err(Error(faults)) }
 }
@@ -131,8 +131,8 @@ mod tests {
             fs::write(folder.path().join(name), text).unwrap();
         }
         let essays = read(&[folder.path().to_owned()]).unwrap();
-        let essays: Vec<_> = essays.iter().map(|e| (e.client_ref.as_str(), e.text.as_str())).collect();
-        assert_eq!(essays, [("a", "\u{feff}one"), ("b", "two\r\n")]);
+        let essays: Vec<_> = essays.iter().map(|e| (e.client_ref.as_deref(), e.text.as_deref())).collect();
+        assert_eq!(essays, [(Some("a"), Some("\u{feff}one")), (Some("b"), Some("two\r\n"))]);
     }
 
     #[test]
