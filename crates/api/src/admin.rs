@@ -9,4 +9,9 @@ pub mod outbox;
 mod record;
 pub(crate) mod routes;
 
-pub use record::DeadLetterRecord;
+use thiserror::Error;
+
+/// A text is not a cursor of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a cursor of this list")]
+pub struct BadCursor;

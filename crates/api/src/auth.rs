@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use client::documents::{Scope, TokenStatus};
 use secrecy::ExposeSecret as _;
 use secret::Secret;
 use store::Owner;
@@ -17,7 +18,7 @@ use super::app::App;
 use super::callers::Counted;
 use super::problem::{Code, Problem};
 use super::reply::close_unread;
-use crate::credentials::{Presented, Scope, Scopes, TokenStatus, is_same_secret};
+use crate::credentials::{self, Presented, Scopes, is_same_secret};
 use crate::metrics::CALLERS_REFUSED;
 use crate::settings::Auth;
 use crate::shares::Share;
@@ -171,7 +172,7 @@ async fn principal_from_token(app: &App, bearer: &str) -> Result<Principal, Prob
     });
     let (row, now) = found.await?.filter(|(row, _)| presented.is(&row.sha256)).ok_or_else(unknown)?;
     // Only the holder of the whole token learns that it has expired or was revoked.
-    match TokenStatus::new(&row, now) {
+    match credentials::status(&row, now) {
         TokenStatus::Active => Ok(Principal {
             user_id: row.owner.user_id,
             org_id: row.owner.org_id,

@@ -8,13 +8,16 @@ mod document;
 mod issue;
 mod scopes;
 
+use client::documents::{Page, TokenDocument};
 use constant_time_eq::constant_time_eq_32;
 use sha2::{Digest as _, Sha256};
 use store::{Lane, Store};
 
-pub use document::{IssuedDocument, TokenDocument, TokenStatus};
-pub use issue::{Fault, FaultKind, Issuer, TokenRequest, issue};
-pub use scopes::{Scope, Scopes};
+use crate::paging;
+
+pub use document::status;
+pub use issue::{Acceptable, Fault, FaultKind, Issuer, check, issue};
+pub use scopes::Scopes;
 
 /// The prefix of every token.
 const MARK: &str = "bos_";
@@ -62,6 +65,26 @@ pub fn is_same_secret(one: &str, other: &str) -> bool {
 /// When the database does not answer.
 pub async fn any_trusted(store: &Store) -> Result<bool, store::Error> {
     store.read(|tx| Box::pin(async move { tx.has_token_issued_with_auth().await })).await
+}
+
+/// A page of tokens, ordered by public part: at most `limit` after `after`, which is empty for the first page; of one user, if given.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn list(
+    store: &Store,
+    user_id: Option<String>,
+    after: String,
+    limit: u32,
+) -> Result<Page<TokenDocument>, store::Error> {
+    let read = store.read(move |tx| {
+        Box::pin(async move {
+            let rows = tx.tokens(user_id.as_deref(), &after, limit + 1).await?;
+            let now = tx.now();
+            Ok::<Vec<_>, store::Error>(rows.into_iter().map(|row| document::document(row, now)).collect())
+        })
+    });
+    Ok(paging::page(read.await?, limit, |last| last.token_id.clone()))
 }
 
 /// Revokes a token, in force with the next request. Returns false when there is none of this id.

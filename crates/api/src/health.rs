@@ -4,54 +4,22 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
-use serde::Serialize;
-use utoipa::ToSchema;
+use client::documents::{Alive, Degraded, Readiness};
 
 use super::app::App;
 use super::problem::Problem;
 use super::reply;
 use crate::serve::CONNECTION;
 
-/// The readiness of the service.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct Readiness {
-    /// `ready` or `not_ready`.
-    status: &'static str,
-    /// `ok`, `unavailable`, `unwritable` if the disk is full, read-only or failing, or `unfit` if the schema of the database does
-    /// not fit this program.
-    store: &'static str,
-    /// The background tasks, with the number of each that run; 0 means that the task has died.
-    tasks: Vec<Alive>,
-    /// Dependencies that could not be used when they were last tried. Work waits for them; the service stays ready.
-    degraded: Vec<Degraded>,
-}
-
-/// A dependency that cannot be used now.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-struct Degraded {
-    /// The dependency: `database`, `content` or `bus`.
-    name: &'static str,
-    /// The reason, as a stable code.
-    code: &'static str,
-    /// When this process first saw the outage; null if no request of its own has failed yet.
-    since: Option<DateTime<Utc>>,
-}
-
-/// A background task.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-struct Alive {
-    name: &'static str,
-    alive: usize,
-}
-
-impl Readiness {
-    /// The readiness of a process that has not started its parts yet, with what it waits for.
-    pub(crate) fn starting(waits: Option<(&'static str, DateTime<Utc>)>) -> Self {
-        let degraded = waits.map(|(code, since)| Degraded { name: "database", code, since: Some(since) });
-        let (tasks, degraded) = (Vec::new(), degraded.into_iter().collect());
-        Self { status: "not_ready", store: "unavailable", tasks, degraded }
-    }
+/// The readiness of a process that has not started its parts yet, with what it waits for.
+pub(crate) fn starting(waits: Option<(&'static str, DateTime<Utc>)>) -> Readiness {
+    let degraded = waits.map(|(code, since)| Degraded {
+        name: "database".into(),
+        code: code.into(),
+        since: Some(since),
+    });
+    let (tasks, degraded) = (Vec::new(), degraded.into_iter().collect());
+    Readiness { status: "not_ready".into(), store: "unavailable".into(), tasks, degraded }
 }
 
 /// Check liveness
@@ -85,7 +53,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
         .report()
         .into_iter()
         .filter(|(name, _)| *name != CONNECTION)
-        .map(|(name, alive)| Alive { name, alive })
+        .map(|(name, alive)| Alive { name: name.into(), alive })
         .collect();
     let troubles = app.engine().store().troubles();
     let is_unwritable = store == "ok" && troubles.iter().any(store::Trouble::prevents_writes);
@@ -96,15 +64,16 @@ pub(crate) async fn ready(State(app): State<App>) -> Result<Response, Problem> {
     let dependencies = [("content", content), ("bus", app.bus_outage())];
     let now = app.engine().clock().now();
     let of_database = troubles.iter().map(|trouble| Degraded {
-        name: "database",
-        code: trouble.code,
+        name: "database".into(),
+        code: trouble.code.into(),
         since: Some(now - trouble.age),
     });
-    let of_others = dependencies
-        .into_iter()
-        .filter_map(|(name, outage)| outage.map(|(code, since)| Degraded { name, code, since }));
+    let of_others = dependencies.into_iter().filter_map(|(name, outage)| {
+        outage.map(|(code, since)| Degraded { name: name.into(), code: code.into(), since })
+    });
     let degraded = of_others.chain(of_database).collect();
-    let mut response = reply::document(&Readiness { status, store, tasks, degraded })?;
+    let mut response =
+        reply::document(&Readiness { status: status.into(), store: store.into(), tasks, degraded })?;
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }

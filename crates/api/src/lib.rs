@@ -1,9 +1,10 @@
 //! The HTTP API of the service: routes, problems, callers, the accept loop and the OpenAPI description.
 //!
 //! [`router`] builds the API from an [`App`], and [`serve::serve`] accepts the connections. A request passes, from the outside in:
-//! `correlation` (correlation id, log line, metrics), the default response headers, `framing`, `origin` (foreign hosts and web pages),
-//! panics as problems, `auth` (the caller, its scope and its limit), and its handler. Handlers are filed by resource, one file per verb (`batch/`, `essay/`, `tokens/`).
-//! Every error is a [`problem::Problem`].
+//! `correlation` (correlation id, log line, metrics), the default response headers, `framing`, `origin` (foreign hosts and web
+//! pages), panics as problems, `auth` (the caller, its scope and its limit), and its handler. Handlers are filed by resource, one
+//! file per verb (`batch/`, `essay/`, `tokens/`). The documents that they answer with are in [`client::documents`]. Every error is
+//! a [`problem::Problem`].
 
 pub mod admin;
 mod app;

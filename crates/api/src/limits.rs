@@ -2,46 +2,12 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::Phase;
-use serde::Serialize;
-use utoipa::ToSchema;
+use client::documents::Limits;
 
 use super::app::App;
 use super::problem::Problem;
 use super::query::{Nothing, Query};
-use super::{reply, schemas};
-
-/// The limits of this installation, and the phases that it serves.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Limits {
-    /// Most essays in a batch; more: 422 `too_many_essays`.
-    essays_per_batch: u32,
-    /// Most bytes in an essay, as UTF-8; more: 413 for a single essay, an error of the essay in a batch.
-    text_bytes: u64,
-    /// Most bytes in the body of a request; more: 413, without reading the rest.
-    body_bytes: u64,
-    /// Most bytes in all bodies in flight; more: 429.
-    bodies_in_flight_bytes: u64,
-    /// Most bytes of texts that wait for the Content Service; more: 503 `backlog_full`.
-    staged_bytes: u64,
-    /// Most messages that wait for the event bus; more: 503 `backlog_full`.
-    outbox_rows: u32,
-    /// Most labels on a batch.
-    labels_per_batch: u32,
-    /// Most characters in a label's key.
-    label_key_characters: u32,
-    /// Most characters in a label's value.
-    label_value_characters: u32,
-    /// Most characters in an Idempotency-Key.
-    idempotency_key_characters: u32,
-    /// How long the answer to an Idempotency-Key is kept, in seconds.
-    idempotency_answers_seconds: u64,
-    /// The longest `?wait=` of a status request, in seconds.
-    status_wait_seconds: u64,
-    /// The phases that this installation serves.
-    #[schema(schema_with = schemas::phases)]
-    phases: Vec<Phase>,
-}
+use super::reply;
 
 /// Get the limits
 ///

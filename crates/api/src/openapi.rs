@@ -1,19 +1,22 @@
 //! `/openapi.json`: the OpenAPI description, derived from the handlers and the types of their documents, with the limits of the
 //! server that serves it.
 
+mod closed_sets;
 mod limit_texts;
 
 use axum::extract::State;
 use axum::http::Method;
 use bytes::Bytes;
+use client::documents::{BatchRequest, EssayRequest};
 use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
+use self::closed_sets::ClosedSets;
 use super::app::App;
 use super::auth::need;
-use super::submission::{BatchRequest, EssayRequest, FormRequest};
+use super::submission::FormRequest;
 use super::{admin, batch, content, essay, health, limits, problem, reply, tokens};
 use crate::settings::ApiSettings;
 
@@ -64,7 +67,7 @@ use crate::settings::ApiSettings;
         health::figures,
     ),
     components(schemas(BatchRequest, EssayRequest, FormRequest, problem::Problem)),
-    modifiers(&Callers, &Refusals),
+    modifiers(&ClosedSets, &Callers, &Refusals),
 )]
 struct Description;
 

@@ -1,7 +1,7 @@
 //! Pagination of lists. A cursor is the position of the last row of a page, opaque to callers.
 
-use serde::Serialize;
-use utoipa::ToSchema;
+use chrono::{DateTime, Datelike as _, Utc};
+use client::documents::Page;
 
 use super::problem::{Code, Item, Problem};
 
@@ -11,24 +11,29 @@ const USUAL: u32 = 50;
 /// Most rows in a page.
 const MOST: u32 = 500;
 
-/// A page of a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Page<T> {
-    data: Vec<T>,
-    /// The position of the next page: send it back as `cursor`; null on the last page.
-    next_cursor: Option<String>,
-    has_more: bool,
+/// A page from rows of which `limit + 1` were requested; the extra row only shows that there are more.
+pub(crate) fn page<T>(mut rows: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> String) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_cursor = rows.last().filter(|_| has_more).map(cursor);
+    Page { data: rows, next_cursor, has_more }
 }
 
-impl<T> Page<T> {
-    /// A page from rows of which `limit + 1` were requested; the extra row only shows that there are more.
-    pub(crate) fn new(mut rows: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> String) -> Self {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let has_more = rows.len() > limit;
-        rows.truncate(limit);
-        let next_cursor = rows.last().filter(|_| has_more).map(cursor);
-        Self { data: rows, next_cursor, has_more }
-    }
+/// A page with its rows converted.
+pub(crate) fn map<T, U>(page: Page<T>, convert: impl FnMut(T) -> U) -> Page<U> {
+    let Page { data, next_cursor, has_more } = page;
+    Page { data: data.into_iter().map(convert).collect(), next_cursor, has_more }
+}
+
+/// The time in a cursor, from its microseconds since 1970; `None` if it is not one that every database can store.
+pub(crate) fn cursor_time(micros: &str) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(micros.parse().ok()?).filter(|at| is_in_reach(*at))
+}
+
+/// Whether every database can store this time: from the year 1 to the year 9999.
+pub(crate) fn is_in_reach(time: DateTime<Utc>) -> bool {
+    (1..=9999).contains(&time.year())
 }
 
 /// The number of rows in a page, from the parameter `limit`.

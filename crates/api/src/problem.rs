@@ -3,23 +3,17 @@
 mod causes;
 mod code;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use utoipa::openapi::{Object, RefOr, Schema};
+use client::documents::{Fault, ProblemDocument};
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
-use super::schemas;
-
 pub use code::Code;
-
-/// The schema of problem codes, a closed set.
-fn codes() -> Object {
-    schemas::words(Code::ALL.iter().map(|code| code.as_str()))
-}
 
 /// An error that the caller can act on.
 ///
@@ -34,23 +28,18 @@ pub struct Problem {
     retry_after: Option<Duration>,
 }
 
-/// One fault of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+/// One fault of a request. Its code is one of the closed set, which a document has as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// The place in the body, as a JSON pointer (RFC 6901).
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
     /// The query parameter.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,
     /// The position of the essay in the request, counted from 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
     /// The caller's own name for the essay.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_ref: Option<String>,
     /// The kind of fault, for programs.
-    #[schema(schema_with = codes)]
     pub code: Code,
     /// The fault in words, for people.
     pub detail: String,
@@ -83,43 +72,29 @@ impl Item {
         self.client_ref = client_ref;
         self
     }
-}
 
-/// An error answer (RFC 9457).
-#[derive(Serialize, ToSchema)]
-struct Document<'a> {
-    /// The path of a page that explains this kind of problem.
-    #[schema(example = "/problems/invalid")]
-    r#type: String,
-    /// The kind of problem in a few words.
-    title: &'static str,
-    status: u16,
-    /// The kind of problem, for programs.
-    #[schema(schema_with = codes)]
-    code: Code,
-    /// What happened to this request, for people.
-    detail: &'a str,
-    /// The path of the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instance: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<Uuid>,
-    /// Whether the same request, unchanged, can succeed later.
-    retryable: bool,
-    /// All faults of the request.
-    #[serde(skip_serializing_if = "<[Item]>::is_empty")]
-    errors: &'a [Item],
+    fn fault(&self) -> Fault<'_> {
+        let Self { pointer, parameter, index, client_ref, code, detail } = self;
+        Fault {
+            pointer: pointer.as_deref().map(Cow::Borrowed),
+            parameter: parameter.as_deref().map(Cow::Borrowed),
+            index: *index,
+            client_ref: client_ref.as_deref().map(Cow::Borrowed),
+            code: code.as_str().into(),
+            detail: detail.as_str().into(),
+        }
+    }
 }
 
 impl PartialSchema for Problem {
     fn schema() -> RefOr<Schema> {
-        Document::<'static>::schema()
+        ProblemDocument::<'static>::schema()
     }
 }
 
 impl ToSchema for Problem {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        Document::<'static>::schemas(schemas);
+        ProblemDocument::<'static>::schemas(schemas);
     }
 }
 
@@ -164,16 +139,16 @@ impl Problem {
     }
 
     fn body(&self, instance: Option<&str>, correlation_id: Option<Uuid>) -> Vec<u8> {
-        let body = Document {
-            r#type: format!("/problems/{}", self.code),
-            title: self.code.title(),
+        let body = ProblemDocument {
+            r#type: format!("/problems/{}", self.code).into(),
+            title: self.code.title().into(),
             status: self.code.status().as_u16(),
-            code: self.code,
-            detail: &self.detail,
-            instance,
+            code: self.code.as_str().into(),
+            detail: self.detail.as_str().into(),
+            instance: instance.map(Cow::Borrowed),
             correlation_id,
             retryable: self.code.is_retryable(),
-            errors: &self.errors,
+            errors: self.errors.iter().map(Item::fault).collect(),
         };
         // Strings, numbers and lists always serialize; if not, the status is still right.
         serde_json::to_vec(&body).unwrap_or_default()

@@ -1,46 +1,11 @@
-//! Schemas of closed sets of words, from the same lists that the rules use.
+//! Schemas of the closed sets of words in parameters and forms. Those in documents are beside the documents.
 
-use domain::{
-    AttentionCode, BatchStatus, EssayState, FailureCode, Kind, Language, Phase, PhaseStatus, WaitingCode,
-};
-use serde_json::Value;
-use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
-
-/// The schema of a string that is one of these words.
-pub(crate) fn words(words: impl Iterator<Item = &'static str>) -> Object {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
-}
-
-macro_rules! sets {
-    ($($name:ident: $set:ty;)+) => {$(
-        pub(crate) fn $name() -> Object {
-            words(<$set>::ALL.iter().map(|word| word.as_str()))
-        }
-    )+};
-}
-
-sets! {
-    attention_code: AttentionCode;
-    batch_status: BatchStatus;
-    essay_state: EssayState;
-    failure_code: FailureCode;
-    kind: Kind;
-    language: Language;
-    phase: Phase;
-    phase_status: PhaseStatus;
-    waiting_code: WaitingCode;
-}
-
-/// The schema of a phase or null.
-pub(crate) fn phase_or_null() -> Object {
-    let words = Phase::ALL.iter().map(|phase| Value::from(phase.as_str())).chain([Value::Null]);
-    let types = SchemaType::from_iter([Type::String, Type::Null]);
-    ObjectBuilder::new().schema_type(types).enum_values(Some(words)).build()
-}
+pub(crate) use client::documents::schemas::{essay_state, kind, language, words};
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object};
 
 /// The schema of a list of batch statuses.
 pub(crate) fn batch_statuses() -> Array {
-    ArrayBuilder::new().items(batch_status()).build()
+    ArrayBuilder::new().items(client::documents::schemas::batch_status()).build()
 }
 
 /// The schema of the parameter `sort`.
@@ -61,9 +26,4 @@ pub(crate) fn outcome() -> Object {
 /// The schema of a course code of the platform.
 pub(crate) fn course_code() -> Object {
     words(engine::courses().map(|(code, _)| code))
-}
-
-/// The schema of a list of phases.
-pub(crate) fn phases() -> Array {
-    ArrayBuilder::new().items(phase()).build()
 }

@@ -13,7 +13,7 @@ use axum::routing::{any, get};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use crate::health::{self, Readiness};
+use crate::health;
 use crate::problem::{Code, Problem};
 use crate::settings::ApiSettings;
 use crate::{frame, reply};
@@ -71,7 +71,7 @@ impl Starting {
 
 async fn ready(State(waits): State<Arc<Waits>>) -> Result<Response, Problem> {
     let waits = *waits.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut response = last(reply::document(&Readiness::starting(waits))?);
+    let mut response = last(reply::document(&health::starting(waits))?);
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     Ok(response)
 }

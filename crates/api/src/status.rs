@@ -1,14 +1,12 @@
 //! The status document of a batch, its sentence, its version, and the cache of rendered documents.
 
 mod cache;
-mod counts;
 mod document;
 mod sentence;
 mod version;
 
 pub(crate) use cache::{Cache, Rendered};
-use counts::Counts;
-pub(crate) use document::StatusDocument;
+pub(crate) use document::document;
 pub(crate) use version::{BusAvailability, HeldMessages, Version};
 
 use domain::BatchId;
@@ -18,7 +16,7 @@ use super::revision::etag;
 
 /// The answer to a command: 202 with the status document.
 pub(crate) fn accepted(row: &StatusRow) -> Answer {
-    let document = StatusDocument::new(row, None);
+    let document = document(row, None);
     Answer {
         status: 202,
         // Strings, numbers and lists always serialize.

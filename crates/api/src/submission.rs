@@ -13,11 +13,10 @@ mod shapes;
 mod text;
 
 use bytes::Bytes;
+use client::documents::Rejection;
 use domain::{Language, Phase};
 use engine::SubmittedEssay;
-use serde::Serialize;
 use store::{Details, Labels, Private};
-use utoipa::ToSchema;
 
 use self::check::OnInvalid;
 pub(crate) use self::check::{Fixed, language};
@@ -26,7 +25,7 @@ pub(crate) use self::faults::{Faults, Place};
 use self::header::Header;
 pub(crate) use self::multipart::Form;
 pub(crate) use self::object::{members, one_object, phases_of};
-pub(crate) use self::shapes::{BatchRequest, EssayRequest, FormRequest};
+pub(crate) use self::shapes::FormRequest;
 pub(crate) use self::text::{check as check_text, decode, repair};
 use super::problem::{Code, Item, Problem};
 
@@ -88,23 +87,6 @@ pub(crate) struct Acceptable {
     pub(crate) content: [u8; 32],
 }
 
-/// An essay that was left out of a batch, with the reason.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct Rejection {
-    /// The position of the essay in the request, counted from 0.
-    index: usize,
-    /// The caller's own name for the essay.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_ref: Option<String>,
-    /// The reason, as a stable code.
-    #[schema(value_type = String)]
-    code: Code,
-    /// The place in the request, as a JSON pointer (RFC 6901).
-    pointer: String,
-    /// The reason in words, for people.
-    detail: String,
-}
-
 /// Parses and checks a batch.
 ///
 /// # Errors
@@ -132,7 +114,7 @@ pub(crate) fn read(written: Written, bounds: Bounds, fixed: Fixed) -> Result<Acc
         labels: header.labels,
         phases: header.phases,
         essays,
-        rejections: items.into_iter().filter_map(Rejection::from_item).collect(),
+        rejections: items.into_iter().filter_map(rejection).collect(),
         rejected: at_fault,
         content,
     })
@@ -167,9 +149,9 @@ impl Draft {
     }
 }
 
-impl Rejection {
-    fn from_item(item: Item) -> Option<Self> {
-        let Item { pointer, client_ref, index, code, detail, parameter: _ } = item;
-        Some(Self { index: index?, client_ref, code, pointer: pointer.unwrap_or_default(), detail })
-    }
+/// The rejection of an essay; `None` for a fault of the request.
+fn rejection(item: Item) -> Option<Rejection> {
+    let Item { pointer, client_ref, index, code, detail, parameter: _ } = item;
+    let code = code.as_str().into();
+    Some(Rejection { index: index?, client_ref, code, pointer: pointer.unwrap_or_default(), detail })
 }

@@ -9,6 +9,7 @@
 mod api;
 mod database;
 mod output;
+mod pages;
 mod process;
 mod settings;
 
@@ -297,7 +298,7 @@ const fn exit_of_request(failure: &Failure) -> Exit {
     match failure {
         Failure::Address(_) => Exit::Usage,
         Failure::Unreachable { .. } => Exit::Unreachable,
-        Failure::Problem(problem) if problem.status == 404 => Exit::NotFound,
+        Failure::Problem(problem) if problem.status() == 404 => Exit::NotFound,
         Failure::Problem(_)
         | Failure::Stranger { .. }
         | Failure::OtherVersion(_)

@@ -16,7 +16,7 @@ pub(crate) mod timeline;
 pub(crate) mod timers;
 pub(crate) mod tokens;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeZone as _, Utc};
 
 use crate::param::Param;
 
@@ -46,4 +46,9 @@ pub struct QueueDepth {
     pub rows: i64,
     /// When the oldest row became due or was added; `None` for an empty queue.
     pub oldest_at: Option<DateTime<Utc>>,
+}
+
+/// Later than any row. The year has four digits, as in every stored time.
+pub(crate) fn far_future() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(9999, 1, 1, 0, 0, 0).single().unwrap_or(DateTime::UNIX_EPOCH)
 }

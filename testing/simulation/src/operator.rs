@@ -55,7 +55,7 @@ impl Operator {
     pub async fn turn(&mut self, engine: &Engine, bus: &Bus) -> Result<(), Error> {
         let waiting = engine
             .store()
-            .read(|tx| Box::pin(async move { Ok::<_, Error>(tx.outbox_rows(ALL).await?) }))
+            .read(|tx| Box::pin(async move { Ok::<_, Error>(tx.outbox_rows(None, ALL).await?) }))
             .await?;
         let until = engine.clock().now() - self.min_age;
         let parked: Vec<&WaitingRow> =

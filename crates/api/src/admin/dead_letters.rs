@@ -3,111 +3,84 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use client::documents::{
+    DeadLetterCounts, DeadLetterDetail, DeadLetterList, DeadLetterSummary, MessagePosition, ReplayOutcome,
+};
 use engine::consumer::{self, CONSUMER};
 use engine::ports::{Broker, BrokerError, Delivery, RecordPosition};
 use engine::{Applied, Disposition, Engine};
-use serde::{Deserialize, Serialize};
-use store::{DeadLetter, Lane, QueueDepth, Store};
-use utoipa::ToSchema;
-use uuid::Uuid;
+use store::{DeadLetter, DeadLetterPlace, Lane, QueueDepth, Store};
 
-use super::record::DeadLetterRecord;
-
-/// The position of a message on the bus, written `TOPIC/PARTITION/OFFSET`. It identifies the message's dead letter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessagePosition {
-    /// The topic.
-    pub topic: String,
-    /// The partition; 0 on the embedded bus.
-    pub partition: i64,
-    /// The offset in the partition; the record's id on the embedded bus.
-    pub offset: i64,
-}
-
-impl FromStr for MessagePosition {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut parts = text.split('/');
-        let position = (|| {
-            let topic = parts.next().filter(|topic| !topic.is_empty())?.to_owned();
-            let (partition, offset) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-            parts.next().is_none().then_some(Self { topic, partition, offset })
-        })();
-        position.ok_or("TOPIC/PARTITION/OFFSET is expected, as `bos dead-letter list` prints it")
-    }
-}
-
-impl fmt::Display for MessagePosition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.topic, self.partition, self.offset)
-    }
-}
+use super::BadCursor;
+use super::record::record;
+use crate::paging;
 
 fn position_of(letter: &DeadLetter) -> MessagePosition {
     MessagePosition { topic: letter.topic.clone(), partition: letter.partition, offset: letter.offset }
 }
 
-/// A dead letter as it is listed.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct DeadLetterSummary {
-    /// The position of the message, `TOPIC/PARTITION/OFFSET`.
-    pub id: String,
-    /// Why the message could not be processed.
-    pub error_code: String,
-    /// When it was dead-lettered.
-    pub set_aside_at: DateTime<Utc>,
-    /// The event id, if it could be read.
-    pub event_id: Option<Uuid>,
-    /// The batch that the message is about, if that could be read.
-    pub batch_id: Option<Uuid>,
-    /// For a message that came too early: it is processed again once its batch is past this revision.
-    pub after_revision: Option<i64>,
-}
-
-impl From<DeadLetter> for DeadLetterSummary {
-    fn from(letter: DeadLetter) -> Self {
-        Self {
-            id: position_of(&letter).to_string(),
-            error_code: letter.error_code,
-            set_aside_at: letter.at,
-            event_id: letter.event_id,
-            batch_id: letter.batch_id.map(domain::BatchId::as_uuid),
-            after_revision: letter.after_revision,
-        }
+fn summary(letter: DeadLetter) -> DeadLetterSummary {
+    DeadLetterSummary {
+        id: position_of(&letter).to_string(),
+        error_code: letter.error_code,
+        set_aside_at: letter.at,
+        event_id: letter.event_id,
+        batch_id: letter.batch_id.map(domain::BatchId::as_uuid),
+        after_revision: letter.after_revision,
     }
 }
 
-/// The latest dead letters, and the number of all.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct DeadLetterList {
-    /// Dead letters, latest first.
-    pub data: Vec<DeadLetterSummary>,
-    /// All dead letters, whatever the limit of the list.
-    pub depth: DeadLetterCounts,
+/// The cursor of the list: the place of the last dead letter of a page, written `MICROSECONDS/CONSUMER/TOPIC/PARTITION/OFFSET`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetterCursor(DeadLetterPlace);
+
+impl FromStr for DeadLetterCursor {
+    type Err = BadCursor;
+
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        let place = || {
+            let (at, rest) = text.split_once('/')?;
+            let (consumer, position) = rest.split_once('/')?;
+            let MessagePosition { topic, partition, offset } = position.parse().ok()?;
+            let at = paging::cursor_time(at)?;
+            Some(DeadLetterPlace { at, consumer: consumer.to_owned(), topic, partition, offset })
+        };
+        // No stored name has a control character, and PostgreSQL refuses U+0000 in a query.
+        place().filter(|_| !text.chars().any(char::is_control)).map(Self).ok_or(BadCursor)
+    }
 }
 
-/// The number of dead letters.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct DeadLetterCounts {
-    /// Dead letters.
-    pub rows: i64,
-    /// When the oldest was dead-lettered.
-    pub oldest_at: Option<DateTime<Utc>>,
+impl fmt::Display for DeadLetterCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DeadLetterPlace { at, consumer, topic, partition, offset } = &self.0;
+        write!(f, "{}/{consumer}/{topic}/{partition}/{offset}", at.timestamp_micros())
+    }
 }
 
-/// Lists at most `limit` dead letters, latest first.
+impl DeadLetterCursor {
+    fn after(letter: &DeadLetter) -> Self {
+        let DeadLetter { at, consumer, topic, partition, offset, .. } = letter;
+        let (consumer, topic) = (consumer.clone(), topic.clone());
+        Self(DeadLetterPlace { at: *at, consumer, topic, partition: *partition, offset: *offset })
+    }
+}
+
+/// A page of dead letters, latest first: at most `limit` after a cursor; without one, from the latest. With the number of all.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list(store: &Store, limit: u32) -> Result<DeadLetterList, store::Error> {
+pub async fn list(
+    store: &Store,
+    after: Option<DeadLetterCursor>,
+    limit: u32,
+) -> Result<DeadLetterList, store::Error> {
+    let after = after.map(|cursor| cursor.0);
     let read = store.read(move |tx| {
-        Box::pin(async move { Ok((tx.dead_letters(limit).await?, tx.dead_letter_depth().await?)) })
+        Box::pin(async move { Ok((tx.dead_letters(after, limit + 1).await?, tx.dead_letter_depth().await?)) })
     });
     let (letters, QueueDepth { rows, oldest_at }) = read.await?;
-    let data = letters.into_iter().map(DeadLetterSummary::from).collect();
-    Ok(DeadLetterList { data, depth: DeadLetterCounts { rows, oldest_at } })
+    let page = paging::page(letters, limit, |last| DeadLetterCursor::after(last).to_string());
+    Ok(DeadLetterList { page: paging::map(page, summary), depth: DeadLetterCounts { rows, oldest_at } })
 }
 
 /// Finds the dead letter of the message at this position.
@@ -144,50 +117,17 @@ pub async fn fetch(broker: &dyn Broker, position: &MessagePosition) -> Result<Op
     Ok(broker.fetch(topic, vec![record]).await?.pop())
 }
 
-/// A dead letter with the envelope of its message and without the message's payload.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct DeadLetterDetail {
-    /// The position of the message, `TOPIC/PARTITION/OFFSET`.
-    pub id: String,
-    /// The consumer that could not process it.
-    pub consumer: String,
-    /// Why the message could not be processed.
-    pub error_code: String,
-    /// When it was dead-lettered.
-    pub set_aside_at: DateTime<Utc>,
-    /// The SHA-256 hash of the message, as hexadecimal digits.
-    pub value_sha256: String,
-    /// The message; null when the bus no longer has it.
-    pub record: Option<DeadLetterRecord>,
-}
-
-impl DeadLetterDetail {
-    /// Describes a dead letter and the message at its position, if the bus still has it.
-    pub fn new(letter: DeadLetter, delivery: Option<&Delivery>) -> Self {
-        let digits = |text: String, byte: &u8| text + &format!("{byte:02x}");
-        Self {
-            id: position_of(&letter).to_string(),
-            consumer: letter.consumer,
-            error_code: letter.error_code,
-            set_aside_at: letter.at,
-            record: delivery.map(|delivery| DeadLetterRecord::new(delivery, &letter.value_sha256)),
-            value_sha256: letter.value_sha256.iter().fold(String::new(), digits),
-        }
+/// Describes a dead letter and the message at its position, if the bus still has it.
+pub fn detail(letter: DeadLetter, delivery: Option<&Delivery>) -> DeadLetterDetail {
+    let digits = |text: String, byte: &u8| text + &format!("{byte:02x}");
+    DeadLetterDetail {
+        id: position_of(&letter).to_string(),
+        consumer: letter.consumer,
+        error_code: letter.error_code,
+        set_aside_at: letter.at,
+        record: delivery.map(|delivery| record(delivery, &letter.value_sha256)),
+        value_sha256: letter.value_sha256.iter().fold(String::new(), digits),
     }
-}
-
-/// What became of a message that was replayed.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct ReplayOutcome {
-    /// The position of the message, `TOPIC/PARTITION/OFFSET`.
-    pub id: String,
-    /// `applied`, `unchanged`, `duplicate`, `foreign`, `unusable`, or `gone` when the bus no longer has the message.
-    pub outcome: String,
-    /// Why the message still cannot be processed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error_code: Option<String>,
-    /// Whether the dead letter was deleted.
-    pub is_forgotten: bool,
 }
 
 /// Processes the message of a dead letter once more, as the consumer does, and deletes the dead letter if that succeeds.
@@ -220,6 +160,7 @@ pub async fn replay(
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use sha2::{Digest as _, Sha256};
 
     use super::*;
@@ -248,11 +189,11 @@ mod tests {
             at: DateTime::UNIX_EPOCH,
             after_revision: None,
         };
-        let same = DeadLetterDetail::new(letter(Sha256::digest(value).to_vec()), Some(&delivery));
+        let same = detail(letter(Sha256::digest(value).to_vec()), Some(&delivery));
         let record = same.record.unwrap();
         assert!(record.is_the_same);
         assert_eq!(record.data_fields, ["batch_id", "essay"]);
-        let other = DeadLetterDetail::new(letter(vec![1; 32]), Some(&delivery));
+        let other = detail(letter(vec![1; 32]), Some(&delivery));
         assert_eq!(other.id, "huleedu.els.batch.phase.outcome.v1/3/7");
         assert!(other.record.as_ref().is_some_and(|record| !record.is_the_same));
         let json = serde_json::to_string(&other).unwrap();
@@ -260,12 +201,20 @@ mod tests {
     }
 
     #[test]
-    fn a_position_is_read_as_it_is_printed() {
-        let text = "huleedu.els.batch.phase.outcome.v1/3/4711";
-        let position: MessagePosition = text.parse().unwrap();
-        assert_eq!((position.partition, position.offset, position.to_string().as_str()), (3, 4711, text));
-        for wrong in ["", "huleedu.els.batch.phase.outcome.v1/3", "a/b/c", "/1/2", "a/1/2/3"] {
-            assert!(wrong.parse::<MessagePosition>().is_err(), "{wrong}");
+    fn a_cursor_is_read_as_it_is_written() {
+        let text = "1700000000000001/bos/huleedu.els.batch.phase.outcome.v1/3/4711";
+        let cursor: DeadLetterCursor = text.parse().unwrap();
+        assert_eq!((cursor.0.offset, cursor.to_string().as_str()), (4711, text));
+        for wrong in [
+            "",
+            "7",
+            "x/bos/t/3/7",
+            "7/bos/t/3",
+            "7/bos/t/3/7/8",
+            "7/b\0s/t/3/7",
+            "9223372036854775807/bos/t/3/7",
+        ] {
+            assert_eq!(wrong.parse::<DeadLetterCursor>(), Err(BadCursor), "{wrong:?}");
         }
     }
 }

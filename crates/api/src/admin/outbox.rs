@@ -4,142 +4,83 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use store::{Lane, OutboxDepth, Store, WaitingRow};
-use utoipa::ToSchema;
-use uuid::Uuid;
+use client::documents::{
+    OutboxCounts, OutboxList, OutboxMessage, OutboxOutcome, OutboxPosition, OutboxState,
+};
+use store::{Lane, OutboxDepth, OutboxPlace, Store, WaitingRow};
 
-/// The position of a message in the outbox, written `SHARD/ROW`.
+use super::BadCursor;
+use crate::paging;
+
+fn message(row: WaitingRow, now: DateTime<Utc>) -> OutboxMessage {
+    OutboxMessage {
+        id: OutboxPosition { shard: row.shard, row: row.id }.to_string(),
+        state: if row.parked { OutboxState::Parked } else { OutboxState::Pending },
+        topic: row.topic,
+        key: row.ordering_key,
+        key_seq: row.key_seq,
+        event_id: row.event_id,
+        size_bytes: row.size_bytes,
+        age_seconds: (now - row.created_at).num_seconds(),
+        attempts: row.attempts,
+        not_before: row.not_before,
+        error_code: row.error_code,
+    }
+}
+
+fn counts(depth: OutboxDepth) -> OutboxCounts {
+    let OutboxDepth { pending, parked, oldest_at, oldest_parked_at } = depth;
+    OutboxCounts { pending, parked, oldest_at, oldest_parked_at }
+}
+
+/// The cursor of the list: the place of the last message of a page, written `MICROSECONDS/SHARD/ROW`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutboxPosition {
-    /// The shard.
-    pub shard: i64,
-    /// The row id within the shard.
-    pub row: i64,
-}
+pub struct OutboxCursor(OutboxPlace);
 
-impl FromStr for OutboxPosition {
-    type Err = &'static str;
+impl FromStr for OutboxCursor {
+    type Err = BadCursor;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let position =
-            text.split_once('/').and_then(|(shard, row)| Some((shard.parse().ok()?, row.parse().ok()?)));
-        let (shard, row) = position.ok_or("SHARD/ROW is expected, as `bos outbox pending` prints it")?;
-        Ok(Self { shard, row })
+    fn from_str(text: &str) -> Result<Self, BadCursor> {
+        let place = || {
+            let (at, position) = text.split_once('/')?;
+            let OutboxPosition { shard, row } = position.parse().ok()?;
+            Some(OutboxPlace { created_at: paging::cursor_time(at)?, shard, id: row })
+        };
+        place().map(Self).ok_or(BadCursor)
     }
 }
 
-impl fmt::Display for OutboxPosition {
+impl fmt::Display for OutboxCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.shard, self.row)
+        let OutboxPlace { created_at, shard, id } = self.0;
+        write!(f, "{}/{shard}/{id}", created_at.timestamp_micros())
     }
 }
 
-/// A pending or parked message, without its payload.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct OutboxMessage {
-    /// The position in the outbox, `SHARD/ROW`.
-    pub id: String,
-    /// Whether the message is pending or parked.
-    pub state: OutboxState,
-    /// The topic that the message is sent to.
-    pub topic: String,
-    /// The ordering key. Messages of one key are sent one at a time.
-    pub key: String,
-    /// The position within the ordering key.
-    pub key_seq: i64,
-    /// The event id.
-    pub event_id: Uuid,
-    /// The size of the envelope in bytes.
-    pub size_bytes: i64,
-    /// Seconds since the message was enqueued.
-    pub age_seconds: i64,
-    /// Failed attempts that were due to this message.
-    pub attempts: u32,
-    /// The time of the next attempt.
-    pub not_before: DateTime<Utc>,
-    /// Why the message is parked.
-    pub error_code: Option<String>,
-}
-
-/// Whether a message in the outbox is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OutboxState {
-    /// The relay sends it, or retries to.
-    Pending,
-    /// The bus refused it permanently. It blocks its ordering key until an operator decides.
-    Parked,
-}
-
-impl OutboxState {
-    /// The word in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Parked => "parked",
-        }
+impl OutboxCursor {
+    fn after(row: &WaitingRow) -> Self {
+        Self(OutboxPlace { created_at: row.created_at, shard: row.shard, id: row.id })
     }
 }
 
-impl OutboxMessage {
-    fn new(row: WaitingRow, now: DateTime<Utc>) -> Self {
-        Self {
-            id: OutboxPosition { shard: row.shard, row: row.id }.to_string(),
-            state: if row.parked { OutboxState::Parked } else { OutboxState::Pending },
-            topic: row.topic,
-            key: row.ordering_key,
-            key_seq: row.key_seq,
-            event_id: row.event_id,
-            size_bytes: row.size_bytes,
-            age_seconds: (now - row.created_at).num_seconds(),
-            attempts: row.attempts,
-            not_before: row.not_before,
-            error_code: row.error_code,
-        }
-    }
-}
-
-/// The oldest messages of the outbox, and the size of all of it.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct OutboxList {
-    /// Messages, oldest first.
-    pub data: Vec<OutboxMessage>,
-    /// The whole outbox, whatever the limit of the list.
-    pub depth: OutboxCounts,
-}
-
-/// The size of the outbox.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct OutboxCounts {
-    /// Pending messages.
-    pub pending: i64,
-    /// Parked messages.
-    pub parked: i64,
-    /// When the oldest pending message was enqueued.
-    pub oldest_at: Option<DateTime<Utc>>,
-    /// When the oldest parked message was enqueued.
-    pub oldest_parked_at: Option<DateTime<Utc>>,
-}
-
-impl From<OutboxDepth> for OutboxCounts {
-    fn from(depth: OutboxDepth) -> Self {
-        let OutboxDepth { pending, parked, oldest_at, oldest_parked_at } = depth;
-        Self { pending, parked, oldest_at, oldest_parked_at }
-    }
-}
-
-/// Lists at most `limit` messages, oldest first.
+/// A page of messages, oldest first: at most `limit` after a cursor; without one, from the oldest. With the size of the outbox.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn list(store: &Store, limit: u32) -> Result<OutboxList, store::Error> {
+pub async fn list(
+    store: &Store,
+    after: Option<OutboxCursor>,
+    limit: u32,
+) -> Result<OutboxList, store::Error> {
+    let after = after.map(|cursor| cursor.0);
     let read = store.read(move |tx| {
-        Box::pin(async move { Ok((tx.outbox_rows(limit).await?, tx.outbox_depth().await?, tx.now())) })
+        Box::pin(
+            async move { Ok((tx.outbox_rows(after, limit + 1).await?, tx.outbox_depth().await?, tx.now())) },
+        )
     });
     let (rows, depth, now) = read.await?;
-    let data = rows.into_iter().map(|row| OutboxMessage::new(row, now)).collect();
-    Ok(OutboxList { data, depth: depth.into() })
+    let page = paging::page(rows, limit, |last| OutboxCursor::after(last).to_string());
+    Ok(OutboxList { page: paging::map(page, |row| message(row, now)), depth: counts(depth) })
 }
 
 /// What an operator decides about a parked message.
@@ -159,15 +100,6 @@ impl Decision {
             Self::Skip => "skip",
         }
     }
-}
-
-/// What became of a message that was parked.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct OutboxOutcome {
-    /// The position in the outbox, `SHARD/ROW`.
-    pub id: String,
-    /// `pending` after a retry, `skipped` after a skip.
-    pub outcome: String,
 }
 
 /// Retries or skips a parked message. Returns `None` when no parked message has this position.
@@ -198,14 +130,15 @@ pub async fn decide(
 
 #[cfg(test)]
 mod tests {
-    use super::OutboxPosition;
+    use super::{BadCursor, OutboxCursor};
 
     #[test]
-    fn a_position_is_read_as_it_is_printed() {
-        let position: OutboxPosition = "12/3456".parse().unwrap();
-        assert_eq!(position.to_string(), "12/3456");
-        for wrong in ["", "12", "12/", "a/b", "1/2/3"] {
-            assert!(wrong.parse::<OutboxPosition>().is_err(), "{wrong}");
+    fn a_cursor_is_read_as_it_is_written() {
+        let text = "1700000000000001/12/3456";
+        let cursor: OutboxCursor = text.parse().unwrap();
+        assert_eq!((cursor.0.id, cursor.to_string().as_str()), (3456, text));
+        for wrong in ["", "7", "7/12", "x/12/3456", "7/12/3456/7", "9223372036854775807/12/3456"] {
+            assert_eq!(wrong.parse::<OutboxCursor>(), Err(BadCursor), "{wrong}");
         }
     }
 }

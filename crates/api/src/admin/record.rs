@@ -1,10 +1,9 @@
 //! The message of a dead letter, as far as it may be shown.
 
+use client::documents::DeadLetterRecord;
 use engine::ports::Delivery;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use utoipa::ToSchema;
 
 /// Characters of a key or of an envelope's field that are shown; chosen.
 const WIDTH: usize = 120;
@@ -14,43 +13,26 @@ const FIELDS: [&str; 6] =
 /// Names of the payload's fields that are shown, at most; chosen.
 const NAMES: usize = 24;
 
-/// The message of a dead letter: its envelope and the names of its payload's fields, without their values.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct DeadLetterRecord {
-    /// The key that the message was sent with.
-    pub key: String,
-    /// The size of the message in bytes.
-    pub size_bytes: usize,
-    /// Whether these are the bytes that were dead-lettered, by their SHA-256 hash.
-    pub is_the_same: bool,
-    /// The fields of the envelope; empty when the message has no envelope.
-    #[schema(value_type = Object)]
-    pub envelope: Map<String, Value>,
-    /// The names of the payload's fields.
-    pub data_fields: Vec<String>,
-}
-
-impl DeadLetterRecord {
-    pub(super) fn new(delivery: &Delivery, sha256: &[u8]) -> Self {
-        let value: Option<Value> = serde_json::from_slice(&delivery.value).ok();
-        let field = |name: &str| value.as_ref().and_then(|value| value.get(name));
-        let envelope = FIELDS.iter().filter_map(|name| {
-            let shown = match field(name)? {
-                Value::String(text) => Value::from(text.chars().take(WIDTH).collect::<String>()),
-                number @ Value::Number(_) => number.clone(),
-                Value::Null => Value::Null,
-                Value::Bool(_) | Value::Array(_) | Value::Object(_) => Value::from("(no text)"),
-            };
-            Some(((*name).to_owned(), shown))
-        });
-        let data = field("data").and_then(Value::as_object);
-        Self {
-            key: delivery.key.chars().take(WIDTH).collect(),
-            size_bytes: delivery.value.len(),
-            is_the_same: Sha256::digest(&delivery.value).as_slice() == sha256,
-            envelope: envelope.collect(),
-            data_fields: data.map(|data| data.keys().take(NAMES).cloned().collect()).unwrap_or_default(),
-        }
+/// Describes the message of a dead letter. `sha256` is the hash of the message that was dead-lettered.
+pub(super) fn record(delivery: &Delivery, sha256: &[u8]) -> DeadLetterRecord {
+    let value: Option<Value> = serde_json::from_slice(&delivery.value).ok();
+    let field = |name: &str| value.as_ref().and_then(|value| value.get(name));
+    let envelope = FIELDS.iter().filter_map(|name| {
+        let shown = match field(name)? {
+            Value::String(text) => Value::from(text.chars().take(WIDTH).collect::<String>()),
+            number @ Value::Number(_) => number.clone(),
+            Value::Null => Value::Null,
+            Value::Bool(_) | Value::Array(_) | Value::Object(_) => Value::from("(no text)"),
+        };
+        Some(((*name).to_owned(), shown))
+    });
+    let data = field("data").and_then(Value::as_object);
+    DeadLetterRecord {
+        key: delivery.key.chars().take(WIDTH).collect(),
+        size_bytes: delivery.value.len(),
+        is_the_same: Sha256::digest(&delivery.value).as_slice() == sha256,
+        envelope: envelope.collect(),
+        data_fields: data.map(|data| data.keys().take(NAMES).cloned().collect()).unwrap_or_default(),
     }
 }
 
@@ -69,7 +51,7 @@ mod tests {
                 value: value.as_bytes().to_vec().into(),
                 trace: None,
             };
-            assert!(DeadLetterRecord::new(&delivery, &[]).envelope.is_empty(), "{value}");
+            assert!(record(&delivery, &[]).envelope.is_empty(), "{value}");
         }
     }
 }

@@ -25,14 +25,19 @@ const MAX_BODY: ByteSize = ByteSize::kib(64);
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListParameters {
-    /// The number of rows, from 1 to 500; the default is 50.
+    /// Most rows in a page, from 1 to 500; default 50.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<u32>,
+    /// The `next_cursor` of the previous page.
+    cursor: Option<String>,
 }
 
 impl ListParameters {
-    fn limit(&self) -> Result<u32, Problem> {
-        paging::limit(self.limit)
+    /// The cursor and the number of rows.
+    fn check<C: FromStr>(self) -> Result<(Option<C>, u32), Problem> {
+        let limit = paging::limit(self.limit)?;
+        let after = self.cursor.map(|cursor| cursor.parse()).transpose();
+        Ok((after.map_err(|_| paging::bad_cursor())?, limit))
     }
 }
 

@@ -1,15 +1,16 @@
 //! `POST /v1/batch`: submit a batch.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use bytes::Bytes;
-use domain::{BatchId, EssayId, Kind};
-use engine::{Submission, Traceparent};
-use serde::Serialize;
+use client::documents::{AcceptedEssay, BatchAccepted, BatchRequest, Links, Rejection};
+use domain::{BatchId, BatchStatus, EssayId, Kind};
+use engine::{Submission, SubmittedEssay, Traceparent};
 use store::{Answer, Owner};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -19,54 +20,15 @@ use crate::idempotency::IdempotencyKey;
 use crate::json::media_type;
 use crate::problem::{Code, Problem};
 use crate::revision::etag;
-use crate::submission::{self, Acceptable, BatchRequest, Form, FormRequest, Rejection, Written};
+use crate::submission::{self, Acceptable, Form, FormRequest, Written};
 use crate::trace::Traced;
-use crate::{reply, schemas, status};
+use crate::{reply, status};
 
 /// The route to which an Idempotency-Key is bound.
 const ROUTE: &str = "POST /v1/batch";
 
 /// Bodies above 1 MiB are parsed on a blocking thread, so that they do not hold up an async thread.
 const LARGE: usize = 1 << 20;
-
-/// An accepted batch.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct BatchAccepted<'a> {
-    #[schema(value_type = Uuid)]
-    batch_id: BatchId,
-    correlation_id: Uuid,
-    #[schema(schema_with = schemas::batch_status)]
-    status: domain::BatchStatus,
-    /// The number of accepted essays.
-    accepted: usize,
-    /// The number of essays that were left out.
-    rejected: usize,
-    /// The accepted essays, in the order of the request.
-    essays: Vec<AcceptedEssay<'a>>,
-    /// Why essays were left out, with `"on_invalid": "skip"`.
-    rejections: &'a [Rejection],
-    links: Links,
-}
-
-/// An accepted essay.
-#[derive(Debug, Serialize, ToSchema)]
-struct AcceptedEssay<'a> {
-    #[schema(value_type = Uuid)]
-    essay_id: EssayId,
-    /// The caller's own name for the essay.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_ref: Option<&'a str>,
-}
-
-/// Paths of the batch's resources.
-#[derive(Debug, Serialize, ToSchema)]
-struct Links {
-    #[serde(rename = "self")]
-    status: String,
-    batch: String,
-    essays: String,
-    results: String,
-}
 
 /// Submit a batch
 ///
@@ -161,8 +123,8 @@ fn submission_of(
     owner: Owner,
     trace: Option<Traceparent>,
 ) -> Result<Submission, Problem> {
-    let answer = answer(&acceptable, id, correlation)?;
-    let Acceptable { name, language, details, labels, phases, essays, .. } = acceptable;
+    let Acceptable { name, language, details, labels, phases, essays, rejections, rejected, .. } = acceptable;
+    let answer = answer(id, correlation, &essays, rejections, rejected)?;
     Ok(Submission {
         id,
         correlation,
@@ -182,21 +144,27 @@ fn submission_of(
 }
 
 /// The answer once the batch is stored. It is rendered before, because the unit stores it with the Idempotency-Key.
-fn answer(acceptable: &Acceptable, id: BatchId, correlation_id: Uuid) -> Result<Answer, Problem> {
+fn answer(
+    id: BatchId,
+    correlation_id: Uuid,
+    essays: &[SubmittedEssay],
+    rejections: Vec<Rejection>,
+    rejected: usize,
+) -> Result<Answer, Problem> {
     let document = BatchAccepted {
         batch_id: id,
         correlation_id,
-        status: domain::BatchStatus::PendingContent,
-        accepted: acceptable.essays.len(),
-        rejected: acceptable.rejected,
+        status: BatchStatus::PendingContent,
+        accepted: essays.len(),
+        rejected,
         essays: (0..)
-            .zip(&acceptable.essays)
+            .zip(essays)
             .map(|(position, essay)| AcceptedEssay {
                 essay_id: EssayId::new(id, position),
-                client_ref: essay.client_ref.as_ref().map(|name| name.0.as_str()),
+                client_ref: essay.client_ref.as_ref().map(|name| Cow::Borrowed(name.0.as_str())),
             })
             .collect(),
-        rejections: &acceptable.rejections,
+        rejections,
         links: Links {
             status: status::path(id),
             batch: format!("/v1/batch/{id}"),

@@ -2,13 +2,14 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use client::documents::{EssayDocument, Page};
 use domain::{BatchId, EssayState};
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::essay::EssayDocument;
-use crate::paging::{self, Page};
+use crate::essay;
+use crate::paging;
 use crate::path::InPath;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -56,6 +57,6 @@ pub(crate) async fn essays(
         .await
         .map_err(Problem::from)?;
     let rows = found.ok_or_else(super::unknown)?;
-    let documents = rows.into_iter().map(EssayDocument::from).collect();
-    reply::document(&Page::new(documents, limit, |last: &EssayDocument| last.position().to_string()))
+    let documents = rows.into_iter().map(essay::document).collect();
+    reply::document(&paging::page(documents, limit, |last: &EssayDocument| last.position.to_string()))
 }

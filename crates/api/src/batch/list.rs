@@ -1,18 +1,16 @@
 //! `GET /v1/batch`: list the batches of the caller.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Utc};
+use client::documents::{BatchPage, BatchSummary, EssayTotals};
 use domain::{Batch, BatchId, BatchStatus, Kind};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::{BatchRow, Labels, ListFilter, Private};
-use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::paging::{self, Page};
+use crate::paging;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::{reply, schemas};
@@ -68,43 +66,6 @@ pub(crate) enum Include {
     Counts,
 }
 
-/// A page of batches.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct BatchPage {
-    #[serde(flatten)]
-    page: Page<Summary>,
-    /// The number of batches of each status that match the filter, over all pages.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    counts: Option<BTreeMap<String, i64>>,
-}
-
-/// A batch in a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Summary {
-    #[schema(value_type = Uuid)]
-    batch_id: BatchId,
-    name: Option<String>,
-    #[schema(schema_with = schemas::kind)]
-    kind: Kind,
-    #[schema(schema_with = schemas::batch_status)]
-    status: BatchStatus,
-    revision: i64,
-    needs_attention: bool,
-    paused: bool,
-    essays: EssayTotals,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    ended_at: Option<DateTime<Utc>>,
-}
-
-/// The number of essays of a batch.
-#[derive(Debug, Serialize, ToSchema)]
-struct EssayTotals {
-    total: u32,
-    succeeded: u32,
-    failed: u32,
-}
-
 /// List batches
 ///
 /// The batches of the caller, newest first.
@@ -136,9 +97,9 @@ pub(crate) async fn list(
         })
         .await
         .map_err(|error: store::Error| Problem::from(error))?;
-    let summaries = rows.into_iter().map(Summary::from).collect();
+    let summaries = rows.into_iter().map(summary).collect();
     reply::document(&BatchPage {
-        page: Page::new(summaries, limit, |last: &Summary| {
+        page: paging::page(summaries, limit, |last: &BatchSummary| {
             format!("{}.{}", last.created_at.timestamp_micros(), last.batch_id)
         }),
         counts: totals.map(|totals| {
@@ -167,15 +128,11 @@ fn filter(parameters: Parameters, limit: u32) -> Result<ListFilter, Problem> {
 /// Refuses a time that not every database can store.
 fn check_time(parameter: &str, time: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>, Problem> {
     match time {
-        Some(time) if !is_in_reach(time) => {
+        Some(time) if !paging::is_in_reach(time) => {
             Err(paging::invalid(parameter, "expected a time from the year 1 to the year 9999"))
         }
         time => Ok(time),
     }
-}
-
-fn is_in_reach(time: DateTime<Utc>) -> bool {
-    (1..=9999).contains(&time.year())
 }
 
 fn parse_label(label: &str) -> Result<(String, Private<String>), Problem> {
@@ -191,25 +148,22 @@ fn parse_label(label: &str) -> Result<(String, Private<String>), Problem> {
 
 fn parse_cursor(cursor: &str) -> Option<(DateTime<Utc>, BatchId)> {
     let (at, id) = cursor.split_once('.')?;
-    let at = DateTime::from_timestamp_micros(at.parse().ok()?).filter(|at| is_in_reach(*at))?;
-    Some((at, id.parse().ok()?))
+    Some((paging::cursor_time(at)?, id.parse().ok()?))
 }
 
-impl From<BatchRow> for Summary {
-    fn from(row: BatchRow) -> Self {
-        let batch: Batch = row.batch;
-        Self {
-            batch_id: batch.id,
-            name: row.name.map(|name| name.0),
-            kind: batch.kind,
-            status: batch.status(),
-            revision: batch.revision,
-            needs_attention: batch.attention.is_some(),
-            paused: batch.paused,
-            essays: EssayTotals { total: batch.total, succeeded: batch.succeeded, failed: batch.failed },
-            created_at: batch.created_at,
-            updated_at: batch.updated_at,
-            ended_at: batch.ended_at,
-        }
+fn summary(row: BatchRow) -> BatchSummary {
+    let batch: Batch = row.batch;
+    BatchSummary {
+        batch_id: batch.id,
+        name: row.name.map(|name| name.0),
+        kind: batch.kind,
+        status: batch.status(),
+        revision: batch.revision,
+        needs_attention: batch.attention.is_some(),
+        paused: batch.paused,
+        essays: EssayTotals { total: batch.total, succeeded: batch.succeeded, failed: batch.failed },
+        created_at: batch.created_at,
+        updated_at: batch.updated_at,
+        ended_at: batch.ended_at,
     }
 }

@@ -5,12 +5,11 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use domain::{BatchId, EssayId, EssayState, Phase};
+use client::documents::{PhaseLine, ResultLine};
+use domain::{BatchId, EssayState};
 use futures::stream;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 use store::{EssayDetail, EssayPhaseRow};
-use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -39,38 +38,6 @@ pub(crate) struct Parameters {
 pub(crate) enum Outcome {
     Succeeded,
     Failed,
-}
-
-/// The result of an essay.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ResultLine {
-    #[schema(value_type = Uuid)]
-    essay_id: EssayId,
-    position: u16,
-    client_ref: Option<String>,
-    #[schema(schema_with = schemas::essay_state)]
-    state: EssayState,
-    error_code: Option<String>,
-    /// The storage id of the accepted text at the Content Service.
-    original_text_storage_id: Option<String>,
-    /// The storage id of the latest text.
-    text_storage_id: Option<String>,
-    /// The latest result of each phase.
-    phases: Vec<PhaseLine>,
-}
-
-/// The latest result of a phase for an essay.
-#[derive(Debug, Serialize, ToSchema)]
-struct PhaseLine {
-    #[schema(schema_with = schemas::phase)]
-    phase: Phase,
-    attempt: u32,
-    #[schema(schema_with = schemas::essay_state)]
-    state: EssayState,
-    text_storage_id: Option<String>,
-    error_code: Option<String>,
-    #[schema(value_type = Option<Object>)]
-    figures: Option<Box<RawValue>>,
 }
 
 /// Get the results of a batch
@@ -136,37 +103,33 @@ impl Reading {
         let mut lines = Vec::with_capacity(rows.len() * 512);
         for row in rows {
             // Strings, numbers and lists always serialize.
-            let _ = serde_json::to_writer(&mut lines, &ResultLine::from(row));
+            let _ = serde_json::to_writer(&mut lines, &line(row));
             lines.push(b'\n');
         }
         Ok((lines.into(), last))
     }
 }
 
-impl From<EssayDetail> for ResultLine {
-    fn from(EssayDetail { essay, phases }: EssayDetail) -> Self {
-        Self {
-            essay_id: essay.essay_id,
-            position: essay.position,
-            client_ref: essay.client_ref.map(|name| name.0),
-            state: essay.state,
-            error_code: essay.error_code,
-            original_text_storage_id: essay.text_storage_id.map(Into::into),
-            text_storage_id: essay.current_text_storage_id.map(Into::into),
-            phases: phases.into_iter().map(PhaseLine::from).collect(),
-        }
+fn line(EssayDetail { essay, phases }: EssayDetail) -> ResultLine {
+    ResultLine {
+        essay_id: essay.essay_id,
+        position: essay.position,
+        client_ref: essay.client_ref.map(|name| name.0),
+        state: essay.state,
+        error_code: essay.error_code,
+        original_text_storage_id: essay.text_storage_id.map(Into::into),
+        text_storage_id: essay.current_text_storage_id.map(Into::into),
+        phases: phases.into_iter().map(phase_line).collect(),
     }
 }
 
-impl From<EssayPhaseRow> for PhaseLine {
-    fn from(result: EssayPhaseRow) -> Self {
-        Self {
-            phase: result.phase,
-            attempt: result.attempt,
-            state: result.state,
-            text_storage_id: result.text_storage_id.map(Into::into),
-            error_code: result.error_code,
-            figures: figures(result.figures),
-        }
+fn phase_line(result: EssayPhaseRow) -> PhaseLine {
+    PhaseLine {
+        phase: result.phase,
+        attempt: result.attempt,
+        state: result.state,
+        text_storage_id: result.text_storage_id.map(Into::into),
+        error_code: result.error_code,
+        figures: figures(result.figures),
     }
 }

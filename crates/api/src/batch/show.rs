@@ -1,15 +1,11 @@
 //! `GET /v1/batch/{batch_id}`: a batch with its status and its submitted fields.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use domain::{BatchId, Kind, Language, Phase};
-use serde::Serialize;
+use client::documents::BatchDocument;
+use domain::BatchId;
 use store::{Labels, StatusRow};
-use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -17,30 +13,8 @@ use crate::path::InPath;
 use crate::problem::Problem;
 use crate::query::{Nothing, Query};
 use crate::revision::{Has, etag_value};
-use crate::status::{HeldMessages, StatusDocument};
-use crate::{reply, schemas};
-
-/// A batch: its status and its submitted fields.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct BatchDocument {
-    #[serde(flatten)]
-    status: StatusDocument,
-    #[schema(schema_with = schemas::kind)]
-    kind: Kind,
-    correlation_id: Uuid,
-    #[schema(schema_with = schemas::language)]
-    language: Language,
-    /// The course; null if only a language was given.
-    course_code: Option<String>,
-    labels: BTreeMap<String, String>,
-    /// The requested phases that have not started, in order.
-    #[schema(schema_with = schemas::phases)]
-    planned: Vec<Phase>,
-    class_designation: Option<String>,
-    essay_instructions: Option<String>,
-    assignment_id: Option<String>,
-    prompt_storage_id: Option<String>,
-}
+use crate::status::HeldMessages;
+use crate::{reply, status};
 
 /// Get a batch
 ///
@@ -71,40 +45,38 @@ pub(crate) async fn show(
         .read(move |tx| {
             Box::pin(async move {
                 let Some(version) = bus.version(tx, &owner, batch).await? else { return Ok(None) };
-                let Some(status) = tx.status_row(&owner, batch).await? else { return Ok(None) };
-                Ok(Some((version, status, tx.labels(&owner, batch).await?)))
+                let Some(row) = tx.status_row(&owner, batch).await? else { return Ok(None) };
+                Ok(Some((version, row, tx.labels(&owner, batch).await?)))
             })
         })
         .await
         .map_err(|error: store::Error| Problem::from(error))?;
-    let (version, status, labels) = found.ok_or_else(super::unknown)?;
+    let (version, row, labels) = found.ok_or_else(super::unknown)?;
     let tag = version.tag();
     let mut response = if Has::read(&headers).includes(&tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        reply::document(&BatchDocument::new(status, version.held, labels))?
+        reply::document(&document(row, version.held, labels))?
     };
     response.headers_mut().insert(header::ETAG, etag_value(&tag));
     Ok(response)
 }
 
-impl BatchDocument {
-    fn new(status: StatusRow, held: Option<HeldMessages>, labels: Labels) -> Self {
-        let document = StatusDocument::new(&status, held);
-        let batch = status.row.batch;
-        let details = status.row.details;
-        Self {
-            status: document,
-            kind: batch.kind,
-            correlation_id: batch.correlation_id.as_uuid(),
-            language: batch.language,
-            course_code: details.course_code,
-            labels: labels.into_iter().map(|(key, value)| (key, value.0)).collect(),
-            planned: batch.plan,
-            class_designation: details.class_designation.map(|text| text.0),
-            essay_instructions: details.essay_instructions.map(|text| text.0),
-            assignment_id: details.assignment_id,
-            prompt_storage_id: details.prompt_storage_id,
-        }
+fn document(row: StatusRow, held: Option<HeldMessages>, labels: Labels) -> BatchDocument {
+    let status = status::document(&row, held);
+    let batch = row.row.batch;
+    let details = row.row.details;
+    BatchDocument {
+        status,
+        kind: batch.kind,
+        correlation_id: batch.correlation_id.as_uuid(),
+        language: batch.language,
+        course_code: details.course_code,
+        labels: labels.into_iter().map(|(key, value)| (key, value.0)).collect(),
+        planned: batch.plan,
+        class_designation: details.class_designation.map(|text| text.0),
+        essay_instructions: details.essay_instructions.map(|text| text.0),
+        assignment_id: details.assignment_id,
+        prompt_storage_id: details.prompt_storage_id,
     }
 }

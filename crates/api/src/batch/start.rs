@@ -8,9 +8,9 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use bytesize::ByteSize;
+use client::documents::{PipelineRequest, StatusDocument};
 use domain::{BatchId, Phase};
 use engine::{Command, News, Traceparent};
-use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::Caller;
@@ -18,22 +18,13 @@ use crate::idempotency::IdempotencyKey;
 use crate::json::media_type;
 use crate::path::InPath;
 use crate::problem::{Code, Problem};
-use crate::status::{self, StatusDocument};
+use crate::reply;
+use crate::status;
 use crate::submission::{Content, Faults, Place, one_object, phases_of};
 use crate::trace::Traced;
-use crate::{reply, schemas};
 
 /// The largest body: it only names phases.
 const LARGEST: ByteSize = ByteSize::kib(64);
-
-/// The phases to run.
-#[expect(dead_code, reason = "describes a schema")]
-#[derive(ToSchema)]
-pub(crate) struct PipelineRequest {
-    /// The phases, in any order. Missing prerequisites are added; phases that have succeeded are left out.
-    #[schema(schema_with = schemas::phases)]
-    phases: Vec<Phase>,
-}
 
 /// A request to start phases, with the content to which its Idempotency-Key is bound.
 pub(crate) struct Asked {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use client::documents::StatusDocument;
 use domain::BatchId;
 use serde::Deserialize;
 
@@ -16,7 +17,7 @@ use crate::problem::{Code, Item, Problem};
 use crate::query::Query;
 use crate::reply;
 use crate::revision::{Has, etag_value};
-use crate::status::{Rendered, StatusDocument, Version};
+use crate::status::{Rendered, Version};
 
 /// How often a waiting request re-reads the version, because only changes by this process are signalled.
 const RECHECK_PERIOD: Duration = Duration::from_secs(1);

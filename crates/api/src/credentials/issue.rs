@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 
 use chrono::TimeDelta;
-use serde::{Deserialize, Serialize};
+use client::documents::{IssuedDocument, TokenRequest};
 use store::{Lane, Owner, Private, Store, TokenRow};
-use utoipa::ToSchema;
 
-use super::document::{IssuedDocument, TokenDocument};
-use super::scopes::{Scope, Scopes};
+use super::document::document;
+use super::scopes::Scopes;
 use super::{ID, MARK, SECRET, sha256};
 
 /// Most characters in the name of a user or an organisation, and in a note.
@@ -16,27 +15,6 @@ const LONGEST: usize = 255;
 
 /// The longest lifetime that can be requested, ten years. A token without `expires_in` never expires.
 const LONGEST_LIFETIME: TimeDelta = TimeDelta::days(3_660);
-
-/// A token to create.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TokenRequest {
-    /// The user that the token's bearer acts as.
-    pub user_id: String,
-    /// The organisation that the bearer acts for.
-    #[serde(default)]
-    pub org_id: Option<String>,
-    /// What the bearer may do; default: `read` and `write`.
-    #[serde(default)]
-    pub scopes: Option<Vec<Scope>>,
-    /// The lifetime of the token, such as `90d`; default: it never expires.
-    #[serde(default)]
-    #[schema(example = "90d")]
-    pub expires_in: Option<String>,
-    /// The purpose of the token, for people.
-    #[serde(default)]
-    pub note: Option<String>,
-}
 
 /// What is wrong with a field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +38,7 @@ pub enum FaultKind {
     Unusable,
 }
 
-/// A request that passed [`TokenRequest::check`].
+/// A request that passed [`check`].
 pub struct Acceptable {
     owner: Owner,
     scopes: Scopes,
@@ -68,40 +46,33 @@ pub struct Acceptable {
     note: Option<String>,
 }
 
-impl TokenRequest {
-    /// Checks every field.
-    ///
-    /// # Errors
-    /// All faults of the request, not only the first.
-    pub fn check(self) -> Result<Acceptable, Vec<Fault>> {
-        let mut faults = Vec::new();
-        let names = [
-            ("user_id", Some(&self.user_id)),
-            ("org_id", self.org_id.as_ref()),
-            ("note", self.note.as_ref()),
-        ];
-        for (field, text) in names {
-            faults.extend(text.and_then(|text| check_text(field, text)));
-        }
-        let scopes = self.scopes.map_or(Scopes::USUAL, Scopes::from_iter);
-        if scopes == Scopes::NONE {
-            faults.push(unusable("scopes", "expected at least one scope"));
-        }
-        let life = self.expires_in.map(|text| {
-            parse_lifetime(&text).ok_or_else(|| {
-                unusable(
-                    "expires_in",
-                    "expected a duration with its unit, such as 12h or 90d, of at most ten years",
-                )
-            })
-        });
-        let life = life.transpose().map_err(|fault| faults.push(fault)).unwrap_or_default();
-        if faults.is_empty() {
-            let owner = Owner { user_id: self.user_id, org_id: self.org_id };
-            Ok(Acceptable { owner, scopes, life, note: self.note })
-        } else {
-            Err(faults)
-        }
+/// Checks every field of a request.
+///
+/// # Errors
+/// All faults of the request, not only the first.
+pub fn check(request: TokenRequest) -> Result<Acceptable, Vec<Fault>> {
+    let TokenRequest { user_id, org_id, scopes, expires_in, note } = request;
+    let mut faults = Vec::new();
+    for (field, text) in [("user_id", Some(&user_id)), ("org_id", org_id.as_ref()), ("note", note.as_ref())] {
+        faults.extend(text.and_then(|text| check_text(field, text)));
+    }
+    let scopes = scopes.map_or(Scopes::USUAL, Scopes::from_iter);
+    if scopes == Scopes::NONE {
+        faults.push(unusable("scopes", "expected at least one scope"));
+    }
+    let life = expires_in.map(|text| {
+        parse_lifetime(&text).ok_or_else(|| {
+            unusable(
+                "expires_in",
+                "expected a duration with its unit, such as 12h or 90d, of at most ten years",
+            )
+        })
+    });
+    let life = life.transpose().map_err(|fault| faults.push(fault)).unwrap_or_default();
+    if faults.is_empty() {
+        Ok(Acceptable { owner: Owner { user_id, org_id }, scopes, life, note })
+    } else {
+        Err(faults)
     }
 }
 
@@ -171,7 +142,7 @@ pub async fn issue(
     let (row, now) = stored.await?;
     // The log holds no names: the user is in the table.
     tracing::info!(token.id = row.token_id, scopes = row.scopes, "token created");
-    Ok(IssuedDocument { token, about: TokenDocument::new(row, now) })
+    Ok(IssuedDocument { token, about: document(row, now) })
 }
 
 /// `BYTES` random bytes as hexadecimal digits.
@@ -188,7 +159,7 @@ fn digits<const BYTES: usize>() -> Result<String, store::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, FaultKind, TokenRequest};
+    use super::{Fault, FaultKind, TokenRequest, check};
 
     #[test]
     fn all_faults_of_a_request_are_reported_at_once() {
@@ -199,7 +170,7 @@ mod tests {
             expires_in: Some("ninety days".to_owned()),
             note: Some("n".repeat(256)),
         };
-        let faults: Vec<(&str, FaultKind)> = match request.check() {
+        let faults: Vec<(&str, FaultKind)> = match check(request) {
             Err(faults) => faults.into_iter().map(|Fault { field, kind, .. }| (field, kind)).collect(),
             Ok(_) => Vec::new(),
         };

@@ -1,33 +1,6 @@
-//! Scopes: what the bearer of a token may do.
+//! Sets of scopes: what the bearer of a token may do.
 
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
-/// A right of a caller. No scope includes another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Read the caller's own batches and essays.
-    Read,
-    /// Submit, start and change the caller's own batches and essays.
-    Write,
-    /// Administer the installation: create and revoke tokens, erase stored texts by their ids.
-    Admin,
-}
-
-impl Scope {
-    /// Every scope, in the order in which sets are written.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
-
-    /// The scope as it is written in tokens and documents.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Admin => "admin",
-        }
-    }
-}
+use client::documents::Scope;
 
 /// A set of scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use client::documents::EssayDocument;
 use domain::EssayId;
 
-use super::EssayDocument;
+use super::document;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::path::InPath;
@@ -36,5 +37,5 @@ pub(crate) async fn show(
         .await
         .map_err(Problem::from)?;
     let essay = found.ok_or_else(|| Problem::new(Code::NotFound, "The essay does not exist."))?;
-    reply::document(&EssayDocument::from(essay))
+    reply::document(&document(essay))
 }

@@ -6,11 +6,10 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
 use bytesize::ByteSize;
+use client::documents::{TriggerRequest, Triggered};
 use domain::{BatchId, EssayId, Kind, Language, Phase};
 use engine::{Submission, SubmittedEssay, SubmittedText};
-use serde::Serialize;
 use store::{Answer, Details, Labels};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -20,38 +19,15 @@ use crate::essay_file::without_mark;
 use crate::idempotency::IdempotencyKey;
 use crate::json::media_type;
 use crate::problem::{Code, Problem};
+use crate::reply;
 use crate::revision::etag;
 use crate::submission::{Content, Faults, Place, check_text, decode, language, members, repair};
 use crate::trace::Traced;
-use crate::{reply, schemas};
 
 const ROUTE: &str = "POST /v1/trigger-spellcheck";
 
 /// The fields of the request. Others are ignored and named in the answer.
 const FIELDS: &[&str] = &["text", "language"];
-
-/// An essay to spellcheck
-#[expect(dead_code, reason = "only its shape is of use, for the API's description")]
-#[derive(ToSchema)]
-pub(crate) struct TriggerRequest {
-    /// The text in UTF-8, not blank, without U+0000. Line ends are stored as sent.
-    text: String,
-    /// The language; default: the installation's `default_language`.
-    #[schema(schema_with = schemas::language)]
-    language: Option<Language>,
-}
-
-/// An essay that was accepted.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Triggered {
-    message: &'static str,
-    #[schema(value_type = Uuid)]
-    essay_id: EssayId,
-    correlation_id: Uuid,
-    /// The fields of the request that were ignored.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ignored_fields: Vec<String>,
-}
 
 /// The essay of a request.
 struct Essay {
@@ -196,7 +172,7 @@ fn checked(mut faults: Faults, text: Option<String>, longest: usize, path: &str)
 
 fn answer(id: BatchId, correlation_id: Uuid, ignored_fields: Vec<String>) -> Result<Answer, Problem> {
     let essay_id = EssayId::new(id, 0);
-    let message = "The essay is stored and will be spellchecked.";
+    let message = "The essay is stored and will be spellchecked.".into();
     Ok(Answer {
         status: 202,
         body: reply::to_json(&Triggered { message, essay_id, correlation_id, ignored_fields })?,

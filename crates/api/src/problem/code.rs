@@ -5,7 +5,6 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use serde::{Serialize, Serializer};
 
 /// Whether the same request, unchanged, can succeed later.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -219,11 +218,5 @@ impl FromStr for Code {
 
     fn from_str(name: &str) -> Result<Self, ()> {
         Self::ALL.iter().copied().find(|code| code.as_str() == name).ok_or(())
-    }
-}
-
-impl Serialize for Code {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }

@@ -9,7 +9,7 @@ use domain::{BatchId, BatchStatus};
 use quick_cache::Weighter;
 use store::StatusRow;
 
-use super::{HeldMessages, StatusDocument, Version};
+use super::{HeldMessages, Version, document};
 use crate::problem::Problem;
 use crate::reply::to_json;
 
@@ -67,7 +67,7 @@ impl Cache {
         let held = held.filter(|_| !batch.is_ended());
         let rendered = Arc::new(Rendered {
             version: Version { revision: batch.revision, held },
-            body: to_json(&StatusDocument::new(status, held))?.into(),
+            body: to_json(&document(status, held))?.into(),
             retry_after: match batch.status() {
                 BatchStatus::PendingContent => Some(Duration::from_secs(1)),
                 BatchStatus::Ready | BatchStatus::Processing => Some(Duration::from_secs(3)),

@@ -1,8 +1,9 @@
 //! The status of a batch in one sentence.
 
+use client::documents::Counts;
 use domain::{AttentionCode, Batch, End, Stage, WaitingCode};
 
-use super::{Counts, HeldMessages};
+use super::HeldMessages;
 use crate::problem::sentence as as_sentence;
 
 /// A number of messages, such as "6 messages".

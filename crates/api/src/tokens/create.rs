@@ -3,9 +3,10 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use client::documents::{IssuedDocument, TokenRequest};
 
 use crate::app::App;
-use crate::credentials::{Fault, FaultKind, IssuedDocument, Issuer, TokenRequest, issue};
+use crate::credentials::{self, Fault, FaultKind, Issuer};
 use crate::json::Json;
 use crate::problem::{Code, Item, Problem};
 use crate::reply;
@@ -28,12 +29,12 @@ pub(crate) async fn create(
     State(app): State<App>,
     Json(request, _held): Json<TokenRequest>,
 ) -> Result<Response, Problem> {
-    let acceptable = request.check().map_err(unacceptable)?;
-    let requester = match app.settings().auth {
+    let acceptable = credentials::check(request).map_err(unacceptable)?;
+    let issuer = match app.settings().auth {
         Auth::Off => Issuer::Anyone,
         Auth::Token | Auth::Gateway => Issuer::Trusted,
     };
-    let issued = issue(app.engine().store(), acceptable, requester).await?;
+    let issued = credentials::issue(app.engine().store(), acceptable, issuer).await?;
     let mut response = reply::document(&issued)?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)

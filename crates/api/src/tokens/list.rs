@@ -2,11 +2,12 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use client::documents::{Page, TokenDocument};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::credentials::{TokenDocument, is_token_id};
-use crate::paging::{self, Page};
+use crate::credentials::{self, is_token_id};
+use crate::paging;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::reply;
@@ -48,12 +49,5 @@ pub(crate) async fn list(
     if !after.is_empty() && !is_token_id(&after) {
         return Err(paging::bad_cursor());
     }
-    let read = app.engine().store().read(move |tx| {
-        Box::pin(async move {
-            let rows = tx.tokens(user_id.as_deref(), &after, limit + 1).await?;
-            let now = tx.now();
-            Ok::<Vec<_>, store::Error>(rows.into_iter().map(|row| TokenDocument::new(row, now)).collect())
-        })
-    });
-    reply::document(&Page::new(read.await?, limit, |last| last.token_id.clone()))
+    reply::document(&credentials::list(app.engine().store(), user_id, after, limit).await?)
 }

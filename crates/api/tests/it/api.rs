@@ -6,6 +6,7 @@ mod both_databases;
 mod callers;
 mod content;
 mod description;
+mod documents;
 mod forms;
 mod idempotency;
 mod listing;

@@ -8,4 +8,3 @@ pub(crate) mod files;
 pub(crate) mod follow;
 pub(crate) mod progress;
 pub(crate) mod rows;
-pub(crate) mod submission;

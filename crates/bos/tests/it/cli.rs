@@ -3,6 +3,7 @@
 mod batches;
 mod configuring;
 mod operating;
+mod paging;
 mod serving;
 
 use crate::program::{Server, bos, run, run_with_input};

@@ -175,7 +175,7 @@ impl ManualEngine {
     }
 
     pub(crate) async fn dead_letters(&self) -> Vec<DeadLetter> {
-        self.store.read(|tx| Box::pin(async move { tx.dead_letters(100).await })).await.unwrap()
+        self.store.read(|tx| Box::pin(async move { tx.dead_letters(None, 100).await })).await.unwrap()
     }
 
     /// How many messages of a topic are on the log, after the outbox was moved.

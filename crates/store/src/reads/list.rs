@@ -1,6 +1,6 @@
 //! Lists of batches: filters, order, and a cursor, which is the position of the last row.
 
-use chrono::{DateTime, TimeZone as _, Utc};
+use chrono::{DateTime, Utc};
 use domain::{BatchId, BatchStatus, Kind};
 use uuid::Uuid;
 
@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::param::{Json, Param, params};
 use crate::sql::Sql;
 use crate::tables::batches::{BatchRow, Owner, batch_columns};
+use crate::tables::far_future;
 use crate::tables::labels::Labels;
 use crate::tx::Tx;
 
@@ -146,9 +147,4 @@ fn filter_params<'a>(
         Json(statuses).into(),
         Json(labels).into(),
     ]
-}
-
-/// Later than any batch. The year has four digits, as in every stored time.
-fn far_future() -> DateTime<Utc> {
-    Utc.with_ymd_and_hms(9999, 1, 1, 0, 0, 0).single().unwrap_or(DateTime::UNIX_EPOCH)
 }

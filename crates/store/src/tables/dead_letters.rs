@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::param::params;
 use crate::row::Row;
 use crate::sql::Sql;
-use crate::tables::QueueDepth;
+use crate::tables::{QueueDepth, far_future};
 use crate::tx::Tx;
 
 /// A message that a consumer could not process.
@@ -38,6 +38,29 @@ pub struct DeadLetter {
     pub after_revision: Option<i64>,
 }
 
+/// The place of a dead letter in the list of all: latest first, then by consumer and position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetterPlace {
+    /// When it was dead-lettered.
+    pub at: DateTime<Utc>,
+    /// The consumer.
+    pub consumer: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i64,
+    /// The offset.
+    pub offset: i64,
+}
+
+impl DeadLetterPlace {
+    /// Before all dead letters.
+    fn first() -> Self {
+        let (consumer, topic) = (String::new(), String::new());
+        Self { at: far_future(), consumer, topic, partition: i64::MIN, offset: i64::MIN }
+    }
+}
+
 const INSERT: Sql = Sql::both(
     "dead_letters",
     "insert a dead letter",
@@ -49,7 +72,8 @@ const LIST: Sql = Sql::both(
     "dead_letters",
     "list dead letters",
     "SELECT consumer, topic, part, off, event_id, batch_id, error_code, value_sha256, at, after_revision FROM dead_letters \
-     ORDER BY at DESC, consumer, topic, part, off LIMIT $1",
+     WHERE at < $1 OR (at = $1 AND (consumer, topic, part, off) > ($2, $3, $4, $5)) \
+     ORDER BY at DESC, consumer, topic, part, off LIMIT $6",
 );
 
 const ONE: Sql = Sql::both(
@@ -120,9 +144,15 @@ impl Tx {
         Ok(self.exec(INSERT, values).await? == 1)
     }
 
-    /// At most `limit` dead letters, latest first.
-    pub async fn dead_letters(&mut self, limit: u32) -> Result<Vec<DeadLetter>, Error> {
-        self.all(LIST, params![limit], letter).await
+    /// A page of dead letters, latest first: at most `limit` after a place; without one, from the latest.
+    pub async fn dead_letters(
+        &mut self,
+        after: Option<DeadLetterPlace>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        let DeadLetterPlace { at, consumer, topic, partition, offset } =
+            after.unwrap_or_else(DeadLetterPlace::first);
+        self.all(LIST, params![at, &consumer, &topic, partition, offset, limit], letter).await
     }
 
     /// The dead letter of a consumer at this position.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use domain::BatchId;
-use store::{DeadLetter, Error, InboxKey, Lane, LowWaterMark, OutboxDepth, OutboxRow, QueueDepth, Sent, Tx};
+use store::{
+    DeadLetter, DeadLetterPlace, Error, InboxKey, Lane, LowWaterMark, OutboxDepth, OutboxRow, QueueDepth,
+    Sent, Tx,
+};
 use uuid::Uuid;
 
 use crate::databases::on_each;
@@ -261,6 +264,39 @@ async fn an_early_dead_letter_is_due_once_its_batch_is_past_the_awaited_revision
 }
 
 #[tokio::test]
+async fn a_page_of_dead_letters_continues_after_the_last_row_of_the_page_before() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let letter = |second: u64, consumer: &str, offset| DeadLetter {
+                consumer: consumer.to_owned(),
+                at: crate::databases::noon() + Duration::from_secs(second),
+                ..dead_letter_at(offset, "undecodable")
+            };
+            let latest_first = [
+                letter(2, "bos", 9),
+                letter(1, "bos", 3),
+                letter(1, "bos", 4),
+                letter(1, "other", 3),
+                letter(0, "bos", 1),
+            ];
+            for letter in latest_first.iter().rev() {
+                tx.insert_dead_letter(letter).await?;
+            }
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let page = tx.dead_letters(after, 2).await?;
+                let Some(last) = page.last().cloned() else { break };
+                let DeadLetter { at, consumer, topic, partition, offset, .. } = last;
+                after = Some(DeadLetterPlace { at, consumer, topic, partition, offset });
+                seen.extend(page);
+            }
+            assert_eq!(seen, latest_first);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_dead_letter_is_inserted_once_per_position() {
     on_each(async |store| {
         unit!(store, |tx| {
@@ -268,7 +304,7 @@ async fn a_dead_letter_is_inserted_once_per_position() {
             assert!(tx.insert_dead_letter(&letter(1)).await?);
             assert!(!tx.insert_dead_letter(&letter(1)).await?);
             assert!(tx.insert_dead_letter(&letter(2)).await?);
-            assert_eq!(tx.dead_letters(1).await?, [letter(1)]);
+            assert_eq!(tx.dead_letters(None, 1).await?, [letter(1)]);
             let noon = crate::databases::noon();
             assert_eq!(tx.dead_letter_depth().await?, QueueDepth { rows: 2, oldest_at: Some(noon) });
         });

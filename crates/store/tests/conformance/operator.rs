@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{Sent, Tx};
+use store::{OutboxPlace, Sent, Tx};
 use uuid::Uuid;
 
 use crate::databases::on_each;
@@ -37,13 +37,36 @@ async fn pending_and_parked_messages_are_listed_oldest_first() {
             tx.enqueue(&[message(1, "a", 0), message(2, "a", 1), message(3, "b", 0)]).await?;
             let first = heads(tx).await[0].0;
             tx.park_outbox(0, first, "record_too_large").await?;
-            let rows = tx.outbox_rows(2).await?;
+            let rows = tx.outbox_rows(None, 2).await?;
             assert_eq!(rows.len(), 2);
             let row = &rows[0];
             assert_eq!((row.shard, row.id, row.event_id), (0, first, Uuid::from_u128(1)));
             assert_eq!((row.parked, row.error_code.as_deref()), (true, Some("record_too_large")));
             assert_eq!((row.ordering_key.as_str(), row.key_seq, row.size_bytes), ("a", 0, 4));
             assert!(!rows[1].parked);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_of_messages_continues_after_the_last_row_of_the_page_before() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            // All are enqueued at one time, so their rows decide.
+            let all: Vec<_> =
+                (1..=5).map(|number| message(number, "a", number.try_into().unwrap())).collect();
+            tx.enqueue(&all).await?;
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let page = tx.outbox_rows(after, 2).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(OutboxPlace { created_at: last.created_at, shard: last.shard, id: last.id });
+                seen.extend(page.iter().map(|row| row.event_id.as_u128()));
+            }
+            assert_eq!(seen, [1, 2, 3, 4, 5]);
+            let before = OutboxPlace { created_at: tx.now() - Duration::from_secs(1), shard: 9, id: 9_000 };
+            assert_eq!(tx.outbox_rows(Some(before), 9).await?.len(), 5, "the time decides first");
         });
     })
     .await;

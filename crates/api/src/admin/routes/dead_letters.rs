@@ -3,10 +3,11 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use client::documents::{DeadLetterDetail, DeadLetterList, MessagePosition, ReplayOutcome};
 use engine::ports::Delivery;
 
 use super::{EmptyBody, ListParameters, PositionInPath};
-use crate::admin::dead_letters::{self, DeadLetterDetail, DeadLetterList, MessagePosition, ReplayOutcome};
+use crate::admin::dead_letters;
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::query::{Nothing, Query};
@@ -19,14 +20,14 @@ use crate::reply;
 #[utoipa::path(
     get, path = "/v1/dead-letters", tag = "operation", operation_id = "list_dead_letters",
     params(ListParameters),
-    responses((status = 200, description = "The latest dead letters, and the number of all.", body = DeadLetterList)),
+    responses((status = 200, description = "A page of dead letters, and the number of all.", body = DeadLetterList)),
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(parameters): Query<ListParameters>,
 ) -> Result<Response, Problem> {
-    let limit = parameters.limit()?;
-    reply::document(&dead_letters::list(app.engine().store(), limit).await?)
+    let (after, limit) = parameters.check()?;
+    reply::document(&dead_letters::list(app.engine().store(), after, limit).await?)
 }
 
 /// Show a dead letter
@@ -34,11 +35,7 @@ pub(crate) async fn list(
 /// With the envelope of its message and the names of the payload's fields, without their values.
 #[utoipa::path(
     get, path = "/v1/dead-letters/{topic}/{partition}/{offset}", tag = "operation", operation_id = "dead_letter",
-    params(
-        ("topic" = String, Path, description = "The topic of the message."),
-        ("partition" = String, Path, description = "The partition; 0 on the embedded bus."),
-        ("offset" = String, Path, description = "The offset in the partition."),
-    ),
+    params(MessagePosition),
     responses(
         (status = 200, description = "The dead letter.", body = DeadLetterDetail),
         (status = 404, description = "There is no such dead letter.", body = Problem, content_type = "application/problem+json"),
@@ -52,7 +49,7 @@ pub(crate) async fn show(
     let position = position.ok_or_else(unknown)?;
     let letter = dead_letters::find(app.engine().store(), &position).await?.ok_or_else(unknown)?;
     let delivery = fetch(&app, &position).await?;
-    reply::document(&DeadLetterDetail::new(letter, delivery.as_ref()))
+    reply::document(&dead_letters::detail(letter, delivery.as_ref()))
 }
 
 /// Replay a dead letter
@@ -61,11 +58,7 @@ pub(crate) async fn show(
 /// dead letter is deleted; otherwise it stays, and `outcome` says why.
 #[utoipa::path(
     post, path = "/v1/dead-letters/{topic}/{partition}/{offset}/replay", tag = "operation", operation_id = "replay_dead_letter",
-    params(
-        ("topic" = String, Path, description = "The topic of the message."),
-        ("partition" = String, Path, description = "The partition; 0 on the embedded bus."),
-        ("offset" = String, Path, description = "The offset in the partition."),
-    ),
+    params(MessagePosition),
     responses(
         (status = 200, description = "What became of the message.", body = ReplayOutcome),
         (status = 404, description = "There is no such dead letter.", body = Problem, content_type = "application/problem+json"),
@@ -97,11 +90,7 @@ pub(crate) async fn replay(
 /// Its message stays on its topic and is not processed.
 #[utoipa::path(
     delete, path = "/v1/dead-letters/{topic}/{partition}/{offset}", tag = "operation", operation_id = "drop_dead_letter",
-    params(
-        ("topic" = String, Path, description = "The topic of the message."),
-        ("partition" = String, Path, description = "The partition; 0 on the embedded bus."),
-        ("offset" = String, Path, description = "The offset in the partition."),
-    ),
+    params(MessagePosition),
     responses(
         (status = 204, description = "Dropped."),
         (status = 404, description = "There is no such dead letter.", body = Problem, content_type = "application/problem+json"),

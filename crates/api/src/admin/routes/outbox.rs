@@ -2,9 +2,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use client::documents::{OutboxList, OutboxOutcome, OutboxPosition};
 
 use super::{EmptyBody, ListParameters, PositionInPath};
-use crate::admin::outbox::{self, Decision, OutboxList, OutboxOutcome, OutboxPosition};
+use crate::admin::outbox::{self, Decision};
 use crate::app::App;
 use crate::problem::{Code, Problem};
 use crate::query::{Nothing, Query};
@@ -16,14 +17,14 @@ use crate::reply;
 #[utoipa::path(
     get, path = "/v1/outbox", tag = "operation", operation_id = "list_outbox",
     params(ListParameters),
-    responses((status = 200, description = "The oldest messages, and the size of the whole outbox.", body = OutboxList)),
+    responses((status = 200, description = "A page of messages, and the size of the whole outbox.", body = OutboxList)),
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     Query(parameters): Query<ListParameters>,
 ) -> Result<Response, Problem> {
-    let limit = parameters.limit()?;
-    reply::document(&outbox::list(app.engine().store(), limit).await?)
+    let (after, limit) = parameters.check()?;
+    reply::document(&outbox::list(app.engine().store(), after, limit).await?)
 }
 
 /// Retry a parked message
@@ -31,10 +32,7 @@ pub(crate) async fn list(
 /// Makes the message pending again. The later messages of its ordering key follow it.
 #[utoipa::path(
     post, path = "/v1/outbox/{shard}/{row}/retry", tag = "operation", operation_id = "retry_outbox_message",
-    params(
-        ("shard" = String, Path, description = "The shard: the first number of the message's `id`."),
-        ("row" = String, Path, description = "The row: the second number of the message's `id`."),
-    ),
+    params(OutboxPosition),
     responses(
         (status = 200, description = "The message is pending.", body = OutboxOutcome),
         (status = 404, description = "No parked message has this id.", body = Problem, content_type = "application/problem+json"),
@@ -56,10 +54,7 @@ pub(crate) async fn retry(
 /// time-out.
 #[utoipa::path(
     post, path = "/v1/outbox/{shard}/{row}/skip", tag = "operation", operation_id = "skip_outbox_message",
-    params(
-        ("shard" = String, Path, description = "The shard: the first number of the message's `id`."),
-        ("row" = String, Path, description = "The row: the second number of the message's `id`."),
-    ),
+    params(OutboxPosition),
     responses(
         (status = 200, description = "The message is skipped.", body = OutboxOutcome),
         (status = 404, description = "No parked message has this id.", body = Problem, content_type = "application/problem+json"),

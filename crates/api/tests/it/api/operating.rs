@@ -15,6 +15,7 @@ use store::{DeadLetter, Lane, OutboxRow, Store};
 use uuid::Uuid;
 
 use super::{Answer, Api};
+use crate::databases::on_postgres;
 
 /// Adds a parked message to the outbox; returns its id.
 pub(super) async fn park(store: &Store, number: u128) -> String {
@@ -32,7 +33,7 @@ pub(super) async fn park(store: &Store, number: u128) -> String {
                 headers: "{}".to_owned(),
             };
             tx.enqueue(&[row]).await?;
-            let rows = tx.outbox_rows(10_000).await?;
+            let rows = tx.outbox_rows(None, 10_000).await?;
             let row = rows.into_iter().find(|row| row.event_id == event_id).map(|row| (row.shard, row.id));
             let (shard, id) = row.unwrap();
             tx.park_outbox(shard, id, "record_too_large").await?;
@@ -115,6 +116,53 @@ async fn parked_messages_are_listed_retried_and_skipped() {
             post(&api, &format!("/v1/outbox/{id}/{verb}")).await.problem(404, "not_found");
         }
     }
+}
+
+/// The ids of a list, page by page.
+async fn ids_by_page(api: &Api, path: &str, limit: usize) -> Vec<Vec<String>> {
+    let mut pages = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let list = api.get(&format!("{path}?limit={limit}{cursor}")).await.json();
+        pages.push(ids(&list).into_iter().map(str::to_owned).collect());
+        let next = list["next_cursor"].as_str().map(str::to_owned);
+        assert_eq!(list["has_more"], next.is_some(), "{list}");
+        let Some(next) = next else { return pages };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+async fn lists_are_paged(api: &Api) {
+    let store = api.engine.store();
+    let (mut messages, mut letters) = (Vec::new(), Vec::new());
+    for number in 1..=4 {
+        messages.push(park(store, number).await);
+        // All were dead-lettered at one time, so their positions decide.
+        letters.push(set_aside(store, number.try_into().unwrap()).await);
+    }
+    for (path, all) in [("/v1/outbox", messages), ("/v1/dead-letters", letters)] {
+        let pages = ids_by_page(api, path, 3).await;
+        assert_eq!(pages, [all[..3].to_vec(), all[3..].to_vec()]);
+        assert_eq!(ids_by_page(api, path, 4).await, [all], "a full last page says that it is the last");
+        for cursor in [
+            "x",
+            "1",
+            "%00",
+            "1/a/b",
+            "99999999999999999999/1/2",
+            "9223372036854775807/b/t/1/2",
+            "1/b%00/t/1/2",
+        ] {
+            let problem = api.get(&format!("{path}?cursor={cursor}")).await.problem(400, "invalid_parameter");
+            assert_eq!(problem["errors"][0]["parameter"], "cursor", "{problem}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn messages_and_dead_letters_are_listed_page_by_page() {
+    lists_are_paged(&Api::open().await).await;
+    on_postgres(async |store, _| lists_are_paged(&Api::on(store).await).await).await;
 }
 
 #[tokio::test]

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use api::essay_file;
 use client::clean;
-
-use crate::commands::api::submission::Essay;
+use client::documents::EssayRequest;
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
@@ -82,7 +81,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Files {
                 format!("has the same name as {}, or one that looks the same; rename one", other.display());
             faults.push((path, fault));
         }
-        essays.push(Essay { client_ref: name, text });
+        essays.push(EssayRequest::with_text(name, text));
     }
     let essays = if faults.is_empty() { Ok(essays) } else { Err(Error(faults)) };
     Files { essays, left_out }
@@ -211,7 +210,7 @@ mod tests {
         let left_out = left_out.message().unwrap_or_default();
         match essays {
             Ok(essays) => {
-                let names = essays.into_iter().map(|essay| essay.client_ref).collect();
+                let names = essays.into_iter().filter_map(|essay| essay.client_ref).collect();
                 (names, steady(left_out), String::new())
             }
             Err(error) => (Vec::new(), steady(left_out), steady(error.to_string())),
@@ -225,8 +224,8 @@ mod tests {
             fs::write(folder.path().join(name), text).unwrap();
         }
         let essays = read(&[folder.path().to_owned()]).essays.unwrap();
-        let essays: Vec<_> = essays.iter().map(|e| (e.client_ref.as_str(), e.text.as_str())).collect();
-        assert_eq!(essays, [("a", "one"), ("b", "two\r\n")]);
+        let essays: Vec<_> = essays.iter().map(|e| (e.client_ref.as_deref(), e.text.as_deref())).collect();
+        assert_eq!(essays, [(Some("a"), Some("one")), (Some("b"), Some("two\r\n"))]);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use domain::BatchStatus;
 use uuid::Uuid;
 
 use crate::commands::Exit;
 use crate::commands::api::progress::Bars;
 use crate::commands::output::Output;
-use client::documents::Status;
+use client::documents::StatusDocument;
 use client::{Client, Failure, read};
 
 /// How long one request for the status waits at the server for a change (chosen).
@@ -17,7 +18,7 @@ const WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) enum Followed {
     /// The batch is at rest.
-    AtRest(Status),
+    AtRest(Box<StatusDocument>),
     /// The timeout passed first.
     OutOfTime,
 }
@@ -43,12 +44,12 @@ pub(crate) async fn follow(
     followed
 }
 
-async fn to_rest(client: &Client, batch: Uuid, bars: &mut Bars) -> Result<Status, Failure> {
+async fn to_rest(client: &Client, batch: Uuid, bars: &mut Bars) -> Result<Box<StatusDocument>, Failure> {
     let path = format!("v1/batch/{batch}/status");
     let mut etag: Option<String> = None;
     loop {
         let Some((now, document)) = client.get_changed(&path, etag.as_deref(), WAIT).await? else { continue };
-        let status: Status = read(document)?;
+        let status: Box<StatusDocument> = read(document)?;
         bars.show(&status);
         if status.is_at_rest() {
             return Ok(status);
@@ -64,11 +65,19 @@ pub(crate) fn out_of_time(batch: Uuid, output: &Output) -> Exit {
 }
 
 /// The exit code of a command that waited for a batch; `rejected` is the number of essays that were skipped at submission.
-pub(crate) fn exit_of(status: &Status, rejected: usize) -> Exit {
-    match status.status.as_str() {
-        "failed" | "cancelled" => Exit::Failed,
-        "completed_with_failures" => Exit::SomeFailed,
-        _ if rejected > 0 => Exit::SomeFailed,
-        _ => Exit::Ok,
+pub(crate) fn exit_of(status: &StatusDocument, rejected: usize) -> Exit {
+    match status.status {
+        BatchStatus::Failed | BatchStatus::Cancelled => Exit::Failed,
+        BatchStatus::CompletedWithFailures => Exit::SomeFailed,
+        BatchStatus::PendingContent
+        | BatchStatus::Ready
+        | BatchStatus::Processing
+        | BatchStatus::CompletedSuccessfully => {
+            if rejected > 0 {
+                Exit::SomeFailed
+            } else {
+                Exit::Ok
+            }
+        }
     }
 }

@@ -1,14 +1,15 @@
 //! Progress bars, one for each phase of a batch. They are drawn on a terminal only.
 
+use domain::Phase;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::commands::output::Output;
-use client::documents::{PhaseStatus, Status};
+use client::documents::{PhaseDocument, StatusDocument};
 
 /// The progress bars of a batch, on standard error. They stay visible at the end.
 pub(crate) struct Bars {
     all: MultiProgress,
-    bars: Vec<(String, ProgressBar)>,
+    bars: Vec<(Phase, ProgressBar)>,
     style: ProgressStyle,
     /// Number of submitted essays that are not in the batch.
     rejected: u64,
@@ -32,16 +33,16 @@ impl Bars {
     }
 
     /// Draws the progress of each phase.
-    pub(crate) fn show(&mut self, status: &Status) {
-        let submitted = status.counts.total + self.rejected;
+    pub(crate) fn show(&mut self, status: &StatusDocument) {
+        let submitted = u64::from(status.counts.total) + self.rejected;
         for phase in &status.phases {
             let known = self.bars.iter().position(|(name, _)| *name == phase.phase);
             let bar = if let Some((_, bar)) = known.and_then(|at| self.bars.get(at)) {
                 bar.clone()
             } else {
                 let bar = self.all.add(ProgressBar::new(submitted).with_style(self.style.clone()));
-                bar.set_prefix(phase.phase.clone());
-                self.bars.push((phase.phase.clone(), bar.clone()));
+                bar.set_prefix(phase.phase.as_str());
+                self.bars.push((phase.phase, bar.clone()));
                 bar
             };
             let progress = Progress::new(phase, submitted);
@@ -66,13 +67,14 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(phase: &PhaseStatus, submitted: u64) -> Self {
+    fn new(phase: &PhaseDocument, submitted: u64) -> Self {
         let counts = &phase.essay_counts;
         let has_begun = counts.total > 0;
+        let failed = u64::from(counts.failed);
         Self {
-            done: counts.successful + counts.failed,
-            failed: counts.failed,
-            failed_before: if has_begun { submitted.saturating_sub(counts.total) } else { 0 },
+            done: u64::from(counts.successful) + failed,
+            failed,
+            failed_before: if has_begun { submitted.saturating_sub(counts.total.into()) } else { 0 },
         }
     }
 
@@ -90,14 +92,20 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::Progress;
-    use client::documents::{PhaseCounts, PhaseStatus};
+    use client::documents::{PhaseCounts, PhaseDocument};
+    use domain::{Phase, PhaseStatus};
 
-    fn message(total: u64, successful: u64, failed: u64) -> String {
-        let phase = PhaseStatus {
-            phase: "nlp".to_owned(),
-            status: "in_progress".to_owned(),
+    fn message(total: u32, successful: u32, failed: u32) -> String {
+        let pending_dispatch_or_processing = total - successful - failed;
+        let phase = PhaseDocument {
+            phase: Phase::Nlp,
+            status: PhaseStatus::InProgress,
             attempt: 1,
-            essay_counts: PhaseCounts { total, successful, failed },
+            essay_counts: PhaseCounts { total, pending_dispatch_or_processing, successful, failed },
+            started_at: None,
+            completed_at: None,
+            error_code: None,
+            outcome_missing: false,
             waiting_on: None,
         };
         Progress::new(&phase, 30).message(30)

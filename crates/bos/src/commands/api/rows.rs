@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use domain::{EssayId, EssayState};
 use futures::StreamExt as _;
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::commands::api::corrections::{Correction, between, shown};
 use crate::commands::output::Output;
-use client::documents::Essay;
-use client::{Client, Failure, Fault, read};
+use client::documents::{Rejection, ResultLine};
+use client::{Client, Failure};
 
 /// Essays whose texts are fetched at the same time (chosen).
 const FETCHES: usize = 16;
@@ -26,7 +27,7 @@ pub(crate) struct Row {
     essay: String,
     /// `None` for an essay that was skipped at submission.
     #[serde(skip_serializing_if = "Option::is_none")]
-    essay_id: Option<Uuid>,
+    essay_id: Option<EssayId>,
     words: Option<u64>,
     /// Number of corrections.
     corrections: Option<u64>,
@@ -34,7 +35,7 @@ pub(crate) struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     corrected: Option<Vec<Correction>>,
     lix: Option<f64>,
-    state: String,
+    state: EssayState,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<String>,
 }
@@ -53,13 +54,13 @@ pub(crate) async fn of_batch(
     let mut essays = Vec::new();
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let line = serde_json::from_slice(line).map_err(|error| Failure::OtherVersion(error.to_string()))?;
-        essays.push(read::<Essay>(line)?);
+        essays.push(line);
     }
     Ok(of_essays(client, essays).await)
 }
 
 /// Makes the rows of these essays, with corrections where the server has the texts.
-pub(crate) async fn of_essays(client: &Client, essays: Vec<Essay>) -> Vec<Row> {
+pub(crate) async fn of_essays(client: &Client, essays: Vec<ResultLine>) -> Vec<Row> {
     // If another service stores the texts, the first failed request shows it for all essays.
     let keeps_texts = &AtomicBool::new(true);
     futures::stream::iter(essays)
@@ -78,7 +79,11 @@ pub(crate) async fn of_essays(client: &Client, essays: Vec<Essay>) -> Vec<Row> {
 
 /// Compares the essay's two texts. `None` if there are not two, or if the server does not have them because another service
 /// stores them.
-async fn corrections(client: &Client, essay: &Essay, keeps_texts: &AtomicBool) -> Option<Vec<Correction>> {
+async fn corrections(
+    client: &Client,
+    essay: &ResultLine,
+    keeps_texts: &AtomicBool,
+) -> Option<Vec<Correction>> {
     let (original, corrected) = essay.texts()?;
     if essay.figure(|figures| figures.corrections) == Some(0) {
         return Some(Vec::new());
@@ -97,7 +102,7 @@ async fn text(client: &Client, id: &str) -> Result<String, Failure> {
 }
 
 impl Row {
-    fn new(essay: &Essay, corrected: Option<Vec<Correction>>) -> Self {
+    fn new(essay: &ResultLine, corrected: Option<Vec<Correction>>) -> Self {
         let counted = corrected.as_ref().and_then(|corrected| u64::try_from(corrected.len()).ok());
         Self {
             essay: essay.name(),
@@ -106,27 +111,27 @@ impl Row {
             corrections: essay.figure(|figures| figures.corrections).or(counted),
             corrected,
             lix: essay.figure(|figures| figures.lix),
-            state: essay.state.clone(),
+            state: essay.state,
             error_code: essay.error_code.clone(),
         }
     }
 
-    fn rejected(fault: &Fault) -> Self {
-        let place = || fault.index.map_or_else(|| "essay".to_owned(), |index| format!("essay {}", index + 1));
+    fn rejected(rejection: &Rejection) -> Self {
+        let place = || format!("essay {}", rejection.index + 1);
         Self {
-            essay: fault.client_ref.clone().unwrap_or_else(place),
+            essay: rejection.client_ref.clone().unwrap_or_else(place),
             essay_id: None,
             words: None,
             corrections: None,
             corrected: None,
             lix: None,
-            state: "failed".to_owned(),
-            error_code: Some(fault.code.clone()),
+            state: EssayState::Failed,
+            error_code: Some(rejection.code.clone().into_owned()),
         }
     }
 
     fn has_failed(&self) -> bool {
-        self.state == "failed"
+        self.state == EssayState::Failed
     }
 
     /// The error code as words.
@@ -136,10 +141,11 @@ impl Row {
 
     fn cells(&self) -> Vec<String> {
         let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
-        let state = match (self.state.as_str(), self.why()) {
-            ("succeeded", _) => "done".to_owned(),
-            (state, Some(why)) => format!("{}: {why}", state.replace('_', " ")),
-            (state, None) => state.replace('_', " "),
+        let state = self.state.as_str().replace('_', " ");
+        let state = match (self.state, self.why()) {
+            (EssayState::Succeeded, _) => "done".to_owned(),
+            (_, Some(why)) => format!("{state}: {why}"),
+            (_, None) => state,
         };
         vec![
             self.essay.clone(),
@@ -156,17 +162,16 @@ impl Row {
 }
 
 /// Inserts the essays that were skipped at submission at their places among the others.
-pub(crate) fn with_rejected(rows: Vec<Row>, rejections: &[Fault]) -> Vec<Row> {
+pub(crate) fn with_rejected(rows: Vec<Row>, rejections: &[Rejection]) -> Vec<Row> {
     let mut rows = rows.into_iter();
     let mut all = Vec::new();
-    let mut rejections: Vec<(usize, &Fault)> =
-        rejections.iter().map(|fault| (fault.index.unwrap_or(usize::MAX), fault)).collect();
-    rejections.sort_by_key(|(index, _)| *index);
+    let mut rejections: Vec<&Rejection> = rejections.iter().collect();
+    rejections.sort_by_key(|rejection| rejection.index);
     // An essay with two faults gets one row.
-    rejections.dedup_by_key(|(index, _)| *index);
-    for (index, fault) in rejections {
-        all.extend(rows.by_ref().take(index.saturating_sub(all.len())));
-        all.push(Row::rejected(fault));
+    rejections.dedup_by_key(|rejection| rejection.index);
+    for rejection in rejections {
+        all.extend(rows.by_ref().take(rejection.index.saturating_sub(all.len())));
+        all.push(Row::rejected(rejection));
     }
     all.extend(rows);
     all
@@ -183,9 +188,10 @@ pub(crate) fn print(rows: &[Row], output: &Output) -> anyhow::Result<()> {
 
 /// The last line: the number of essays, how many are done, which failed and why.
 pub(crate) fn summary(rows: &[Row], took: Option<Duration>) -> String {
-    let count = |state: &str| rows.iter().filter(|row| row.state == state).count();
+    let count = |state| rows.iter().filter(|row| row.state == state).count();
     let failed: Vec<&Row> = rows.iter().filter(|row| row.has_failed()).collect();
-    let mut text = format!("{} essay{}, {} done", rows.len(), plural(rows.len()), count("succeeded"));
+    let mut text =
+        format!("{} essay{}, {} done", rows.len(), plural(rows.len()), count(EssayState::Succeeded));
     if !failed.is_empty() {
         let named = failed.iter().take(FAILED_NAMED).map(|row| match row.why() {
             Some(why) => format!("{}: {why}", row.essay),
@@ -211,12 +217,11 @@ pub(crate) const fn plural(number: usize) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::{Row, summary, with_rejected};
-    use client::Fault;
-    use client::documents::Essay;
+    use client::documents::{Rejection, ResultLine};
 
     fn essay(name: &str) -> Row {
-        let essay: Essay = serde_json::from_value(serde_json::json!({
-            "essay_id": "01970000-0000-7000-8000-000000000000", "client_ref": name, "state": "succeeded",
+        let essay: ResultLine = serde_json::from_value(serde_json::json!({
+            "essay_id": "01970000-0000-7000-8000-000000000001", "position": 0, "client_ref": name, "state": "succeeded",
             "phases": [
                 {"phase": "spellcheck", "attempt": 1, "state": "succeeded", "figures": {"words": 312, "corrections": 4}},
                 {"phase": "nlp", "attempt": 1, "state": "succeeded", "figures": {"words": 313, "lix": 38.2}},
@@ -226,15 +231,15 @@ mod tests {
         Row::new(&essay, None)
     }
 
-    fn fault(index: usize, name: &str) -> Fault {
-        serde_json::from_value(serde_json::json!({"index": index, "client_ref": name, "code": "blank_text"}))
-            .unwrap()
+    fn rejection(index: usize, name: &str) -> Rejection {
+        let (code, pointer, detail) = ("blank_text".into(), String::new(), String::new());
+        Rejection { index, client_ref: Some(name.to_owned()), code, pointer, detail }
     }
 
     #[test]
     fn skipped_essays_keep_their_places_in_the_submission() {
-        let faults = [fault(3, "d"), fault(1, "b"), fault(1, "b")];
-        let rows = with_rejected(vec![essay("a"), essay("c"), essay("e")], &faults);
+        let rejections = [rejection(3, "d"), rejection(1, "b"), rejection(1, "b")];
+        let rows = with_rejected(vec![essay("a"), essay("c"), essay("e")], &rejections);
         let names: Vec<_> = rows.iter().map(|row| row.essay.as_str()).collect();
         assert_eq!(names, ["a", "b", "c", "d", "e"]);
         assert_eq!(

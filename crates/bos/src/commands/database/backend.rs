@@ -146,7 +146,7 @@ fn server_of(config: &Config) -> String {
 pub(super) fn found<T>(answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(Failure::Problem(problem)) if problem.status == 404 => Ok(None),
+        Err(Failure::Problem(problem)) if problem.status() == 404 => Ok(None),
         Err(failure) => Err(failure),
     }
 }

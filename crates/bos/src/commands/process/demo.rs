@@ -17,10 +17,9 @@ use crate::commands::Exit;
 use crate::commands::api::follow::{Followed, exit_of, follow};
 use crate::commands::api::progress::Bars;
 use crate::commands::api::rows;
-use crate::commands::api::submission::{Essay, Submission};
 use crate::commands::output::Output;
 use crate::commands::process::serve::obey_signals;
-use client::documents::Accepted;
+use client::documents::{BatchAccepted, BatchRequest, EssayRequest};
 use client::{Client, read};
 use service::config::words::{LogFormat, LogLevel};
 use service::config::{Config, Flag, Sources};
@@ -111,22 +110,23 @@ async fn show(address: SocketAddr, output: &Output) -> anyhow::Result<Exit> {
         env!("CARGO_PKG_VERSION"),
         essays.len()
     ))?;
-    let submission = Submission {
+    let request = BatchRequest {
         name: Some("9B argumentative text".to_owned()),
         course_code: Some("ENG5".to_owned()),
-        language: None,
-        labels: vec![("class".to_owned(), "9B".to_owned())],
-        phases: vec![Phase::Spellcheck, Phase::Nlp],
-        on_invalid: "skip",
+        labels: Some([("class".to_owned(), "9B".to_owned())].into()),
+        phases: Some(vec![Phase::Spellcheck, Phase::Nlp]),
+        on_invalid: Some("skip".to_owned()),
         essays,
+        ..BatchRequest::default()
     };
-    let accepted: Accepted = read(submission.send(&client).await?)?;
+    let accepted: BatchAccepted<'_> = read(client.post("v1/batch", &request).await?)?;
+    let batch = accepted.batch_id.as_uuid();
     let mut bars = Bars::new(output, accepted.rejected);
-    let status = match follow(&client, accepted.batch_id, &mut bars, None).await? {
+    let status = match follow(&client, batch, &mut bars, None).await? {
         Followed::AtRest(status) => status,
         Followed::OutOfTime => return Ok(Exit::TimedOut),
     };
-    let rows = rows::of_batch(&client, accepted.batch_id, None).await?;
+    let rows = rows::of_batch(&client, batch, None).await?;
     let rows = rows::with_rejected(rows, &accepted.rejections);
     let took = began.elapsed();
     rows::print(&rows, output)?;
@@ -136,14 +136,14 @@ async fn show(address: SocketAddr, output: &Output) -> anyhow::Result<Exit> {
     Ok(exit_of(&status, 0))
 }
 
-fn class() -> anyhow::Result<Vec<Essay>> {
+fn class() -> anyhow::Result<Vec<EssayRequest>> {
     let mut files: Vec<_> = CLASS.files().collect();
     files.sort_by_key(|file| file.path());
     let essays = files.into_iter().map(|file| {
         let name = file.path().file_stem().and_then(|stem| stem.to_str());
         let essay = name.zip(file.contents_utf8());
         essay
-            .map(|(name, text)| Essay { client_ref: name.to_owned(), text: text.to_owned() })
+            .map(|(name, text)| EssayRequest::with_text(name.to_owned(), text.to_owned()))
             .context("an essay of the demo is not UTF-8")
     });
     essays.collect()

@@ -110,6 +110,7 @@ fn an_invalid_command_line_is_reported_before_anything_is_sent() {
     let server = Server::start();
     let essays = server.essays("latin", &[]);
     std::fs::write(std::path::Path::new(&essays).join("cafe.txt"), b"caf\xe9").unwrap();
+    let whole = server.essays("whole", &[("anna.txt", GOOD)]);
     for (arguments, told) in [
         (vec!["batch", "submit", &essays], "cafe.txt: is not UTF-8 at byte 3"),
         (vec!["batch", "submit", "absent.txt"], "absent.txt: cannot be read"),
@@ -119,6 +120,7 @@ fn an_invalid_command_line_is_reported_before_anything_is_sent() {
         ),
         (vec!["batch", "submit", &essays, "--course", "ENG5", "--language", "sv"], "cannot be used with"),
         (vec!["batch", "submit", &essays, "--timeout", "5m"], "--wait"),
+        (vec!["batch", "submit", &whole, "--label", "a=1", "--label", "a=2"], "--label a is given twice"),
         (vec!["batch", "status", "17"], "invalid value '17'"),
         (vec!["batch", "watch", "0197c5e0-7d1f-7a3b-9c55-2f6f4a1b0c3d", "--timeout", "5"], "30s or 5m"),
     ] {

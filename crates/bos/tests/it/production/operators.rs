@@ -144,7 +144,7 @@ async fn parked(store: &Store, key: &'static str, number: u128) {
                 headers: "{}".to_owned(),
             };
             tx.enqueue(&[message]).await?;
-            for row in tx.outbox_rows(10).await? {
+            for row in tx.outbox_rows(None, 10).await? {
                 tx.park_outbox(row.shard, row.id, "record_too_large").await?;
             }
             Ok::<_, store::Error>(())

@@ -37,6 +37,22 @@ pub struct WaitingRow {
     pub size_bytes: i64,
 }
 
+/// The place of a message in the list of pending and parked messages: oldest first, then by row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxPlace {
+    /// When it was enqueued.
+    pub created_at: DateTime<Utc>,
+    /// The shard.
+    pub shard: i64,
+    /// The row id within the shard.
+    pub id: i64,
+}
+
+impl OutboxPlace {
+    /// Before all messages.
+    const FIRST: Self = Self { created_at: DateTime::UNIX_EPOCH, shard: i64::MIN, id: i64::MIN };
+}
+
 /// The messages of a topic that were acknowledged within a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentCount {
@@ -56,7 +72,8 @@ const WAITING: Sql = Sql::both(
     "outbox",
     "list pending messages",
     "SELECT shard, id, event_id, topic, ordering_key, key_seq, CAST(CASE WHEN state = 2 THEN 1 ELSE 0 END AS BIGINT), attempts, not_before, error_code, \
-     created_at, CAST(length(payload) AS BIGINT) FROM outbox ORDER BY created_at, shard, id LIMIT $1",
+     created_at, CAST(length(payload) AS BIGINT) FROM outbox \
+     WHERE (created_at, shard, id) > ($1, $2, $3) ORDER BY created_at, shard, id LIMIT $4",
 );
 
 /// On PostgreSQL, the row is looked up in the order of the primary key, as in the relay's statements (decision 15).
@@ -124,9 +141,14 @@ const EXTEND_TIMEOUT: Sql =
     Sql::both("outbox_sent", "extend the statement time-out", "SET LOCAL statement_timeout = '10min'");
 
 impl Tx {
-    /// At most `limit` pending and parked messages, oldest first.
-    pub async fn outbox_rows(&mut self, limit: u32) -> Result<Vec<WaitingRow>, Error> {
-        self.all(WAITING, params![limit], |row| {
+    /// A page of pending and parked messages, oldest first: at most `limit` after a place; without one, from the oldest.
+    pub async fn outbox_rows(
+        &mut self,
+        after: Option<OutboxPlace>,
+        limit: u32,
+    ) -> Result<Vec<WaitingRow>, Error> {
+        let OutboxPlace { created_at, shard, id } = after.unwrap_or(OutboxPlace::FIRST);
+        self.all(WAITING, params![created_at, shard, id, limit], |row| {
             Ok(WaitingRow {
                 shard: row.get(0)?,
                 id: row.get(1)?,

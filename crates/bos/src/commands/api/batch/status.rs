@@ -8,7 +8,7 @@ use crate::commands::Exit;
 use crate::commands::api::degraded;
 use crate::commands::output::{Format, Output};
 use client::clean;
-use client::documents::{self, PhaseStatus};
+use client::documents::{PhaseDocument, StatusDocument};
 use client::{Client, read};
 
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ pub(super) fn print(document: Value, output: &Output) -> anyhow::Result<()> {
     if output.format() != Format::Table {
         return output.one(&document, |_| String::new());
     }
-    let status: documents::Status = read(document)?;
+    let status: StatusDocument = read(document)?;
     output.say(&format!("{}: {}", status.status, clean(&status.sentence)))?;
     if status.phases.is_empty() {
         return Ok(());
@@ -50,11 +50,11 @@ pub(super) fn print(document: Value, output: &Output) -> anyhow::Result<()> {
     )
 }
 
-fn cells(phase: &PhaseStatus) -> Vec<String> {
+fn cells(phase: &PhaseDocument) -> Vec<String> {
     let counts = &phase.essay_counts;
     vec![
-        phase.phase.clone(),
-        phase.status.clone(),
+        phase.phase.to_string(),
+        phase.status.to_string(),
         phase.attempt.to_string(),
         counts.total.to_string(),
         counts.successful.to_string(),

@@ -1,5 +1,6 @@
 //! `bos batch submit`: submits essays as one batch.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,11 +13,10 @@ use crate::commands::api::files::{self, Files};
 use crate::commands::api::follow::{Followed, exit_of, follow, out_of_time};
 use crate::commands::api::progress::Bars;
 use crate::commands::api::rows::{self, plural};
-use crate::commands::api::submission::Submission;
 use crate::commands::duration;
 use crate::commands::output::Output;
 use client::clean;
-use client::documents::Accepted;
+use client::documents::{BatchAccepted, BatchRequest};
 use client::{Client, read};
 
 #[derive(Debug, Args)]
@@ -84,6 +84,22 @@ fn label(text: &str) -> Result<(String, String), &'static str> {
     }
 }
 
+/// The labels by key.
+///
+/// # Errors
+/// Every key that is given twice.
+fn labels(pairs: Vec<(String, String)>) -> Result<BTreeMap<String, String>, service::config::Error> {
+    let mut labels = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (key, value) in pairs {
+        if let Some(first) = labels.insert(key.clone(), value) {
+            let problem = format!("is given twice, first as {key}={first}");
+            faults.push(service::config::Fault::new(format!("--label {key}"), problem, "give each key once"));
+        }
+    }
+    if faults.is_empty() { Ok(labels) } else { Err(service::config::Error(faults)) }
+}
+
 impl Submit {
     pub(super) async fn run(self, client: &Client, output: &Output) -> anyhow::Result<Exit> {
         let began = Instant::now();
@@ -92,31 +108,34 @@ impl Submit {
         if let Some(message) = &left_out {
             Output::warn(message);
         }
-        let submission = Submission {
+        let on_invalid = match self.on_invalid {
+            OnInvalid::Reject => "reject_batch",
+            OnInvalid::Skip => "skip",
+        };
+        let request = BatchRequest {
             name: self.name,
             course_code: self.course,
             language: self.language,
-            labels: self.label,
-            phases: self.phases.0,
-            on_invalid: match self.on_invalid {
-                OnInvalid::Reject => "reject_batch",
-                OnInvalid::Skip => "skip",
-            },
+            labels: Some(labels(self.label)?),
+            phases: Some(self.phases.0),
+            on_invalid: Some(on_invalid.to_owned()),
             essays: essays?,
+            ..BatchRequest::default()
         };
-        let answer = submission.send(client).await?;
-        let accepted: Accepted = read(answer.clone())?;
+        let answer = client.post("v1/batch", &request).await?;
+        let accepted: BatchAccepted<'_> = read(answer.clone())?;
+        let batch = accepted.batch_id.as_uuid();
         if !self.wait {
             let exit = announce(&accepted, &answer, output)?;
             return Ok(unless_left_out(exit, left_out.is_some()));
         }
         output.note(&acceptance(&accepted));
         let mut bars = Bars::new(output, accepted.rejected);
-        let status = match follow(client, accepted.batch_id, &mut bars, self.timeout).await? {
+        let status = match follow(client, batch, &mut bars, self.timeout).await? {
             Followed::AtRest(status) => status,
-            Followed::OutOfTime => return Ok(out_of_time(accepted.batch_id, output)),
+            Followed::OutOfTime => return Ok(out_of_time(batch, output)),
         };
-        let rows = rows::of_batch(client, accepted.batch_id, None).await?;
+        let rows = rows::of_batch(client, batch, None).await?;
         let rows = rows::with_rejected(rows, &accepted.rejections);
         rows::print(&rows, output)?;
         let summary = rows::summary(&rows, Some(began.elapsed()));
@@ -135,7 +154,7 @@ fn unless_left_out(exit: Exit, left_out: bool) -> Exit {
     if exit == Exit::Ok && left_out { Exit::SomeFailed } else { exit }
 }
 
-fn acceptance(accepted: &Accepted) -> String {
+fn acceptance(accepted: &BatchAccepted<'_>) -> String {
     let mut text = format!(
         "Batch {}: {} essay{} accepted",
         accepted.batch_id,
@@ -152,7 +171,7 @@ fn acceptance(accepted: &Accepted) -> String {
 }
 
 /// Prints what was accepted, and the next command.
-fn announce(accepted: &Accepted, answer: &Value, output: &Output) -> anyhow::Result<Exit> {
+fn announce(accepted: &BatchAccepted<'_>, answer: &Value, output: &Output) -> anyhow::Result<Exit> {
     output
         .one(answer, |_| format!("{}\nNext: bos batch watch {}", acceptance(accepted), accepted.batch_id))?;
     Ok(if accepted.rejected > 0 { Exit::SomeFailed } else { Exit::Ok })

@@ -7,7 +7,7 @@ use crate::commands::Exit;
 use crate::commands::api::rows;
 use crate::commands::output::{Format, Output};
 use client::clean;
-use client::documents::{Essay, EssayPhase};
+use client::documents::{EssayDocument, EssayPhaseDocument};
 use client::{Client, read};
 
 #[derive(Debug, Args)]
@@ -25,20 +25,20 @@ impl Status {
             output.one(&document, |_| String::new())?;
             return Ok(Exit::Ok);
         }
-        let essay: Essay = read(document)?;
+        let essay: EssayDocument = read(document)?;
         output.say(&format!("{}: {}", clean(&essay.name()), essay.state))?;
         if !essay.phases.is_empty() {
             Output::table(&["phase", "state", "attempt", "why"], &essay.phases, cells)?;
-            rows::print(&rows::of_essays(client, vec![essay]).await, output)?;
+            rows::print(&rows::of_essays(client, vec![essay.into()]).await, output)?;
         }
         Ok(Exit::Ok)
     }
 }
 
-fn cells(phase: &EssayPhase) -> Vec<String> {
+fn cells(phase: &EssayPhaseDocument) -> Vec<String> {
     vec![
-        phase.phase.clone(),
-        phase.state.clone(),
+        phase.phase.to_string(),
+        phase.state.to_string(),
         phase.attempt.to_string(),
         phase.error_code.clone().unwrap_or_default(),
     ]

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::commands::Exit;
 use crate::commands::api::files;
 use crate::commands::output::Output;
+use client::documents::{TriggerRequest, Triggered};
 use client::{Client, read};
 
 #[derive(Debug, Args)]
@@ -22,24 +21,11 @@ pub(super) struct Trigger {
     language: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Request<'a> {
-    text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    language: Option<&'a str>,
-}
-
-#[derive(Deserialize)]
-struct Triggered {
-    essay_id: Uuid,
-}
-
 impl Trigger {
     pub(super) async fn run(self, client: &Client, output: &Output) -> anyhow::Result<Exit> {
-        let text = files::read_one(&self.path)?;
-        let request = Request { text: &text, language: self.language.as_deref() };
+        let request = TriggerRequest { text: files::read_one(&self.path)?, language: self.language };
         let answer = client.post("v1/trigger-spellcheck", &request).await?;
-        let Triggered { essay_id } = read(answer.clone())?;
+        let Triggered { essay_id, .. } = read(answer.clone())?;
         output.one(&answer, |_| format!("Essay {essay_id} accepted\nNext: bos essay status {essay_id}"))?;
         Ok(Exit::Ok)
     }

@@ -1,7 +1,8 @@
 //! `bos dead-letter drop`.
 
-use api::admin::dead_letters::{self, MessagePosition};
+use api::admin::dead_letters;
 use clap::Args;
+use client::documents::MessagePosition;
 
 use super::position;
 use crate::commands::database::backend::{Backend, ItemOutcome, found, print_outcomes};

@@ -1,6 +1,6 @@
 //! Dead letters as the command line names them.
 
-use api::admin::dead_letters::MessagePosition;
+use client::documents::MessagePosition;
 use contract::Topic;
 
 /// Reads a position on a topic of the platform.

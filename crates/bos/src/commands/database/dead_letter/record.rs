@@ -2,7 +2,8 @@
 
 #[cfg(feature = "kafka")]
 use anyhow::Context as _;
-use api::admin::dead_letters::{self, MessagePosition};
+use api::admin::dead_letters;
+use client::documents::MessagePosition;
 use engine::LocalBroker;
 use engine::ports::Delivery;
 #[cfg(feature = "kafka")]

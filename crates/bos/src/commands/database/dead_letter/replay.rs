@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use api::admin::dead_letters::{self, MessagePosition, ReplayOutcome};
+use api::admin::dead_letters;
 use clap::Args;
+use client::documents::{MessagePosition, ReplayOutcome};
 use client::{Client, read};
 use engine::ports::SystemClock;
 use engine::{Crash, Engine};

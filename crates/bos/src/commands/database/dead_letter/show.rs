@@ -1,7 +1,8 @@
 //! `bos dead-letter show`.
 
-use api::admin::dead_letters::{self, DeadLetterDetail, MessagePosition};
+use api::admin::dead_letters;
 use clap::Args;
+use client::documents::{DeadLetterDetail, MessagePosition};
 use client::read;
 
 use super::{position, record};
@@ -56,7 +57,7 @@ async fn in_database(
         output.note(&format!("{error:#}"));
     }
     let exit = if delivery.is_ok() { Exit::Ok } else { Exit::Failed };
-    Ok(Some((DeadLetterDetail::new(letter, delivery.ok().flatten().as_ref()), exit)))
+    Ok(Some((dead_letters::detail(letter, delivery.ok().flatten().as_ref()), exit)))
 }
 
 fn text(detail: &DeadLetterDetail) -> String {
@@ -88,8 +89,8 @@ fn text(detail: &DeadLetterDetail) -> String {
 
 #[cfg(test)]
 mod tests {
-    use api::admin::DeadLetterRecord;
     use chrono::DateTime;
+    use client::documents::DeadLetterRecord;
     use serde_json::json;
 
     use super::*;

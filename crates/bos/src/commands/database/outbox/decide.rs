@@ -1,6 +1,7 @@
 //! An operator's decision about each of some parked messages.
 
-use api::admin::outbox::{self, Decision, OutboxOutcome, OutboxPosition};
+use api::admin::outbox::{self, Decision};
+use client::documents::{OutboxOutcome, OutboxPosition};
 use client::read;
 use serde_json::json;
 

@@ -1,7 +1,8 @@
 //! `bos outbox retry`.
 
-use api::admin::outbox::{Decision, OutboxPosition};
+use api::admin::outbox::Decision;
 use clap::Args;
+use client::documents::OutboxPosition;
 
 use super::decide;
 use crate::commands::database::backend::Backend;

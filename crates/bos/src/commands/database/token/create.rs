@@ -7,7 +7,8 @@ use crate::commands::database::backend::Backend;
 use crate::commands::output::{Format, Output};
 use crate::commands::settings::SettingsArgs;
 use crate::commands::{Exit, Global};
-use api::credentials::{Fault, IssuedDocument, Issuer, Scope, TokenRequest, TokenStatus, issue};
+use api::credentials::{self, Fault, Issuer};
+use client::documents::{IssuedDocument, Scope, TokenRequest, TokenStatus};
 use client::{clean, read};
 use service::config::Error;
 
@@ -81,12 +82,12 @@ async fn create(
     settings: SettingsArgs,
     request: TokenRequest,
 ) -> anyhow::Result<IssuedDocument> {
-    let acceptable = request.clone().check().map_err(|faults| of_the_command_line(&faults))?;
+    let acceptable = credentials::check(request.clone()).map_err(|faults| of_the_command_line(&faults))?;
     match Backend::choose(global, settings).await? {
         Backend::Server(client) => Ok(read(client.post_once("v1/tokens", &request).await?)?),
         Backend::Database(database) => {
             let store = database.open_or_create().await?;
-            let issued = issue(&store, acceptable, Issuer::Trusted).await;
+            let issued = credentials::issue(&store, acceptable, Issuer::Trusted).await;
             store.close().await;
             Ok(issued?)
         }
