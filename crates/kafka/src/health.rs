@@ -202,3 +202,28 @@ impl ClientContext for ClientHealth {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_and_aborted_records_at_the_end_of_a_partition_are_no_lag() {
+        // Two records were handed out. An aborted record and two markers follow them.
+        let read = statistics::Partition {
+            app_offset: 2,
+            next_offset: 5,
+            eof_offset: 5,
+            ls_offset: 5,
+            consumer_lag: 3,
+            ..statistics::Partition::default()
+        };
+        assert_eq!(lag(&read), 0);
+        let fetched = statistics::Partition { fetchq_cnt: 1, ..read.clone() };
+        assert_eq!(lag(&fetched), 3, "a fetched record may be one to hand out");
+        let behind = statistics::Partition { ls_offset: 6, consumer_lag: 4, ..read.clone() };
+        assert_eq!(lag(&behind), 4, "not everything is fetched");
+        let unknown = statistics::Partition { ls_offset: -1, consumer_lag: -1, ..read };
+        assert_eq!(lag(&unknown), 0);
+    }
+}

@@ -87,6 +87,14 @@ fn at_the_start_a_failing_disk_is_not_called_damaged_and_a_malformed_file_is_not
     disk.set(Some(Fault::Io), Some(Fault::Io)).unwrap();
     let said = serve();
     assert!(said.contains("I/O") && !said.contains("damaged"), "{said}");
+    let mut doctor =
+        crate::program::bos(&["doctor", "-o", "jsonl", "--port", "1", "--data-dir", data.to_str().unwrap()]);
+    let found = String::from_utf8(doctor.envs(disk.variables()).output().unwrap().stdout).unwrap();
+    let found = found.lines().find(|line| line.contains("\"database\"")).expect("a finding");
+    assert!(
+        found.contains("I/O") && found.contains("change nothing") && !found.contains("damaged"),
+        "{found}"
+    );
     disk.set(None, None).unwrap();
 
     let file = data.join("bos.db");

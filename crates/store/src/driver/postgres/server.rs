@@ -177,8 +177,9 @@ impl Shared {
 
     /// Makes a connection and closes it. After a refused login the URL is read again, and a new one is tried at once.
     async fn connect(&self) -> Result<(), Error> {
+        let tried = self.url.version();
         let outcome = match self.try_to_connect().await {
-            Err(error) if error.is_refused_login() && self.url.read_again_after_refusal("database_url") => {
+            Err(error) if error.is_refused_login() && self.has_another_url(tried) => {
                 self.use_present_url();
                 self.try_to_connect().await
             }
@@ -190,6 +191,11 @@ impl Shared {
             *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
         outcome
+    }
+
+    /// Reads the URL again. Whether it differs from the one of this version: another task may have read it meanwhile.
+    fn has_another_url(&self, tried: u64) -> bool {
+        self.url.read_again_after_refusal("database_url") || self.url.version() != tried
     }
 
     fn was_reached_within(&self, time: Duration) -> bool {
@@ -215,7 +221,10 @@ impl Shared {
     /// Has the pools connect with the present URL, if it was read again since.
     fn use_present_url(&self) {
         let present = self.url.version();
-        if self.used.swap(present, Ordering::AcqRel) == present {
+        // Read first, because this runs for every unit and read.
+        if self.used.load(Ordering::Acquire) == present
+            || self.used.swap(present, Ordering::AcqRel) == present
+        {
             return;
         }
         match options(&self.url) {

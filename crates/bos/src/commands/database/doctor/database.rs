@@ -69,7 +69,11 @@ async fn embedded(config: &Config) -> Vec<Finding> {
                 let found = format!("{} is open in the server at {}", file.display(), server.address);
                 return vec![Finding::ok("database", found), server.finding];
             }
-            let mend = "if a server has it open, name its --host and --port; then the server is asked";
+            let mend = if matches!(error, store::Error::Unfit { .. }) {
+                "if a server has it open, name its --host and --port; then the server is asked"
+            } else {
+                "check the disk and the rights on the data folder; change nothing in it before you have a copy of all of it"
+            };
             vec![Finding::failure("database", causes(error), mend)]
         }
     }
