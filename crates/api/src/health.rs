@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use client::documents::{Alive, Degraded, Readiness};
 
 use super::app::App;
