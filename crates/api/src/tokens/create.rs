@@ -30,11 +30,11 @@ pub(crate) async fn create(
     Json(request, _held): Json<TokenRequest>,
 ) -> Result<Response, Problem> {
     let acceptable = credentials::check(request).map_err(unacceptable)?;
-    let issuer = match app.settings().auth {
+    let by = match app.settings().auth {
         Auth::Off => Issuer::Anyone,
         Auth::Token | Auth::Gateway => Issuer::Trusted,
     };
-    let issued = credentials::issue(app.engine().store(), acceptable, issuer).await?;
+    let issued = credentials::issue(app.engine().store(), acceptable, by).await?;
     let mut response = reply::document(&issued)?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)

@@ -3,9 +3,10 @@
 use std::num::NonZeroU32;
 
 use ::api::Auth;
-use ::api::credentials::{Issuer, TokenRequest, issue};
+use ::api::credentials::{self, Issuer, issue};
 use axum::body::Body;
 use axum::http::Request;
+use client::documents::TokenRequest;
 use futures::poll;
 use secrecy::SecretString;
 use serde_json::json;
@@ -16,7 +17,7 @@ const GATEWAY: &str = "gateway-token-of-thirty-two-letters-or-more";
 
 async fn token(api: &Api, user: &str) -> String {
     let request: TokenRequest = serde_json::from_value(json!({"user_id": user})).unwrap();
-    let acceptable = request.check().unwrap_or_else(|faults| panic!("{faults:?}"));
+    let acceptable = credentials::check(request).unwrap_or_else(|faults| panic!("{faults:?}"));
     issue(api.engine.store(), acceptable, Issuer::Trusted).await.unwrap().token
 }
 

@@ -19,7 +19,7 @@ const LISTED: usize = 50;
 /// What these files and folders hold.
 pub(crate) struct Files {
     /// The essays, or everything that is wrong with the files.
-    pub(crate) essays: Result<Vec<Essay>, Error>,
+    pub(crate) essays: Result<Vec<EssayRequest>, Error>,
     /// The entries of folders that are no essays.
     pub(crate) left_out: LeftOut,
 }

@@ -49,6 +49,7 @@ async fn fill(data: &Path) {
                     created_at: at,
                     expires_at: None,
                     revoked_at: None,
+                    issued_without_auth: false,
                 })
                 .await?;
             }

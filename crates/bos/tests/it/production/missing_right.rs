@@ -96,7 +96,7 @@ async fn while_a_right_is_missing_messages_wait_and_once_it_is_granted_all_class
                 let status = ended(&service, batch).await;
                 assert_eq!(status["status"], "completed_successfully", "{status}");
             }
-            let letters = store.read(|tx| Box::pin(async move { tx.dead_letters(10).await })).await;
+            let letters = store.read(|tx| Box::pin(async move { tx.dead_letters(None, 10).await })).await;
             assert_eq!(letters.map_err(|error: store::Error| error).unwrap(), [], "nothing is set aside");
         }
         service.stop().await;
