@@ -88,7 +88,7 @@ fn the_commands_of_the_readme_run_as_they_are_printed() {
         status["phases"][0]["figures"]["corrections"] == 1
     });
     let last = answers.last().unwrap();
-    assert_eq!(last["data"][0]["client_ref"], "s-1", "{last}");
+    assert_eq!((&last["client_ref"], &last["state"]), (&"s-1".into(), &"succeeded".into()), "{last}");
     run("Authenticate callers");
 }
 
