@@ -31,6 +31,11 @@ pub fn extension(name: &str) -> Option<String> {
     (!stem.is_empty()).then(|| extension.to_ascii_lowercase())
 }
 
+/// Whether macOS keeps the attributes of another file in a file of this name. Archives and memory sticks carry such files along.
+pub fn holds_attributes(name: &str) -> bool {
+    base(name).starts_with("._")
+}
+
 /// What a file is if it is no text, by its first bytes: "a PDF".
 pub fn format_of(content: &[u8]) -> Option<&'static str> {
     FORMATS.iter().find(|(start, _)| content.starts_with(start)).map(|(_, what)| *what)

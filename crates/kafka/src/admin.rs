@@ -124,7 +124,7 @@ impl Admin {
         Ok(Cluster { brokers, topics: found })
     }
 
-    /// Creates the topics that are missing, and gives the outcome for each.
+    /// Creates the topics that are missing, waits until the cluster serves them, and gives the outcome for each.
     ///
     /// # Errors
     /// When the cluster does not answer.
@@ -133,7 +133,7 @@ impl Admin {
         let values = wanted.values();
         let requests: Vec<_> = topics.iter().map(|topic| wanted.new_topic(*topic, &values)).collect();
         let made = self.client.create_topics(&requests, &self.options()).await?;
-        Ok(topics
+        let made: Vec<(Topic, Made)> = topics
             .iter()
             .copied()
             .zip(made.into_iter().map(|outcome| match outcome {
@@ -141,7 +141,37 @@ impl Admin {
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => CreateOutcome::Existed,
                 Err((_, code)) => CreateOutcome::Failed(code.to_string()),
             }))
-            .collect())
+            .collect();
+        let created = made.iter().filter(|(_, made)| *made == Made::Created).map(|(topic, _)| *topic);
+        self.until_served(created.collect()).await?;
+        Ok(made)
+    }
+
+    /// Waits until the cluster's metadata has a leader for every partition of these topics. The controller acknowledges a creation
+    /// before the brokers know of it, and the next command would not find the topics. After [`Admin::patient_for`] it gives up: the
+    /// topics exist.
+    async fn until_served(&self, topics: Vec<Topic>) -> Result<(), Error> {
+        if topics.is_empty() {
+            return Ok(());
+        }
+        let admin = self.clone();
+        let waiting = move || -> Result<(), Error> {
+            let looks = admin.patience.as_millis() / LISTEN.as_millis();
+            for _ in 0..looks {
+                let metadata = admin.metadata_here()?;
+                let is_served = |topic: &Topic| {
+                    let found =
+                        metadata.topics().iter().find(|found| found.name() == topic.as_str()).map(layout);
+                    found.is_some_and(|found| found.partitions > 0 && found.leaderless == 0)
+                };
+                if topics.iter().all(is_served) {
+                    break;
+                }
+                admin.witness.poll(LISTEN);
+            }
+            Ok(())
+        };
+        tokio::task::spawn_blocking(waiting).await.unwrap_or(Err(Error::Kafka(KafkaError::Canceled)))
     }
 
     /// librdkafka blocks the calling thread, so this runs on a thread for blocking work.

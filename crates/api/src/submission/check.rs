@@ -181,18 +181,21 @@ fn labels(faults: &mut Faults, labels: Vec<(String, String)>, bounds: Bounds) ->
         faults.add(Place::Request("/labels"), Code::InvalidLabel, detail);
         return Labels::new();
     }
-    labels
-        .into_iter()
-        .filter_map(|(key, value)| {
-            let place = Place::Request("/labels");
-            if key.is_empty() {
-                faults.add(place, Code::MissingField, "a label has an empty key");
-                return None;
-            }
-            let key = faults.line(place, key, bounds.label_key)?;
-            Some((key, Private(faults.line(place, value, bounds.label_value)?)))
-        })
-        .collect()
+    let mut checked = Labels::new();
+    for (key, value) in labels {
+        let place = Place::Request("/labels");
+        if key.is_empty() {
+            faults.add(place, Code::MissingField, "a label has an empty key");
+            continue;
+        }
+        let Some(key) = faults.line(place, key, bounds.label_key) else { continue };
+        let Some(value) = faults.line(place, value, bounds.label_value) else { continue };
+        // Keys can become equal without their byte order marks.
+        if checked.insert(key, Private(value)).is_some() {
+            faults.add(place, Code::DuplicateKey, "a label occurs more than once");
+        }
+    }
+    checked
 }
 
 /// Checks the essays and returns the valid ones.

@@ -160,6 +160,9 @@ fn text_of(faults: &mut Faults, place: Place<'_>, file_name: &str, content: &[u8
             Code::NotAvailable,
             "archives are not supported yet; unpack it and send its .txt and .md files".to_owned(),
         ),
+        _ if essay_file::holds_attributes(file_name) => {
+            (Code::UnsupportedFile, "macOS keeps the attributes of another file in it".to_owned())
+        }
         (Some(known), None) if essay_file::EXTENSIONS.contains(&known) => {
             return text::decode(faults, place, content);
         }

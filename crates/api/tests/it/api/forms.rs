@@ -184,6 +184,7 @@ async fn a_document_that_is_named_like_a_text_is_refused() {
     let api = Api::open().await;
     for (name, content) in [
         ("carl.pdf", b"not really a pdf".as_slice()),
+        ("._a.txt", b"x"),
         ("a.txt", b"%PDF-1.7 "),
         ("b.md", b"PK\x03\x04"),
         ("c.txt", b"{\\rtf1"),

@@ -156,7 +156,7 @@ fn reason_against(path: &Path) -> Option<String> {
         return None;
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if name.starts_with("._") {
+    if essay_file::holds_attributes(&name) {
         return Some("is a file in which macOS keeps attributes of another file".to_owned());
     }
     let extension = essay_file::extension(&name)?;
