@@ -71,11 +71,6 @@ pub struct Limits {
 /// bodies are not read yet could fill the memory outside the limit on bodies in flight.
 const READ_BYTES: usize = 64 << 10;
 
-/// Send buffer of a connection, which the system doubles for its own use. The system reports a full buffer as writable again
-/// after a third of it was taken. A third must be less than a client takes at the minimum rate within `write_timeout`, and by
-/// default a buffer grows to 4 MB. A fixed buffer also limits what unread answers cost in memory.
-const SEND_BYTES: usize = 128 << 10;
-
 /// Serves `router` on `listener` until `shutdown`; returns when all connections are closed.
 ///
 /// At shutdown it accepts no more connections, closes idle ones at once, and lets requests in flight finish for at most
@@ -118,7 +113,9 @@ pub async fn serve_latest(
         };
         tasks.spawn(CONNECTION, async move {
             connection.run(stream).await;
-            drop((slot, share));
+            // First, or the connection that gets the slot would find its peer still at the limit.
+            drop(share);
+            drop(slot);
         });
     }
     drop(listener);
@@ -185,7 +182,7 @@ struct Connection {
 impl Connection {
     async fn run(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BYTES);
+        let _ = SockRef::from(&stream).set_send_buffer_size(self.pace.send_buffer());
         let router = self.router;
         let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(FromSocket);

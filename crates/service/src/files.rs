@@ -34,6 +34,13 @@ pub fn max_connections(wanted: NonZeroU32) -> NonZeroU32 {
     wanted.min(half)
 }
 
+/// The number of connections of a second, small listener: `wanted`, but at most an eighth of the file limit.
+pub fn bearable_beside(wanted: NonZeroU32) -> NonZeroU32 {
+    let Some(eighth) = limit().map(|limit| limit / 8) else { return wanted };
+    let eighth = NonZeroU32::new(u32::try_from(eighth).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+    wanted.min(eighth)
+}
+
 #[cfg(unix)]
 fn limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current

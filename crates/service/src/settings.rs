@@ -77,7 +77,7 @@ pub fn accept_limits(config: &Config) -> Limits {
 
 /// The settings of the accept loop for probes, beside those of the API: few connections, which no client of the API can take.
 pub fn probe_limits(api: Limits) -> Limits {
-    let max_connections = half(half(api.max_connections)).min(at_least_one(PROBE_CONNECTIONS));
+    let max_connections = files::bearable_beside(at_least_one(PROBE_CONNECTIONS));
     Limits {
         max_connections,
         max_connections_per_peer: half(max_connections),

@@ -18,7 +18,20 @@ pub(crate) struct Pace {
     pub(crate) min_rate: ByteSize,
 }
 
+/// Smallest and largest send buffer. A buffer of 128 KiB carries 2 to 5 MB/s at a round trip of 50 ms.
+const SEND_BYTES: (u64, u64) = (16 << 10, 128 << 10);
+
 impl Pace {
+    /// The size of the send buffer, which the system doubles for its own use.
+    ///
+    /// The system reports a full buffer as writable again after a third of it was taken. A client at the minimum rate must take
+    /// that within its patience, and by default a buffer grows to 4 MB. A fixed buffer also limits what unread answers cost.
+    pub(crate) fn send_buffer(self) -> usize {
+        let (least, most) = SEND_BYTES;
+        let taken = self.patience.as_secs().saturating_mul(self.min_rate.as_u64());
+        usize::try_from(taken.clamp(least, most)).unwrap_or(usize::MAX)
+    }
+
     /// The time that bytes win back.
     fn earned(self, bytes: usize) -> Duration {
         let rate = self.min_rate.as_u64().max(1);
@@ -158,6 +171,16 @@ mod tests {
                 return;
             }
         }
+    }
+
+    #[test]
+    fn a_client_at_the_minimum_rate_empties_a_third_of_the_send_buffer_within_its_patience() {
+        for (seconds, rate) in [(30, ByteSize::kib(4)), (10, ByteSize::kib(4)), (30, ByteSize::kib(1))] {
+            let pace = Pace { patience: Duration::from_secs(seconds), min_rate: rate };
+            let third = u64::try_from(2 * pace.send_buffer() / 3).unwrap();
+            assert!(third <= seconds * rate.as_u64(), "{third} bytes in {seconds} s");
+        }
+        assert_eq!(PACE.send_buffer(), 16 << 10, "not less than one read of a client");
     }
 
     #[tokio::test(start_paused = true)]

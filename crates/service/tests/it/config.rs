@@ -159,8 +159,12 @@ fn without_a_limit_of_its_own_a_peer_may_have_half_of_the_connections() {
     assert_eq!(per_peer(&[("MAX_CONNECTIONS", "10")]), 5);
     assert_eq!(per_peer(&[("MAX_CONNECTIONS", "1")]), 1);
     assert_eq!(per_peer(&[("MAX_CONNECTIONS", "10"), ("MAX_CONNECTIONS_PER_PEER", "7")]), 7);
-    let probes = probe_limits(limits(&[("MAX_CONNECTIONS", "40")]));
-    assert_eq!((probes.max_connections.get(), probes.max_connections_per_peer.get()), (10, 5));
+    let probes = probe_limits(limits(&[("MAX_CONNECTIONS", "1")]));
+    assert_eq!(
+        (probes.max_connections.get(), probes.max_connections_per_peer.get()),
+        (32, 16),
+        "probes have connections of their own"
+    );
 }
 
 #[test]

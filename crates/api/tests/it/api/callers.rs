@@ -1,4 +1,4 @@
-//! The limit on requests of one caller in progress, and tokens of unauthenticated issuers.
+//! The limit on requests of one caller in progress.
 
 use std::num::NonZeroU32;
 

@@ -13,6 +13,7 @@ const LARGE_ANSWER: &str = "GET /large HTTP/1.1\r\nHost: bos\r\n\r\n";
 async fn server() -> Server {
     Server::with(|limits, _| {
         limits.max_connections = NonZeroU32::MIN;
+        limits.max_connections_per_peer = NonZeroU32::MIN;
         limits.write_timeout = SHORT;
     })
     .await
@@ -44,7 +45,7 @@ async fn pipelined_requests_whose_answers_are_not_read_free_their_connection() {
 
 #[tokio::test]
 async fn a_client_that_reads_gets_a_large_answer_whole() {
-    let server = server().await;
+    let server = Server::start().await;
     let mut client = server.connect().await;
     client.send(LARGE_ANSWER.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")).await;
     let Client(stream) = &mut client;
