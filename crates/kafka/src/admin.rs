@@ -133,7 +133,7 @@ impl Admin {
         let values = wanted.values();
         let requests: Vec<_> = topics.iter().map(|topic| wanted.new_topic(*topic, &values)).collect();
         let made = self.client.create_topics(&requests, &self.options()).await?;
-        let made: Vec<(Topic, Made)> = topics
+        let made: Vec<(Topic, CreateOutcome)> = topics
             .iter()
             .copied()
             .zip(made.into_iter().map(|outcome| match outcome {
@@ -142,7 +142,8 @@ impl Admin {
                 Err((_, code)) => CreateOutcome::Failed(code.to_string()),
             }))
             .collect();
-        let created = made.iter().filter(|(_, made)| *made == Made::Created).map(|(topic, _)| *topic);
+        let created =
+            made.iter().filter(|(_, made)| *made == CreateOutcome::Created).map(|(topic, _)| *topic);
         self.until_served(created.collect()).await?;
         Ok(made)
     }
