@@ -17,7 +17,6 @@ use crate::refusal::{Refusal, Standing};
 use crate::settings::after;
 use crate::status::{AttentionCode, Verb, WaitingCode};
 
-#[expect(clippy::needless_pass_by_value, reason = "every stage has the same signature")]
 pub(super) fn decide(step: &mut Step<'_>, running: Running, input: Input) -> Result<Reason, Refusal> {
     match input {
         Input::Accept(_) => Err(Refusal::AlreadyExists),

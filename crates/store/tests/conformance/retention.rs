@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use domain::{Phase, Timer, TimerKind};
 use store::{
-    Answer, ClaimOutcome, InboxKey, KeyClaim, Labels, Private, Sent, SetTimer, StagedText, StoredAnswer,
+    Answer, ClaimOutcome, FiredBy, InboxKey, KeyClaim, Labels, Private, Sent, SetTimer, StagedText,
+    StoredAnswer,
 };
 use uuid::Uuid;
 
@@ -111,9 +112,7 @@ async fn an_old_ended_batch_is_pruned_with_all_its_rows_and_a_live_one_is_kept()
             assert!(tx.timeline(&owner(), old, 0, 10).await?.is_empty());
             assert_eq!(tx.staged_depth().await?.rows, 0);
             assert!(
-                tx.due_timers(&[0], noon() + Duration::from_hours(1), store::FiredBy::Any, 10)
-                    .await?
-                    .is_empty()
+                tx.due_timers(&[0], noon() + Duration::from_hours(1), FiredBy::Any, 10).await?.is_empty()
             );
             assert!(tx.batch(id(3)).await?.is_some());
             assert_eq!(tx.essay_counts(live).await?.total(), 2);
