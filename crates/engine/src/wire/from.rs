@@ -191,7 +191,7 @@ fn known_phase(phase: PhaseName) -> Option<Phase> {
 
 /// What the lifecycle service says about the essays of a batch, seen from a phase.
 pub(crate) fn lifecycle_answer(statuses: &EssayStatuses, phase: Phase) -> LifecycleAnswer {
-    let PhaseProgress { ready, unfinished, finished } = statuses.progress(super::phase_name(phase));
+    let PhaseProgress { ready, unfinished, finished } = statuses.progress(super::to::phase_name(phase));
     LifecycleAnswer { ready, unfinished, finished }
 }
 

@@ -14,7 +14,6 @@ use domain::{CorrelationId, End, Kind, Language, Message, Phase, Stage, event_id
 use store::{BatchRow, OutboxRow, Tx};
 use uuid::Uuid;
 
-use super::phase_name;
 use crate::error::Error;
 use crate::settings::Settings;
 use crate::traceparent::Traceparent;
@@ -85,6 +84,16 @@ fn language(language: Language) -> contract::Language {
 /// event id is the same on every publish attempt.
 fn resend_part(resend: u32) -> String {
     if resend == 0 { String::new() } else { format!("resend {resend}") }
+}
+
+/// The platform's name of a phase.
+pub(super) fn phase_name(phase: Phase) -> PhaseName {
+    match phase {
+        Phase::Spellcheck => PhaseName::Spellcheck,
+        Phase::Nlp => PhaseName::Nlp,
+        Phase::AiFeedback => PhaseName::AiFeedback,
+        Phase::CjAssessment => PhaseName::CjAssessment,
+    }
 }
 
 /// The destination of a message, and the parts that its event id is derived from.

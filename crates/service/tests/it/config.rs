@@ -280,7 +280,7 @@ fn variables_that_kubernetes_injects_are_ignored() {
 }
 
 #[test]
-fn the_content_service_url_is_checked_and_normalised() {
+fn the_urls_of_the_content_and_lifecycle_services_are_checked_and_normalised() {
     for bad in [
         "http://user:hunter2@content/",
         "file:///etc/passwd",
@@ -293,14 +293,19 @@ fn the_content_service_url_is_checked_and_normalised() {
         "http://[fe80::1]/",
         "http://[::ffff:169.254.169.254]/",
     ] {
-        let said = faults(&variables(&[("CONTENT_SERVICE_URL", bad)]));
-        assert!(said.contains("CONTENT_SERVICE_URL") && !said.contains("hunter2"), "{said}");
+        for name in ["CONTENT_SERVICE_URL", "ELS_URL"] {
+            let said = faults(&variables(&[(name, bad)]));
+            assert!(said.contains(name) && !said.contains("hunter2"), "{said}");
+        }
     }
     let good = variables(&[("CONTENT_SERVICE_URL", "http://content:8001/base//")]);
     let url = Config::load(&good).unwrap().config.content_service_url.unwrap();
     assert_eq!(url.as_str(), "http://content:8001/base");
+    let els = variables(&[("ELS_URL", "http://els:6000/base//")]);
+    assert_eq!(Config::load(&els).unwrap().config.els_url.unwrap().as_url().as_str(), "http://els:6000/base");
     let allowed = variables(&[
         ("CONTENT_SERVICE_URL", "http://169.254.1.1/"),
+        ("ELS_URL", "http://169.254.1.2/"),
         (&format!("{PREFIX}ALLOW_LINK_LOCAL_CONTENT"), "true"),
     ]);
     assert!(Config::load(&allowed).is_ok());

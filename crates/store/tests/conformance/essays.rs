@@ -1,7 +1,7 @@
 //! Essays and the results of their phases.
 
 use domain::{EssayState, Phase};
-use store::{Concluded, EssayReport, EssayText, StoredEssay};
+use store::{Concluded, EssayReport, EssayText, Precision, StoredEssay};
 
 use crate::databases::on_each;
 use crate::samples::{essay, insert, insert_stored, owner, stored, text};
@@ -13,7 +13,7 @@ fn report(position: u16, succeeded: bool) -> EssayReport {
         succeeded,
         text_storage_id: succeeded.then(|| text("corrected")),
         error_code: Some("too_long".to_owned()),
-        precision: store::Precision::Vague,
+        precision: Precision::Vague,
         figures: None,
     }
 }
@@ -124,6 +124,65 @@ async fn figures_are_added_to_a_row_that_has_none_and_never_replaced() {
             let figures: serde_json::Value =
                 serde_json::from_str(detail.phases[0].figures.as_ref().unwrap()).unwrap();
             assert_eq!(figures["corrections"], 3);
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reason_is_refined_by_a_more_precise_one_and_what_bos_decided_stands() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let batch = insert_stored(tx, 1, 4).await;
+            tx.open_essays(batch, Phase::Spellcheck, 1).await?;
+            let failed = |position, code: &str, precision| EssayReport {
+                error_code: Some(code.to_owned()),
+                precision,
+                ..report(position, false)
+            };
+            let (phase, after) = (Phase::Spellcheck, EssayState::Succeeded);
+            let first = [
+                failed(0, "phase_failed", Precision::Vague),
+                failed(1, "read", Precision::Read),
+                failed(2, "stated", Precision::Stated),
+            ];
+            tx.conclude_essays(batch, phase, 1, after, &first).await?;
+            tx.fail_open_essays(batch, phase, 1, "phase_timeout").await?;
+            let again = [
+                failed(0, "vague", Precision::Vague),
+                failed(0, "read", Precision::Read),
+                failed(1, "read too", Precision::Read),
+                failed(1, "stated", Precision::Stated),
+                failed(2, "read", Precision::Read),
+                failed(3, "stated", Precision::Stated),
+            ];
+            tx.conclude_essays(batch, phase, 1, after, &again).await?;
+            for (position, code) in [(0, "read"), (1, "stated"), (2, "stated"), (3, "phase_timeout")] {
+                let detail = tx.essay_detail(&owner(), essay(1, position)).await?.unwrap();
+                assert_eq!(detail.essay.error_code.as_deref(), Some(code), "{position}");
+                assert_eq!(detail.phases[0].error_code.as_deref(), Some(code), "{position}");
+            }
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn essays_are_unnamed_until_they_are_marked_and_again_in_the_next_attempt() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            let batch = insert_stored(tx, 1, 3).await;
+            let phase = Phase::Spellcheck;
+            tx.open_essays(batch, phase, 1).await?;
+            tx.conclude_essays(batch, phase, 1, EssayState::Waiting, &[report(0, true)]).await?;
+            let all = [essay(1, 0), essay(1, 1), essay(1, 2)];
+            assert_eq!(tx.unnamed_essays(batch, phase, 1).await?, all, "with a result or without");
+            tx.mark_named(batch, &all[..2]).await?;
+            tx.mark_named(batch, &[]).await?;
+            assert_eq!(tx.unnamed_essays(batch, phase, 1).await?, all[2..]);
+            assert_eq!(tx.unnamed_essays(batch, phase, 2).await?, []);
+            tx.open_essays(batch, Phase::Nlp, 1).await?;
+            assert_eq!(tx.unnamed_essays(batch, Phase::Nlp, 1).await?, all[..1]);
         });
     })
     .await;

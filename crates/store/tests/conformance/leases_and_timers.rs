@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{BatchId, Phase, Timer, TimerKind};
-use store::{Error, Lease, SetTimer, ShardDistribution, TimelineRow, Tx};
+use store::{Error, FiredBy, Lease, SetTimer, ShardDistribution, TimelineRow, Tx};
 use uuid::Uuid;
 
 use crate::databases::{noon, on_each, on_postgres, on_sqlite};
@@ -27,7 +27,7 @@ async fn set(
 /// When the next timer of the first shard is due.
 async fn next_timer(tx: &mut Tx) -> Option<DateTime<Utc>> {
     let due = tx
-        .due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 1_000 * MINUTE, store::FiredBy::Any, 10)
+        .due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 1_000 * MINUTE, FiredBy::Any, 10)
         .await
         .unwrap();
     due.first().map(|timer| timer.due_at)
@@ -45,23 +45,23 @@ async fn a_timer_is_replaced_by_one_of_its_kind_and_is_due_in_order() {
             set(tx, 1, id(3), &registration, noon()).await?;
             assert_eq!(next_timer(tx).await, Some(noon() + 2 * MINUTE));
             assert!(
-                tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + MINUTE, store::FiredBy::Any, 10)
+                tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + MINUTE, FiredBy::Any, 10)
                     .await?
                     .is_empty()
             );
             let due = tx
-                .due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 3 * MINUTE, store::FiredBy::Any, 10)
+                .due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 3 * MINUTE, FiredBy::Any, 10)
                 .await?;
             let found: Vec<_> = due.iter().map(|row| (row.batch, row.timer)).collect();
             assert_eq!(found, [(id(2), registration), (id(1), start)]);
             assert_eq!(
-                tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 3 * MINUTE, store::FiredBy::Any, 1)
+                tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + 3 * MINUTE, FiredBy::Any, 1)
                     .await?
                     .len(),
                 1
             );
             let from_the_second = [mark(0, noon() + 3 * MINUTE)];
-            let due = tx.due_timers(&from_the_second, noon() + 3 * MINUTE, store::FiredBy::Any, 10).await?;
+            let due = tx.due_timers(&from_the_second, noon() + 3 * MINUTE, FiredBy::Any, 10).await?;
             assert_eq!(due.iter().map(|row| row.batch).collect::<Vec<_>>(), [id(1)]);
             let long_ago = noon() - 10_000 * MINUTE * 60;
             set(tx, 1, id(4), &registration, long_ago).await?;
@@ -75,20 +75,45 @@ async fn a_timer_is_replaced_by_one_of_its_kind_and_is_due_in_order() {
 }
 
 #[tokio::test]
+async fn each_due_timer_is_read_by_the_task_that_fires_it() {
+    on_each(async |store| {
+        unit!(store, |tx| {
+            for kind in TimerKind::ALL {
+                let timer = Timer { kind: *kind, run: 1, phase: Some(Phase::Nlp), attempt: 1 };
+                set(tx, 0, id(1), &timer, noon()).await?;
+            }
+            for by in [FiredBy::Any, FiredBy::Timers, FiredBy::Inquiry] {
+                let due = tx.due_timers(&[0], noon(), by, 10).await?;
+                let fires = |kind: &&TimerKind| match by {
+                    FiredBy::Any => true,
+                    FiredBy::Timers => !kind.asks_lifecycle(),
+                    FiredBy::Inquiry => kind.asks_lifecycle(),
+                };
+                let mut found: Vec<_> = due.iter().map(|row| row.timer.kind.as_str()).collect();
+                let mut expected: Vec<_> =
+                    TimerKind::ALL.iter().filter(fires).map(|kind| kind.as_str()).collect();
+                found.sort_unstable();
+                expected.sort_unstable();
+                assert_eq!(found, expected, "{by:?}");
+            }
+        });
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_fired_timer_is_cleared_unless_it_was_set_again() {
     on_each(async |store| {
         unit!(store, |tx| {
             let timer = Timer { kind: TimerKind::Registration, run: 1, phase: None, attempt: 1 };
             set(tx, 0, id(1), &timer, noon()).await?;
-            let fired = tx
-                .due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon(), store::FiredBy::Any, 1)
-                .await?
-                .remove(0);
+            let fired =
+                tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon(), FiredBy::Any, 1).await?.remove(0);
             set(tx, 0, id(1), &timer, noon() + MINUTE).await?;
             assert!(!tx.clear_fired(&fired).await?);
             assert_eq!(next_timer(tx).await, Some(noon() + MINUTE));
             let again = tx
-                .due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + MINUTE, store::FiredBy::Any, 1)
+                .due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon() + MINUTE, FiredBy::Any, 1)
                 .await?
                 .remove(0);
             assert!(tx.clear_fired(&again).await?);

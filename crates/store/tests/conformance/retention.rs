@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::DateTime;
 use domain::{Phase, Timer, TimerKind};
 use store::{
-    Answer, ClaimOutcome, InboxKey, KeyClaim, Labels, Private, Sent, SetTimer, StagedText, StoredAnswer,
+    Answer, ClaimOutcome, FiredBy, InboxKey, KeyClaim, Labels, Private, Sent, SetTimer, StagedText,
+    StoredAnswer,
 };
 use uuid::Uuid;
 
@@ -115,7 +116,7 @@ async fn an_old_ended_batch_is_pruned_with_all_its_rows_and_a_live_one_is_kept()
                 tx.due_timers(
                     &[mark(0, DateTime::UNIX_EPOCH)],
                     noon() + Duration::from_hours(1),
-                    store::FiredBy::Any,
+                    FiredBy::Any,
                     10
                 )
                 .await?

@@ -21,7 +21,7 @@ impl Peers {
         self.forgotten_events.insert(event)
     }
 
-    /// The spell checker's work on one essay, whoever asks.
+    /// The spell checker's work on one essay, for a command or a request.
     pub(super) fn check(
         &mut self,
         cause: (Uuid, Uuid),

@@ -1,6 +1,10 @@
 //! The rules of the platform's lifecycle service, one after the other.
 
-use super::*;
+use contract::Verdict;
+use engine::ports::Record;
+
+use super::{BATCH, Els, FIRST, SECOND, analysed, checked, summary};
+use crate::testing::{id, nlp, provisioned, registered, spellcheck};
 
 /// A rule of the platform's service: what happens, record by record, and what it publishes for each.
 struct Rule {

@@ -87,6 +87,9 @@ pub(super) fn timed_out(step: &mut Step<'_>, running: Running) -> Reason {
     if !goes_on || !running.expects_outcome {
         return step.end_phase(running, EndedBy::MissingOutcome);
     }
+    if step.batch.is_outcome_overdue() {
+        return Reason::Stale;
+    }
     step.raise_attention(AttentionCode::OutcomeOverdue);
     let waiting_on = step.batch.waiting_on;
     let next = waiting_on.and_then(|waiting_on| waiting_on.next_check_at).filter(|at| *at > step.now);
