@@ -83,7 +83,7 @@ async fn each_due_timer_is_read_by_the_task_that_fires_it() {
                 set(tx, 0, id(1), &timer, noon()).await?;
             }
             for by in [FiredBy::Any, FiredBy::Timers, FiredBy::Inquiry] {
-                let due = tx.due_timers(&[0], noon(), by, 10).await?;
+                let due = tx.due_timers(&[mark(0, DateTime::UNIX_EPOCH)], noon(), by, 10).await?;
                 let fires = |kind: &&TimerKind| match by {
                     FiredBy::Any => true,
                     FiredBy::Timers => !kind.asks_lifecycle(),
