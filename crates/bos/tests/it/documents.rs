@@ -89,6 +89,8 @@ fn the_commands_of_the_readme_run_as_they_are_printed() {
     });
     let last = answers.last().unwrap();
     assert_eq!((&last["client_ref"], &last["state"]), (&"s-1".into(), &"succeeded".into()), "{last}");
+    // "Stop the service, create tokens": a token that a service without authentication creates is refused later.
+    shell.execute("stop serve", "the stop that the page asks for");
     run("Authenticate callers");
 }
 
