@@ -189,8 +189,8 @@ impl Batch {
     /// Starts a phase. Of the named essays, those that belong to this batch and are in the entry status of the phase move on. All
     /// others are skipped silently, and when none moves, nothing is published, now or later.
     ///
-    /// With `retries`, a command under a correlation id that is new for the phase also moves essays that are in the phase
-    /// already.
+    /// With `retries`, a command under a correlation id that is new for the phase also moves essays that are in the phase already,
+    /// and those of a batch that went through the earlier phases elsewhere.
     pub(super) fn command(
         &mut self,
         phase: PhaseName,
@@ -205,7 +205,8 @@ impl Batch {
         let ready = |essay: &EssayRef| {
             let status = self.essays.get(&essay.essay_id).and_then(|known| known.status);
             status.is_some_and(|status| {
-                statuses.ready.contains(&status) || (is_retry && statuses.include(status))
+                let may_begin_here = statuses.include(status) || status == EssayStatus::ReadyForProcessing;
+                statuses.ready.contains(&status) || (is_retry && may_begin_here)
             })
         };
         let moving: Vec<EssayRef> =

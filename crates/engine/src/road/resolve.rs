@@ -68,7 +68,10 @@ pub(super) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
             let outcome = Outcome { phase: *phase, status: *word, processed, failed };
             merge_outcome(tx, row, *correlation, outcome).await?
         }
-        News::ServicesReplaced => Some(Input::ServicesReplaced),
+        News::ServicesReplaced => {
+            name_finished_essays(tx, row).await?;
+            Some(Input::ServicesReplaced)
+        }
         News::StartRequested { phases } => Some(Input::Start { phases: phases.clone() }),
         // The row is deleted whatever is decided, and a decision may set the timer again. If the row that was read is gone,
         // another process that also worked the shard has fired it, or the timer was set again: then the new row is the deadline.
@@ -82,6 +85,18 @@ pub(super) async fn resolve(tx: &mut Tx, row: &BatchRow, news: &News) -> Result<
         News::Cancel(mode) => Some(Input::Cancel { mode: *mode }),
         News::Close => Some(Input::Close),
     })
+}
+
+/// Marks the finished essays of the running attempt as named: the lifecycle service that owed an outcome of them is gone, and the
+/// next one gets a command for the others only.
+async fn name_finished_essays(tx: &mut Tx, row: &BatchRow) -> Result<(), Error> {
+    let Some((phase, attempt)) = row.batch.current() else { return Ok(()) };
+    let batch = row.batch.id;
+    let open: HashSet<EssayId> =
+        tx.essays_to_process(batch, phase, attempt).await?.into_iter().map(|essay| essay.essay_id).collect();
+    let mut finished = tx.unnamed_essays(batch, phase, attempt).await?;
+    finished.retain(|essay| !open.contains(essay));
+    Ok(tx.mark_named(batch, &finished).await?)
 }
 
 /// An outcome: a snapshot of the essays whose status at ELS belongs to the phase.

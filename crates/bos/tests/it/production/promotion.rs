@@ -45,7 +45,9 @@ async fn a_promotion_keeps_everything_and_running_batches_continue() {
     let _alone: tokio::sync::MutexGuard<'_, ()> = Mutex::lock(&ONE_AT_A_TIME).await;
     let laptop = Laptop::with_everything().await;
     on_postgres(async |_, url| {
-        let companions = Companions::start(&kafka, CompanionBehaviour::instant()).await;
+        // A batch between two phases goes on only where its essays may be commanded in the middle.
+        let retries = [("els_retries", "true")];
+        let companions = Companions::start_with(&kafka, CompanionBehaviour::instant(), &retries).await;
         let folder = laptop.folder();
         let dry = promote(&folder, &url, &kafka, &companions.content, &["--dry-run"]);
         assert!(rows(&dry).iter().all(|row| row["target_rows"].is_null()), "{}", dry.stdout);

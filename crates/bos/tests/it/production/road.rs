@@ -36,12 +36,22 @@ pub(super) struct Companions {
 
 impl Companions {
     pub(super) async fn start(kafka: &str, behaviour: CompanionBehaviour) -> Self {
+        Self::start_with(kafka, behaviour, &[]).await
+    }
+
+    /// With these settings.
+    pub(super) async fn start_with(
+        kafka: &str,
+        behaviour: CompanionBehaviour,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = configured(&[
+        let own = [
             ("kafka_bootstrap_servers", kafka),
             ("kafka_session_timeout", "6s"),
             ("data_dir", folder.path().to_str().unwrap()),
-        ]);
+        ];
+        let config = configured(&[own.as_slice(), settings].concat());
         let settings = kafka_settings(&config).unwrap();
         let made = Admin::new(&settings).unwrap().create(Topic::ALL).await.unwrap();
         assert!(
