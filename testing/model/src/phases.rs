@@ -75,7 +75,7 @@ pub enum Status {
 /// Everything: our state, the bus, the lifecycle service and the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct State {
-    /// Our phase; [`PHASES`] when all are over.
+    /// Our phase; `PHASES` when all are over.
     pub phase: usize,
     /// Essays with a result in our phase.
     pub results: Essays,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// The place where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// [`DEFAULTS`].
+    /// [`DEFAULTS`](super::DEFAULTS).
     Default,
     /// A line of the `--config` file, counted from 1.
     File {
