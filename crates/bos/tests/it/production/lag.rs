@@ -11,12 +11,13 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::Mutex;
 
-use super::kafka;
+use super::{ONE_AT_A_TIME, kafka};
 use crate::program::eventually;
 
-/// A topic that BOS does not read, so that no other test sees these records.
-const TOPIC: Topic = Topic::BatchPipelineCompleted;
+/// A topic to which no other test sends: its phase has no companion.
+const TOPIC: Topic = Topic::CjAssessmentInitiate;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A writer of transactions.
@@ -60,6 +61,7 @@ fn commit(settings: &KafkaSettings, group: &str, partitions: usize, before_the_e
 #[tokio::test(flavor = "multi_thread")]
 async fn transaction_markers_and_aborted_records_are_no_lag() {
     let Some(servers) = kafka() else { return };
+    let _alone = Mutex::lock(&ONE_AT_A_TIME).await;
     let settings = KafkaSettings::plaintext(servers);
     let admin = Admin::new(&settings).unwrap();
     admin.create(&[TOPIC]).await.unwrap();
