@@ -4,4 +4,4 @@ mod document;
 pub(crate) mod show;
 pub(crate) mod trigger;
 
-pub(crate) use document::{document, figures};
+pub(crate) use document::document;

@@ -51,13 +51,7 @@ impl ContentClient {
         connect: Duration,
         call: Duration,
     ) -> Result<Self, reqwest::Error> {
-        let http = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(connect)
-            .timeout(call)
-            .user_agent(concat!("bos/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let http = http_client(connect, call)?;
         let concurrency = usize::try_from(concurrency.get()).unwrap_or(1);
         Ok(Self { http, url, concurrency })
     }
@@ -227,6 +221,20 @@ fn refusal(response: &Response) -> ContentError {
         _ if status.is_redirection() => later("content_redirects"),
         _ => later("content_nonsense"),
     }
+}
+
+/// An HTTP client for a neighbour: it follows no redirects, uses no proxy, and bounds connecting and the whole call.
+///
+/// # Errors
+/// The HTTP client cannot be set up.
+pub(crate) fn http_client(connect: Duration, call: Duration) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(connect)
+        .timeout(call)
+        .user_agent(concat!("bos/", env!("CARGO_PKG_VERSION")))
+        .build()
 }
 
 /// Reads an answer of at most `cap` bytes; a longer one is not from a Content Service.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contract::EssayStatuses;
 use engine::ports::{LifecycleError, LifecycleStatus};
-use reqwest::{Client, StatusCode, Url, redirect};
+use reqwest::{Client, StatusCode, Url};
 use uuid::Uuid;
 
-use crate::content_client::capped;
+use crate::content_client::{capped, http_client};
 
 /// The largest accepted answer, in bytes; chosen: the answer contains a few dozen numbers.
 const ANSWER_CAP: usize = 64 << 10;
@@ -26,13 +26,7 @@ impl LifecycleClient {
     /// # Errors
     /// The HTTP client cannot be set up.
     pub fn new(base: Url, call: Duration) -> Result<Self, reqwest::Error> {
-        let http = Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(call)
-            .timeout(call)
-            .user_agent(concat!("bos/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let http = http_client(call, call)?;
         Ok(Self { http, base })
     }
 }

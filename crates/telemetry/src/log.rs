@@ -116,13 +116,7 @@ pub fn init_log_and_traces(
         json_log(level, writer, traces, Arc::clone(&limit)).try_init()?;
     } else {
         let text = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(io::stderr().is_terminal());
-        let filter_spans = without_spans(traces.as_ref());
-        let limited = Limited { layer: text, limit: Arc::clone(&limit) };
-        tracing_subscriber::registry()
-            .with(filter(level, traces.is_some()))
-            .with(traces)
-            .with(limited.with_filter(filter_spans))
-            .try_init()?;
+        log_with(text, level, traces, Arc::clone(&limit)).try_init()?;
     }
     queue.start(limit, io::stderr())?;
     // The first log of a process is its only one, so nothing is there yet.
@@ -153,8 +147,21 @@ where
         .flatten_event(true)
         .with_current_span(false)
         .with_writer(writer);
+    log_with(json, level, traces, limit)
+}
+
+/// What the layer of the log is put on.
+type Below = Layered<Option<TraceLayer>, Layered<Targets, Registry>>;
+
+/// The log of this process, written by `lines`.
+fn log_with(
+    lines: impl Layer<Below> + Send + Sync,
+    level: LogLevel,
+    traces: Option<TraceLayer>,
+    limit: Arc<Limit>,
+) -> impl Subscriber + Send + Sync {
     let filter_spans = without_spans(traces.as_ref());
-    let limited = Limited { layer: json, limit };
+    let limited = Limited { layer: lines, limit };
     tracing_subscriber::registry()
         .with(filter(level, traces.is_some()))
         .with(traces)

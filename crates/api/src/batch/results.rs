@@ -5,15 +5,14 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use client::documents::{PhaseLine, ResultLine};
+use client::documents::ResultLine;
 use domain::{BatchId, EssayState};
 use futures::stream;
 use serde::Deserialize;
-use store::{EssayDetail, EssayPhaseRow};
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::essay::figures;
+use crate::essay;
 use crate::path::InPath;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -103,33 +102,9 @@ impl Reading {
         let mut lines = Vec::with_capacity(rows.len() * 512);
         for row in rows {
             // Strings, numbers and lists always serialize.
-            let _ = serde_json::to_writer(&mut lines, &line(row));
+            let _ = serde_json::to_writer(&mut lines, &ResultLine::from(essay::document(row)));
             lines.push(b'\n');
         }
         Ok((lines.into(), last))
-    }
-}
-
-fn line(EssayDetail { essay, phases }: EssayDetail) -> ResultLine {
-    ResultLine {
-        essay_id: essay.essay_id,
-        position: essay.position,
-        client_ref: essay.client_ref.map(|name| name.0),
-        state: essay.state,
-        error_code: essay.error_code,
-        original_text_storage_id: essay.text_storage_id.map(Into::into),
-        text_storage_id: essay.current_text_storage_id.map(Into::into),
-        phases: phases.into_iter().map(phase_line).collect(),
-    }
-}
-
-fn phase_line(result: EssayPhaseRow) -> PhaseLine {
-    PhaseLine {
-        phase: result.phase,
-        attempt: result.attempt,
-        state: result.state,
-        text_storage_id: result.text_storage_id.map(Into::into),
-        error_code: result.error_code,
-        figures: figures(result.figures),
     }
 }

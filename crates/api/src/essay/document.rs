@@ -35,6 +35,6 @@ fn phase(row: EssayPhaseRow) -> EssayPhaseDocument {
 }
 
 /// Stored measurements, unchanged; `None` where they are not JSON.
-pub(crate) fn figures(json: Option<String>) -> Option<Box<RawValue>> {
+fn figures(json: Option<String>) -> Option<Box<RawValue>> {
     json.and_then(|json| RawValue::from_string(json).ok())
 }

@@ -131,41 +131,37 @@ const FILL_FIGURES: Sql = Sql::each(
 
 /// Looked up by key as in `essays.rs`. A code of the service itself replaces another reason, a read one only a vague one; what
 /// BOS has decided stands.
-const REFINE_RESULTS: Sql = Sql::each(
-    "essay_phases",
-    "refine reasons of failures",
-    concat!(
-        "UPDATE essay_phases p SET error_code = n.error_code \
-     FROM UNNEST($4::uuid[], $5::text[], $6::bigint[]) AS n (essay_id, error_code, is_stated) CROSS JOIN LATERAL ( \
-       SELECT f.ctid FROM essay_phases f WHERE f.batch_id = $1 AND f.phase = $2 AND f.attempt = $3 \
-       AND f.essay_id = n.essay_id AND f.state = 'failed' AND ",
-        replaceable!("f", "n.is_stated"),
-        " LIMIT 1) AS found (place) WHERE p.ctid = found.place"
-    ),
-    concat!(
-        "UPDATE essay_phases AS f SET error_code = ?5 \
-     WHERE batch_id = ?1 AND phase = ?2 AND attempt = ?3 AND essay_id = ?4 AND state = 'failed' AND ",
-        replaceable!("f", "?6")
-    ),
-);
+macro_rules! refine_reasons {
+    ($table:literal) => {
+        Sql::each(
+            $table,
+            "refine reasons of failures",
+            concat!(
+                "UPDATE ",
+                $table,
+                " e SET error_code = n.error_code \
+                 FROM UNNEST($4::uuid[], $5::text[], $6::bigint[]) AS n (essay_id, error_code, is_stated) \
+                 CROSS JOIN LATERAL ( \
+                   SELECT f.ctid FROM ",
+                $table,
+                " f WHERE f.batch_id = $1 AND f.phase = $2 AND f.attempt = $3 AND f.essay_id = n.essay_id \
+                   AND f.state = 'failed' AND ",
+                replaceable!("f", "n.is_stated"),
+                " LIMIT 1) AS found (place) WHERE e.ctid = found.place"
+            ),
+            concat!(
+                "UPDATE ",
+                $table,
+                " AS f SET error_code = ?5 \
+                 WHERE batch_id = ?1 AND phase = ?2 AND attempt = ?3 AND essay_id = ?4 AND state = 'failed' AND ",
+                replaceable!("f", "?6")
+            ),
+        )
+    };
+}
 
-const REFINE_ESSAYS: Sql = Sql::each(
-    "essays",
-    "refine reasons of failures",
-    concat!(
-        "UPDATE essays e SET error_code = n.error_code \
-     FROM UNNEST($4::uuid[], $5::text[], $6::bigint[]) AS n (essay_id, error_code, is_stated) CROSS JOIN LATERAL ( \
-       SELECT f.ctid FROM essays f WHERE f.batch_id = $1 AND f.essay_id = n.essay_id AND f.phase = $2 AND f.attempt = $3 \
-       AND f.state = 'failed' AND ",
-        replaceable!("f", "n.is_stated"),
-        " LIMIT 1) AS found (place) WHERE e.ctid = found.place"
-    ),
-    concat!(
-        "UPDATE essays AS f SET error_code = ?5 \
-     WHERE batch_id = ?1 AND essay_id = ?4 AND phase = ?2 AND attempt = ?3 AND state = 'failed' AND ",
-        replaceable!("f", "?6")
-    ),
-);
+const REFINE_RESULTS: Sql = refine_reasons!("essay_phases");
+const REFINE_ESSAYS: Sql = refine_reasons!("essays");
 
 const CLOSE_OPEN: Sql = Sql::both(
     "essay_phases",
